@@ -1,0 +1,3 @@
+//! Trains convolutional networks on any GPU with wgpu and compute shaders written by hand in WGSL.
+
+pub mod data;
