@@ -1,3 +1,9 @@
 //! Trains convolutional networks on any GPU with wgpu and compute shaders written by hand in WGSL.
 
 pub mod data;
+pub mod graph;
+pub mod ops;
+pub mod plan;
+pub mod reference;
+pub mod shader;
+pub mod tensor;

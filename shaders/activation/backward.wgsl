@@ -1,0 +1,17 @@
+// dx[i] = f'(seen[i]) * dy[i], seen being x or y as the activation needs. One invocation an element.
+
+import package::constants::{COUNT, WORKGROUP};
+import package::lib::grid::linear_index;
+import package::activation::functions::derivative;
+
+@group(0) @binding(0) var<storage, read> seen: array<f32>;
+@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = linear_index(id);
+    if (i < COUNT) {
+        dx[i] = derivative(seen[i]) * dy[i];
+    }
+}

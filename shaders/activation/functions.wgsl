@@ -1,0 +1,75 @@
+// Every activation y = f(x), and its derivative from x or, where that is as exact, from y. The
+// kernel's condition names the one that is meant.
+
+import package::constants::SLOPE;
+
+const INV_SQRT_2: f32 = 0.70710678;
+const INV_SQRT_2_PI: f32 = 0.39894228;
+
+fn sigmoid(x: f32) -> f32 {
+    // exp of a number that is never positive: no overflow on either side.
+    let e = exp(-abs(x));
+    return select(e, 1.0, x >= 0.0) / (1.0 + e);
+}
+
+fn hyperbolic_tangent(x: f32) -> f32 {
+    // tanh may be built from exp(2x) and overflow; near 0 the quotient below would cancel.
+    let a = abs(x);
+    let e = exp(-2.0 * a);
+    let square = x * x;
+    let series = a * (1.0 - square * (1.0 / 3.0 - square * (2.0 / 15.0 - square * (17.0 / 315.0))));
+    return select(1.0, -1.0, x < 0.0) * select((1.0 - e) / (1.0 + e), series, a < 0.15);
+}
+
+// erfc(a) for a >= 0: the rational Chebyshev fit of Numerical Recipes (relative error 1.2e-7).
+fn erfc_positive(a: f32) -> f32 {
+    let t = 1.0 / (1.0 + 0.5 * a);
+    let p = -1.26551223 + t * (1.00002368 + t * (0.37409196 + t * (0.09678418 + t * (-0.18628806
+        + t * (0.27886807 + t * (-1.13520398 + t * (1.48851587 + t * (-0.82215223 + t * 0.17087277))))))));
+    return t * exp(-a * a + p);
+}
+
+// The standard normal distribution function.
+fn normal_cdf(x: f32) -> f32 {
+    let half_tail = 0.5 * erfc_positive(abs(x) * INV_SQRT_2);
+    return select(1.0 - half_tail, half_tail, x < 0.0);
+}
+
+// exp(x) - 1 without cancellation near 0.
+fn expm1(x: f32) -> f32 {
+    let series = x * (1.0 + x * (0.5 + x * (1.0 / 6.0 + x * (1.0 / 24.0 + x * (1.0 / 120.0)))));
+    return select(exp(x) - 1.0, series, abs(x) < 0.1);
+}
+
+fn activate(x: f32) -> f32 {
+    @if(relu) { return max(x, 0.0); }
+    @if(relu6) { return clamp(x, 0.0, 6.0); }
+    @if(leaky_relu) { return select(x, SLOPE * x, x <= 0.0); }
+    @if(elu) { return select(x, SLOPE * expm1(x), x <= 0.0); }
+    @if(sigmoid) { return sigmoid(x); }
+    @if(tanh) { return hyperbolic_tangent(x); }
+    @if(silu) { return x * sigmoid(x); }
+    @if(gelu) { return x * normal_cdf(x); }
+    @if(hardsigmoid) { return clamp(x / 6.0 + 0.5, 0.0, 1.0); }
+    @if(hardswish) { return x * clamp(x / 6.0 + 0.5, 0.0, 1.0); }
+}
+
+// dy/dx, where `seen` is the output for relu, relu6, sigmoid and tanh, else the input.
+fn derivative(seen: f32) -> f32 {
+    @if(relu) { return select(0.0, 1.0, seen > 0.0); }
+    @if(relu6) { return select(0.0, 1.0, seen > 0.0 && seen < 6.0); }
+    @if(leaky_relu) { return select(1.0, SLOPE, seen <= 0.0); }
+    @if(elu) { return select(1.0, SLOPE * exp(seen), seen <= 0.0); }
+    @if(sigmoid) { return seen * (1.0 - seen); }
+    @if(tanh) { return 1.0 - seen * seen; }
+    @if(silu) {
+        let s = sigmoid(seen);
+        return s * (1.0 + seen * (1.0 - s));
+    }
+    @if(gelu) { return normal_cdf(seen) + seen * INV_SQRT_2_PI * exp(-0.5 * seen * seen); }
+    @if(hardsigmoid) { return select(0.0, 1.0 / 6.0, seen > -3.0 && seen < 3.0); }
+    @if(hardswish) {
+        let inside = select(1.0, seen / 3.0 + 0.5, seen < 3.0);
+        return select(0.0, inside, seen > -3.0);
+    }
+}

@@ -1,0 +1,34 @@
+// mean[c] and var[c] of all elements of channel c, from the lanes' means and sums of squared
+// deviations, merged in order (Chan, Golub and LeVeque 1983).
+//
+// part [CHANNELS, LANES] pairs, mean and var [CHANNELS]. One invocation a channel.
+
+import package::constants::{COUNT, WORKGROUP, BATCH, INNER, LANES};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> part: array<vec2<f32>>;
+@group(0) @binding(1) var<storage, read_write> mean: array<f32>;
+@group(0) @binding(2) var<storage, read_write> variance: array<f32>;
+
+const ELEMENTS: u32 = BATCH * INNER;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let c = linear_index(id);
+    if (c >= COUNT) {
+        return;
+    }
+    var total = vec2(0.0);
+    var count = 0.0;
+    for (var lane = 0u; lane < LANES; lane++) {
+        let other = part[c * LANES + lane];
+        let other_count = f32((ELEMENTS - lane + LANES - 1) / LANES);
+        let both = count + other_count;
+        let difference = other.x - total.x;
+        total.y += other.y + difference * difference * count * (other_count / both);
+        total.x += difference * (other_count / both);
+        count = both;
+    }
+    mean[c] = total.x;
+    variance[c] = total.y / f32(ELEMENTS);
+}

@@ -1,0 +1,26 @@
+// dweight[c] = sum over l of part[c, l].x / sqrt(variance[c] + EPS), dbias[c] = sum over l of
+// part[c, l].y, in order.
+//
+// part [CHANNELS, LANES] pairs, the vectors [CHANNELS]. One invocation a channel.
+
+import package::constants::{COUNT, WORKGROUP, LANES, EPS};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> part: array<vec2<f32>>;
+@group(0) @binding(1) var<storage, read> variance: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dweight: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dbias: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let c = linear_index(id);
+    if (c >= COUNT) {
+        return;
+    }
+    var sums = vec2(0.0);
+    for (var lane = 0u; lane < LANES; lane++) {
+        sums += part[c * LANES + lane];
+    }
+    dweight[c] = sums.x / sqrt(variance[c] + EPS);
+    dbias[c] = sums.y;
+}

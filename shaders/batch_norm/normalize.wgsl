@@ -1,0 +1,28 @@
+// y = (x - mean[c]) / sqrt(variance[c] + EPS) * weight[c] + bias[c]
+//
+// x and y [BATCH, CHANNELS, INNER], the vectors [CHANNELS]. One invocation an element.
+
+import package::constants::{COUNT, WORKGROUP, CHANNELS, INNER, EPS};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@if(affine) @group(0) @binding(1) var<storage, read> weight: array<f32>;
+@if(affine) @group(0) @binding(2) var<storage, read> bias: array<f32>;
+@if(affine) @group(0) @binding(3) var<storage, read> mean: array<f32>;
+@if(affine) @group(0) @binding(4) var<storage, read> variance: array<f32>;
+@if(affine) @group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@if(!affine) @group(0) @binding(1) var<storage, read> mean: array<f32>;
+@if(!affine) @group(0) @binding(2) var<storage, read> variance: array<f32>;
+@if(!affine) @group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = linear_index(id);
+    if (i >= COUNT) {
+        return;
+    }
+    let c = i / INNER % CHANNELS;
+    let normal = (x[i] - mean[c]) / sqrt(variance[c] + EPS);
+    @if(affine) y[i] = fma(normal, weight[c], bias[c]);
+    @if(!affine) y[i] = normal;
+}

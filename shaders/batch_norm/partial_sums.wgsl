@@ -1,0 +1,30 @@
+// part[c, l] = (sum of dy * (x - mean[c]), sum of dy) over the elements e of channel c with e mod
+// LANES = l.
+//
+// x and dy [BATCH, CHANNELS, INNER], mean [CHANNELS], part [CHANNELS, LANES] pairs. One invocation a
+// pair.
+
+import package::constants::{COUNT, WORKGROUP, BATCH, CHANNELS, INNER, LANES};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read> mean: array<f32>;
+@group(0) @binding(3) var<storage, read_write> part: array<vec2<f32>>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let index = linear_index(id);
+    if (index >= COUNT) {
+        return;
+    }
+    let c = index / LANES;
+    let centre = mean[c];
+    var sums = vec2(0.0);
+    for (var e = index % LANES; e < BATCH * INNER; e += LANES) {
+        let i = (e / INNER * CHANNELS + c) * INNER + e % INNER;
+        let gradient = dy[i];
+        sums += vec2(gradient * (x[i] - centre), gradient);
+    }
+    part[index] = sums;
+}

@@ -1,0 +1,20 @@
+// running_mean += MOMENTUM * (mean - running_mean), running_var += MOMENTUM * (CORRECTION * var -
+// running_var), in place. One invocation a channel.
+
+import package::constants::{COUNT, WORKGROUP, MOMENTUM, CORRECTION};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> mean: array<f32>;
+@group(0) @binding(1) var<storage, read> variance: array<f32>;
+@group(0) @binding(2) var<storage, read_write> running_mean: array<f32>;
+@group(0) @binding(3) var<storage, read_write> running_var: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let c = linear_index(id);
+    if (c >= COUNT) {
+        return;
+    }
+    running_mean[c] = (1.0 - MOMENTUM) * running_mean[c] + MOMENTUM * mean[c];
+    running_var[c] = (1.0 - MOMENTUM) * running_var[c] + MOMENTUM * (CORRECTION * variance[c]);
+}

@@ -1,0 +1,29 @@
+// y[i] = sum of CHAINS vec4 chains of ROUNDS dependent multiply-adds x := x / 2 + 1/4: nothing but the
+// arithmetic units limits it. One invocation an element.
+
+import package::constants::{COUNT, WORKGROUP, ROUNDS, CHAINS};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = linear_index(id);
+    if (i >= COUNT) {
+        return;
+    }
+    var chains: array<vec4<f32>, CHAINS>;
+    for (var c = 0u; c < CHAINS; c++) {
+        chains[c] = vec4(f32(i) * f32(c + 1)) + vec4(0.0, 1.0, 2.0, 3.0);
+    }
+    for (var round = 0u; round < ROUNDS; round++) {
+        for (var c = 0u; c < CHAINS; c++) {
+            chains[c] = fma(chains[c], vec4(0.5), vec4(0.25));
+        }
+    }
+    var sum = vec4(0.0);
+    for (var c = 0u; c < CHAINS; c++) {
+        sum += chains[c];
+    }
+    y[i] = sum.x + sum.y + sum.z + sum.w;
+}

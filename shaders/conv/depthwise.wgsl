@@ -1,0 +1,70 @@
+// y[n,k,oy,ox] = bias[k] + sum over ky, kx of w[k,ky,kx] * x[n, k / GROUP_FILTERS, oy*sy + ky*dy - py,
+// ox*sx + kx*dx - px]: every filter sees one channel.
+//
+// x [N, C, H, W], w [K, 1, kh, kw], y [N, K, oh, ow]. One invocation RUN neighbours of a row of y: what
+// it loads of a row of x serves all of them and all taps. With `flipped` the kernel is turned by 180
+// degrees, which makes it the input gradient of a convolution of stride 1.
+
+import package::constants::{COUNT, WORKGROUP, CHANNELS, HEIGHT, WIDTH, FILTERS, OUT_HEIGHT, OUT_WIDTH};
+import package::constants::{KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X};
+import package::constants::{DILATION_Y, DILATION_X, GROUP_FILTERS, RUN, RUNS, REACH};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@if(bias) @group(0) @binding(2) var<storage, read> bias: array<f32>;
+@if(bias) @group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@if(!bias) @group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+fn weight_at(k: i32, ky: i32, kx: i32) -> f32 {
+    @if(flipped) let tap = (KERNEL_HEIGHT - 1 - ky) * KERNEL_WIDTH + KERNEL_WIDTH - 1 - kx;
+    @if(!flipped) let tap = ky * KERNEL_WIDTH + kx;
+    return weight[k * (KERNEL_HEIGHT * KERNEL_WIDTH) + tap];
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let index = linear_index(id);
+    if (index >= COUNT) {
+        return;
+    }
+    let i = i32(index);
+    let first_x = i % RUNS * RUN;
+    let oy = i / RUNS % OUT_HEIGHT;
+    let k = i / (RUNS * OUT_HEIGHT) % FILTERS;
+    let n = i / (RUNS * OUT_HEIGHT * FILTERS);
+
+    var sums: array<f32, RUN>;
+    for (var o = 0; o < RUN; o++) {
+        sums[o] = 0.0;
+    }
+    for (var ky = 0; ky < KERNEL_HEIGHT; ky++) {
+        let iy = oy * STRIDE_Y + ky * DILATION_Y - PADDING_Y;
+        if (iy < 0 || iy >= HEIGHT) {
+            continue;
+        }
+        let line = ((n * CHANNELS + k / GROUP_FILTERS) * HEIGHT + iy) * WIDTH;
+        var row: array<f32, REACH>;
+        for (var j = 0; j < REACH; j++) {
+            let ix = first_x * STRIDE_X - PADDING_X + j;
+            row[j] = 0.0;
+            if (ix >= 0 && ix < WIDTH) {
+                row[j] = x[line + ix];
+            }
+        }
+        for (var kx = 0; kx < KERNEL_WIDTH; kx++) {
+            let w = weight_at(k, ky, kx);
+            for (var o = 0; o < RUN; o++) {
+                sums[o] += w * row[o * STRIDE_X + kx * DILATION_X];
+            }
+        }
+    }
+    @if(bias) let start = bias[k];
+    @if(!bias) let start = 0.0;
+    let first = ((n * FILTERS + k) * OUT_HEIGHT + oy) * OUT_WIDTH + first_x;
+    for (var o = 0; o < RUN; o++) {
+        if (first_x + o < OUT_WIDTH) {
+            y[first + o] = start + sums[o];
+        }
+    }
+}

@@ -1,0 +1,53 @@
+// dw[p,k,ky,kx] = sum over rows (n, oy) of part p and ox of dy[n,k,oy,ox] * x[n, k / GROUP_FILTERS,
+// oy*sy + ky*dy - py, ox*sx + kx*dx - px]
+//
+// x [N, C, H, W], dy [N, K, oh, ow], dw [parts, K, kh, kw]: part p sums rows p * PART_ROWS and on of all
+// N * oh. One invocation all taps of a filter and a part: each dy is loaded once for all of them.
+
+import package::constants::{COUNT, WORKGROUP, CHANNELS, HEIGHT, WIDTH, FILTERS, OUT_HEIGHT, OUT_WIDTH};
+import package::constants::{KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X};
+import package::constants::{DILATION_Y, DILATION_X, GROUP_FILTERS, ROWS, PART_ROWS};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dw: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let index = linear_index(id);
+    if (index >= COUNT) {
+        return;
+    }
+    let k = i32(index) % FILTERS;
+    let part = i32(index) / FILTERS;
+    var sums: array<array<f32, KERNEL_WIDTH>, KERNEL_HEIGHT>;
+    for (var ky = 0; ky < KERNEL_HEIGHT; ky++) {
+        for (var kx = 0; kx < KERNEL_WIDTH; kx++) {
+            sums[ky][kx] = 0.0;
+        }
+    }
+    for (var row = part * PART_ROWS; row < min((part + 1) * PART_ROWS, ROWS); row++) {
+        let n = row / OUT_HEIGHT;
+        let oy = row % OUT_HEIGHT;
+        let plane = (n * CHANNELS + k / GROUP_FILTERS) * HEIGHT;
+        for (var ox = 0; ox < OUT_WIDTH; ox++) {
+            let gradient = dy[((n * FILTERS + k) * OUT_HEIGHT + oy) * OUT_WIDTH + ox];
+            for (var ky = 0; ky < KERNEL_HEIGHT; ky++) {
+                let iy = oy * STRIDE_Y + ky * DILATION_Y - PADDING_Y;
+                for (var kx = 0; kx < KERNEL_WIDTH; kx++) {
+                    let ix = ox * STRIDE_X + kx * DILATION_X - PADDING_X;
+                    if (iy >= 0 && iy < HEIGHT && ix >= 0 && ix < WIDTH) {
+                        sums[ky][kx] += gradient * x[(plane + iy) * WIDTH + ix];
+                    }
+                }
+            }
+        }
+    }
+    let first = (part * FILTERS + k) * (KERNEL_HEIGHT * KERNEL_WIDTH);
+    for (var ky = 0; ky < KERNEL_HEIGHT; ky++) {
+        for (var kx = 0; kx < KERNEL_WIDTH; kx++) {
+            dw[first + ky * KERNEL_WIDTH + kx] = sums[ky][kx];
+        }
+    }
+}

@@ -1,0 +1,52 @@
+// y[n,k,oy,ox] = bias[k] + sum over c, ky, kx of w[k,c,ky,kx] * x[n, c, oy*sy + ky*dy - py, ox*sx + kx*dx - px]
+//
+// x [N, C, H, W], w [K, C/groups, kh, kw], y [N, K, oh, ow]; zeros outside of x. One invocation an
+// element of y's FILTERS filters from FIRST_FILTER on.
+
+import package::constants::{COUNT, WORKGROUP, CHANNELS, HEIGHT, WIDTH, FILTERS, FIRST_FILTER, ALL_FILTERS, OUT_HEIGHT, OUT_WIDTH};
+import package::constants::{KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X};
+import package::constants::{DILATION_Y, DILATION_X, GROUP_CHANNELS, GROUP_FILTERS};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@if(bias) @group(0) @binding(2) var<storage, read> bias: array<f32>;
+@if(bias) @group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@if(!bias) @group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let index = linear_index(id);
+    if (index >= COUNT) {
+        return;
+    }
+    let i = i32(index);
+    let ox = i % OUT_WIDTH;
+    let oy = i / OUT_WIDTH % OUT_HEIGHT;
+    let k = i / (OUT_WIDTH * OUT_HEIGHT) % FILTERS;
+    let n = i / (OUT_WIDTH * OUT_HEIGHT * FILTERS);
+    let first_channel = k / GROUP_FILTERS * GROUP_CHANNELS;
+
+    var sum = 0.0;
+    for (var c = 0; c < GROUP_CHANNELS; c++) {
+        var row_sum = 0.0;
+        for (var ky = 0; ky < KERNEL_HEIGHT; ky++) {
+            let iy = oy * STRIDE_Y + ky * DILATION_Y - PADDING_Y;
+            if (iy < 0 || iy >= HEIGHT) {
+                continue;
+            }
+            for (var kx = 0; kx < KERNEL_WIDTH; kx++) {
+                let ix = ox * STRIDE_X + kx * DILATION_X - PADDING_X;
+                if (ix >= 0 && ix < WIDTH) {
+                    let w = weight[((k * GROUP_CHANNELS + c) * KERNEL_HEIGHT + ky) * KERNEL_WIDTH + kx];
+                    row_sum += w * x[((n * CHANNELS + first_channel + c) * HEIGHT + iy) * WIDTH + ix];
+                }
+            }
+        }
+        sum += row_sum;
+    }
+    @if(bias) {
+        sum += bias[k];
+    }
+    y[((n * ALL_FILTERS + FIRST_FILTER + k) * OUT_HEIGHT + oy) * OUT_WIDTH + ox] = sum;
+}

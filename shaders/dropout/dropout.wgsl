@@ -1,0 +1,28 @@
+// y[i] = 0 where bits(i) < THRESHOLD, else x[i] * SCALE; the bits come from seed, step, SALT and i.
+//
+// numbers: seed's low and high half, step. One invocation an element.
+
+import package::constants::{COUNT, WORKGROUP, SALT, THRESHOLD, SCALE};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> numbers: array<u32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+// A bijection of 32 bits whose outputs pass for random (Wellons' lowbias32).
+fn scramble(value: u32) -> u32 {
+    var bits = value;
+    bits = (bits ^ (bits >> 16)) * 0x7feb352du;
+    bits = (bits ^ (bits >> 15)) * 0x846ca68bu;
+    return bits ^ (bits >> 16);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = linear_index(id);
+    if (i >= COUNT) {
+        return;
+    }
+    let key = scramble(numbers[0] ^ scramble(numbers[1] ^ scramble(numbers[2] ^ scramble(SALT))));
+    y[i] = select(x[i] * SCALE, 0.0, scramble(key ^ scramble(i)) < THRESHOLD);
+}

@@ -1,0 +1,22 @@
+// y[i] = a[j] + b[k] or a[j] * b[k], j and k being where i lies in the broadcast a and b. One invocation
+// an element of y.
+
+import package::constants::{COUNT, WORKGROUP, SIZES, A_STRIDES, B_STRIDES};
+import package::lib::grid::linear_index;
+import package::lib::strided::strided;
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = linear_index(id);
+    if (i >= COUNT) {
+        return;
+    }
+    let left = a[strided(i, SIZES, A_STRIDES)];
+    let right = b[strided(i, SIZES, B_STRIDES)];
+    @if(mul) { y[i] = left * right; }
+    @else { y[i] = left + right; }
+}

@@ -1,0 +1,16 @@
+// y[i] = a[i] * b[i]. One invocation an element.
+
+import package::constants::{COUNT, WORKGROUP};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = linear_index(id);
+    if (i < COUNT) {
+        y[i] = a[i] * b[i];
+    }
+}

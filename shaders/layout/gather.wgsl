@@ -1,0 +1,17 @@
+// y[i] = FACTOR * x[OFFSET + where step i of the walk lies in x]: a transposition, a slice or a
+// broadcast. One invocation an element of y.
+
+import package::constants::{COUNT, WORKGROUP, SIZES, STRIDES, OFFSET, FACTOR};
+import package::lib::grid::linear_index;
+import package::lib::strided::strided;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = linear_index(id);
+    if (i < COUNT) {
+        y[i] = FACTOR * x[OFFSET + strided(i, SIZES, STRIDES)];
+    }
+}

@@ -1,0 +1,31 @@
+// dx[n,c,i] = dy / s^BETA - 2 ALPHA BETA x * sum of terms[n,j,i] over the channels j whose sum holds c:
+// j from c - (SIZE-1)/2 to c + SIZE/2
+//
+// All tensors [N, CHANNELS, INNER]; ALPHA is already divided by the size, terms come from
+// backward_terms.wgsl. One invocation an element.
+
+import package::constants::{COUNT, WORKGROUP, CHANNELS, INNER, SIZE, ALPHA, BETA};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> s: array<f32>;
+@group(0) @binding(2) var<storage, read> dy: array<f32>;
+@group(0) @binding(3) var<storage, read> terms: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = linear_index(id);
+    if (i >= COUNT) {
+        return;
+    }
+    let c = i / INNER % CHANNELS;
+    var sum = 0.0;
+    for (var d = 0u; d < SIZE; d++) {
+        let j = c + d - (SIZE - 1u) / 2u;
+        if (j < CHANNELS) {
+            sum += terms[i + j * INNER - c * INNER];
+        }
+    }
+    dx[i] = dy[i] * pow(s[i], -BETA) - 2.0 * ALPHA * BETA * x[i] * sum;
+}

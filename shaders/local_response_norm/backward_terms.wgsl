@@ -1,0 +1,19 @@
+// terms = dy x / s^(BETA+1): what each element adds to the gradients of the channels in its sum
+//
+// All tensors [N, CHANNELS, INNER]. One invocation an element.
+
+import package::constants::{COUNT, WORKGROUP, BETA};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> s: array<f32>;
+@group(0) @binding(2) var<storage, read> dy: array<f32>;
+@group(0) @binding(3) var<storage, read_write> terms: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = linear_index(id);
+    if (i < COUNT) {
+        terms[i] = dy[i] * x[i] * pow(s[i], -BETA - 1.0);
+    }
+}

@@ -1,0 +1,32 @@
+// s[n,c,i] = K + ALPHA * sum of x[n,j,i]^2 over the channels j from c - SIZE/2 to c + (SIZE-1)/2 that
+// exist, y = x / s^BETA
+//
+// x, y and s [N, CHANNELS, INNER]; ALPHA is already divided by the size. One invocation an element. A
+// channel before the first wraps around to a huge number, so that one comparison finds both ends.
+
+import package::constants::{COUNT, WORKGROUP, CHANNELS, INNER, SIZE, ALPHA, BETA, K};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@if(keeps_sums) @group(0) @binding(2) var<storage, read_write> sums: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = linear_index(id);
+    if (i >= COUNT) {
+        return;
+    }
+    let c = i / INNER % CHANNELS;
+    var squares = 0.0;
+    for (var d = 0u; d < SIZE; d++) {
+        let j = c + d - SIZE / 2u;
+        if (j < CHANNELS) {
+            let value = x[i + j * INNER - c * INNER];
+            squares = fma(value, value, squares);
+        }
+    }
+    let s = fma(ALPHA, squares, K);
+    y[i] = x[i] * pow(s, -BETA);
+    @if(keeps_sums) { sums[i] = s; }
+}

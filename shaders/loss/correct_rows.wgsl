@@ -1,0 +1,33 @@
+// correct[n] = 1 where fewer than K logits of row n are larger than the target's (of equal ones the
+// first is larger), else 0.
+//
+// logits [N, CLASSES], targets [N], correct [N]. One invocation a row.
+
+import package::constants::{COUNT, WORKGROUP, CLASSES, K};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> targets: array<u32>;
+@group(0) @binding(2) var<storage, read_write> correct: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let n = linear_index(id);
+    if (n >= COUNT) {
+        return;
+    }
+    let label = targets[n];
+    var result = 0.0;
+    if (label < CLASSES) {
+        let own = logits[n * CLASSES + label];
+        var larger = 0u;
+        for (var c = 0u; c < CLASSES; c++) {
+            let z = logits[n * CLASSES + c];
+            larger += u32(z > own || (z == own && c < label));
+        }
+        // A logit that is not a number is never right.
+        let finite = abs(own) <= 3.4028234e38;
+        result = select(0.0, 1.0, larger < K && finite);
+    }
+    correct[n] = result;
+}

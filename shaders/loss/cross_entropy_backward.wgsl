@@ -1,0 +1,31 @@
+// dlogits[n,c] = (p[n,c] - (1-s) [c = target] - s/C) * upstream / max(1, rows), p = exp((z - m) - log
+// sum); 0 in a row that does not count.
+//
+// logits and dlogits [N, CLASSES], targets [N], sums [N] pairs (m, log sum). One invocation an element.
+
+import package::constants::{COUNT, WORKGROUP, CLASSES, SMOOTHING};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> targets: array<u32>;
+@group(0) @binding(2) var<storage, read> rows: array<f32>;
+@group(0) @binding(3) var<storage, read> sums: array<vec2<f32>>;
+@group(0) @binding(4) var<storage, read> upstream: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dlogits: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = linear_index(id);
+    if (i >= COUNT) {
+        return;
+    }
+    let n = i / CLASSES;
+    let label = targets[n];
+    var gradient = 0.0;
+    if (label < CLASSES) {
+        let p = exp((logits[i] - sums[n].x) - sums[n].y);
+        let hot = select(0.0, 1.0 - SMOOTHING, i % CLASSES == label);
+        gradient = (p - hot - SMOOTHING / f32(CLASSES)) * (upstream[0] / max(rows[0], 1.0));
+    }
+    dlogits[i] = gradient;
+}

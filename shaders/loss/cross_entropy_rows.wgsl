@@ -1,0 +1,42 @@
+// losses[n] = (-(1-s) log p_target - s/C sum of log p, 1), or (0, 0) for a row that does not count;
+// sums[n] = (m, log of the sum of exp(z - m)), m the largest logit.
+//
+// All logits are taken less m, so logits of 90 neither overflow nor cancel. logits [N, CLASSES],
+// targets [N], losses and sums [N] pairs. One invocation a row.
+
+import package::constants::{COUNT, WORKGROUP, CLASSES, SMOOTHING};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> targets: array<u32>;
+@group(0) @binding(2) var<storage, read_write> losses: array<vec2<f32>>;
+@group(0) @binding(3) var<storage, read_write> sums: array<vec2<f32>>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let n = linear_index(id);
+    if (n >= COUNT) {
+        return;
+    }
+    let first = n * CLASSES;
+    var largest = logits[first];
+    for (var c = 1u; c < CLASSES; c++) {
+        largest = max(largest, logits[first + c]);
+    }
+    var sum = 0.0;
+    var mean = 0.0;
+    for (var c = 0u; c < CLASSES; c++) {
+        let z = logits[first + c] - largest;
+        sum += exp(z);
+        mean += z;
+    }
+    mean /= f32(CLASSES);
+    sums[n] = vec2(largest, log(sum));
+    let label = targets[n];
+    if (label < CLASSES) {
+        let own = logits[first + label] - largest;
+        losses[n] = vec2(log(sum) - (1.0 - SMOOTHING) * own - SMOOTHING * mean, 1.0);
+    } else {
+        losses[n] = vec2(0.0);
+    }
+}

@@ -1,0 +1,77 @@
+// losses[n] = (loss of row n, 1), or (0, 0) for a row whose target is no class. With y the one-hot
+// target t and p = softmax(z):
+//
+//   focal        -ALPHA (1 - p_t)^GAMMA log p_t
+//   mse          sum of (z - y)^2 / CLASSES
+//   mse_softmax  sum of (p - y)^2 / CLASSES
+//   nll          -z_t
+//
+// The losses through softmax also leave numbers[n] = (m, log of the sum of exp(z - m), g) for the
+// backward pass, m the largest logit, g = dloss / dlog p_t (focal) or sum of p (p - y) (mse_softmax).
+// logits [N, CLASSES], targets [N], losses [N, 2], numbers [N, 3]. One invocation a row.
+
+import package::constants::{COUNT, WORKGROUP, CLASSES};
+@if(focal) import package::constants::{ALPHA, GAMMA, SMALLEST_BASE};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> targets: array<u32>;
+@group(0) @binding(2) var<storage, read_write> losses: array<f32>;
+@if(softmax) @group(0) @binding(3) var<storage, read_write> numbers: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let n = linear_index(id);
+    if (n >= COUNT) {
+        return;
+    }
+    let first = n * CLASSES;
+    // A target that is no class reads any logit, and its loss is dropped below.
+    let label = min(targets[n], CLASSES - 1u);
+    var loss = 0.0;
+    @if(softmax) {
+        var largest = logits[first];
+        for (var c = 1u; c < CLASSES; c++) {
+            largest = max(largest, logits[first + c]);
+        }
+        var sum = 0.0;
+        for (var c = 0u; c < CLASSES; c++) {
+            sum += exp(logits[first + c] - largest);
+        }
+        let log_sum = log(sum);
+        var g = 0.0;
+        @if(focal) {
+            let log_p = logits[first + label] - largest - log_sum;
+            let p = exp(log_p);
+            let base = max(1.0 - p, SMALLEST_BASE);
+            let modulation = pow(base, GAMMA);
+            loss = -ALPHA * modulation * log_p;
+            g = ALPHA * (GAMMA * pow(base, GAMMA - 1.0) * p * log_p - modulation);
+        }
+        @if(mse_softmax) {
+            for (var c = 0u; c < CLASSES; c++) {
+                let p = exp(logits[first + c] - largest) / sum;
+                let error = p - select(0.0, 1.0, c == label);
+                loss = fma(error, error, loss);
+                g = fma(p, error, g);
+            }
+            loss /= f32(CLASSES);
+        }
+        numbers[3u * n] = largest;
+        numbers[3u * n + 1u] = log_sum;
+        numbers[3u * n + 2u] = g;
+    }
+    @if(mse) {
+        for (var c = 0u; c < CLASSES; c++) {
+            let error = logits[first + c] - select(0.0, 1.0, c == label);
+            loss = fma(error, error, loss);
+        }
+        loss /= f32(CLASSES);
+    }
+    @if(nll) {
+        loss = -logits[first + label];
+    }
+    let counts = targets[n] < CLASSES;
+    losses[2u * n] = select(0.0, loss, counts);
+    losses[2u * n + 1u] = select(0.0, 1.0, counts);
+}

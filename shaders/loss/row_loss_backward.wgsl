@@ -1,0 +1,46 @@
+// dlogits[n,c] = upstream / max(1, rows) * dloss[n] / dz[c], 0 in a row whose target is no class. With
+// y the one-hot target t, p = softmax(z), and (m, log sum, g) from the forward pass:
+//
+//   focal        g (y_c - p_c)
+//   mse          2 / CLASSES (z_c - y_c)
+//   mse_softmax  2 / CLASSES p_c (p_c - y_c - g)
+//   nll          -y_c
+//
+// logits and dlogits [N, CLASSES], targets [N], rows [1], upstream [1], numbers [N, 3]. One invocation
+// an element.
+
+import package::constants::{COUNT, WORKGROUP, CLASSES};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> targets: array<u32>;
+@group(0) @binding(2) var<storage, read> rows: array<f32>;
+@group(0) @binding(3) var<storage, read> upstream: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dlogits: array<f32>;
+@if(softmax) @group(0) @binding(5) var<storage, read> numbers: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = linear_index(id);
+    if (i >= COUNT) {
+        return;
+    }
+    let n = i / CLASSES;
+    let label = targets[n];
+    if (label >= CLASSES) {
+        dlogits[i] = 0.0;
+        return;
+    }
+    let hot = select(0.0, 1.0, i % CLASSES == label);
+    var gradient = -hot;
+    @if(mse) {
+        gradient = 2.0 / f32(CLASSES) * (logits[i] - hot);
+    }
+    @if(softmax) {
+        let p = exp(logits[i] - numbers[3u * n] - numbers[3u * n + 1u]);
+        let g = numbers[3u * n + 2u];
+        @if(focal) { gradient = g * (hot - p); }
+        @if(mse_softmax) { gradient = 2.0 / f32(CLASSES) * p * (p - hot - g); }
+    }
+    dlogits[i] = gradient * (upstream[0] / max(rows[0], 1.0));
+}

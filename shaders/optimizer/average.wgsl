@@ -1,0 +1,16 @@
+// e := (1 - share) * e + share * w, in place. One invocation an element.
+
+import package::constants::{COUNT, WORKGROUP};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read_write> average: array<f32>;
+@group(0) @binding(1) var<storage, read> weights: array<f32>;
+@group(0) @binding(2) var<storage, read> share: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = linear_index(id);
+    if (i < COUNT) {
+        average[i] = (1.0 - share[0]) * average[i] + share[0] * weights[i];
+    }
+}

@@ -1,0 +1,17 @@
+// scale = min(1, MAX_NORM / (norm + 1e-6)), norm = sqrt(square). One invocation.
+
+import package::constants::{WORKGROUP, MAX_NORM};
+
+@group(0) @binding(0) var<storage, read> square: array<f32>;
+@group(0) @binding(1) var<storage, read_write> scale: array<f32>;
+@group(0) @binding(2) var<storage, read_write> norm: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    if (id.x != 0 || id.y != 0) {
+        return;
+    }
+    let root = sqrt(square[0]);
+    norm[0] = root;
+    scale[0] = min(1.0, MAX_NORM / (root + 1e-6));
+}

@@ -1,0 +1,24 @@
+// part[FIRST + l] = sum of g(e)^2 over the elements e with e mod COUNT = l, g the transformed
+// gradient. One invocation a part.
+
+import package::constants::{COUNT, WORKGROUP, ELEMENTS, FIRST};
+import package::lib::grid::linear_index;
+import package::optimizer::transform::transformed;
+
+@group(0) @binding(0) var<storage, read> gradients: array<f32>;
+@group(0) @binding(1) var<storage, read> parameters: array<f32>;
+@group(0) @binding(2) var<storage, read_write> part: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let lane = linear_index(id);
+    if (lane >= COUNT) {
+        return;
+    }
+    var sum = 0.0;
+    for (var e = lane; e < ELEMENTS; e += COUNT) {
+        let g = transformed(gradients[e], parameters[e]);
+        sum = fma(g, g, sum);
+    }
+    part[FIRST + lane] = sum;
+}

@@ -1,0 +1,115 @@
+// p := p - lr * direction(g, state) for one optimizer, over a pack of parameters; docs/ops.md has the
+// rules. scalars: lr, three factors of the step, 1 in the first step. One invocation an element.
+
+import package::constants::{COUNT, WORKGROUP, ALPHA, ONE_LESS_ALPHA, BETA, ONE_LESS_BETA, GAMMA, EPS, WEIGHT_DECAY};
+import package::lib::grid::linear_index;
+import package::optimizer::transform::transformed;
+
+@group(0) @binding(0) var<storage, read_write> parameters: array<f32>;
+@if(one_state) @group(0) @binding(1) var<storage, read_write> state_a: array<f32>;
+@if(two_states) @group(0) @binding(2) var<storage, read_write> state_b: array<f32>;
+@if(three_states) @group(0) @binding(3) var<storage, read_write> state_c: array<f32>;
+@if(!one_state) @group(0) @binding(1) var<storage, read> gradients: array<f32>;
+@if(!one_state) @group(0) @binding(2) var<storage, read> scalars: array<f32>;
+@if(!one_state && scaled) @group(0) @binding(3) var<storage, read> scale: array<f32>;
+@if(one_state && !two_states) @group(0) @binding(2) var<storage, read> gradients: array<f32>;
+@if(one_state && !two_states) @group(0) @binding(3) var<storage, read> scalars: array<f32>;
+@if(one_state && !two_states && scaled) @group(0) @binding(4) var<storage, read> scale: array<f32>;
+@if(two_states && !three_states) @group(0) @binding(3) var<storage, read> gradients: array<f32>;
+@if(two_states && !three_states) @group(0) @binding(4) var<storage, read> scalars: array<f32>;
+@if(two_states && !three_states && scaled) @group(0) @binding(5) var<storage, read> scale: array<f32>;
+@if(three_states) @group(0) @binding(4) var<storage, read> gradients: array<f32>;
+@if(three_states) @group(0) @binding(5) var<storage, read> scalars: array<f32>;
+@if(three_states && scaled) @group(0) @binding(6) var<storage, read> scale: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = linear_index(id);
+    if (i >= COUNT) {
+        return;
+    }
+    var p = parameters[i];
+    var g = transformed(gradients[i], p);
+    @if(scaled) {
+        g *= scale[0];
+    }
+    @if(decay_gradient) {
+        g += WEIGHT_DECAY * p;
+    }
+    let lr = scalars[0];
+    @if(decay_parameter) {
+        p *= 1.0 - lr * WEIGHT_DECAY;
+    }
+
+    // ALPHA: momentum, BETA: dampening.
+    @if(sgd) {
+        var direction = g;
+        @if(momentum) {
+            let buffer = select(ALPHA * state_a[i] + ONE_LESS_BETA * g, g, scalars[4] > 0.0);
+            state_a[i] = buffer;
+            direction = buffer;
+        }
+        @if(nesterov) {
+            direction = g + ALPHA * direction;
+        }
+        p -= lr * direction;
+    }
+    // ALPHA and BETA: the decay of the averages of g and g^2.
+    @if(adam) {
+        let average = ALPHA * state_a[i] + ONE_LESS_ALPHA * g;
+        let square = BETA * state_b[i] + ONE_LESS_BETA * g * g;
+        state_a[i] = average;
+        state_b[i] = square;
+        var largest = square;
+        @if(amsgrad) {
+            largest = max(state_c[i], square);
+            state_c[i] = largest;
+        }
+        p -= lr * scalars[1] * average / (sqrt(largest * scalars[2]) + EPS);
+    }
+    @if(nadam) {
+        let average = ALPHA * state_a[i] + ONE_LESS_ALPHA * g;
+        let square = BETA * state_b[i] + ONE_LESS_BETA * g * g;
+        state_a[i] = average;
+        state_b[i] = square;
+        p -= lr * (scalars[1] * average + scalars[3] * g) / (sqrt(square * scalars[2]) + EPS);
+    }
+    // ALPHA: the decay of the averages, GAMMA: momentum.
+    @if(rmsprop) {
+        let square = ALPHA * state_a[i] + ONE_LESS_ALPHA * g * g;
+        state_a[i] = square;
+        var spread = square;
+        @if(centered) {
+            let average = ALPHA * state_b[i] + ONE_LESS_ALPHA * g;
+            state_b[i] = average;
+            spread = max(square - average * average, 0.0);
+        }
+        var direction = g / (sqrt(spread) + EPS);
+        @if(momentum && centered) {
+            direction += GAMMA * state_c[i];
+            state_c[i] = direction;
+        }
+        @if(momentum && !centered) {
+            direction += GAMMA * state_b[i];
+            state_b[i] = direction;
+        }
+        p -= lr * direction;
+    }
+    @if(adagrad) {
+        let sum = state_a[i] + g * g;
+        state_a[i] = sum;
+        p -= lr * scalars[1] * g / (sqrt(sum) + EPS);
+    }
+    // ALPHA: momentum.
+    @if(signsgd) {
+        let average = ALPHA * state_a[i] + ONE_LESS_ALPHA * g;
+        state_a[i] = average;
+        p -= lr * sign(average);
+    }
+    @if(lion) {
+        let average = state_a[i];
+        p -= lr * sign(ALPHA * average + ONE_LESS_ALPHA * g);
+        state_a[i] = BETA * average + ONE_LESS_BETA * g;
+    }
+    parameters[i] = p;
+}

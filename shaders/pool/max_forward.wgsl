@@ -1,0 +1,42 @@
+// y[p,oy,ox] = max over i, j of x[p, oy * STRIDE_Y - PADDING_Y + i * DILATION_Y, ox ...], of what lies
+// inside the image; argmax[p,oy,ox] = where in its plane the first such maximum lies
+//
+// x [planes, HEIGHT, WIDTH], y and argmax [planes, OUT_HEIGHT, OUT_WIDTH]. One invocation an element
+// of y. Rows above the image wrap around to huge numbers, so that one comparison finds both borders.
+
+import package::constants::{COUNT, WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH};
+import package::constants::{KERNEL_Y, KERNEL_X, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X, DILATION_Y, DILATION_X};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@if(argmax) @group(0) @binding(2) var<storage, read_write> argmax: array<u32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let o = linear_index(id);
+    if (o >= COUNT) {
+        return;
+    }
+    let left = o % OUT_WIDTH * STRIDE_X - PADDING_X;
+    let top = o / OUT_WIDTH % OUT_HEIGHT * STRIDE_Y - PADDING_Y;
+    let plane = o / (OUT_HEIGHT * OUT_WIDTH) * (HEIGHT * WIDTH);
+    var best = 0.0;
+    var place = 0u;
+    var none = true;
+    for (var i = 0u; i < KERNEL_Y; i++) {
+        for (var j = 0u; j < KERNEL_X; j++) {
+            let row = top + i * DILATION_Y;
+            let column = left + j * DILATION_X;
+            // A load of any element is cheaper than a branch around it.
+            let index = min(row, HEIGHT - 1u) * WIDTH + min(column, WIDTH - 1u);
+            let value = x[plane + index];
+            let better = (row < HEIGHT) & (column < WIDTH) & (none | (value > best));
+            best = select(best, value, better);
+            place = select(place, index, better);
+            none = none & !better;
+        }
+    }
+    y[o] = best;
+    @if(argmax) { argmax[o] = place; }
+}

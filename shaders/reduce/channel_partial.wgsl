@@ -1,0 +1,24 @@
+// part[c, l] = sum of x[o, c, i] over the elements e = o * INNER + i of channel c with e mod LANES = l
+//
+// x [OUTER, CHANNELS, INNER], part [CHANNELS, LANES]. One invocation an element of part: neighbours
+// read neighbouring elements.
+
+import package::constants::{COUNT, WORKGROUP, OUTER, CHANNELS, INNER, LANES};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> part: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let index = linear_index(id);
+    if (index >= COUNT) {
+        return;
+    }
+    let c = index / LANES;
+    var sum = 0.0;
+    for (var e = index % LANES; e < OUTER * INNER; e += LANES) {
+        sum += x[(e / INNER * CHANNELS + c) * INNER + e % INNER];
+    }
+    part[index] = sum;
+}

@@ -1,0 +1,26 @@
+// part[o, l] = FACTOR * sum of x[kept(o) + reduced(r)] over the r < REDUCED with r mod LANES = l
+//
+// x any tensor, whose dimensions are either kept or reduced; kept(o) and reduced(r) walk over the two
+// sorts. part [outputs, LANES]. One invocation an element of part: neighbours differ in r.
+
+import package::constants::{COUNT, WORKGROUP, LANES, REDUCED, FACTOR};
+import package::constants::{KEPT_SIZES, KEPT_STRIDES, REDUCED_SIZES, REDUCED_STRIDES};
+import package::lib::grid::linear_index;
+import package::lib::strided::strided;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> part: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let index = linear_index(id);
+    if (index >= COUNT) {
+        return;
+    }
+    let first = strided(index / LANES, KEPT_SIZES, KEPT_STRIDES);
+    var sum = 0.0;
+    for (var r = index % LANES; r < REDUCED; r += LANES) {
+        sum += x[first + strided(r, REDUCED_SIZES, REDUCED_STRIDES)];
+    }
+    part[index] = FACTOR * sum;
+}

@@ -1,0 +1,23 @@
+// dx = y (dy - sum), or dy - exp(y) sum for the logarithm, with the sum of the row from
+// row_gradients.wgsl
+//
+// y, dy and dx [outer, SIZE, INNER], sums [outer * INNER]. One invocation an element.
+
+import package::constants::{COUNT, WORKGROUP, SIZE, INNER};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> y: array<f32>;
+@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read> sums: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = linear_index(id);
+    if (i >= COUNT) {
+        return;
+    }
+    let sum = sums[i / (SIZE * INNER) * INNER + i % INNER];
+    @if(log) { dx[i] = dy[i] - exp(y[i]) * sum; }
+    @else { dx[i] = y[i] * (dy[i] - sum); }
+}

@@ -1,0 +1,23 @@
+// y = exp(x - m) / s, or x - m - log s, with (m, s) of x's row from row_sums.wgsl
+//
+// x and y [outer, SIZE, INNER], sums [outer * INNER, 2]. One invocation an element.
+
+import package::constants::{COUNT, WORKGROUP, SIZE, INNER};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> sums: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = linear_index(id);
+    if (i >= COUNT) {
+        return;
+    }
+    let r = i / (SIZE * INNER) * INNER + i % INNER;
+    let z = x[i] - sums[2u * r];
+    let sum = sums[2u * r + 1u];
+    @if(log) { y[i] = z - sum; }
+    @else { y[i] = exp(z) / sum; }
+}

@@ -1,0 +1,26 @@
+// sums[r] = sum of y dy over row r of softmax, or sum of dy for its logarithm
+//
+// y and dy [outer, SIZE, INNER], sums [outer * INNER]. One invocation a row.
+
+import package::constants::{COUNT, WORKGROUP, SIZE, INNER};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> y: array<f32>;
+@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read_write> sums: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let r = linear_index(id);
+    if (r >= COUNT) {
+        return;
+    }
+    let first = r / INNER * (SIZE * INNER) + r % INNER;
+    var sum = 0.0;
+    for (var i = 0u; i < SIZE; i++) {
+        let at = first + i * INNER;
+        @if(log) { sum += dy[at]; }
+        @else { sum = fma(y[at], dy[at], sum); }
+    }
+    sums[r] = sum;
+}

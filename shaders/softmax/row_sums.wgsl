@@ -1,0 +1,30 @@
+// sums[r] = (m, s): the largest x of row r, and the sum of exp(x - m), or its logarithm
+//
+// x [outer, SIZE, INNER] holds a row for each of its outer x INNER columns, whose elements lie INNER
+// apart. sums [rows, 2]. One invocation a row.
+
+import package::constants::{COUNT, WORKGROUP, SIZE, INNER};
+import package::lib::grid::linear_index;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> sums: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let r = linear_index(id);
+    if (r >= COUNT) {
+        return;
+    }
+    let first = r / INNER * (SIZE * INNER) + r % INNER;
+    var largest = x[first];
+    for (var i = 1u; i < SIZE; i++) {
+        largest = max(largest, x[first + i * INNER]);
+    }
+    var sum = 0.0;
+    for (var i = 0u; i < SIZE; i++) {
+        sum += exp(x[first + i * INNER] - largest);
+    }
+    sums[2u * r] = largest;
+    @if(log) { sums[2u * r + 1u] = log(sum); }
+    @else { sums[2u * r + 1u] = sum; }
+}

@@ -1,0 +1,23 @@
+//! What can be wrong with a graph.
+
+use crate::tensor::Shape;
+
+/// A graph that cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum GraphError {
+    #[error("layer `{layer}`: {op} does not take inputs of shapes {inputs:?}: {rule}")]
+    Shape { layer: String, op: &'static str, inputs: Vec<Shape>, rule: String },
+    #[error("two tensors are named `{name}`; give the second layer another name")]
+    DuplicateName { name: String },
+    #[error("layer `{layer}`: {op} has no gradient, but a parameter before it is to be trained")]
+    NotDifferentiable { layer: String, op: &'static str },
+    #[error("{what} = {value} cannot be used: {rule}")]
+    Attribute { what: String, value: String, rule: String },
+}
+
+impl GraphError {
+    /// An attribute whose value breaks a rule.
+    pub fn attribute(what: impl Into<String>, value: impl ToString, rule: impl Into<String>) -> Self {
+        GraphError::Attribute { what: what.into(), value: value.to_string(), rule: rule.into() }
+    }
+}

@@ -1,0 +1,138 @@
+//! How parameters and buffers start, the same bits on every platform.
+
+use rand::distr::{Distribution, StandardUniform};
+use std::convert::Infallible;
+
+/// Distribution that the elements of a parameter start from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    Constant(f32),
+    /// Uniform in `[-bound, bound)`.
+    Uniform {
+        bound: f64,
+    },
+    /// Normal with mean 0.
+    Normal {
+        std: f64,
+    },
+    /// Normal with mean 0, redrawn while outside of two standard deviations.
+    TruncatedNormal {
+        std: f64,
+    },
+}
+
+impl Init {
+    pub const ZEROS: Init = Init::Constant(0.0);
+    pub const ONES: Init = Init::Constant(1.0);
+
+    /// LeCun et al. 1998: variance 1 / fan_in.
+    pub fn lecun_normal(fan_in: usize) -> Init {
+        Init::Normal { std: (1.0 / fan_in as f64).sqrt() }
+    }
+
+    /// Glorot and Bengio 2010: variance 2 / (fan_in + fan_out), uniform.
+    pub fn xavier_uniform(fan_in: usize, fan_out: usize) -> Init {
+        Init::Uniform { bound: (6.0 / (fan_in + fan_out) as f64).sqrt() }
+    }
+
+    /// Glorot and Bengio 2010: variance 2 / (fan_in + fan_out), normal.
+    pub fn xavier_normal(fan_in: usize, fan_out: usize) -> Init {
+        Init::Normal { std: (2.0 / (fan_in + fan_out) as f64).sqrt() }
+    }
+
+    /// He et al. 2015: variance 2 / fan, normal. `fan` is fan_in or fan_out.
+    pub fn kaiming_normal(fan: usize) -> Init {
+        Init::Normal { std: (2.0 / fan as f64).sqrt() }
+    }
+
+    /// He et al. 2015: variance 2 / fan, uniform.
+    pub fn kaiming_uniform(fan: usize) -> Init {
+        Init::Uniform { bound: (6.0 / fan as f64).sqrt() }
+    }
+
+    /// PyTorch's default for weights and biases of convolutions and linear layers:
+    /// uniform within 1 / sqrt(fan_in).
+    pub fn torch_default(fan_in: usize) -> Init {
+        Init::Uniform { bound: 1.0 / (fan_in as f64).sqrt() }
+    }
+
+    /// `elements` values for the tensor `name` under `seed`: a tensor's values do not depend on the
+    /// other tensors of the model.
+    pub fn values(&self, name: &str, seed: u64, elements: usize) -> Vec<f32> {
+        let mut rng = SplitMix64::new(fnv1a64(name.as_bytes()) ^ splitmix64(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)));
+        match *self {
+            Init::Constant(value) => vec![value; elements],
+            Init::Uniform { bound } => (0..elements).map(|_| ((2.0 * rng.uniform() - 1.0) * bound) as f32).collect(),
+            Init::Normal { std } => (0..elements).map(|_| (rng.normal() * std) as f32).collect(),
+            Init::TruncatedNormal { std } => (0..elements)
+                .map(|_| {
+                    let mut draw = rng.normal();
+                    while draw.abs() > 2.0 {
+                        draw = rng.normal();
+                    }
+                    (draw * std) as f32
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Fowler, Noll and Vo's 64-bit hash, variant 1a.
+pub fn fnv1a64(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// The finalizer of SplitMix64 (Steele, Lea and Flood 2014): a bijection that mixes 64 bits.
+pub fn splitmix64(z: u64) -> u64 {
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// SplitMix64 as a generator for `rand`'s distributions: 64 bits of state, the same stream everywhere.
+#[derive(Clone, Debug)]
+pub struct SplitMix64 {
+    state: u64,
+}
+
+impl SplitMix64 {
+    pub fn new(seed: u64) -> Self {
+        SplitMix64 { state: seed }
+    }
+
+    /// The next 64 bits.
+    fn draw(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        splitmix64(self.state)
+    }
+
+    /// Uniform in [0, 1), with 53 random bits.
+    pub fn uniform(&mut self) -> f64 {
+        StandardUniform.sample(self)
+    }
+
+    /// Standard normal, by Box and Muller's transform.
+    pub fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+}
+
+impl rand::TryRng for SplitMix64 {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok((self.draw() >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.draw())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&self.draw().to_le_bytes()[..chunk.len()]);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,224 @@
+//! Layers with parameters: names, shapes and PyTorch's default initialisation.
+
+use super::{GraphError, Init, Mode, Scope, Value, fnv1a64};
+use crate::ops::{self, BatchNormalize, BatchStatistics, Dropout, Linear, UpdateRunningStatistics};
+use crate::tensor::{Shape, TensorSpec};
+
+/// Input of a training graph, `[4]` of u32: the seed's low and high half, the step, and the row of
+/// the metrics' history.
+pub const STEP_NUMBERS: &str = "step_numbers";
+
+/// A convolution layer as a model asks for it; the channels it reads come from its input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Conv2d {
+    filters: usize,
+    kernel: [usize; 2],
+    attributes: ops::Conv2d,
+    bias: bool,
+    init: Option<ConvInit>,
+}
+
+/// How a convolution's weight starts, other than by PyTorch's default.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ConvInit {
+    /// He et al. 2015, variance 2 / fan_out (torchvision's ResNets), zero bias.
+    KaimingNormalFanOut,
+    /// He et al. 2015, variance 2 / fan_in, zero bias.
+    KaimingNormalFanIn,
+    /// As `KaimingNormalFanIn`, but uniform.
+    KaimingUniformFanIn,
+    /// Normal of this deviation, zero bias.
+    Normal(f64),
+    /// Normal of this deviation, cut at two deviations, zero bias.
+    TruncatedNormal(f64),
+}
+
+impl Conv2d {
+    /// `filters` filters of `kernel` x `kernel`, stride 1, no padding, with bias.
+    pub fn square(filters: usize, kernel: usize) -> Self {
+        Conv2d::new(filters, [kernel, kernel])
+    }
+
+    /// As [`Conv2d::square`] with a kernel of (height, width).
+    pub fn new(filters: usize, kernel: [usize; 2]) -> Self {
+        Conv2d { filters, kernel, attributes: ops::Conv2d::default(), bias: true, init: None }
+    }
+
+    pub fn stride(mut self, stride: usize) -> Self {
+        self.attributes.stride = [stride; 2];
+        self
+    }
+
+    pub fn padding(mut self, padding: usize) -> Self {
+        self.attributes.padding = [padding; 2];
+        self
+    }
+
+    pub fn dilation(mut self, dilation: usize) -> Self {
+        self.attributes.dilation = [dilation; 2];
+        self
+    }
+
+    pub fn groups(mut self, groups: usize) -> Self {
+        self.attributes.groups = groups;
+        self
+    }
+
+    pub fn without_bias(mut self) -> Self {
+        self.bias = false;
+        self
+    }
+
+    pub fn init(mut self, init: ConvInit) -> Self {
+        self.init = Some(init);
+        self
+    }
+}
+
+/// A batch-norm layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNorm {
+    pub eps: f32,
+    /// Share of the new batch in the running statistics.
+    pub momentum: f32,
+    /// Weights start at 0, so that a residual block starts as the identity (Goyal et al. 2017).
+    pub zero_init: bool,
+}
+
+impl Default for BatchNorm {
+    fn default() -> Self {
+        BatchNorm { eps: 1e-5, momentum: 0.1, zero_init: false }
+    }
+}
+
+impl Scope<'_> {
+    /// The parameter `name` of this layer.
+    ///
+    /// # Errors
+    /// When the layer has one of that name.
+    pub fn parameter(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Value, GraphError> {
+        let path = self.path_of(name);
+        self.graph.parameter(&path, shape, init)
+    }
+
+    /// Convolution `name` of x `[N, C, H, W]`; parameters `name.weight` and `name.bias`.
+    ///
+    /// # Errors
+    /// When the window does not fit, or the groups do not divide the channels.
+    pub fn conv2d(&mut self, name: &str, x: Value, layer: Conv2d) -> Result<Value, GraphError> {
+        let path = self.path_of(name);
+        self.graph.layer = path.clone();
+        let groups = layer.attributes.groups;
+        let channels = self.channels(x);
+        if groups == 0 || !channels.is_multiple_of(groups) {
+            let rule = format!("it divides the {channels} channels of layer `{path}`");
+            return Err(GraphError::attribute("groups", groups, rule));
+        }
+        let [kh, kw] = layer.kernel;
+        let shape = [layer.filters, channels / groups, kh, kw];
+        let fan_in = shape[1] * kh * kw;
+        // PyTorch's fan_out: it does not look at groups.
+        let fan_out = layer.filters * kh * kw;
+        let (weight_init, bias_init) = match layer.init {
+            None => (Init::torch_default(fan_in), Init::torch_default(fan_in)),
+            Some(ConvInit::KaimingNormalFanOut) => (Init::kaiming_normal(fan_out.max(1)), Init::ZEROS),
+            Some(ConvInit::KaimingNormalFanIn) => (Init::kaiming_normal(fan_in), Init::ZEROS),
+            Some(ConvInit::KaimingUniformFanIn) => (Init::kaiming_uniform(fan_in), Init::ZEROS),
+            Some(ConvInit::Normal(std)) => (Init::Normal { std }, Init::ZEROS),
+            Some(ConvInit::TruncatedNormal(std)) => (Init::TruncatedNormal { std }, Init::ZEROS),
+        };
+        let mut inputs = vec![x, self.graph.parameter(&format!("{path}.weight"), shape, weight_init)?];
+        if layer.bias {
+            inputs.push(self.graph.parameter(&format!("{path}.bias"), [layer.filters], bias_init)?);
+        }
+        self.graph.apply_one(layer.attributes, &inputs)
+    }
+
+    /// Linear layer `name` over the last dimension of x; parameters `name.weight` and `name.bias`,
+    /// PyTorch's default initialisation.
+    ///
+    /// # Errors
+    /// When x is a scalar.
+    pub fn linear(&mut self, name: &str, x: Value, outputs: usize) -> Result<Value, GraphError> {
+        let fan_in = self.shape(x).last().copied().unwrap_or(1);
+        self.linear_with(name, x, outputs, Init::torch_default(fan_in), Init::torch_default(fan_in))
+    }
+
+    /// As [`Scope::linear`], with the initialisation of weight and bias.
+    ///
+    /// # Errors
+    /// When x is a scalar.
+    pub fn linear_with(
+        &mut self,
+        name: &str,
+        x: Value,
+        outputs: usize,
+        weight: Init,
+        bias: Init,
+    ) -> Result<Value, GraphError> {
+        let path = self.path_of(name);
+        self.graph.layer = path.clone();
+        let inputs = self.shape(x).last().copied().unwrap_or(1);
+        let weight = self.graph.parameter(&format!("{path}.weight"), [outputs, inputs], weight)?;
+        let bias = self.graph.parameter(&format!("{path}.bias"), [outputs], bias)?;
+        self.graph.apply_one(Linear, &[x, weight, bias])
+    }
+
+    /// Batch normalisation `name` of dimension 1 with PyTorch's defaults; parameters `name.weight`
+    /// and `name.bias`, buffers `name.running_mean` and `name.running_var`.
+    ///
+    /// # Errors
+    /// When x has no channels.
+    pub fn batch_norm(&mut self, name: &str, x: Value) -> Result<Value, GraphError> {
+        self.batch_norm_with(name, x, BatchNorm::default())
+    }
+
+    /// As [`Scope::batch_norm`], with its constants.
+    ///
+    /// # Errors
+    /// When x has no channels.
+    pub fn batch_norm_with(&mut self, name: &str, x: Value, layer: BatchNorm) -> Result<Value, GraphError> {
+        let path = self.path_of(name);
+        self.graph.layer = path.clone();
+        let channels = self.channels(x);
+        let weight_init = if layer.zero_init { Init::ZEROS } else { Init::ONES };
+        let weight = self.graph.parameter(&format!("{path}.weight"), [channels], weight_init)?;
+        let bias = self.graph.parameter(&format!("{path}.bias"), [channels], Init::ZEROS)?;
+        let running_mean = self.graph.buffer(&format!("{path}.running_mean"), [channels], Init::ZEROS)?;
+        let running_var = self.graph.buffer(&format!("{path}.running_var"), [channels], Init::ONES)?;
+        let train = self.mode == Mode::Train;
+        let (mean, var) = match train {
+            true => {
+                let statistics = self.graph.apply(BatchStatistics, &[x])?;
+                let count = self.shape(x).elements() / channels;
+                let update = UpdateRunningStatistics { momentum: layer.momentum, count };
+                self.graph.apply(update, &[statistics[0], statistics[1], running_mean, running_var])?;
+                (statistics[0], statistics[1])
+            }
+            false => (running_mean, running_var),
+        };
+        let normalize = BatchNormalize { eps: layer.eps, batch_statistics: train, affine: true };
+        self.graph.apply_one(normalize, &[x, weight, bias, mean, var])
+    }
+
+    /// Dropout with probability `p`: the identity in eval mode and for p = 0.
+    ///
+    /// # Errors
+    /// When p is not in [0, 1).
+    pub fn dropout(&mut self, name: &str, x: Value, p: f32) -> Result<Value, GraphError> {
+        let path = self.path_of(name);
+        if !(0.0..1.0).contains(&p) {
+            return Err(GraphError::attribute(format!("dropout of `{path}`"), p, "it lies in [0, 1)"));
+        }
+        if self.mode == Mode::Eval || p == 0.0 {
+            return Ok(x);
+        }
+        self.graph.layer = path.clone();
+        let numbers = match self.graph.find(STEP_NUMBERS) {
+            Some(numbers) => numbers,
+            None => self.graph.input(STEP_NUMBERS, TensorSpec::u32([4]))?,
+        };
+        let salt = fnv1a64(path.as_bytes()) as u32;
+        self.graph.apply_one(Dropout { p, salt }, &[x, numbers])
+    }
+}

@@ -1,0 +1,293 @@
+//! A static graph of ops: what is computed, before anything says how or where.
+//!
+//! Nodes stand in the order they were added, which is an order they can run in. [`Scope`] builds
+//! the forward pass, [`Graph::backward`] adds the gradients as more nodes.
+
+mod autodiff;
+mod dump;
+mod error;
+mod functions;
+mod init;
+mod layers;
+mod scope;
+mod summary;
+
+pub use error::GraphError;
+pub use functions::LayerNorm;
+pub use init::{Init, SplitMix64, fnv1a64, splitmix64};
+pub use layers::{BatchNorm, Conv2d, ConvInit, STEP_NUMBERS};
+pub use scope::{Mode, Scope};
+pub use summary::LayerRow;
+
+use crate::ops::Op;
+use crate::tensor::{Shape, TensorSpec};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A tensor of a graph, named by its place in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Value(pub(crate) u32);
+
+impl Value {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Where a tensor's elements come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Role {
+    /// Given anew for every run.
+    Input,
+    /// Learned: kept from run to run, written by an optimizer unless frozen.
+    Parameter { init: Init, trainable: bool },
+    /// Kept from run to run and written by ops: running statistics, optimizer state.
+    Buffer { init: Init },
+    /// Members laid one after another in one piece of memory, each at a multiple of
+    /// [`PACK_ALIGNMENT`] elements with zeros between, so that one op can work on all of them.
+    Pack { members: Vec<Value>, offsets: Vec<usize> },
+    /// An output of a node.
+    Node { node: usize, output: usize },
+}
+
+/// Elements between the starts of a pack's members are a multiple of this: 256 bytes, the
+/// alignment of a storage binding.
+pub const PACK_ALIGNMENT: usize = 64;
+
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    pub name: String,
+    pub spec: TensorSpec,
+    pub role: Role,
+}
+
+/// Which part of a step a node belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pass {
+    Forward,
+    Backward,
+    Update,
+}
+
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub op: Arc<dyn Op>,
+    pub inputs: Vec<Value>,
+    pub outputs: Vec<Value>,
+    /// Path of the layer the node was built for, such as `layer1.0.conv1`.
+    pub layer: String,
+    pub pass: Pass,
+}
+
+/// A static computation graph.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    tensors: Vec<Tensor>,
+    nodes: Vec<Node>,
+    named: HashMap<String, Value>,
+    outputs: Vec<(String, Value)>,
+    layer: String,
+    pass: Option<Pass>,
+}
+
+impl Graph {
+    pub fn new() -> Self {
+        Graph::default()
+    }
+
+    /// A tensor that every run is given under `name`.
+    ///
+    /// # Errors
+    /// When another input, parameter or buffer has the name.
+    pub fn input(&mut self, name: &str, spec: TensorSpec) -> Result<Value, GraphError> {
+        self.named_tensor(name, spec, Role::Input)
+    }
+
+    /// A learned tensor of f32 under its state_dict name.
+    ///
+    /// # Errors
+    /// When another input, parameter or buffer has the name.
+    pub fn parameter(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Value, GraphError> {
+        self.named_tensor(name, TensorSpec::f32(shape), Role::Parameter { init, trainable: true })
+    }
+
+    /// A tensor of f32 that lives on between runs and is written by ops.
+    ///
+    /// # Errors
+    /// When another input, parameter or buffer has the name.
+    pub fn buffer(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Value, GraphError> {
+        self.named_tensor(name, TensorSpec::f32(shape), Role::Buffer { init })
+    }
+
+    /// The members as one flat tensor, each at a multiple of [`PACK_ALIGNMENT`] elements.
+    ///
+    /// A member is either a parameter or buffer, or the output of one node; it is in one pack only.
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn pack(&mut self, name: &str, members: &[Value]) -> Result<Value, GraphError> {
+        let mut offsets = Vec::with_capacity(members.len());
+        let mut end = 0;
+        for &member in members {
+            offsets.push(end);
+            end += self.shape(member).elements().next_multiple_of(PACK_ALIGNMENT);
+        }
+        self.named_tensor(name, TensorSpec::f32([end]), Role::Pack { members: members.to_vec(), offsets })
+    }
+
+    /// Adds a node that applies `op` to `inputs`, and gives its outputs.
+    ///
+    /// # Errors
+    /// When the op's shape rule refuses the inputs; the error names the layer, the shapes and the rule.
+    pub fn apply(&mut self, op: impl Op + 'static, inputs: &[Value]) -> Result<Vec<Value>, GraphError> {
+        let specs: Vec<&TensorSpec> = inputs.iter().map(|&value| self.spec(value)).collect();
+        let outputs = op.infer(&specs).map_err(|rule| GraphError::Shape {
+            layer: self.layer.clone(),
+            op: op.name(),
+            inputs: specs.iter().map(|spec| spec.shape.clone()).collect(),
+            rule,
+        })?;
+        let node = self.nodes.len();
+        let outputs: Vec<Value> = (0..)
+            .zip(outputs)
+            .map(|(output, spec)| {
+                let name = format!("{}.{}#{node}.{output}", self.layer, op.name());
+                self.tensor_of(Tensor { name, spec, role: Role::Node { node, output } })
+            })
+            .collect();
+        self.nodes.push(Node {
+            op: Arc::new(op),
+            inputs: inputs.to_vec(),
+            outputs: outputs.clone(),
+            layer: self.layer.clone(),
+            pass: self.pass.unwrap_or(Pass::Forward),
+        });
+        Ok(outputs)
+    }
+
+    /// As [`Graph::apply`] for an op with one output.
+    ///
+    /// # Errors
+    /// As [`Graph::apply`].
+    pub fn apply_one(&mut self, op: impl Op + 'static, inputs: &[Value]) -> Result<Value, GraphError> {
+        Ok(self.apply(op, inputs)?[0])
+    }
+
+    /// Names a value that callers read after a run; what no output and no update needs is not computed.
+    pub fn output(&mut self, name: &str, value: Value) {
+        self.outputs.push((name.to_owned(), value));
+    }
+
+    /// Marks parameters as not to be trained: they get no gradient and no optimizer state.
+    pub fn freeze(&mut self, frozen: impl Fn(&str) -> bool) {
+        for tensor in &mut self.tensors {
+            if let Role::Parameter { trainable, .. } = &mut tensor.role {
+                *trainable &= !frozen(&tensor.name);
+            }
+        }
+    }
+
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    pub fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    pub fn outputs(&self) -> &[(String, Value)] {
+        &self.outputs
+    }
+
+    pub fn tensor(&self, value: Value) -> &Tensor {
+        &self.tensors[value.index()]
+    }
+
+    pub fn spec(&self, value: Value) -> &TensorSpec {
+        &self.tensors[value.index()].spec
+    }
+
+    pub fn shape(&self, value: Value) -> &Shape {
+        &self.spec(value).shape
+    }
+
+    /// The input, parameter, buffer or pack of that name.
+    pub fn find(&self, name: &str) -> Option<Value> {
+        self.named.get(name).copied()
+    }
+
+    /// All values, in the order they were made.
+    pub fn values(&self) -> impl Iterator<Item = Value> + use<> {
+        (0..self.tensors.len() as u32).map(Value)
+    }
+
+    /// The parameters, in the order the model declares them.
+    pub fn parameters(&self) -> impl Iterator<Item = Value> + '_ {
+        self.values().filter(|&value| matches!(self.tensor(value).role, Role::Parameter { .. }))
+    }
+
+    /// The parameters an optimizer may write.
+    pub fn trainable(&self) -> impl Iterator<Item = Value> + '_ {
+        self.values().filter(|&value| matches!(self.tensor(value).role, Role::Parameter { trainable: true, .. }))
+    }
+
+    /// The tensors that live on between runs and are not parameters.
+    pub fn buffers(&self) -> impl Iterator<Item = Value> + '_ {
+        self.values().filter(|&value| matches!(self.tensor(value).role, Role::Buffer { .. }))
+    }
+
+    /// Number of elements of all trainable parameters.
+    pub fn parameter_count(&self) -> usize {
+        self.trainable().map(|value| self.shape(value).elements()).sum()
+    }
+
+    /// Runs `build` with its nodes marked as part of `pass`, in layer `layer`.
+    pub fn within<T>(&mut self, pass: Pass, layer: &str, build: impl FnOnce(&mut Graph) -> T) -> T {
+        let before = (self.pass.replace(pass), std::mem::replace(&mut self.layer, layer.to_owned()));
+        let result = build(self);
+        (self.pass, self.layer) = before;
+        result
+    }
+
+    /// Which nodes must run for the outputs and the updates: the others are dead.
+    pub fn live_nodes(&self) -> Vec<bool> {
+        let mut wanted = vec![false; self.tensors.len()];
+        let mut live = vec![false; self.nodes.len()];
+        for &(_, value) in &self.outputs {
+            self.want(value, &mut wanted);
+        }
+        for (index, node) in self.nodes.iter().enumerate().rev() {
+            let updates = !node.op.updates().is_empty();
+            if updates || node.outputs.iter().any(|output| wanted[output.index()]) {
+                live[index] = true;
+                for &input in &node.inputs {
+                    self.want(input, &mut wanted);
+                }
+            }
+        }
+        live
+    }
+
+    fn want(&self, value: Value, wanted: &mut [bool]) {
+        wanted[value.index()] = true;
+        if let Role::Pack { members, .. } = &self.tensor(value).role {
+            for &member in members {
+                wanted[member.index()] = true;
+            }
+        }
+    }
+
+    fn named_tensor(&mut self, name: &str, spec: TensorSpec, role: Role) -> Result<Value, GraphError> {
+        if self.named.contains_key(name) {
+            return Err(GraphError::DuplicateName { name: name.to_owned() });
+        }
+        let value = self.tensor_of(Tensor { name: name.to_owned(), spec, role });
+        self.named.insert(name.to_owned(), value);
+        Ok(value)
+    }
+
+    fn tensor_of(&mut self, tensor: Tensor) -> Value {
+        self.tensors.push(tensor);
+        Value(self.tensors.len() as u32 - 1)
+    }
+}

@@ -1,0 +1,84 @@
+//! Builds models: layers by name, shapes taken from what flows in.
+
+use super::{Graph, GraphError, Value};
+use crate::ops::{Activation, Add, Reshape};
+use crate::tensor::Shape;
+
+/// Whether a graph is for training or for inference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Batch statistics, dropout.
+    Train,
+    /// Running statistics, no dropout.
+    Eval,
+}
+
+/// A place in a graph under construction; layers get their path from it.
+pub struct Scope<'g> {
+    pub(super) graph: &'g mut Graph,
+    pub(super) path: String,
+    pub(super) mode: Mode,
+}
+
+impl<'g> Scope<'g> {
+    /// The root of a model.
+    pub fn new(graph: &'g mut Graph, mode: Mode) -> Self {
+        Scope { graph, path: String::new(), mode }
+    }
+
+    /// The place `name` within this one: parameters there are called `name.…`.
+    pub fn scope(&mut self, name: impl AsRef<str>) -> Scope<'_> {
+        let path = self.path_of(name.as_ref());
+        Scope { graph: self.graph, path, mode: self.mode }
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub fn shape(&self, x: Value) -> &Shape {
+        self.graph.shape(x)
+    }
+
+    /// Size of dimension 1.
+    pub fn channels(&self, x: Value) -> usize {
+        self.shape(x).get(1).copied().unwrap_or(1)
+    }
+
+    /// y = f(x).
+    pub fn activation(&mut self, x: Value, function: Activation) -> Value {
+        self.graph.layer = self.path.clone();
+        self.graph.apply_one(function, &[x]).unwrap_or_else(|_| unreachable!("an activation takes any shape"))
+    }
+
+    pub fn relu(&mut self, x: Value) -> Value {
+        self.activation(x, Activation::Relu)
+    }
+
+    /// a + b, with broadcasting.
+    ///
+    /// # Errors
+    /// When the shapes do not broadcast.
+    pub fn add(&mut self, a: Value, b: Value) -> Result<Value, GraphError> {
+        self.graph.layer = self.path.clone();
+        self.graph.apply_one(Add, &[a, b])
+    }
+
+    /// Dimensions from the second on as one: [N, C, H, W] to [N, C*H*W].
+    ///
+    /// # Errors
+    /// When the tensor has no dimension.
+    pub fn flatten(&mut self, x: Value) -> Result<Value, GraphError> {
+        self.graph.layer = self.path.clone();
+        let shape = self.graph.shape(x).clone();
+        let batch = *shape.first().ok_or_else(|| GraphError::attribute("flatten", &shape, "a scalar has no batch"))?;
+        self.graph.apply_one(Reshape { shape: [batch, shape.elements() / batch].into() }, &[x])
+    }
+
+    pub(super) fn path_of(&self, name: &str) -> String {
+        match self.path.is_empty() {
+            true => name.to_owned(),
+            false => format!("{}.{name}", self.path),
+        }
+    }
+}

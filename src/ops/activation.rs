@@ -1,0 +1,228 @@
+//! Activations: functions of one element.
+
+use super::{Backward, Cost, Op, Shapes, expect_inputs};
+use crate::graph::{GraphError, Value};
+use crate::plan::{Kernel, Launch, Operand, PlanError};
+use crate::tensor::{HostTensor, TensorSpec};
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
+
+/// y = f(x) for each element.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activation {
+    Relu,
+    /// min(max(x, 0), 6) (Howard et al. 2017).
+    Relu6,
+    /// x above 0, `negative_slope` * x below (Maas et al. 2013).
+    LeakyRelu {
+        negative_slope: f32,
+    },
+    /// x above 0, `alpha` * (exp(x) - 1) below (Clevert et al. 2016).
+    Elu {
+        alpha: f32,
+    },
+    Sigmoid,
+    Tanh,
+    /// x * sigmoid(x) (Elfwing et al. 2018).
+    Silu,
+    /// x * Phi(x), exact (Hendrycks and Gimpel 2016).
+    Gelu,
+    /// clamp(x / 6 + 1/2, 0, 1).
+    HardSigmoid,
+    /// x * clamp(x / 6 + 1/2, 0, 1) (Howard et al. 2019).
+    HardSwish,
+}
+
+impl Activation {
+    /// The activation's name in graphs, cases and configuration.
+    pub fn function(&self) -> &'static str {
+        match self {
+            Activation::Relu => "relu",
+            Activation::Relu6 => "relu6",
+            Activation::LeakyRelu { .. } => "leaky_relu",
+            Activation::Elu { .. } => "elu",
+            Activation::Sigmoid => "sigmoid",
+            Activation::Tanh => "tanh",
+            Activation::Silu => "silu",
+            Activation::Gelu => "gelu",
+            Activation::HardSigmoid => "hardsigmoid",
+            Activation::HardSwish => "hardswish",
+        }
+    }
+
+    /// Whether the derivative is computed from the output, so that the input need not be kept.
+    fn sees_output(&self) -> bool {
+        matches!(self, Activation::Relu | Activation::Relu6 | Activation::Sigmoid | Activation::Tanh)
+    }
+
+    fn slope(&self) -> f32 {
+        match *self {
+            Activation::LeakyRelu { negative_slope } => negative_slope,
+            Activation::Elu { alpha } => alpha,
+            _ => 0.0,
+        }
+    }
+
+    /// f(x).
+    pub fn value(&self, x: f64) -> f64 {
+        let slope = f64::from(self.slope());
+        match self {
+            Activation::Relu => x.max(0.0),
+            Activation::Relu6 => x.clamp(0.0, 6.0),
+            Activation::LeakyRelu { .. } => {
+                if x <= 0.0 {
+                    slope * x
+                } else {
+                    x
+                }
+            }
+            Activation::Elu { .. } => {
+                if x <= 0.0 {
+                    slope * x.exp_m1()
+                } else {
+                    x
+                }
+            }
+            Activation::Sigmoid => sigmoid(x),
+            Activation::Tanh => x.tanh(),
+            Activation::Silu => x * sigmoid(x),
+            Activation::Gelu => x * normal_cdf(x),
+            Activation::HardSigmoid => (x / 6.0 + 0.5).clamp(0.0, 1.0),
+            Activation::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+        }
+    }
+
+    /// f'(x), where `seen` is f(x) for relu, relu6, sigmoid and tanh, and x for the others.
+    fn derivative(&self, seen: f64) -> f64 {
+        let slope = f64::from(self.slope());
+        let inside = |inside: bool| if inside { 1.0 } else { 0.0 };
+        match self {
+            Activation::Relu => inside(seen > 0.0),
+            Activation::Relu6 => inside(seen > 0.0 && seen < 6.0),
+            Activation::LeakyRelu { .. } => {
+                if seen <= 0.0 {
+                    slope
+                } else {
+                    1.0
+                }
+            }
+            Activation::Elu { .. } => {
+                if seen <= 0.0 {
+                    slope * seen.exp()
+                } else {
+                    1.0
+                }
+            }
+            Activation::Sigmoid => seen * (1.0 - seen),
+            Activation::Tanh => 1.0 - seen * seen,
+            Activation::Silu => sigmoid(seen) * (1.0 + seen * (1.0 - sigmoid(seen))),
+            Activation::Gelu => normal_cdf(seen) + seen * (-0.5 * seen * seen).exp() / (2.0 * PI).sqrt(),
+            Activation::HardSigmoid => inside(seen > -3.0 && seen < 3.0) / 6.0,
+            Activation::HardSwish if seen <= -3.0 => 0.0,
+            Activation::HardSwish if seen < 3.0 => seen / 3.0 + 0.5,
+            Activation::HardSwish => 1.0,
+        }
+    }
+
+    fn kernel(&self, shader: &'static str) -> Kernel {
+        Kernel::new(shader).constant("SLOPE", self.slope()).condition(self.function(), true)
+    }
+}
+
+impl Op for Activation {
+    fn name(&self) -> &'static str {
+        self.function()
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 1)?;
+        Ok(vec![inputs[0].clone()])
+    }
+
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
+        let seen = if self.sees_output() { backward.output(0) } else { backward.input(0) };
+        Ok(vec![Some(backward.apply_one(ActivationBackward(*self), &[seen, dy])?)])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+        for (y, &x) in outputs[0].f32_mut().iter_mut().zip(inputs[0].f32()) {
+            *y = self.value(f64::from(x)) as f32;
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let count = launch.output(0).elements();
+        launch.linear(self.kernel("activation/forward"), count, [Operand::Input(0).read(), Operand::Output(0).write()]);
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: shapes.outputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+}
+
+/// dx = f'(x) * dy; inputs: what [`Activation`] says its derivative is computed from, and dy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ActivationBackward(pub Activation);
+
+impl Op for ActivationBackward {
+    fn name(&self) -> &'static str {
+        "activation_backward"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 2)?;
+        Ok(vec![inputs[1].clone()])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+        let pairs = inputs[0].f32().iter().zip(inputs[1].f32());
+        for (dx, (&seen, &dy)) in outputs[0].f32_mut().iter_mut().zip(pairs) {
+            *dx = (self.0.derivative(f64::from(seen)) * f64::from(dy)) as f32;
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let count = launch.output(0).elements();
+        launch.linear(
+            self.0.kernel("activation/backward"),
+            count,
+            [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Output(0).write()],
+        );
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: 2 * shapes.outputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// Standard normal distribution function.
+fn normal_cdf(x: f64) -> f64 {
+    0.5 * erfc(-x * FRAC_1_SQRT_2)
+}
+
+/// Complementary error function, by its power series near 0 and Lentz's continued fraction beyond
+/// (Abramowitz and Stegun 7.1.6 and 7.1.14).
+fn erfc(x: f64) -> f64 {
+    if x < 0.0 {
+        return 2.0 - erfc(-x);
+    }
+    if x < 2.0 {
+        let (mut term, mut sum) = (x, x);
+        for n in 1..100 {
+            term *= 2.0 * x * x / f64::from(2 * n + 1);
+            sum += term;
+        }
+        return 1.0 - 2.0 / PI.sqrt() * (-x * x).exp() * sum;
+    }
+    let mut fraction = 0.0;
+    for n in (1..100).rev() {
+        fraction = f64::from(n) / 2.0 / (x + fraction);
+    }
+    (-x * x).exp() / PI.sqrt() / (x + fraction)
+}

@@ -1,0 +1,350 @@
+//! Batch normalisation (Ioffe and Szegedy 2015) of dimension 1, with batch or running statistics.
+
+use super::reduce::channel_lanes;
+use super::{Backward, Cost, Op, Shapes, expect_inputs};
+use crate::graph::{GraphError, Value};
+use crate::plan::{Kernel, Launch, Operand, PlanError};
+use crate::tensor::{HostTensor, Shape, TensorSpec};
+use rayon::prelude::*;
+
+/// x `[N, C]` or `[N, C, ...]` as N x C x inner.
+#[derive(Clone, Copy)]
+struct Layout {
+    batch: usize,
+    channels: usize,
+    inner: usize,
+}
+
+impl Layout {
+    fn of(x: &Shape) -> Option<Layout> {
+        match x[..] {
+            [batch, channels, ..] => Some(Layout { batch, channels, inner: x[2..].iter().product() }),
+            _ => None,
+        }
+    }
+
+    /// For shapes that [`Op::infer`] has accepted.
+    fn known(x: &Shape) -> Layout {
+        Layout::of(x).unwrap_or_else(|| unreachable!("shape {x} was accepted before"))
+    }
+
+    /// Elements of a channel.
+    fn count(&self) -> usize {
+        self.batch * self.inner
+    }
+
+    /// The planes of one channel, one an image.
+    fn planes<'a>(&self, x: &'a [f32], channel: usize) -> impl Iterator<Item = &'a [f32]> + use<'a> {
+        let Layout { channels, inner, .. } = *self;
+        x.chunks_exact(inner).skip(channel).step_by(channels)
+    }
+
+    fn kernel(&self, shader: &'static str) -> Kernel {
+        Kernel::new(shader).constants([("BATCH", self.batch), ("CHANNELS", self.channels), ("INNER", self.inner)])
+    }
+}
+
+fn check(inputs: &[&TensorSpec], vectors: usize) -> Result<Layout, String> {
+    let layout = inputs
+        .first()
+        .and_then(|x| Layout::of(&x.shape))
+        .ok_or_else(|| "it normalises dimension 1 of [N, C] or [N, C, H, W]".to_owned())?;
+    expect_inputs(inputs, 1 + vectors)?;
+    match inputs[1..].iter().all(|vector| vector.shape[..] == [layout.channels]) {
+        true => Ok(layout),
+        false => Err(format!("its weight, bias and statistics have the shape [{}]", layout.channels)),
+    }
+}
+
+/// Mean and biased variance of each channel; input x.
+///
+/// Partial sums are shifted by the first element they meet and merged by Chan, Golub and LeVeque's
+/// formula, so that a mean of 1000 with a deviation of 1 keeps its digits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchStatistics;
+
+impl Op for BatchStatistics {
+    fn name(&self) -> &'static str {
+        "batch_statistics"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        let layout = check(inputs, 0)?;
+        if layout.count() == 0 {
+            return Err("a batch without elements has no mean".to_owned());
+        }
+        Ok(vec![TensorSpec::f32([layout.channels]); 2])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        let layout = Layout::known(shapes.inputs[0]);
+        let x = inputs[0].f32();
+        let count = layout.count() as f64;
+        for c in 0..layout.channels {
+            let values = || layout.planes(x, c).flatten().map(|&x| f64::from(x));
+            let mean = values().sum::<f64>() / count;
+            let variance = values().map(|x| (x - mean) * (x - mean)).sum::<f64>() / count;
+            outputs[0].f32_mut()[c] = mean as f32;
+            outputs[1].f32_mut()[c] = variance as f32;
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let layout = Layout::known(&launch.input(0).shape);
+        let lanes = channel_lanes(launch.profile(), layout.channels, layout.count());
+        let partial = launch.scratch(2 * layout.channels * lanes);
+        let kernel = layout.kernel("batch_norm/partial_statistics").constant("LANES", lanes);
+        launch.linear(kernel, layout.channels * lanes, [Operand::Input(0).read(), partial.write()]);
+        let kernel = layout.kernel("batch_norm/merge_statistics").constant("LANES", lanes);
+        let bindings = [partial.read(), Operand::Output(0).write(), Operand::Output(1).write()];
+        launch.linear(kernel, layout.channels, bindings);
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: 4 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+}
+
+/// y = (x - mean) / sqrt(var + eps) * weight + bias; inputs x, weight, bias, mean, var, each vector
+/// `[C]`, weight and bias absent when not `affine`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNormalize {
+    pub eps: f32,
+    /// Mean and variance come from x by [`BatchStatistics`], and its gradient goes through them.
+    pub batch_statistics: bool,
+    pub affine: bool,
+}
+
+impl BatchNormalize {
+    fn vectors(&self) -> usize {
+        if self.affine { 4 } else { 2 }
+    }
+}
+
+impl Op for BatchNormalize {
+    fn name(&self) -> &'static str {
+        "batch_norm"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        check(inputs, self.vectors())?;
+        Ok(vec![inputs[0].clone()])
+    }
+
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        let count = 1 + self.vectors();
+        let Some(dy) = backward.upstream() else { return Ok(vec![None; count]) };
+        let (x, mean, var) = (backward.input(0), backward.input(count - 2), backward.input(count - 1));
+        let sums = BatchNormSums { eps: self.eps };
+        let sums = backward.apply(sums, &[x, dy, mean, var])?;
+        let mut gradients = vec![None; count];
+        if self.affine {
+            gradients[1] = Some(sums[0]);
+            gradients[2] = Some(sums[1]);
+        }
+        if backward.wants(0) {
+            let mut inputs = vec![dy, var];
+            if self.batch_statistics {
+                inputs.extend([x, mean, sums[0], sums[1]]);
+            }
+            if self.affine {
+                inputs.push(backward.input(1));
+            }
+            gradients[0] = Some(backward.apply_one(BatchNormInputGradient(*self), &inputs)?);
+        }
+        Ok(gradients)
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        let layout = Layout::known(shapes.inputs[0]);
+        let [mean, var] = [self.vectors() - 1, self.vectors()].map(|index| inputs[index].f32());
+        let x = inputs[0].f32();
+        outputs[0].f32_mut().par_chunks_mut(layout.inner).enumerate().for_each(|(plane, y)| {
+            let c = plane % layout.channels;
+            let scale = 1.0 / (f64::from(var[c]) + f64::from(self.eps)).sqrt();
+            let (weight, bias) = if self.affine { (inputs[1].f32()[c], inputs[2].f32()[c]) } else { (1.0, 0.0) };
+            for (y, &x) in y.iter_mut().zip(&x[plane * layout.inner..]) {
+                let normal = (f64::from(x) - f64::from(mean[c])) * scale;
+                *y = (normal * f64::from(weight) + f64::from(bias)) as f32;
+            }
+        });
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let layout = Layout::known(&launch.input(0).shape);
+        let kernel = layout.kernel("batch_norm/normalize").constant("EPS", self.eps).condition("affine", self.affine);
+        let mut bindings: Vec<_> = (0..=self.vectors()).map(|input| Operand::Input(input).read()).collect();
+        bindings.push(Operand::Output(0).write());
+        launch.linear(kernel, launch.output(0).elements(), bindings);
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: 2 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+}
+
+/// dweight[c] = sum of dy * (x - mean) / sqrt(var + eps) and dbias[c] = sum of dy; inputs x, dy, mean, var.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNormSums {
+    pub eps: f32,
+}
+
+impl Op for BatchNormSums {
+    fn name(&self) -> &'static str {
+        "batch_norm_sums"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        let [x, dy, ..] = inputs else { return Err("it takes x, dy, mean and var".to_owned()) };
+        if x.shape != dy.shape {
+            return Err("x and its gradient have one shape".to_owned());
+        }
+        let layout = check(&[&[inputs[0]], &inputs[2..]].concat(), 2)?;
+        Ok(vec![TensorSpec::f32([layout.channels]); 2])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        let layout = Layout::known(shapes.inputs[0]);
+        for c in 0..layout.channels {
+            let mean = f64::from(inputs[2].f32()[c]);
+            let scale = 1.0 / (f64::from(inputs[3].f32()[c]) + f64::from(self.eps)).sqrt();
+            let x = layout.planes(inputs[0].f32(), c).flatten();
+            let dy = layout.planes(inputs[1].f32(), c).flatten();
+            let (mut weight, mut bias) = (0.0, 0.0);
+            for (&x, &dy) in x.zip(dy) {
+                weight += f64::from(dy) * (f64::from(x) - mean) * scale;
+                bias += f64::from(dy);
+            }
+            outputs[0].f32_mut()[c] = weight as f32;
+            outputs[1].f32_mut()[c] = bias as f32;
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let layout = Layout::known(&launch.input(0).shape);
+        let lanes = channel_lanes(launch.profile(), layout.channels, layout.count());
+        let partial = launch.scratch(2 * layout.channels * lanes);
+        let kernel = layout.kernel("batch_norm/partial_sums").constant("LANES", lanes);
+        let bindings = [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Input(2).read(), partial.write()];
+        launch.linear(kernel, layout.channels * lanes, bindings);
+        let kernel = layout.kernel("batch_norm/merge_sums").constant("LANES", lanes).constant("EPS", self.eps);
+        let bindings =
+            [partial.read(), Operand::Input(3).read(), Operand::Output(0).write(), Operand::Output(1).write()];
+        launch.linear(kernel, layout.channels, bindings);
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: 4 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+}
+
+/// dx of [`BatchNormalize`]: weight / sqrt(var + eps) * dy, and with batch statistics less the mean of
+/// dy and the normalised x times its mean product with dy. Inputs dy and var; with batch statistics x,
+/// mean and the two sums of [`BatchNormSums`]; then weight if affine.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNormInputGradient(pub BatchNormalize);
+
+impl Op for BatchNormInputGradient {
+    fn name(&self) -> &'static str {
+        "batch_norm_input_gradient"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        let count = 2 + 4 * usize::from(self.0.batch_statistics) + usize::from(self.0.affine);
+        expect_inputs(inputs, count)?;
+        Ok(vec![inputs[0].clone()])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        let layout = Layout::known(shapes.inputs[0]);
+        let count = layout.count() as f64;
+        let dy = inputs[0].f32();
+        outputs[0].f32_mut().par_chunks_mut(layout.inner).enumerate().for_each(|(plane, dx)| {
+            let c = plane % layout.channels;
+            let at = |input: usize| f64::from(inputs[input].f32()[c]);
+            let scale = 1.0 / (at(1) + f64::from(self.0.eps)).sqrt();
+            let weight = if self.0.affine { at(inputs.len() - 1) } else { 1.0 };
+            let first = plane * layout.inner;
+            for (i, dx) in dx.iter_mut().enumerate() {
+                let mut centred = f64::from(dy[first + i]);
+                if self.0.batch_statistics {
+                    let (mean, product, sum) = (at(3), at(4), at(5));
+                    let normal = (f64::from(inputs[2].f32()[first + i]) - mean) * scale;
+                    centred -= (sum + normal * product) / count;
+                }
+                *dx = (weight * scale * centred) as f32;
+            }
+        });
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let layout = Layout::known(&launch.input(0).shape);
+        let shader = match self.0.batch_statistics {
+            true => "batch_norm/input_gradient",
+            false => "batch_norm/input_gradient_running",
+        };
+        let kernel = layout.kernel(shader).constant("EPS", self.0.eps).condition("affine", self.0.affine);
+        let mut bindings: Vec<_> = (0..launch.inputs()).map(|input| Operand::Input(input).read()).collect();
+        bindings.push(Operand::Output(0).write());
+        launch.linear(kernel, launch.output(0).elements(), bindings);
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: 6 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+}
+
+/// running = (1 - momentum) * running + momentum * batch, the variance unbiased; inputs mean, var,
+/// running_mean, running_var, the latter two updated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UpdateRunningStatistics {
+    pub momentum: f32,
+    /// Elements of a channel.
+    pub count: usize,
+}
+
+impl UpdateRunningStatistics {
+    /// Factor from biased to unbiased variance.
+    fn correction(&self) -> f32 {
+        (self.count as f64 / (self.count as f64 - 1.0).max(1.0)) as f32
+    }
+}
+
+impl Op for UpdateRunningStatistics {
+    fn name(&self) -> &'static str {
+        "update_running_statistics"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 4)?;
+        Ok(vec![])
+    }
+
+    fn updates(&self) -> &'static [usize] {
+        &[2, 3]
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+        let momentum = f64::from(self.momentum);
+        for (which, correction) in [(0, 1.0), (1, f64::from(self.correction()))] {
+            for (running, &batch) in outputs[which].f32_mut().iter_mut().zip(inputs[which].f32()) {
+                let new = (1.0 - momentum) * f64::from(*running) + momentum * f64::from(batch) * correction;
+                *running = new as f32;
+            }
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let kernel = Kernel::new("batch_norm/update_running")
+            .constant("MOMENTUM", self.momentum)
+            .constant("CORRECTION", self.correction());
+        let bindings =
+            [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Input(2).write(), Operand::Input(3).write()];
+        launch.linear(kernel, launch.input(0).elements(), bindings);
+        Ok(())
+    }
+}

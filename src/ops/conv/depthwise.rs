@@ -1,0 +1,82 @@
+//! Depthwise convolution, where every filter sees one channel: memory bounds it, so it loads each
+//! element once for several outputs, and never goes through the GEMM tiles.
+
+use super::ConvGeometry;
+use super::part::Part;
+use super::plain::kernel;
+use crate::ops::reduce::sum_parts;
+use crate::plan::{Binding, DeviceClass, Launch, MAX_LOOP_STEPS, Operand};
+
+/// Neighbours of a row that one invocation computes.
+const RUN: usize = 8;
+
+/// Taps whose sums an invocation of the weight gradient keeps.
+const MOST_TAPS: usize = 49;
+
+/// Whether a convolution is depthwise, of a kernel that these shaders take.
+pub(super) fn suits(g: &ConvGeometry) -> bool {
+    g.groups > 1 && g.group_channels() == 1 && g.kernel[0] * g.kernel[1] <= MOST_TAPS
+}
+
+/// Whether the input gradient is itself such a convolution: by the turned kernel, over dy.
+pub(super) fn input_gradient_suits(g: &ConvGeometry) -> bool {
+    let fits = |axis: usize| g.padding[axis] <= (g.kernel[axis] - 1) * g.dilation[axis];
+    suits(g) && g.group_filters() == 1 && g.stride == [1, 1] && fits(0) && fits(1)
+}
+
+pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
+    let bias = launch.inputs() == 3;
+    let mut bindings = vec![Operand::Input(0).read(), Operand::Input(1).read()];
+    bindings.extend(bias.then(|| part.bias()));
+    bindings.push(Operand::Output(0).write());
+    launch_runs(launch, part, bias, false, bindings);
+}
+
+pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding) {
+    let g = &part.geometry;
+    let turned = ConvGeometry {
+        size: g.out,
+        out: g.size,
+        padding: std::array::from_fn(|axis| (g.kernel[axis] - 1) * g.dilation[axis] - g.padding[axis]),
+        ..*g
+    };
+    let bindings = vec![Operand::Input(0).read(), Operand::Input(1).read(), dx];
+    launch_runs(launch, &Part { geometry: turned, ..*part }, false, true, bindings);
+}
+
+pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
+    let g = &part.geometry;
+    let wanted = match launch.profile().class {
+        DeviceClass::Gpu => 65_536,
+        DeviceClass::Cpu => 2048,
+    };
+    let rows = g.batch * g.out[0];
+    let steps_of_row = g.out[1] * (1 + g.kernel[0] + g.kernel[0] * g.kernel[1]) + 1;
+    let splits = (wanted / g.filters.min(wanted)).max((rows * steps_of_row).div_ceil(MAX_LOOP_STEPS)).clamp(1, rows);
+    let split_rows = rows.div_ceil(splits);
+    let splits = rows.div_ceil(split_rows);
+    let elements = part.weight_elements();
+    let kernel = kernel("conv/depthwise_weight_gradient", part)
+        .constants([("ROWS", rows as i32), ("PART_ROWS", split_rows as i32)]);
+    let dw = Operand::Output(0).write();
+    let target = if splits == 1 { dw } else { launch.scratch(splits * elements).write() };
+    launch.linear(kernel, splits * g.filters, [Operand::Input(0).read(), Operand::Input(1).read(), target]);
+    if splits > 1 {
+        sum_parts(launch, target.operand, elements, 1, elements, splits, dw);
+    }
+}
+
+fn launch_runs(launch: &mut Launch<'_>, part: &Part, bias: bool, flipped: bool, bindings: Vec<Binding>) {
+    let g = &part.geometry;
+    let run = RUN.min(g.out[1]);
+    let runs = g.out[1].div_ceil(run);
+    let kernel = kernel("conv/depthwise", part)
+        .constants([
+            ("RUN", run as i32),
+            ("RUNS", runs as i32),
+            ("REACH", ((run - 1) * g.stride[1] + (g.kernel[1] - 1) * g.dilation[1] + 1) as i32),
+        ])
+        .condition("bias", bias)
+        .condition("flipped", flipped);
+    launch.linear(kernel, g.batch * g.filters * g.out[0] * runs, bindings);
+}

@@ -1,0 +1,86 @@
+//! The sizes of a two-dimensional convolution, shared by its three passes.
+
+use std::ops::Range;
+
+/// A convolution of `[batch, channels, height, width]` with `[filters, channels / groups, kernel...]`.
+/// Pairs are (vertical, horizontal).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvGeometry {
+    pub batch: usize,
+    pub channels: usize,
+    pub size: [usize; 2],
+    pub filters: usize,
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub padding: [usize; 2],
+    pub dilation: [usize; 2],
+    pub groups: usize,
+    /// Height and width of the output.
+    pub out: [usize; 2],
+}
+
+impl ConvGeometry {
+    /// A matrix product: `rows` rows of `inputs` features to `outputs` features.
+    pub fn linear(rows: usize, inputs: usize, outputs: usize) -> Self {
+        ConvGeometry {
+            batch: rows,
+            channels: inputs,
+            size: [1, 1],
+            filters: outputs,
+            kernel: [1, 1],
+            stride: [1, 1],
+            padding: [0, 0],
+            dilation: [1, 1],
+            groups: 1,
+            out: [1, 1],
+        }
+    }
+
+    /// Channels that one filter sees.
+    pub fn group_channels(&self) -> usize {
+        self.channels / self.groups
+    }
+
+    /// Filters of one group.
+    pub fn group_filters(&self) -> usize {
+        self.filters / self.groups
+    }
+
+    /// Multiply-adds of one pass, padding counted as work.
+    pub fn multiply_adds(&self) -> u64 {
+        let per_output = self.group_channels() * self.kernel[0] * self.kernel[1];
+        (self.batch * self.filters * self.out[0] * self.out[1]) as u64 * per_output as u64
+    }
+
+    /// Along `axis`, the outputs whose window's element `tap` lies inside the image.
+    pub fn outputs_inside(&self, axis: usize, tap: usize) -> Range<usize> {
+        let offset = (tap * self.dilation[axis]) as isize - self.padding[axis] as isize;
+        let stride = self.stride[axis] as isize;
+        let first = (-offset).max(0).div_ceil_to(stride);
+        let end = (self.size[axis] as isize - offset).max(0).div_ceil_to(stride);
+        first.min(self.out[axis])..end.min(self.out[axis])
+    }
+
+    /// Along `axis`, the input that output `out` meets at `tap`; call it for outputs inside only.
+    pub fn input_at(&self, axis: usize, out: usize, tap: usize) -> usize {
+        out * self.stride[axis] + tap * self.dilation[axis] - self.padding[axis]
+    }
+}
+
+trait DivCeil {
+    fn div_ceil_to(self, divisor: isize) -> usize;
+}
+
+impl DivCeil for isize {
+    /// Of numbers that are not negative.
+    fn div_ceil_to(self, divisor: isize) -> usize {
+        ((self + divisor - 1) / divisor) as usize
+    }
+}
+
+/// Size of a convolution's or a pooling's output along one axis, rounded down; `None` when the
+/// window is larger than the padded input.
+pub fn output_size(size: usize, kernel: usize, stride: usize, padding: usize, dilation: usize) -> Option<usize> {
+    let window = dilation * (kernel - 1) + 1;
+    (size + 2 * padding).checked_sub(window).map(|room| room / stride + 1)
+}

@@ -1,0 +1,355 @@
+//! Two-dimensional convolution (cross-correlation) and linear layers, forward and both gradients.
+//!
+//! A linear layer is a 1x1 convolution of 1x1 images, so all of them share their kernels.
+
+mod depthwise;
+mod geometry;
+mod part;
+mod plain;
+mod reference;
+mod texture;
+mod workgroup;
+
+pub use geometry::{ConvGeometry, output_size};
+
+use super::{Backward, Cost, Op, Shapes};
+use crate::graph::{GraphError, Value};
+use crate::ops::ChannelSum;
+use crate::ops::reduce::sum_parts;
+use crate::plan::{DeviceClass, Launch, Operand, PlanError};
+use crate::tensor::{HostTensor, Shape, TensorSpec};
+use part::parts;
+
+/// y[n, k] = bias[k] + sum of w[k, c, tap] * x[n, c, ...]; inputs x, weight `[K, C/groups, kh, kw]`
+/// and, optionally, bias `[K]`. Pairs are (vertical, horizontal).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv2d {
+    pub stride: [usize; 2],
+    pub padding: [usize; 2],
+    pub dilation: [usize; 2],
+    pub groups: usize,
+}
+
+impl Default for Conv2d {
+    fn default() -> Self {
+        Conv2d { stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 }
+    }
+}
+
+impl Conv2d {
+    fn geometry(&self, x: &Shape, weight: &Shape) -> Result<ConvGeometry, String> {
+        let [batch, channels, height, width] =
+            x.nchw().ok_or_else(|| "it convolves images of shape [N, C, H, W]".to_owned())?;
+        let [filters, group_channels, kh, kw] =
+            weight.nchw().ok_or_else(|| "its weight has the shape [K, C/groups, kh, kw]".to_owned())?;
+        let numbers = [self.stride, self.dilation, [kh, kw], [self.groups, filters]];
+        if numbers.as_flattened().contains(&0) {
+            return Err("stride, dilation, kernel, groups and filters are at least 1".to_owned());
+        }
+        if channels != group_channels * self.groups || filters % self.groups != 0 {
+            return Err(format!(
+                "{channels} channels in {} groups need a weight of [K, {}, kh, kw], K a multiple of the groups",
+                self.groups,
+                channels / self.groups
+            ));
+        }
+        let out = |axis: usize, size: usize, kernel: usize| {
+            output_size(size, kernel, self.stride[axis], self.padding[axis], self.dilation[axis]).ok_or_else(|| {
+                format!(
+                    "a window of {kernel} with dilation {} does not fit into {size} with padding {}",
+                    self.dilation[axis], self.padding[axis]
+                )
+            })
+        };
+        Ok(ConvGeometry {
+            batch,
+            channels,
+            size: [height, width],
+            filters,
+            kernel: [kh, kw],
+            stride: self.stride,
+            padding: self.padding,
+            dilation: self.dilation,
+            groups: self.groups,
+            out: [out(0, height, kh)?, out(1, width, kw)?],
+        })
+    }
+
+    /// For shapes that [`Op::infer`] has accepted.
+    fn known_geometry(&self, x: &Shape, weight: &Shape) -> ConvGeometry {
+        self.geometry(x, weight).unwrap_or_else(|rule| unreachable!("shapes were accepted before: {rule}"))
+    }
+}
+
+impl Op for Conv2d {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        let [x, weight, bias @ ..] = inputs else {
+            return Err("it takes an image, a weight and, optionally, a bias".to_owned());
+        };
+        let geometry = self.geometry(&x.shape, &weight.shape)?;
+        check_bias(bias, geometry.filters)?;
+        let [height, width] = geometry.out;
+        Ok(vec![TensorSpec::f32([geometry.batch, geometry.filters, height, width])])
+    }
+
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        let (x, weight) = (backward.input(0), backward.input(1));
+        let geometry = self.known_geometry(backward.shape(x), backward.shape(weight));
+        gradients(backward, geometry)
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        let geometry = self.known_geometry(shapes.inputs[0], shapes.inputs[1]);
+        let bias = inputs.get(2).map(|bias| bias.f32());
+        reference::forward(&geometry, inputs[0].f32(), inputs[1].f32(), bias, outputs[0].f32_mut());
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let geometry = self.known_geometry(&launch.input(0).shape, &launch.input(1).shape);
+        forward(launch, &geometry)
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        cost(&self.known_geometry(shapes.inputs[0], shapes.inputs[1]), shapes)
+    }
+}
+
+/// y = x W^T + b over the last dimension; inputs x `[..., in]`, weight `[out, in]` and, optionally,
+/// bias `[out]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linear;
+
+impl Linear {
+    fn geometry(x: &Shape, weight: &Shape) -> Result<ConvGeometry, String> {
+        match (x.split_last(), &weight[..]) {
+            (Some((&inputs, rows)), &[outputs, features]) if features == inputs => {
+                Ok(ConvGeometry::linear(rows.iter().product(), inputs, outputs))
+            }
+            _ => Err("the last dimension of x is the second of the weight [out, in]".to_owned()),
+        }
+    }
+
+    fn known_geometry(x: &Shape, weight: &Shape) -> ConvGeometry {
+        Linear::geometry(x, weight).unwrap_or_else(|rule| unreachable!("shapes were accepted before: {rule}"))
+    }
+}
+
+impl Op for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        let [x, weight, bias @ ..] = inputs else {
+            return Err("it takes features, a weight and, optionally, a bias".to_owned());
+        };
+        let geometry = Linear::geometry(&x.shape, &weight.shape)?;
+        check_bias(bias, geometry.filters)?;
+        let mut shape = x.shape.to_vec();
+        if let Some(last) = shape.last_mut() {
+            *last = geometry.filters;
+        }
+        Ok(vec![TensorSpec::f32(shape)])
+    }
+
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        let (x, weight) = (backward.input(0), backward.input(1));
+        let geometry = Linear::known_geometry(backward.shape(x), backward.shape(weight));
+        gradients(backward, geometry)
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        let geometry = Linear::known_geometry(shapes.inputs[0], shapes.inputs[1]);
+        let bias = inputs.get(2).map(|bias| bias.f32());
+        reference::forward(&geometry, inputs[0].f32(), inputs[1].f32(), bias, outputs[0].f32_mut());
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let geometry = Linear::known_geometry(&launch.input(0).shape, &launch.input(1).shape);
+        forward(launch, &geometry)
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        cost(&Linear::known_geometry(shapes.inputs[0], shapes.inputs[1]), shapes)
+    }
+}
+
+/// Gradient of a convolution or linear layer by its input; inputs dy and weight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConvInputGradient {
+    pub geometry: ConvGeometry,
+    /// Shape of the layer's input.
+    pub shape: Shape,
+}
+
+impl Op for ConvInputGradient {
+    fn name(&self) -> &'static str {
+        "conv_input_gradient"
+    }
+
+    fn infer(&self, _: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        Ok(vec![TensorSpec::f32(self.shape.clone())])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+        reference::input_gradient(&self.geometry, inputs[0].f32(), inputs[1].f32(), outputs[0].f32_mut());
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let all = parts(launch, &self.geometry);
+        let elements = launch.output(0).elements();
+        // The parts' gradients lie side by side until they are summed.
+        let scratch = (all.len() > 1).then(|| launch.scratch(all.len() * elements));
+        for (index, part) in all.iter().enumerate() {
+            let dx = match scratch {
+                Some(scratch) => scratch.write().slice(index * elements, elements),
+                None => Operand::Output(0).write(),
+            };
+            match variant(launch, &part.geometry) {
+                Variant::Texture => texture::input_gradient(launch, part, dx),
+                Variant::Workgroup => workgroup::input_gradient(launch, part, dx),
+                Variant::Depthwise if depthwise::input_gradient_suits(&part.geometry) => {
+                    depthwise::input_gradient(launch, part, dx);
+                }
+                Variant::Depthwise | Variant::Plain => {
+                    launch.expect_loop(loop_steps(part.geometry.group_filters(), part.geometry.kernel))?;
+                    plain::input_gradient(launch, part, dx);
+                }
+            }
+        }
+        if let Some(scratch) = scratch {
+            sum_parts(launch, scratch, elements, 1, elements, all.len(), Operand::Output(0).write());
+        }
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        cost(&self.geometry, shapes)
+    }
+}
+
+/// Gradient of a convolution or linear layer by its weight; inputs x and dy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConvWeightGradient {
+    pub geometry: ConvGeometry,
+    /// Shape of the layer's weight.
+    pub shape: Shape,
+}
+
+impl Op for ConvWeightGradient {
+    fn name(&self) -> &'static str {
+        "conv_weight_gradient"
+    }
+
+    fn infer(&self, _: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        Ok(vec![TensorSpec::f32(self.shape.clone())])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+        reference::weight_gradient(&self.geometry, inputs[0].f32(), inputs[1].f32(), outputs[0].f32_mut());
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        for part in parts(launch, &self.geometry) {
+            match variant(launch, &part.geometry) {
+                Variant::Texture => texture::weight_gradient(launch, &part),
+                Variant::Workgroup => workgroup::weight_gradient(launch, &part),
+                Variant::Depthwise => depthwise::weight_gradient(launch, &part),
+                Variant::Plain => plain::weight_gradient(launch, &part),
+            }
+        }
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        cost(&self.geometry, shapes)
+    }
+}
+
+/// Which family of kernels runs a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Variant {
+    /// One invocation an output: the measure of the others, and the last resort.
+    Plain,
+    /// Operands packed into textures, large register tiles, no barriers: for CPU adapters.
+    Texture,
+    /// Tiles in workgroup memory: for GPUs.
+    Workgroup,
+    /// Kernels of their own for convolutions of one channel a filter, on every device.
+    Depthwise,
+}
+
+/// The written rule. A grouped convolution's tile must lie within its group, or lanes idle.
+fn variant(launch: &Launch<'_>, geometry: &ConvGeometry) -> Variant {
+    let profile = launch.profile();
+    let narrow = geometry.groups > 1 && geometry.group_filters().min(geometry.group_channels()) < 4;
+    match profile.class {
+        _ if profile.plain_kernels => Variant::Plain,
+        _ if depthwise::suits(geometry) => Variant::Depthwise,
+        _ if narrow => Variant::Plain,
+        DeviceClass::Cpu if geometry.groups == 1 && texture::fits(profile, geometry) => Variant::Texture,
+        DeviceClass::Cpu => Variant::Plain,
+        DeviceClass::Gpu => Variant::Workgroup,
+    }
+}
+
+fn forward(launch: &mut Launch<'_>, geometry: &ConvGeometry) -> Result<(), PlanError> {
+    for part in parts(launch, geometry) {
+        match variant(launch, &part.geometry) {
+            Variant::Texture => texture::forward(launch, &part),
+            Variant::Workgroup => workgroup::forward(launch, &part),
+            Variant::Depthwise => depthwise::forward(launch, &part),
+            Variant::Plain => {
+                launch.expect_loop(loop_steps(geometry.group_channels(), geometry.kernel))?;
+                plain::forward(launch, &part);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Steps of the plain kernels' loops over channels and taps; a loop over one tap is none.
+fn loop_steps(channels: usize, [kh, kw]: [usize; 2]) -> usize {
+    match kh * kw {
+        1 => channels,
+        taps => channels * (1 + kh + taps),
+    }
+}
+
+/// The gradients of input, weight and bias, as far as they are wanted.
+fn gradients(backward: &mut Backward<'_>, geometry: ConvGeometry) -> Result<Vec<Option<Value>>, GraphError> {
+    let (x, weight) = (backward.input(0), backward.input(1));
+    let has_bias = backward.inputs() == 3;
+    let Some(dy) = backward.upstream() else { return Ok(vec![None; backward.inputs()]) };
+    let mut gradients = vec![None; backward.inputs()];
+    if backward.wants(1) {
+        let shape = backward.shape(weight).clone();
+        gradients[1] = Some(backward.apply_one(ConvWeightGradient { geometry, shape }, &[x, dy])?);
+    }
+    if has_bias && backward.wants(2) {
+        let inner = geometry.out[0] * geometry.out[1];
+        let sum = ChannelSum { outer: geometry.batch, channels: geometry.filters, inner };
+        gradients[2] = Some(backward.apply_one(sum, &[dy])?);
+    }
+    if backward.wants(0) {
+        let shape = backward.shape(x).clone();
+        gradients[0] = Some(backward.apply_one(ConvInputGradient { geometry, shape }, &[dy, weight])?);
+    }
+    Ok(gradients)
+}
+
+fn check_bias(bias: &[&TensorSpec], filters: usize) -> Result<(), String> {
+    match bias {
+        [] => Ok(()),
+        [bias] if bias.shape[..] == [filters] => Ok(()),
+        _ => Err(format!("its bias has the shape [{filters}]")),
+    }
+}
+
+fn cost(geometry: &ConvGeometry, shapes: &Shapes<'_>) -> Cost {
+    Cost { flops: 2 * geometry.multiply_adds(), bytes: shapes.bytes() }
+}

@@ -1,0 +1,55 @@
+//! A convolution whose weight is larger than a device binds is run in parts of its filters.
+
+use super::ConvGeometry;
+use crate::plan::{Binding, Launch, Operand};
+
+/// Some of a convolution's filters, with their memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    /// The convolution of these filters alone.
+    pub geometry: ConvGeometry,
+    /// The first of the filters, and the number of all.
+    pub first_filter: usize,
+    pub all_filters: usize,
+}
+
+/// Filters of a part are a multiple of this, so that its memory starts where a binding may.
+const ALIGNMENT: usize = 64;
+
+/// The filters in as few parts as this device can bind; one, but for very large weights.
+pub(super) fn parts(launch: &Launch<'_>, geometry: &ConvGeometry) -> Vec<Part> {
+    let all = geometry.filters;
+    let of_filter = geometry.group_channels() * geometry.kernel[0] * geometry.kernel[1];
+    let bindable = (launch.profile().max_binding_bytes / 4) as usize / of_filter.max(1) / ALIGNMENT * ALIGNMENT;
+    // A filter that cannot be bound is refused by name when the plan resolves its binding.
+    let filters = if all <= bindable || bindable == 0 || geometry.groups > 1 { all } else { bindable };
+    let part = |first: usize| {
+        let geometry = ConvGeometry { filters: filters.min(all - first), ..*geometry };
+        Part { geometry, first_filter: first, all_filters: all }
+    };
+    (0..all).step_by(filters).map(part).collect()
+}
+
+impl Part {
+    fn is_whole(&self) -> bool {
+        self.geometry.filters == self.all_filters
+    }
+
+    /// Elements of the part's weight.
+    pub fn weight_elements(&self) -> usize {
+        let g = &self.geometry;
+        g.filters * g.group_channels() * g.kernel[0] * g.kernel[1]
+    }
+
+    /// The part's range of a binding of the weight, or of its gradient.
+    pub fn weight(&self, binding: Binding) -> Binding {
+        let of_filter = self.weight_elements() / self.geometry.filters;
+        if self.is_whole() { binding } else { binding.slice(self.first_filter * of_filter, self.weight_elements()) }
+    }
+
+    /// The part's range of the bias.
+    pub fn bias(&self) -> Binding {
+        let bias = Operand::Input(2).read();
+        if self.is_whole() { bias } else { bias.slice(self.first_filter, self.geometry.filters) }
+    }
+}

@@ -1,0 +1,77 @@
+//! Dropout (Srivastava et al. 2014) with counter-based random bits.
+
+use super::{Backward, Op, Shapes, expect_inputs};
+use crate::graph::{GraphError, Value};
+use crate::plan::{Kernel, Launch, Operand, PlanError};
+use crate::tensor::{ElementType, HostTensor, TensorSpec};
+
+/// y = x / (1 - p) with probability 1 - p, else 0. Inputs x and step numbers of u32: the seed's low
+/// and high half, and the step.
+///
+/// The bits of an element come from seed, step, `salt` and its index alone: the same seed drops the
+/// same elements on any device, and the backward pass drops them again without a stored mask.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dropout {
+    pub p: f32,
+    /// Tells layers apart.
+    pub salt: u32,
+}
+
+impl Dropout {
+    /// Elements whose bits are below this are dropped.
+    fn threshold(&self) -> u32 {
+        (f64::from(self.p) * 4_294_967_296.0) as u32
+    }
+
+    fn scale(&self) -> f32 {
+        (1.0 / (1.0 - f64::from(self.p))) as f32
+    }
+}
+
+/// A bijection of 32 bits whose outputs pass for random (Wellons' lowbias32).
+fn mix(mut bits: u32) -> u32 {
+    bits = (bits ^ (bits >> 16)).wrapping_mul(0x7feb_352d);
+    bits = (bits ^ (bits >> 15)).wrapping_mul(0x846c_a68b);
+    bits ^ (bits >> 16)
+}
+
+impl Op for Dropout {
+    fn name(&self) -> &'static str {
+        "dropout"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 2)?;
+        if !(0.0..1.0).contains(&self.p) {
+            return Err(format!("p = {} is not in [0, 1)", self.p));
+        }
+        if inputs[1].element != ElementType::U32 || inputs[1].elements() < 3 {
+            return Err("its step numbers are three of u32".to_owned());
+        }
+        Ok(vec![inputs[0].clone()])
+    }
+
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        let Some(dy) = backward.upstream() else { return Ok(vec![None, None]) };
+        let numbers = backward.input(1);
+        Ok(vec![Some(backward.apply_one(*self, &[dy, numbers])?), None])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+        let numbers = inputs[1].u32();
+        let key = mix(numbers[0] ^ mix(numbers[1] ^ mix(numbers[2] ^ mix(self.salt))));
+        for (index, (y, &x)) in (0..).zip(outputs[0].f32_mut().iter_mut().zip(inputs[0].f32())) {
+            *y = if mix(key ^ mix(index)) < self.threshold() { 0.0 } else { x * self.scale() };
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let kernel = Kernel::new("dropout/dropout")
+            .constant("SALT", self.salt)
+            .constant("THRESHOLD", self.threshold())
+            .constant("SCALE", self.scale());
+        let bindings = [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Output(0).write()];
+        launch.linear(kernel, launch.output(0).elements(), bindings);
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! Sums, products, copies and constants, element by element.
+
+use super::broadcast::{broadcast_shape, broadcast_strides, sum_to_input};
+use super::walk::{Walk, accepted};
+use super::{Backward, Cost, Op, Shapes, expect_inputs};
+use crate::graph::{GraphError, Value};
+use crate::plan::{Kernel, Launch, Operand, PlanError};
+use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
+
+/// y = a + b, with broadcasting.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Add;
+
+/// y = a * b, element by element, with broadcasting.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mul;
+
+fn infer_pair(inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    expect_inputs(inputs, 2)?;
+    if inputs.iter().any(|input| input.element != ElementType::F32) {
+        return Err("it takes f32".to_owned());
+    }
+    let shape = broadcast_shape(&inputs[0].shape, &inputs[1].shape)?;
+    walks(&inputs[0].shape, &inputs[1].shape, &shape)?;
+    Ok(vec![TensorSpec::f32(shape)])
+}
+
+/// How a and b are walked to give y.
+fn walks(a: &Shape, b: &Shape, y: &Shape) -> Result<[Walk; 2], String> {
+    Walk::together(y, [&broadcast_strides(a, y), &broadcast_strides(b, y)])
+}
+
+fn reference_pair(
+    inputs: &[&HostTensor],
+    outputs: &mut [HostTensor],
+    shapes: &Shapes<'_>,
+    function: impl Fn(f32, f32) -> f32,
+) {
+    let [a, b] = accepted(walks(shapes.inputs[0], shapes.inputs[1], shapes.outputs[0]));
+    for (y, (a, b)) in outputs[0].f32_mut().iter_mut().zip(a.steps().zip(b.steps())) {
+        *y = function(inputs[0].f32()[a], inputs[1].f32()[b]);
+    }
+}
+
+/// `equal` for equal shapes, else the broadcasting kernel with the condition `mul` or without.
+fn launch_pair(launch: &mut Launch<'_>, equal: &'static str, mul: bool) -> Result<(), PlanError> {
+    let (a, b, y) = (&launch.input(0).shape, &launch.input(1).shape, &launch.output(0).shape);
+    let kernel = match a == b {
+        true => Kernel::new(equal),
+        false => {
+            let [a, b] = accepted(walks(a, b, y));
+            let constants = [("SIZES", a.sizes), ("A_STRIDES", a.strides), ("B_STRIDES", b.strides)];
+            Kernel::new("elementwise/broadcast").constants(constants).condition("mul", mul)
+        }
+    };
+    let bindings = [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Output(0).write()];
+    launch.linear(kernel, y.elements(), bindings);
+    Ok(())
+}
+
+impl Op for Add {
+    fn name(&self) -> &'static str {
+        "add"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        infer_pair(inputs)
+    }
+
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        let Some(dy) = backward.upstream() else { return Ok(vec![None; 2]) };
+        let gradient = |input| match backward.wants(input) {
+            true => sum_to_input(backward, input, dy),
+            false => Ok(None),
+        };
+        (0..2).map(gradient).collect()
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        reference_pair(inputs, outputs, shapes, |a, b| a + b);
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        launch_pair(launch, "elementwise/add", false)
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: shapes.outputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+}
+
+impl Op for Mul {
+    fn name(&self) -> &'static str {
+        "mul"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        infer_pair(inputs)
+    }
+
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        let Some(dy) = backward.upstream() else { return Ok(vec![None; 2]) };
+        let gradient = |input| {
+            if !backward.wants(input) {
+                return Ok(None);
+            }
+            let other = backward.input(1 - input);
+            let product = backward.apply_one(Mul, &[dy, other])?;
+            sum_to_input(backward, input, product)
+        };
+        (0..2).map(gradient).collect()
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        reference_pair(inputs, outputs, shapes, |a, b| a * b);
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        launch_pair(launch, "elementwise/mul", true)
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: shapes.outputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+}
+
+/// y = `factor` * x.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    pub factor: f32,
+}
+
+impl Op for Scale {
+    fn name(&self) -> &'static str {
+        "scale"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 1)?;
+        match inputs[0].element {
+            ElementType::F32 => Ok(vec![inputs[0].clone()]),
+            ElementType::U32 => Err("it takes f32".to_owned()),
+        }
+    }
+
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
+        Ok(vec![Some(backward.apply_one(*self, &[dy])?)])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+        for (y, &x) in outputs[0].f32_mut().iter_mut().zip(inputs[0].f32()) {
+            *y = self.factor * x;
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let count = launch.output(0).elements();
+        let kernel = Kernel::new("elementwise/scale").constant("FACTOR", self.factor);
+        launch.linear(kernel, count, [Operand::Input(0).read(), Operand::Output(0).write()]);
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: shapes.outputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+}
+
+/// y = x, in memory of its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Copy;
+
+impl Op for Copy {
+    fn name(&self) -> &'static str {
+        "copy"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 1)?;
+        Ok(vec![inputs[0].clone()])
+    }
+
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        Ok(vec![backward.upstream()])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+        outputs[0].f32_mut().copy_from_slice(inputs[0].f32());
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let count = launch.output(0).elements();
+        launch.linear(Kernel::new("elementwise/copy"), count, [Operand::Input(0).read(), Operand::Output(0).write()]);
+        Ok(())
+    }
+}
+
+/// A tensor whose every element is `value`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fill {
+    pub value: f32,
+    pub shape: Shape,
+}
+
+impl Op for Fill {
+    fn name(&self) -> &'static str {
+        "fill"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 0)?;
+        Ok(vec![TensorSpec::f32(self.shape.clone())])
+    }
+
+    fn reference(&self, _: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+        outputs[0].f32_mut().fill(self.value);
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let count = launch.output(0).elements();
+        let kernel = Kernel::new("elementwise/fill").constant("VALUE", self.value);
+        launch.linear(kernel, count, [Operand::Output(0).write()]);
+        Ok(())
+    }
+}

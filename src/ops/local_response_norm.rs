@@ -1,0 +1,140 @@
+//! Local response normalisation across channels (Krizhevsky et al. 2012).
+
+use super::{Backward, Cost, Op, Shapes, expect_inputs};
+use crate::graph::{GraphError, Value};
+use crate::plan::{Kernel, Launch, Operand, PlanError};
+use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
+use std::ops::RangeInclusive;
+
+/// y[c] = x[c] / s[c]^beta, s[c] = k + alpha / size * sum of x^2 over the channels c - size / 2 ..
+/// c + (size - 1) / 2 that exist. Input x `[N, C, ...]`; outputs y and, for the backward pass, s.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LocalResponseNorm {
+    /// Channels that a sum spans.
+    pub size: usize,
+    pub alpha: f32,
+    pub beta: f32,
+    pub k: f32,
+}
+
+impl LocalResponseNorm {
+    /// alpha 1e-4, beta 0.75, k 1.
+    pub fn new(size: usize) -> Self {
+        LocalResponseNorm { size, alpha: 1e-4, beta: 0.75, k: 1.0 }
+    }
+
+    /// The channels whose squares are in the sum of channel c.
+    fn window(&self, c: usize, channels: usize) -> RangeInclusive<usize> {
+        c.saturating_sub(self.size / 2)..=(c + (self.size - 1) / 2).min(channels - 1)
+    }
+
+    fn kernel(&self, shader: &'static str, x: &Shape) -> Kernel {
+        Kernel::new(shader)
+            .constants([("CHANNELS", x[1]), ("INNER", x.stride(1)), ("SIZE", self.size.min(2 * x[1] + 1))])
+            .constants([("ALPHA", self.alpha / self.size as f32), ("BETA", self.beta), ("K", self.k)])
+    }
+
+    fn check(&self, x: &TensorSpec) -> Result<(), String> {
+        match x.element == ElementType::F32 && x.shape.len() >= 2 && x.shape[1] > 0 && self.size > 0 {
+            true => Ok(()),
+            false => Err("it takes f32 of shape [N, C, ...] and a size of at least 1".to_owned()),
+        }
+    }
+}
+
+impl Op for LocalResponseNorm {
+    fn name(&self) -> &'static str {
+        "local_response_norm"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 1)?;
+        self.check(inputs[0])?;
+        Ok(vec![inputs[0].clone(); 2])
+    }
+
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
+        let inputs = [backward.input(0), backward.output(1), dy];
+        Ok(vec![Some(backward.apply_one(LocalResponseNormBackward(*self), &inputs)?)])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        let (channels, inner) = (shapes.inputs[0][1], shapes.inputs[0].stride(1));
+        let x = |i: usize| f64::from(inputs[0].f32()[i]);
+        for i in 0..inputs[0].len() {
+            let c = i / inner % channels;
+            let squares: f64 = self.window(c, channels).map(|other| x(i + other * inner - c * inner).powi(2)).sum();
+            let s = f64::from(self.k) + f64::from(self.alpha) / self.size as f64 * squares;
+            outputs[0].f32_mut()[i] = (x(i) * s.powf(-f64::from(self.beta))) as f32;
+            outputs[1].f32_mut()[i] = s as f32;
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let sums = launch.is_read(1);
+        let kernel = self.kernel("local_response_norm/forward", &launch.input(0).shape).condition("keeps_sums", sums);
+        let mut bindings = vec![Operand::Input(0).read(), Operand::Output(0).write()];
+        if sums {
+            bindings.push(Operand::Output(1).write());
+        }
+        launch.linear(kernel, launch.output(0).elements(), bindings);
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: 2 * (self.size * shapes.inputs[0].elements()) as u64, bytes: shapes.bytes() }
+    }
+}
+
+/// dx[c] = dy[c] / s[c]^beta - 2 alpha beta / size * x[c] * sum of dy[j] x[j] / s[j]^(beta + 1) over
+/// the channels j whose sum holds channel c; inputs x, s and dy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LocalResponseNormBackward(pub LocalResponseNorm);
+
+impl Op for LocalResponseNormBackward {
+    fn name(&self) -> &'static str {
+        "local_response_norm_backward"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 3)?;
+        self.0.check(inputs[0])?;
+        match inputs.iter().all(|input| *input == inputs[0]) {
+            true => Ok(vec![inputs[0].clone()]),
+            false => Err("x, its sums and the gradient have one shape".to_owned()),
+        }
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        let norm = &self.0;
+        let (channels, inner) = (shapes.inputs[0][1], shapes.inputs[0].stride(1));
+        let [x, s, dy] = [0, 1, 2].map(|input| move |i: usize| f64::from(inputs[input].f32()[i]));
+        let beta = f64::from(norm.beta);
+        for i in 0..inputs[0].len() {
+            let c = i / inner % channels;
+            let holders = (0..channels).filter(|&other| norm.window(other, channels).contains(&c));
+            let indices = holders.map(|other| i + other * inner - c * inner);
+            let sum: f64 = indices.map(|j| dy(j) * x(j) * s(j).powf(-beta - 1.0)).sum();
+            let through_sums = 2.0 * f64::from(norm.alpha) * beta / norm.size as f64 * x(i) * sum;
+            outputs[0].f32_mut()[i] = (dy(i) * s(i).powf(-beta) - through_sums) as f32;
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let shape = &launch.input(0).shape;
+        let count = shape.elements();
+        let terms = launch.scratch(count);
+        let inputs = [0, 1, 2].map(|input| Operand::Input(input).read());
+        let [x, s, dy] = inputs;
+        let kernel = self.0.kernel("local_response_norm/backward_terms", shape);
+        launch.linear(kernel, count, [x, s, dy, terms.write()]);
+        let kernel = self.0.kernel("local_response_norm/backward", shape);
+        launch.linear(kernel, count, [x, s, dy, terms.read(), Operand::Output(0).write()]);
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: 2 * (self.0.size * shapes.inputs[0].elements()) as u64, bytes: shapes.bytes() }
+    }
+}

@@ -1,0 +1,163 @@
+//! Average pooling to an output of given size; global average pooling is its output of one pixel.
+
+use super::plane;
+use crate::graph::{GraphError, Value};
+use crate::ops::{Backward, Cost, Op, Shapes, SumTo, expect_inputs, expect_nchw};
+use crate::plan::{Kernel, Launch, Operand, PlanError};
+use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
+use std::ops::Range;
+
+/// y[n, c, oy, ox] = mean of x[n, c] over rows floor(oy H / OH) .. ceil((oy + 1) H / OH) - 1, columns
+/// alike. Input x `[N, C, H, W]`, output `[N, C, OH, OW]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdaptiveAvgPool2d {
+    /// (height, width).
+    pub output_size: [usize; 2],
+}
+
+/// The rows (columns) of window `o` of `out`.
+fn window(o: usize, out: usize, size: usize) -> Range<usize> {
+    o * size / out..((o + 1) * size).div_ceil(out)
+}
+
+fn kernel(shader: &'static str, size: [usize; 2], out: [usize; 2]) -> Kernel {
+    Kernel::new(shader).constants([
+        ("HEIGHT", size[0]),
+        ("WIDTH", size[1]),
+        ("OUT_HEIGHT", out[0]),
+        ("OUT_WIDTH", out[1]),
+    ])
+}
+
+impl AdaptiveAvgPool2d {
+    fn check(&self, x: &TensorSpec) -> Result<Shape, String> {
+        let [batch, channels, height, width] = expect_nchw(x)?;
+        if x.element != ElementType::F32 || height == 0 || width == 0 {
+            return Err("it pools images of f32 with at least one pixel".to_owned());
+        }
+        if self.output_size.contains(&0) {
+            return Err("its output has at least one pixel".to_owned());
+        }
+        Ok([batch, channels, self.output_size[0], self.output_size[1]].into())
+    }
+}
+
+/// Elements of a plane from which on its mean is worth a reduction by many invocations.
+const LARGE_PLANE: usize = 1024;
+
+impl Op for AdaptiveAvgPool2d {
+    fn name(&self) -> &'static str {
+        "adaptive_avg_pool2d"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 1)?;
+        Ok(vec![TensorSpec::f32(self.check(inputs[0])?)])
+    }
+
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
+        let x = backward.shape(backward.input(0)).clone();
+        Ok(vec![Some(backward.apply_one(AdaptiveAvgPoolBackward { x }, &[dy])?)])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        let (size, out) = ([shapes.inputs[0][2], shapes.inputs[0][3]], self.output_size);
+        let planes = shapes.inputs[0][0] * shapes.inputs[0][1];
+        let mut o = 0;
+        for p in 0..planes {
+            let x = &inputs[0].f32()[plane(p, size)];
+            for oy in 0..out[0] {
+                let rows = window(oy, out[0], size[0]);
+                for ox in 0..out[1] {
+                    let columns = window(ox, out[1], size[1]);
+                    let mut sum = 0.0;
+                    for row in rows.clone() {
+                        for column in columns.clone() {
+                            sum += f64::from(x[row * size[1] + column]);
+                        }
+                    }
+                    outputs[0].f32_mut()[o] = (sum / (rows.len() * columns.len()) as f64) as f32;
+                    o += 1;
+                }
+            }
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let x = &launch.input(0).shape;
+        if self.output_size == [1, 1] && x[2] * x[3] >= LARGE_PLANE {
+            let mean = SumTo { shape: launch.output(0).shape.clone(), factor: 1.0 / (x[2] * x[3]) as f32 };
+            return mean.launch(launch);
+        }
+        // A window spans at most one element more than its share on each side.
+        let span = |size: usize, out: usize| size.div_ceil(out) + 1;
+        let [rows, columns] = [span(x[2], self.output_size[0]), span(x[3], self.output_size[1])];
+        launch.expect_loop(rows * (columns + 1))?;
+        let kernel = kernel("pool/adaptive_forward", [x[2], x[3]], self.output_size);
+        launch.linear(kernel, launch.output(0).elements(), [Operand::Input(0).read(), Operand::Output(0).write()]);
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+}
+
+/// dx[n, c, i] = sum of dy[n, c, o] / area of window o, over the windows o that cover element i;
+/// input dy, output of the shape `x`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdaptiveAvgPoolBackward {
+    pub x: Shape,
+}
+
+impl Op for AdaptiveAvgPoolBackward {
+    fn name(&self) -> &'static str {
+        "adaptive_avg_pool2d_backward"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 1)?;
+        let [_, _, height, width] = expect_nchw(inputs[0])?;
+        let x = TensorSpec::f32(self.x.clone());
+        match (AdaptiveAvgPool2d { output_size: [height, width] }).check(&x)? == inputs[0].shape {
+            true => Ok(vec![x]),
+            false => Err(format!("its gradient belongs to images of shape {}", self.x)),
+        }
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        let (size, out) = ([self.x[2], self.x[3]], [shapes.inputs[0][2], shapes.inputs[0][3]]);
+        let mut o = 0;
+        for p in 0..self.x[0] * self.x[1] {
+            let mut sums = vec![0.0f64; size[0] * size[1]];
+            for oy in 0..out[0] {
+                let rows = window(oy, out[0], size[0]);
+                for ox in 0..out[1] {
+                    let columns = window(ox, out[1], size[1]);
+                    let share = f64::from(inputs[0].f32()[o]) / (rows.len() * columns.len()) as f64;
+                    for row in rows.clone() {
+                        for column in columns.clone() {
+                            sums[row * size[1] + column] += share;
+                        }
+                    }
+                    o += 1;
+                }
+            }
+            for (dx, sum) in outputs[0].f32_mut()[plane(p, size)].iter_mut().zip(sums) {
+                *dx = sum as f32;
+            }
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let dy = &launch.input(0).shape;
+        let kernel = kernel("pool/adaptive_backward", [self.x[2], self.x[3]], [dy[2], dy[3]]);
+        launch.linear(kernel, launch.output(0).elements(), [Operand::Input(0).read(), Operand::Output(0).write()]);
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: shapes.outputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+}

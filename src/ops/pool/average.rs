@@ -1,0 +1,186 @@
+//! Average pooling.
+
+use super::{Geometry, Window, plane};
+use crate::graph::{GraphError, Value};
+use crate::ops::{Backward, Cost, Op, Shapes, expect_inputs};
+use crate::plan::{Launch, Operand, PlanError};
+use crate::tensor::{HostTensor, Shape, TensorSpec};
+
+/// y[n, c, o] = sum of x[n, c] over the part of window o inside the image / area of window o. Input x
+/// `[N, C, H, W]`. Pairs are (vertical, horizontal).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AvgPool2d {
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    /// At most half of the window.
+    pub padding: [usize; 2],
+    /// Rounds the output's size up, but drops a last window that starts past the image and its left
+    /// padding.
+    pub ceil_mode: bool,
+    /// Whether a window's area is clipped to the padded image, or to the image itself.
+    pub count_include_pad: bool,
+}
+
+impl AvgPool2d {
+    /// A window of (height, width) that does not overlap its neighbours; padding counts in its area.
+    pub fn new(kernel: [usize; 2]) -> Self {
+        AvgPool2d { kernel, stride: kernel, padding: [0; 2], ceil_mode: false, count_include_pad: true }
+    }
+
+    /// As [`AvgPool2d::new`] with a window of `kernel` x `kernel`.
+    pub fn square(kernel: usize) -> Self {
+        AvgPool2d::new([kernel; 2])
+    }
+
+    pub fn stride(mut self, stride: usize) -> Self {
+        self.stride = [stride; 2];
+        self
+    }
+
+    pub fn padding(mut self, padding: usize) -> Self {
+        self.padding = [padding; 2];
+        self
+    }
+
+    pub fn ceil_mode(mut self) -> Self {
+        self.ceil_mode = true;
+        self
+    }
+
+    pub fn without_padding_in_area(mut self) -> Self {
+        self.count_include_pad = false;
+        self
+    }
+
+    fn window(&self) -> Window {
+        let AvgPool2d { kernel, stride, padding, ceil_mode, .. } = *self;
+        Window { kernel, stride, padding, dilation: [1; 2], ceil_mode }
+    }
+
+    fn geometry(&self, x: &Shape, y: &Shape) -> Geometry {
+        self.window().geometry(x, y)
+    }
+
+    /// Rows (columns) of window `o`, clipped as `count_include_pad` says.
+    fn length(&self, axis: usize, size: usize, o: usize) -> usize {
+        let padding = self.padding[axis];
+        // In coordinates of the padded image.
+        let (start, end) = (o * self.stride[axis], o * self.stride[axis] + self.kernel[axis]);
+        match self.count_include_pad {
+            true => end.min(size + 2 * padding) - start,
+            false => end.min(size + padding) - start.max(padding),
+        }
+    }
+
+    fn area(&self, size: [usize; 2], oy: usize, ox: usize) -> f64 {
+        (self.length(0, size[0], oy) * self.length(1, size[1], ox)) as f64
+    }
+}
+
+impl Op for AvgPool2d {
+    fn name(&self) -> &'static str {
+        "avg_pool2d"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 1)?;
+        Ok(vec![TensorSpec::f32(self.window().infer(inputs[0])?)])
+    }
+
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
+        let x = backward.shape(backward.input(0)).clone();
+        Ok(vec![Some(backward.apply_one(AvgPoolBackward { pool: *self, x }, &[dy])?)])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        let g = self.geometry(shapes.inputs[0], shapes.outputs[0]);
+        let mut o = 0;
+        for p in 0..g.planes {
+            let x = &inputs[0].f32()[plane(p, g.size)];
+            for oy in 0..g.out[0] {
+                for ox in 0..g.out[1] {
+                    let mut sum = 0.0;
+                    for row in g.rows(oy) {
+                        for column in g.columns(ox) {
+                            sum += f64::from(x[row * g.size[1] + column]);
+                        }
+                    }
+                    outputs[0].f32_mut()[o] = (sum / self.area(g.size, oy, ox)) as f32;
+                    o += 1;
+                }
+            }
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let g = self.geometry(&launch.input(0).shape, &launch.output(0).shape);
+        let kernel = g.kernel("pool/average_forward").condition("count_include_pad", self.count_include_pad);
+        launch.linear(kernel, g.outputs(), [Operand::Input(0).read(), Operand::Output(0).write()]);
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        let g = self.geometry(shapes.inputs[0], shapes.outputs[0]);
+        Cost { flops: g.window_elements(), bytes: shapes.bytes() }
+    }
+}
+
+/// dx[n, c, i] = sum of dy[n, c, o] / area of window o, over the windows o that cover element i;
+/// input dy, output of the shape `x`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AvgPoolBackward {
+    pub pool: AvgPool2d,
+    pub x: Shape,
+}
+
+impl Op for AvgPoolBackward {
+    fn name(&self) -> &'static str {
+        "avg_pool2d_backward"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 1)?;
+        let x = TensorSpec::f32(self.x.clone());
+        let y = self.pool.window().infer(&x)?;
+        match inputs[0].shape == y {
+            true => Ok(vec![x]),
+            false => Err(format!("the gradient of the averages has the shape {y}")),
+        }
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        let g = self.pool.geometry(&self.x, shapes.inputs[0]);
+        let mut o = 0;
+        for p in 0..g.planes {
+            let mut sums = vec![0.0f64; g.size[0] * g.size[1]];
+            for oy in 0..g.out[0] {
+                for ox in 0..g.out[1] {
+                    let share = f64::from(inputs[0].f32()[o]) / self.pool.area(g.size, oy, ox);
+                    for row in g.rows(oy) {
+                        for column in g.columns(ox) {
+                            sums[row * g.size[1] + column] += share;
+                        }
+                    }
+                    o += 1;
+                }
+            }
+            for (dx, sum) in outputs[0].f32_mut()[plane(p, g.size)].iter_mut().zip(sums) {
+                *dx = sum as f32;
+            }
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let g = self.pool.geometry(&self.x, &launch.input(0).shape);
+        let (kernel, cells) = g.cells("pool/average_backward");
+        let kernel = kernel.condition("count_include_pad", self.pool.count_include_pad);
+        launch.linear(kernel, cells, [Operand::Input(0).read(), Operand::Output(0).write()]);
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        let g = self.pool.geometry(&self.x, shapes.inputs[0]);
+        Cost { flops: g.window_elements(), bytes: shapes.bytes() }
+    }
+}

@@ -1,0 +1,166 @@
+//! Max pooling.
+
+use super::{Geometry, Window, plane};
+use crate::graph::{GraphError, Value};
+use crate::ops::{Backward, Cost, Op, Shapes, expect_inputs};
+use crate::plan::{Launch, Operand, PlanError};
+use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
+
+/// y[n, c, o] = max of x[n, c] over window o; what lies outside of the image is never taken. Input x
+/// `[N, C, H, W]`; outputs y and, for the backward pass, where in its plane each maximum lies, as u32.
+/// Of equal maxima the first in row-major order counts. Pairs are (vertical, horizontal).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxPool2d {
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    /// At most half of the dilated window.
+    pub padding: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Rounds the output's size up, but drops a last window that starts past the image and its left
+    /// padding.
+    pub ceil_mode: bool,
+}
+
+impl MaxPool2d {
+    /// A window of (height, width) that does not overlap its neighbours.
+    pub fn new(kernel: [usize; 2]) -> Self {
+        MaxPool2d { kernel, stride: kernel, padding: [0; 2], dilation: [1; 2], ceil_mode: false }
+    }
+
+    /// As [`MaxPool2d::new`] with a window of `kernel` x `kernel`.
+    pub fn square(kernel: usize) -> Self {
+        MaxPool2d::new([kernel; 2])
+    }
+
+    pub fn stride(mut self, stride: usize) -> Self {
+        self.stride = [stride; 2];
+        self
+    }
+
+    pub fn padding(mut self, padding: usize) -> Self {
+        self.padding = [padding; 2];
+        self
+    }
+
+    pub fn dilation(mut self, dilation: usize) -> Self {
+        self.dilation = [dilation; 2];
+        self
+    }
+
+    pub fn ceil_mode(mut self) -> Self {
+        self.ceil_mode = true;
+        self
+    }
+
+    fn window(&self) -> Window {
+        let MaxPool2d { kernel, stride, padding, dilation, ceil_mode } = *self;
+        Window { kernel, stride, padding, dilation, ceil_mode }
+    }
+
+    fn geometry(&self, x: &Shape, y: &Shape) -> Geometry {
+        self.window().geometry(x, y)
+    }
+}
+
+impl Op for MaxPool2d {
+    fn name(&self) -> &'static str {
+        "max_pool2d"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 1)?;
+        let shape = self.window().infer(inputs[0])?;
+        Ok(vec![TensorSpec::f32(shape.clone()), TensorSpec::u32(shape)])
+    }
+
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
+        let x = backward.shape(backward.input(0)).clone();
+        let inputs = [backward.output(1), dy];
+        Ok(vec![Some(backward.apply_one(MaxPoolBackward { pool: *self, x }, &inputs)?)])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        let g = self.geometry(shapes.inputs[0], shapes.outputs[0]);
+        let mut o = 0;
+        for p in 0..g.planes {
+            let x = &inputs[0].f32()[plane(p, g.size)];
+            for oy in 0..g.out[0] {
+                for ox in 0..g.out[1] {
+                    let indices = g.rows(oy).flat_map(|row| g.columns(ox).map(move |column| row * g.size[1] + column));
+                    let first = indices.reduce(|best, index| if x[index] > x[best] { index } else { best });
+                    if let Some(index) = first {
+                        outputs[0].f32_mut()[o] = x[index];
+                        outputs[1].u32_mut()[o] = index as u32;
+                    }
+                    o += 1;
+                }
+            }
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let g = self.geometry(&launch.input(0).shape, &launch.output(0).shape);
+        let argmax = launch.is_read(1);
+        let kernel = g.kernel("pool/max_forward").condition("argmax", argmax);
+        let mut bindings = vec![Operand::Input(0).read(), Operand::Output(0).write()];
+        if argmax {
+            bindings.push(Operand::Output(1).write());
+        }
+        launch.linear(kernel, g.outputs(), bindings);
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        let g = self.geometry(shapes.inputs[0], shapes.outputs[0]);
+        Cost { flops: g.window_elements(), bytes: shapes.bytes() }
+    }
+}
+
+/// dx[n, c, i] = sum of dy[n, c, o] over the windows o whose maximum is element i; inputs the places
+/// of the maxima and dy, output of the shape `x`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MaxPoolBackward {
+    pub pool: MaxPool2d,
+    pub x: Shape,
+}
+
+impl Op for MaxPoolBackward {
+    fn name(&self) -> &'static str {
+        "max_pool2d_backward"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 2)?;
+        let x = TensorSpec::f32(self.x.clone());
+        let y = self.pool.window().infer(&x)?;
+        if inputs[0].element != ElementType::U32 || inputs.iter().any(|input| input.shape != y) {
+            return Err(format!("places (u32) and gradients of the maxima have the shape {y}"));
+        }
+        Ok(vec![x])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        let g = self.pool.geometry(&self.x, shapes.inputs[0]);
+        for p in 0..g.planes {
+            let mut sums = vec![0.0f64; g.size[0] * g.size[1]];
+            for o in plane(p, g.out) {
+                sums[inputs[0].u32()[o] as usize] += f64::from(inputs[1].f32()[o]);
+            }
+            for (dx, sum) in outputs[0].f32_mut()[plane(p, g.size)].iter_mut().zip(sums) {
+                *dx = sum as f32;
+            }
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let g = self.pool.geometry(&self.x, &launch.input(0).shape);
+        let (kernel, cells) = g.cells("pool/max_backward");
+        launch.linear(kernel, cells, [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Output(0).write()]);
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: shapes.inputs[1].elements() as u64, bytes: shapes.bytes() }
+    }
+}

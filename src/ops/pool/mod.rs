@@ -1,0 +1,162 @@
+//! Pooling: one number for each window of an image's plane.
+
+mod adaptive;
+mod average;
+mod max;
+#[cfg(test)]
+mod tests;
+
+pub use adaptive::{AdaptiveAvgPool2d, AdaptiveAvgPoolBackward};
+pub use average::{AvgPool2d, AvgPoolBackward};
+pub use max::{MaxPool2d, MaxPoolBackward};
+
+use super::expect_nchw;
+use crate::plan::Kernel;
+use crate::tensor::{ElementType, Shape, TensorSpec};
+use std::ops::Range;
+
+/// What slides over an image. Pairs are (vertical, horizontal).
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 2],
+    dilation: [usize; 2],
+    ceil_mode: bool,
+}
+
+impl Window {
+    /// Shape of the output, or the rule that image and window break.
+    fn infer(&self, x: &TensorSpec) -> Result<Shape, String> {
+        let [batch, channels, height, width] = expect_nchw(x)?;
+        if x.element != ElementType::F32 {
+            return Err("it pools images of f32".to_owned());
+        }
+        if [self.kernel, self.stride, self.dilation].as_flattened().contains(&0) {
+            return Err("kernel, stride and dilation are at least 1".to_owned());
+        }
+        Ok([batch, channels, self.output_size(0, height)?, self.output_size(1, width)?].into())
+    }
+
+    /// From the first to the last row (column) that a window touches.
+    fn extent(&self, axis: usize) -> usize {
+        (self.kernel[axis] - 1).saturating_mul(self.dilation[axis]).saturating_add(1)
+    }
+
+    /// floor or ceil((size + 2 padding - extent) / stride) + 1; a last window that would start past
+    /// the image and its left padding is dropped.
+    fn output_size(&self, axis: usize, size: usize) -> Result<usize, String> {
+        let (extent, stride, padding) = (self.extent(axis), self.stride[axis], self.padding[axis]);
+        if padding > extent / 2 {
+            return Err(format!("padding {padding} passes half of the window's {extent}"));
+        }
+        let room = size
+            .saturating_add(2 * padding)
+            .checked_sub(extent)
+            .ok_or_else(|| format!("a window of {extent} does not fit into {size} with padding {padding}"))?;
+        let mut out = if self.ceil_mode { room.div_ceil(stride) } else { room / stride } + 1;
+        if (out - 1) * stride >= size + padding {
+            out -= 1;
+        }
+        let empty = |o: &usize| self.inside(axis, size, *o).next().is_none();
+        match (0..out).find(empty) {
+            None => Ok(out),
+            Some(_) => Err(format!("a window of {extent} holds no element of the {size} with padding {padding}")),
+        }
+    }
+
+    /// The rows (columns) of the image that window `o` looks at.
+    fn inside(&self, axis: usize, size: usize, o: usize) -> impl Iterator<Item = usize> + use<> {
+        let (start, padding, dilation) = (o * self.stride[axis], self.padding[axis], self.dilation[axis]);
+        (0..self.kernel[axis])
+            .filter_map(move |tap| (start + tap * dilation).checked_sub(padding))
+            .filter(move |&row| row < size)
+    }
+
+    fn geometry(&self, x: &Shape, y: &Shape) -> Geometry {
+        Geometry { window: *self, planes: x[0] * x[1], size: [x[2], x[3]], out: [y[2], y[3]] }
+    }
+}
+
+/// A window over `planes` planes of `size`, with `out` positions.
+#[derive(Clone, Copy, Debug)]
+struct Geometry {
+    window: Window,
+    planes: usize,
+    size: [usize; 2],
+    out: [usize; 2],
+}
+
+impl Geometry {
+    fn rows(&self, oy: usize) -> impl Iterator<Item = usize> + use<> {
+        self.window.inside(0, self.size[0], oy)
+    }
+
+    fn columns(&self, ox: usize) -> impl Iterator<Item = usize> + use<> {
+        self.window.inside(1, self.size[1], ox)
+    }
+
+    fn outputs(&self) -> usize {
+        self.planes * self.out[0] * self.out[1]
+    }
+
+    /// Elements that all windows look at, padding included.
+    fn window_elements(&self) -> u64 {
+        self.outputs() as u64 * (self.window.kernel[0] * self.window.kernel[1]) as u64
+    }
+
+    fn kernel(&self, shader: &'static str) -> Kernel {
+        let window = &self.window;
+        Kernel::new(shader).constants([
+            ("HEIGHT", self.size[0]),
+            ("WIDTH", self.size[1]),
+            ("OUT_HEIGHT", self.out[0]),
+            ("OUT_WIDTH", self.out[1]),
+            ("KERNEL_Y", window.kernel[0]),
+            ("KERNEL_X", window.kernel[1]),
+            ("STRIDE_Y", window.stride[0]),
+            ("STRIDE_X", window.stride[1]),
+            ("PADDING_Y", window.padding[0]),
+            ("PADDING_X", window.padding[1]),
+            ("DILATION_Y", window.dilation[0]),
+            ("DILATION_X", window.dilation[1]),
+        ])
+    }
+
+    /// The kernel of a backward pass and its number of invocations. One invocation owns a cell of the
+    /// padded image and looks at every window that reaches into it, so each window is loaded once for
+    /// a whole cell, and once only where windows do not overlap.
+    fn cells(&self, shader: &'static str) -> (Kernel, usize) {
+        let window = &self.window;
+        let cell: [usize; 2] = std::array::from_fn(|axis| match window.stride[axis] {
+            1 => 2,
+            stride => stride.min(4),
+        });
+        let cells: [usize; 2] =
+            std::array::from_fn(|axis| (self.size[axis] + window.padding[axis]).div_ceil(cell[axis]));
+        let windows: [usize; 2] = std::array::from_fn(|axis| {
+            let (extent, stride) = (window.extent(axis), window.stride[axis]);
+            match cell[axis].is_multiple_of(stride) {
+                true => cell[axis] / stride + extent.div_ceil(stride) - 1,
+                false => (cell[axis] + extent - 2) / stride + 1,
+            }
+        });
+        let kernel = self.kernel(shader).constants([
+            ("CELL_Y", cell[0]),
+            ("CELL_X", cell[1]),
+            ("CELLS_Y", cells[0]),
+            ("CELLS_X", cells[1]),
+            ("WINDOWS_Y", windows[0]),
+            ("WINDOWS_X", windows[1]),
+            ("EXTENT_Y", window.extent(0)),
+            ("EXTENT_X", window.extent(1)),
+        ]);
+        (kernel, self.planes * cells[0] * cells[1])
+    }
+}
+
+/// The range of plane `index` in a tensor of planes of `size`.
+fn plane(index: usize, size: [usize; 2]) -> Range<usize> {
+    let elements = size[0] * size[1];
+    index * elements..(index + 1) * elements
+}

@@ -1,0 +1,81 @@
+//! Sums over all but the channel dimension, in two stages of fixed order.
+
+use super::{Cost, Op, Shapes, expect_inputs};
+use crate::plan::{Binding, DeviceClass, DeviceProfile, Kernel, Launch, MAX_LOOP_STEPS, Operand, PlanError};
+use crate::tensor::{HostTensor, TensorSpec};
+
+/// y[c] = sum over o and i of x[o, c, i]: the gradient of a bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelSum {
+    pub outer: usize,
+    pub channels: usize,
+    pub inner: usize,
+}
+
+impl Op for ChannelSum {
+    fn name(&self) -> &'static str {
+        "channel_sum"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 1)?;
+        if inputs[0].elements() != self.outer * self.channels * self.inner {
+            return Err(format!("it sums {} x {} x {} elements", self.outer, self.channels, self.inner));
+        }
+        Ok(vec![TensorSpec::f32([self.channels])])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+        let mut sums = vec![0.0f64; self.channels];
+        for (index, plane) in inputs[0].f32().chunks_exact(self.inner).enumerate() {
+            sums[index % self.channels] += plane.iter().map(|&x| f64::from(x)).sum::<f64>();
+        }
+        for (y, sum) in outputs[0].f32_mut().iter_mut().zip(sums) {
+            *y = sum as f32;
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let lanes = channel_lanes(launch.profile(), self.channels, self.outer * self.inner);
+        let partial = launch.scratch(self.channels * lanes);
+        let kernel = Kernel::new("reduce/channel_partial").constants([
+            ("OUTER", self.outer),
+            ("CHANNELS", self.channels),
+            ("INNER", self.inner),
+            ("LANES", lanes),
+        ]);
+        launch.linear(kernel, self.channels * lanes, [Operand::Input(0).read(), partial.write()]);
+        sum_parts(launch, partial, self.channels, lanes, 1, lanes, Operand::Output(0).write());
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+}
+
+/// Invocations that share the reduction of one channel: enough to fill the device, at least 16
+/// elements each, and neither their loops nor the loop over them too long.
+pub(super) fn channel_lanes(profile: &DeviceProfile, channels: usize, elements: usize) -> usize {
+    let wanted = match profile.class {
+        DeviceClass::Gpu => 65_536,
+        DeviceClass::Cpu => 1024,
+    };
+    let lanes = (wanted / channels.clamp(1, wanted)).min(elements.div_ceil(16));
+    lanes.max(elements.div_ceil(MAX_LOOP_STEPS)).clamp(1, MAX_LOOP_STEPS)
+}
+
+/// y[i] = sum over p below `parts` of x[i * `stride` + p * `part_stride`], in the order of p.
+pub(crate) fn sum_parts(
+    launch: &mut Launch<'_>,
+    x: Operand,
+    count: usize,
+    stride: usize,
+    part_stride: usize,
+    parts: usize,
+    y: Binding,
+) {
+    let kernel =
+        Kernel::new("reduce/sum_parts").constants([("STRIDE", stride), ("PART_STRIDE", part_stride), ("PARTS", parts)]);
+    launch.linear(kernel, count, [x.read(), y]);
+}

@@ -1,0 +1,133 @@
+//! Softmax and its logarithm over one dimension.
+
+use super::{Backward, Cost, Op, Shapes, expect_inputs};
+use crate::graph::{GraphError, Value};
+use crate::plan::{Kernel, Launch, Operand, PlanError};
+use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
+
+/// y = exp(x) / sum of exp(x) over dimension `dim`, or its logarithm. All x are taken less the largest,
+/// so that none overflows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Softmax {
+    pub dim: usize,
+    /// Whether y is the logarithm.
+    pub log: bool,
+}
+
+/// A tensor as rows of `size` elements that lie `inner` apart.
+struct Rows {
+    count: usize,
+    size: usize,
+    inner: usize,
+}
+
+impl Rows {
+    fn of(shape: &Shape, dim: usize) -> Rows {
+        Rows { count: shape.elements() / shape[dim].max(1), size: shape[dim], inner: shape.stride(dim) }
+    }
+
+    /// Indices of the elements of row `row`.
+    fn elements(&self, row: usize) -> impl Iterator<Item = usize> + Clone + use<> {
+        let (size, inner) = (self.size, self.inner);
+        let first = row / inner * size * inner + row % inner;
+        (0..size).map(move |i| first + i * inner)
+    }
+
+    fn kernel(&self, shader: &'static str, log: bool) -> Kernel {
+        Kernel::new(shader).constants([("SIZE", self.size), ("INNER", self.inner)]).condition("log", log)
+    }
+}
+
+impl Op for Softmax {
+    fn name(&self) -> &'static str {
+        if self.log { "log_softmax" } else { "softmax" }
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 1)?;
+        if inputs[0].element != ElementType::F32 || self.dim >= inputs[0].shape.len() {
+            return Err(format!("it takes f32 with a dimension {}", self.dim));
+        }
+        Ok(vec![inputs[0].clone()])
+    }
+
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
+        let y = backward.output(0);
+        Ok(vec![Some(backward.apply_one(SoftmaxBackward(*self), &[y, dy])?)])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        let rows = Rows::of(shapes.inputs[0], self.dim);
+        let x = |i: usize| f64::from(inputs[0].f32()[i]);
+        for row in 0..rows.count {
+            let largest = rows.elements(row).map(x).fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = rows.elements(row).map(|i| (x(i) - largest).exp()).sum();
+            for i in rows.elements(row) {
+                let log = x(i) - largest - sum.ln();
+                outputs[0].f32_mut()[i] = if self.log { log as f32 } else { log.exp() as f32 };
+            }
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let rows = Rows::of(&launch.input(0).shape, self.dim);
+        launch.expect_loop(2 * rows.size)?;
+        let sums = launch.scratch(2 * rows.count);
+        launch.linear(rows.kernel("softmax/row_sums", self.log), rows.count, [Operand::Input(0).read(), sums.write()]);
+        let kernel = rows.kernel("softmax/forward", self.log);
+        let bindings = [Operand::Input(0).read(), sums.read(), Operand::Output(0).write()];
+        launch.linear(kernel, launch.output(0).elements(), bindings);
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: 5 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+}
+
+/// dx = y (dy - sum of y dy), or dy - exp(y) sum of dy for the logarithm; inputs y and dy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SoftmaxBackward(pub Softmax);
+
+impl Op for SoftmaxBackward {
+    fn name(&self) -> &'static str {
+        "softmax_backward"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 2)?;
+        match inputs[0] == inputs[1] {
+            true => self.0.infer(&inputs[..1]),
+            false => Err("y and its gradient have one shape".to_owned()),
+        }
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        let rows = Rows::of(shapes.inputs[0], self.0.dim);
+        let y = |i: usize| f64::from(inputs[0].f32()[i]);
+        let dy = |i: usize| f64::from(inputs[1].f32()[i]);
+        for row in 0..rows.count {
+            let sum: f64 = rows.elements(row).map(|i| if self.0.log { dy(i) } else { y(i) * dy(i) }).sum();
+            for i in rows.elements(row) {
+                let dx = if self.0.log { dy(i) - y(i).exp() * sum } else { y(i) * (dy(i) - sum) };
+                outputs[0].f32_mut()[i] = dx as f32;
+            }
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let rows = Rows::of(&launch.input(0).shape, self.0.dim);
+        launch.expect_loop(rows.size)?;
+        let sums = launch.scratch(rows.count);
+        let (y, dy) = (Operand::Input(0).read(), Operand::Input(1).read());
+        launch.linear(rows.kernel("softmax/row_gradients", self.0.log), rows.count, [y, dy, sums.write()]);
+        let kernel = rows.kernel("softmax/backward", self.0.log);
+        launch.linear(kernel, launch.output(0).elements(), [y, dy, sums.read(), Operand::Output(0).write()]);
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: 4 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+}

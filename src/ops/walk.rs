@@ -1,0 +1,93 @@
+//! A walk over a tensor's elements in any order that strides can say: what broadcasting, slicing and
+//! transposing have in common.
+
+use crate::tensor::Shape;
+
+/// Visits `sizes[0] * .. * sizes[3]` elements, the last dimension running fastest; neighbours in
+/// dimension d are `strides[d]` elements apart, 0 to repeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Walk {
+    pub sizes: [usize; 4],
+    pub strides: [usize; 4],
+}
+
+impl Walk {
+    /// A walk of any number of dimensions, neighbouring ones merged where one stride serves both.
+    ///
+    /// # Errors
+    /// The rule, when more than four dimensions are left.
+    pub fn new(sizes: &[usize], strides: &[usize]) -> Result<Walk, String> {
+        let [walk] = Walk::together(sizes, [strides])?;
+        Ok(walk)
+    }
+
+    /// Walks over several tensors side by side, with the same sizes.
+    ///
+    /// # Errors
+    /// As [`Walk::new`].
+    pub fn together<const N: usize>(sizes: &[usize], strides: [&[usize]; N]) -> Result<[Walk; N], String> {
+        let mut walks = [Walk { sizes: [1; 4], strides: [0; 4] }; N];
+        // The innermost dimension comes first, and takes the last place.
+        let mut place = 4;
+        for dimension in (0..sizes.len()).rev().filter(|&dimension| sizes[dimension] != 1) {
+            let size = sizes[dimension];
+            let merges =
+                place < 4 && (0..N).all(|n| strides[n][dimension] == walks[n].strides[place] * walks[n].sizes[place]);
+            if !merges {
+                place = place.checked_sub(1).ok_or("its dimensions do not merge into four")?;
+            }
+            for (walk, strides) in walks.iter_mut().zip(strides) {
+                walk.sizes[place] *= size;
+                if !merges {
+                    walk.strides[place] = strides[dimension];
+                }
+            }
+        }
+        Ok(walks)
+    }
+
+    /// Where the walk's steps lie, in their order.
+    pub fn steps(self) -> impl Iterator<Item = usize> {
+        let [_, b, c, d] = self.sizes;
+        (0..self.sizes.iter().product()).map(move |i: usize| {
+            let index = [i / (b * c * d), i / (c * d) % b, i / d % c, i % d];
+            index.iter().zip(self.strides).map(|(index, stride)| index * stride).sum()
+        })
+    }
+}
+
+/// A walk over shapes that [`super::Op::infer`] has accepted.
+pub(super) fn accepted<T>(walk: Result<T, String>) -> T {
+    walk.unwrap_or_else(|rule| unreachable!("shapes were accepted before: {rule}"))
+}
+
+/// Elements between neighbours in each dimension of a row-major tensor.
+pub(super) fn row_major(shape: &Shape) -> Vec<usize> {
+    (0..shape.len()).map(|dimension| shape.stride(dimension)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbouring_dimensions_with_one_stride_become_one() {
+        let walk = Walk::new(&[2, 3, 1, 4, 5], &[60, 20, 20, 5, 1]).unwrap();
+        assert_eq!(walk, Walk { sizes: [1, 1, 1, 120], strides: [0, 0, 0, 1] });
+        let transposed = Walk::new(&[2, 3], &[1, 2]).unwrap();
+        assert_eq!(transposed.steps().collect::<Vec<_>>(), [0, 2, 4, 1, 3, 5]);
+    }
+
+    #[test]
+    fn walks_together_keep_one_size() {
+        let [a, b] = Walk::together(&[2, 3, 4], [&[12, 4, 1], &[0, 1, 0]]).unwrap();
+        assert_eq!((a.sizes, b.sizes), ([1, 2, 3, 4], [1, 2, 3, 4]));
+        assert_eq!(a.steps().collect::<Vec<_>>(), (0..24).collect::<Vec<_>>());
+        assert_eq!(b.steps().nth(23), Some(2));
+    }
+
+    #[test]
+    fn five_dimensions_that_do_not_merge_are_refused() {
+        assert!(Walk::new(&[2; 5], &[1, 2, 4, 8, 16]).is_err());
+    }
+}

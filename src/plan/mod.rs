@@ -1,0 +1,135 @@
+//! Everything that is decided before the first step: one list of dispatches, one memory slot a
+//! tensor. A plan knows no device, only its [`DeviceProfile`], so it can be made and checked
+//! without one.
+
+mod launch;
+mod memory;
+mod profile;
+
+pub use launch::{Access, Binding, Constant, Dispatch, Kernel, Launch, Operand, ScratchTexture};
+pub use memory::{MemoryReport, Place, Region};
+pub use profile::{DeviceClass, DeviceProfile, MAX_LOOP_STEPS};
+
+use crate::graph::{Graph, Pass, Role, Value};
+use crate::shader::ShaderError;
+use memory::Memory;
+
+/// A graph that cannot be run on a device.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error(
+        "layer `{layer}`: tensor of {bytes} bytes passes this device's limit of {limit} bytes a binding; use a smaller batch or image"
+    )]
+    TensorTooLarge { layer: String, bytes: u64, limit: u64 },
+    #[error("layer `{layer}`: {op} needs {need}, which this device does not have")]
+    Unsupported { layer: String, op: &'static str, need: String },
+    #[error(transparent)]
+    Shader(#[from] ShaderError),
+}
+
+/// One step, ready to be replayed.
+#[derive(Debug)]
+pub struct Plan {
+    /// Where each tensor of the graph lives, by its index; `None` for what no live node touches.
+    pub places: Vec<Option<Place>>,
+    /// Regions of memory, in the order [`Region`]s are numbered.
+    pub regions: Vec<Region>,
+    /// Sizes of the scratch textures, shared by all nodes.
+    pub textures: Vec<ScratchTexture>,
+    pub steps: Vec<PlannedDispatch>,
+    pub memory: MemoryReport,
+}
+
+/// A dispatch with its operands resolved to places.
+#[derive(Debug)]
+pub struct PlannedDispatch {
+    pub kernel: Kernel,
+    pub bindings: Vec<PlannedBinding>,
+    pub workgroups: [u32; 3],
+    /// Index of the graph's node.
+    pub node: usize,
+    pub layer: String,
+    pub pass: Pass,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PlannedBinding {
+    Buffer { region: usize, offset: u64, bytes: u64, access: Access },
+    Texture { texture: usize, access: Access },
+}
+
+impl Plan {
+    /// Chooses kernels, lays out memory and orders the dispatches of `graph` for a device.
+    ///
+    /// # Errors
+    /// When a node cannot run on such a device; the error names the layer and the limit.
+    pub fn new(graph: &Graph, profile: &DeviceProfile) -> Result<Plan, PlanError> {
+        let live = graph.live_nodes();
+        let mut launches = Vec::new();
+        for (index, node) in graph.nodes().iter().enumerate() {
+            if live[index] && !node.op.is_view() {
+                let mut launch = Launch::new(graph, node, profile);
+                node.op.launch(&mut launch)?;
+                launches.push((index, launch.finish()));
+            }
+        }
+        let mut memory = Memory::new(graph, &live);
+        let mut textures: Vec<ScratchTexture> = Vec::new();
+        let mut steps = Vec::new();
+        for (index, launched) in launches {
+            let node = &graph.nodes()[index];
+            let scratch = memory.enter(index, &launched.scratch);
+            let texture_ids = share_textures(&mut textures, &launched.textures);
+            for dispatch in launched.dispatches {
+                let bindings = dispatch
+                    .bindings
+                    .iter()
+                    .map(|binding| match binding.operand {
+                        Operand::Texture(texture) => {
+                            Ok(PlannedBinding::Texture { texture: texture_ids[texture], access: binding.access })
+                        }
+                        Operand::Input(input) => memory.binding(node.inputs[input], binding, profile, &node.layer),
+                        Operand::Output(output) => memory.binding(node.outputs[output], binding, profile, &node.layer),
+                        Operand::Scratch(which) => memory.range(scratch[which], binding, profile, &node.layer),
+                    })
+                    .collect::<Result<_, PlanError>>()?;
+                steps.push(PlannedDispatch {
+                    kernel: dispatch.kernel,
+                    bindings,
+                    workgroups: dispatch.workgroups,
+                    node: index,
+                    layer: node.layer.clone(),
+                    pass: node.pass,
+                });
+            }
+            memory.leave(index, scratch);
+        }
+        let (places, regions, memory) = memory.finish(&textures);
+        Ok(Plan { places, regions, textures, steps, memory })
+    }
+}
+
+/// Gives each texture of a node a place among the plan's, of equal size and not yet taken by the node.
+fn share_textures(pool: &mut Vec<ScratchTexture>, wanted: &[ScratchTexture]) -> Vec<usize> {
+    let mut taken = Vec::with_capacity(wanted.len());
+    for texture in wanted {
+        let free = (0..pool.len()).find(|index| pool[*index] == *texture && !taken.contains(index));
+        taken.push(free.unwrap_or_else(|| {
+            pool.push(*texture);
+            pool.len() - 1
+        }));
+    }
+    taken
+}
+
+/// The value whose memory `value` shares: itself, unless a view made it.
+pub(crate) fn storage_of(graph: &Graph, mut value: Value) -> Value {
+    while let Role::Node { node, .. } = graph.tensor(value).role {
+        let node = &graph.nodes()[node];
+        if !node.op.is_view() {
+            break;
+        }
+        value = node.inputs[0];
+    }
+    value
+}

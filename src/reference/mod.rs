@@ -1,0 +1,109 @@
+//! Runs a graph on the CPU through each op's reference function: the judge of the GPU.
+
+use crate::graph::{Graph, Role, Value};
+use crate::ops::Shapes;
+use crate::tensor::HostTensor;
+use std::collections::HashMap;
+
+/// Tensors that live on between runs, by name.
+pub type Tensors = HashMap<String, HostTensor>;
+
+/// Runs every live node of `graph` once.
+///
+/// `inputs` and `state` hold the graph's inputs and its parameters and buffers by name; what a
+/// missing buffer starts from is its init with zeros for packs. Updated state is written back.
+/// Gives the graph's outputs, in their order.
+pub fn run(graph: &Graph, inputs: &Tensors, state: &mut Tensors) -> Vec<HostTensor> {
+    let live = graph.live_nodes();
+    let mut last_use = vec![0; graph.tensors().len()];
+    for (index, node) in graph.nodes().iter().enumerate().filter(|(index, _)| live[*index]) {
+        for value in &node.inputs {
+            last_use[value.index()] = index;
+            if let Role::Pack { members, .. } = &graph.tensor(*value).role {
+                members.iter().for_each(|member| last_use[member.index()] = index);
+            }
+        }
+    }
+    graph.outputs().iter().for_each(|(_, value)| last_use[value.index()] = usize::MAX);
+
+    let mut values: HashMap<Value, HostTensor> = HashMap::new();
+    for value in graph.values() {
+        let tensor = graph.tensor(value);
+        let held = match tensor.role {
+            Role::Input => inputs.get(&tensor.name).cloned(),
+            Role::Parameter { .. } | Role::Buffer { .. } => state.remove(&tensor.name),
+            Role::Pack { .. } | Role::Node { .. } => continue,
+        };
+        values.insert(value, held.unwrap_or_else(|| HostTensor::zeros(&tensor.spec)));
+    }
+    for (index, node) in graph.nodes().iter().enumerate().filter(|(index, _)| live[*index]) {
+        for &input in &node.inputs {
+            if let Role::Pack { .. } = graph.tensor(input).role {
+                let packed = gather(graph, &values, input);
+                values.insert(input, packed);
+            }
+        }
+        let mut outputs: Vec<HostTensor> =
+            node.outputs.iter().map(|&output| HostTensor::zeros(graph.spec(output))).collect();
+        outputs.extend(node.op.updates().iter().map(|&input| values[&node.inputs[input]].clone()));
+        {
+            let given: Vec<&HostTensor> = node.inputs.iter().map(|input| &values[input]).collect();
+            let shapes = Shapes {
+                inputs: node.inputs.iter().map(|&value| graph.shape(value)).collect(),
+                outputs: node.outputs.iter().map(|&value| graph.shape(value)).collect(),
+            };
+            node.op.reference(&given, &mut outputs, &shapes);
+        }
+        let updated = outputs.split_off(node.outputs.len());
+        for (&output, tensor) in node.outputs.iter().zip(outputs) {
+            values.insert(output, tensor);
+        }
+        for (&input, tensor) in node.op.updates().iter().zip(updated) {
+            store(graph, &mut values, node.inputs[input], tensor);
+        }
+        for value in node.inputs.iter().chain(&node.outputs) {
+            if last_use[value.index()] <= index && matches!(graph.tensor(*value).role, Role::Node { .. }) {
+                values.remove(value);
+            }
+        }
+    }
+    let outputs = graph.outputs().iter().map(|(_, value)| output(graph, &values, *value)).collect();
+    for value in graph.values() {
+        let tensor = graph.tensor(value);
+        if let (Role::Parameter { .. } | Role::Buffer { .. }, Some(held)) = (&tensor.role, values.remove(&value)) {
+            state.insert(tensor.name.clone(), held);
+        }
+    }
+    outputs
+}
+
+fn output(graph: &Graph, values: &HashMap<Value, HostTensor>, value: Value) -> HostTensor {
+    match graph.tensor(value).role {
+        Role::Pack { .. } => gather(graph, values, value),
+        _ => values[&value].clone(),
+    }
+}
+
+/// A pack's members laid one after another.
+fn gather(graph: &Graph, values: &HashMap<Value, HostTensor>, pack: Value) -> HostTensor {
+    let mut packed = HostTensor::zeros(graph.spec(pack));
+    if let Role::Pack { members, offsets } = &graph.tensor(pack).role {
+        for (member, &offset) in members.iter().zip(offsets) {
+            let data = values[member].f32();
+            packed.f32_mut()[offset..offset + data.len()].copy_from_slice(data);
+        }
+    }
+    packed
+}
+
+/// Writes an updated tensor, a pack's into its members.
+fn store(graph: &Graph, values: &mut HashMap<Value, HostTensor>, value: Value, tensor: HostTensor) {
+    if let Role::Pack { members, offsets } = &graph.tensor(value).role {
+        for (member, &offset) in members.iter().zip(offsets) {
+            let count = graph.spec(*member).elements();
+            values.insert(*member, HostTensor::F32(tensor.f32()[offset..offset + count].to_vec()));
+        }
+    } else {
+        values.insert(value, tensor);
+    }
+}

@@ -1,0 +1,63 @@
+//! From `shaders/*.wgsl` to the WGSL text of one kernel: imports joined by `wesl`, constants and
+//! conditions bound.
+//!
+//! A shader imports its constants from the virtual module `package::constants`, shared functions
+//! from `package::lib::...`, and a tile body its load and store functions from
+//! `package::operands`, which the kernel binds to a file.
+
+use crate::plan::Kernel;
+use std::fmt::Write as _;
+use wesl::syntax::{ModulePath, PathOrigin};
+use wesl::{CompileOptions, VirtualResolver, Wesl};
+
+/// Every file under `shaders/`: its path without the ending, and its text.
+pub const SOURCES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
+
+/// The entry point of every kernel.
+pub const ENTRY_POINT: &str = "main";
+
+/// A shader that cannot be put together: a defect of this crate, found by the tests that need no GPU.
+#[derive(Debug, thiserror::Error)]
+#[error("shader `{shader}` cannot be put together: {reason}")]
+pub struct ShaderError {
+    shader: String,
+    reason: String,
+}
+
+/// The WGSL text of a kernel.
+///
+/// # Errors
+/// When a file or an imported name is missing, or the text does not parse.
+pub fn compile(kernel: &Kernel) -> Result<String, ShaderError> {
+    let error = |reason: String| ShaderError { shader: kernel.shader.to_owned(), reason };
+    let mut resolver = VirtualResolver::new();
+    for (name, text) in SOURCES {
+        resolver.add_module(path(name), (*text).into());
+    }
+    if let Some(operands) = kernel.operands {
+        let text = source(operands).ok_or_else(|| error(format!("there is no file `shaders/{operands}.wgsl`")))?;
+        resolver.add_module(path("operands"), text.into());
+    }
+    let mut constants = String::new();
+    for (name, value) in &kernel.constants {
+        writeln!(constants, "const {name}: {value};").expect("writing to a string does not fail");
+    }
+    resolver.add_module(path("constants"), constants.into());
+
+    let mut compiler = Wesl::new_barebones().set_custom_resolver(resolver);
+    compiler
+        .set_options(CompileOptions { validate: false, lazy: true, ..CompileOptions::default() })
+        .set_mangler(wesl::ManglerKind::None)
+        .set_features(kernel.conditions.iter().map(|name| (*name, true)))
+        .set_missing_feature_behavior(false);
+    let compiled = compiler.compile(&path(kernel.shader)).map_err(|reason| error(reason.to_string()))?;
+    Ok(compiled.to_string())
+}
+
+fn source(name: &str) -> Option<&'static str> {
+    SOURCES.iter().find(|(source, _)| *source == name).map(|(_, text)| *text)
+}
+
+fn path(name: &str) -> ModulePath {
+    ModulePath::new(PathOrigin::Absolute, name.split('/').map(str::to_owned).collect())
+}

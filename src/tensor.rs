@@ -1,0 +1,166 @@
+//! Shapes, element types and tensors in host memory: the words every other part speaks in.
+
+use std::fmt;
+use std::ops::Deref;
+
+/// Sizes of a tensor's dimensions, outermost first (images are `[N, C, H, W]`).
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Shape(Vec<usize>);
+
+impl Shape {
+    /// Number of elements: the product of all dimensions, 1 for a scalar.
+    pub fn elements(&self) -> usize {
+        self.0.iter().product()
+    }
+
+    /// `[N, C, H, W]`, when the shape has four dimensions.
+    pub fn nchw(&self) -> Option<[usize; 4]> {
+        self.0.as_slice().try_into().ok()
+    }
+
+    /// Number of elements in one index step of `dimension`.
+    pub fn stride(&self, dimension: usize) -> usize {
+        self.0[dimension + 1..].iter().product()
+    }
+}
+
+impl<T: Into<Vec<usize>>> From<T> for Shape {
+    fn from(sizes: T) -> Self {
+        Shape(sizes.into())
+    }
+}
+
+impl Deref for Shape {
+    type Target = [usize];
+    fn deref(&self) -> &[usize] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+/// What one element is. Both take four bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ElementType {
+    F32,
+    U32,
+}
+
+/// Shape and element type of a tensor.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TensorSpec {
+    pub shape: Shape,
+    pub element: ElementType,
+}
+
+impl TensorSpec {
+    pub fn f32(shape: impl Into<Shape>) -> Self {
+        TensorSpec { shape: shape.into(), element: ElementType::F32 }
+    }
+
+    pub fn u32(shape: impl Into<Shape>) -> Self {
+        TensorSpec { shape: shape.into(), element: ElementType::U32 }
+    }
+
+    pub fn elements(&self) -> usize {
+        self.shape.elements()
+    }
+
+    /// Size in memory, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.elements() as u64 * 4
+    }
+}
+
+/// A tensor in host memory, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HostTensor {
+    F32(Vec<f32>),
+    U32(Vec<u32>),
+}
+
+impl HostTensor {
+    pub fn zeros(spec: &TensorSpec) -> Self {
+        match spec.element {
+            ElementType::F32 => HostTensor::F32(vec![0.0; spec.elements()]),
+            ElementType::U32 => HostTensor::U32(vec![0; spec.elements()]),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            HostTensor::F32(data) => data.len(),
+            HostTensor::U32(data) => data.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn element(&self) -> ElementType {
+        match self {
+            HostTensor::F32(_) => ElementType::F32,
+            HostTensor::U32(_) => ElementType::U32,
+        }
+    }
+
+    /// The elements as floats. The graph's shape rules have checked the type, so a mismatch is a
+    /// defect of this crate.
+    pub fn f32(&self) -> &[f32] {
+        match self {
+            HostTensor::F32(data) => data,
+            HostTensor::U32(_) => unreachable!("a tensor of u32 was used as f32"),
+        }
+    }
+
+    /// As [`HostTensor::f32`], to be written.
+    pub fn f32_mut(&mut self) -> &mut [f32] {
+        match self {
+            HostTensor::F32(data) => data,
+            HostTensor::U32(_) => unreachable!("a tensor of u32 was used as f32"),
+        }
+    }
+
+    /// The elements as unsigned integers.
+    pub fn u32(&self) -> &[u32] {
+        match self {
+            HostTensor::U32(data) => data,
+            HostTensor::F32(_) => unreachable!("a tensor of f32 was used as u32"),
+        }
+    }
+
+    /// As [`HostTensor::u32`], to be written.
+    pub fn u32_mut(&mut self) -> &mut [u32] {
+        match self {
+            HostTensor::U32(data) => data,
+            HostTensor::F32(_) => unreachable!("a tensor of f32 was used as u32"),
+        }
+    }
+
+    /// The bytes as they are uploaded.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            HostTensor::F32(data) => bytemuck::cast_slice(data),
+            HostTensor::U32(data) => bytemuck::cast_slice(data),
+        }
+    }
+
+    /// The tensor that `bytes`, read back from a device, hold.
+    pub fn from_bytes(element: ElementType, bytes: &[u8]) -> Self {
+        match element {
+            ElementType::F32 => HostTensor::F32(bytemuck::pod_collect_to_vec(bytes)),
+            ElementType::U32 => HostTensor::U32(bytemuck::pod_collect_to_vec(bytes)),
+        }
+    }
+}
