@@ -1,6 +1,8 @@
 //! Trains convolutional networks on any GPU with wgpu and compute shaders written by hand in WGSL.
 
 pub mod data;
+pub mod engine;
+pub mod gpu;
 pub mod graph;
 pub mod ops;
 pub mod plan;

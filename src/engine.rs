@@ -1,0 +1,203 @@
+//! Runs graphs on a GPU or on the CPU reference behind one interface, with tensors that live on
+//! between runs.
+
+use crate::gpu::{DeviceOptions, DeviceSelector, Gpu, GpuError, Program, Readback, Store};
+use crate::graph::{Graph, Role};
+use crate::plan::MemoryReport;
+use crate::reference::{self, Tensors};
+use crate::tensor::{ElementType, HostTensor};
+
+/// Where graphs run, and the parameters, statistics and optimizer state they share by name.
+pub enum Engine {
+    Gpu(Box<GpuEngine>),
+    Reference(ReferenceEngine),
+}
+
+/// Kernels on a device.
+pub struct GpuEngine {
+    gpu: Gpu,
+    store: Store,
+}
+
+/// The reference functions on the CPU.
+pub struct ReferenceEngine {
+    state: Tensors,
+    seed: u64,
+}
+
+/// A graph that is ready to run on its engine.
+pub enum Executable {
+    Gpu(Box<Program>),
+    Reference(Box<ReferenceProgram>),
+}
+
+/// A graph on the CPU reference.
+pub struct ReferenceProgram {
+    graph: Graph,
+    inputs: Tensors,
+    outputs: Vec<HostTensor>,
+}
+
+/// An output on its way to the host.
+pub enum Pending {
+    Gpu(Box<Readback>, ElementType),
+    Ready(HostTensor),
+}
+
+impl Engine {
+    /// Opens `device`: `cpu` is the reference, anything else a [`DeviceSelector`]. Parameters start
+    /// from their init under `seed`.
+    ///
+    /// # Errors
+    /// When there is no such device.
+    pub fn open(device: &str, options: DeviceOptions, seed: u64) -> Result<Engine, GpuError> {
+        if device == "cpu" {
+            return Ok(Engine::Reference(ReferenceEngine { state: Tensors::new(), seed }));
+        }
+        let selector = device.parse().unwrap_or(DeviceSelector::Auto);
+        let gpu = Gpu::open(&selector, options)?;
+        let store = Store::new(&gpu, seed);
+        Ok(Engine::Gpu(Box::new(GpuEngine { gpu, store })))
+    }
+
+    /// The device's name.
+    pub fn name(&self) -> String {
+        match self {
+            Engine::Gpu(engine) => engine.gpu.info().name.clone(),
+            Engine::Reference(_) => "CPU reference".to_owned(),
+        }
+    }
+
+    /// Makes `graph` ready to run: kernels compiled, memory allocated. The training graph comes
+    /// before the others, since its packs decide where parameters lie.
+    ///
+    /// # Errors
+    /// When the device cannot run it.
+    pub fn prepare(&mut self, graph: &Graph) -> Result<Executable, GpuError> {
+        match self {
+            Engine::Gpu(engine) => Ok(Executable::Gpu(Box::new(Program::new(&engine.gpu, graph, &mut engine.store)?))),
+            Engine::Reference(engine) => {
+                for value in graph.values() {
+                    let tensor = graph.tensor(value);
+                    if let Role::Parameter { init, .. } | Role::Buffer { init } = &tensor.role {
+                        engine.state.entry(tensor.name.clone()).or_insert_with(|| {
+                            HostTensor::F32(init.values(&tensor.name, engine.seed, tensor.spec.elements()))
+                        });
+                    }
+                }
+                let program = ReferenceProgram { graph: graph.clone(), inputs: Tensors::new(), outputs: Vec::new() };
+                Ok(Executable::Reference(Box::new(program)))
+            }
+        }
+    }
+
+    /// Submits one run of `program`.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn run(&mut self, program: &mut Executable) -> Result<(), GpuError> {
+        match (self, program) {
+            (Engine::Gpu(_), Executable::Gpu(program)) => program.run(),
+            (Engine::Reference(engine), Executable::Reference(program)) => {
+                program.outputs = reference::run(&program.graph, &program.inputs, &mut engine.state);
+                Ok(())
+            }
+            _ => Err(GpuError::Refused { reason: "the program was prepared on another engine".to_owned() }),
+        }
+    }
+
+    /// Waits for a read that [`Executable::read_later`] began.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn finish(&self, pending: Pending) -> Result<HostTensor, GpuError> {
+        match (self, pending) {
+            (_, Pending::Ready(tensor)) => Ok(tensor),
+            (Engine::Gpu(engine), Pending::Gpu(readback, element)) => {
+                Ok(HostTensor::from_bytes(element, &readback.finish(&engine.gpu)?))
+            }
+            _ => Err(GpuError::Refused { reason: "the program was prepared on another engine".to_owned() }),
+        }
+    }
+
+    /// A parameter, buffer or state tensor by name.
+    ///
+    /// # Errors
+    /// When no prepared graph has it, or the device fails.
+    pub fn state(&self, name: &str) -> Result<HostTensor, GpuError> {
+        match self {
+            Engine::Gpu(engine) => engine.store.read(name),
+            Engine::Reference(engine) => engine.state.get(name).cloned().ok_or_else(|| unknown(name)),
+        }
+    }
+
+    /// Overwrites a parameter, buffer or state tensor.
+    ///
+    /// # Errors
+    /// When no prepared graph has it, or its size is another.
+    pub fn set_state(&mut self, name: &str, tensor: &HostTensor) -> Result<(), GpuError> {
+        match self {
+            Engine::Gpu(engine) => engine.store.write(name, tensor),
+            Engine::Reference(engine) => {
+                let held = engine.state.get_mut(name).ok_or_else(|| unknown(name))?;
+                if held.len() != tensor.len() {
+                    let bytes = |tensor: &HostTensor| tensor.bytes().len() as u64;
+                    return Err(GpuError::WrongSize {
+                        name: name.to_owned(),
+                        expected: bytes(held),
+                        given: bytes(tensor),
+                    });
+                }
+                *held = tensor.clone();
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Executable {
+    /// Sets an input for the next runs; an input that no node reads is left alone.
+    ///
+    /// # Errors
+    /// When its size is another.
+    pub fn write(&mut self, name: &str, tensor: HostTensor) -> Result<(), GpuError> {
+        match self {
+            Executable::Gpu(program) if program.has_input(name) => program.write(name, &tensor),
+            Executable::Gpu(_) => Ok(()),
+            Executable::Reference(program) => {
+                program.inputs.insert(name.to_owned(), tensor);
+                Ok(())
+            }
+        }
+    }
+
+    /// Begins to read an output of the last run while the device goes on.
+    ///
+    /// # Errors
+    /// When the graph has no such output.
+    pub fn read_later(&self, name: &str) -> Result<Pending, GpuError> {
+        match self {
+            Executable::Gpu(program) => {
+                let (readback, element) = program.read_later(name)?;
+                Ok(Pending::Gpu(Box::new(readback), element))
+            }
+            Executable::Reference(program) => {
+                let index = program.graph.outputs().iter().position(|(output, _)| output == name);
+                let tensor = index.and_then(|index| program.outputs.get(index));
+                tensor.cloned().map(Pending::Ready).ok_or_else(|| unknown(name))
+            }
+        }
+    }
+
+    /// Device memory, where there is a device.
+    pub fn memory(&self) -> Option<MemoryReport> {
+        match self {
+            Executable::Gpu(program) => Some(program.memory()),
+            Executable::Reference(_) => None,
+        }
+    }
+}
+
+fn unknown(name: &str) -> GpuError {
+    GpuError::UnknownTensor { kind: "tensor", name: name.to_owned() }
+}

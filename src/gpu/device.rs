@@ -1,0 +1,253 @@
+//! Finds an adapter, opens it with the limits and features that the kernels use, and watches it.
+
+use super::GpuError;
+use super::pipelines::Pipelines;
+use crate::plan::{DeviceClass, DeviceProfile};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Which adapter to take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceSelector {
+    /// A discrete GPU before an integrated one before a software adapter.
+    Auto,
+    /// Number in the list of `tilewright devices`.
+    Index(usize),
+    /// Part of the adapter's name, in any case.
+    Name(String),
+}
+
+impl FromStr for DeviceSelector {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match (text, text.parse()) {
+            ("auto" | "gpu", _) => DeviceSelector::Auto,
+            (_, Ok(index)) => DeviceSelector::Index(index),
+            _ => DeviceSelector::Name(text.to_owned()),
+        })
+    }
+}
+
+impl fmt::Display for DeviceSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeviceSelector::Auto => f.write_str("auto"),
+            DeviceSelector::Index(index) => write!(f, "{index}"),
+            DeviceSelector::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// How a device is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeviceOptions {
+    /// Shaders with bounds checks, loop bounds and zeroed workgroup memory.
+    pub checked: bool,
+    /// Nothing beyond WebGPU's default limits, and no optional feature.
+    pub default_limits: bool,
+    /// Only the plain variant of every kernel.
+    pub plain_kernels: bool,
+}
+
+/// One adapter of this machine.
+#[derive(Clone, Debug)]
+pub struct AdapterSummary {
+    pub info: wgpu::AdapterInfo,
+    pub limits: wgpu::Limits,
+    pub features: wgpu::Features,
+}
+
+/// An open device. Cloning shares it.
+#[derive(Clone)]
+pub struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) pipelines: Arc<Pipelines>,
+    info: Arc<wgpu::AdapterInfo>,
+    profile: Arc<DeviceProfile>,
+    failure: Arc<Mutex<Option<Failure>>>,
+}
+
+#[derive(Clone, Debug)]
+enum Failure {
+    OutOfMemory,
+    Lost(String),
+    Refused(String),
+}
+
+/// A step that takes longer than this is taken for a hung driver.
+const TIMEOUT: Duration = Duration::from_secs(600);
+
+fn instance() -> wgpu::Instance {
+    // SAFETY of the environment is the caller's; wgpu's own variables select a backend.
+    wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env())
+}
+
+fn sorted_adapters() -> Vec<wgpu::Adapter> {
+    let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    let mut adapters = pollster::block_on(instance().enumerate_adapters(backends));
+    adapters.sort_by_key(|adapter| match adapter.get_info().device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::VirtualGpu => 1,
+        wgpu::DeviceType::IntegratedGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    });
+    adapters
+}
+
+/// All adapters, the one that `auto` takes first.
+pub fn adapters() -> Vec<AdapterSummary> {
+    let summary = |adapter: wgpu::Adapter| AdapterSummary {
+        info: adapter.get_info(),
+        limits: adapter.limits(),
+        features: adapter.features(),
+    };
+    sorted_adapters().into_iter().map(summary).collect()
+}
+
+impl Gpu {
+    /// Opens the adapter that `selector` names.
+    ///
+    /// # Errors
+    /// When there is no such adapter, or it does not open.
+    pub fn open(selector: &DeviceSelector, options: DeviceOptions) -> Result<Gpu, GpuError> {
+        let mut adapters = sorted_adapters();
+        if adapters.is_empty() {
+            return Err(GpuError::NoAdapter);
+        }
+        let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
+        let chosen = match selector {
+            DeviceSelector::Auto => Some(0),
+            DeviceSelector::Index(index) => (*index < adapters.len()).then_some(*index),
+            DeviceSelector::Name(part) => {
+                let part = part.to_lowercase();
+                names.iter().position(|name| name.to_lowercase().contains(&part))
+            }
+        };
+        let chosen = chosen.ok_or_else(|| GpuError::NoSuchAdapter {
+            wanted: selector.to_string(),
+            found: names.iter().enumerate().map(|(i, name)| format!("{i} ({name})")).collect::<Vec<_>>().join(", "),
+        })?;
+        let adapter = adapters.swap_remove(chosen);
+        Gpu::open_adapter(&adapter, options)
+    }
+
+    fn open_adapter(adapter: &wgpu::Adapter, options: DeviceOptions) -> Result<Gpu, GpuError> {
+        let info = adapter.get_info();
+        let (limits, features) = match options.default_limits {
+            true => (wgpu::Limits::default(), wgpu::Features::empty()),
+            false => {
+                let useful = wgpu::Features::PIPELINE_CACHE | wgpu::Features::TIMESTAMP_QUERY;
+                (adapter.limits(), adapter.features() & useful)
+            }
+        };
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("tilewright"),
+            required_features: features,
+            required_limits: limits.clone(),
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+            .map_err(|reason| GpuError::Open { adapter: info.name.clone(), reason: reason.to_string() })?;
+
+        let failure = Arc::new(Mutex::new(None));
+        let watch = Arc::clone(&failure);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            note(
+                &watch,
+                match error {
+                    wgpu::Error::OutOfMemory { .. } => Failure::OutOfMemory,
+                    other => Failure::Refused(other.to_string()),
+                },
+            );
+        }));
+        let watch = Arc::clone(&failure);
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                note(&watch, Failure::Lost(message));
+            }
+        });
+
+        let class = match info.device_type {
+            wgpu::DeviceType::Cpu => DeviceClass::Cpu,
+            _ => DeviceClass::Gpu,
+        };
+        let profile = DeviceProfile {
+            class,
+            max_loop_steps: DeviceProfile::loop_steps(class),
+            max_binding_bytes: limits.max_storage_buffer_binding_size,
+            binding_alignment: u64::from(limits.min_storage_buffer_offset_alignment),
+            max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
+            max_workgroups: limits.max_compute_workgroups_per_dimension,
+            max_invocations: limits.max_compute_invocations_per_workgroup,
+            workgroup_memory: limits.max_compute_workgroup_storage_size,
+            max_texture_size: limits.max_texture_dimension_2d,
+            plain_kernels: options.plain_kernels,
+        };
+        let pipelines = Arc::new(Pipelines::new(&device, &info, options.checked));
+        Ok(Gpu { device, queue, pipelines, info: Arc::new(info), profile: Arc::new(profile), failure })
+    }
+
+    /// The same device, taken for one of another class: its kernels run here too, only slower.
+    pub fn with_class(&self, class: DeviceClass) -> Gpu {
+        let profile = DeviceProfile { class, ..(*self.profile).clone() };
+        Gpu { profile: Arc::new(profile), ..self.clone() }
+    }
+
+    /// The same device, with only the plain variant of every kernel.
+    pub fn with_plain_kernels(&self) -> Gpu {
+        let profile = DeviceProfile { plain_kernels: true, ..(*self.profile).clone() };
+        Gpu { profile: Arc::new(profile), ..self.clone() }
+    }
+
+    pub fn info(&self) -> &wgpu::AdapterInfo {
+        &self.info
+    }
+
+    pub fn profile(&self) -> &DeviceProfile {
+        &self.profile
+    }
+
+    /// Waits until `submission`, or all that was submitted, has run.
+    ///
+    /// # Errors
+    /// When the device is lost, hangs, or refused a command since the last check.
+    pub(super) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), GpuError> {
+        let poll = wgpu::PollType::Wait { submission_index: submission, timeout: Some(TIMEOUT) };
+        let polled = self.device.poll(poll);
+        self.check()?;
+        match polled {
+            Ok(_) => Ok(()),
+            Err(_) => Err(GpuError::Timeout { seconds: TIMEOUT.as_secs() }),
+        }
+    }
+
+    /// The first failure that the device reported, if any.
+    pub(super) fn check(&self) -> Result<(), GpuError> {
+        let failure = self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match failure.as_ref() {
+            None => Ok(()),
+            Some(Failure::OutOfMemory) => Err(GpuError::OutOfMemory { what: "running".to_owned() }),
+            Some(Failure::Lost(reason)) => Err(GpuError::Lost { reason: reason.clone() }),
+            Some(Failure::Refused(reason)) => Err(GpuError::Refused { reason: reason.clone() }),
+        }
+    }
+
+    /// Runs `create`, and gives the error if the device had no memory for it.
+    pub(super) fn allocate<T>(&self, what: &str, create: impl FnOnce() -> T) -> Result<T, GpuError> {
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let created = create();
+        match pollster::block_on(scope.pop()) {
+            None => Ok(created),
+            Some(_) => Err(GpuError::OutOfMemory { what: what.to_owned() }),
+        }
+    }
+}
+
+fn note(failure: &Mutex<Option<Failure>>, new: Failure) {
+    failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(new);
+}

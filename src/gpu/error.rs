@@ -1,0 +1,33 @@
+//! What can go wrong on a device.
+
+use crate::plan::PlanError;
+
+/// A device that is missing, fails, or cannot do what a plan asks.
+#[derive(Debug, thiserror::Error)]
+pub enum GpuError {
+    #[error(
+        "no GPU adapter was found: install a Vulkan driver (on Debian and Ubuntu `apt-get install mesa-vulkan-drivers \
+         libvulkan1` brings a software one), or use `--device cpu`"
+    )]
+    NoAdapter,
+    #[error("no adapter matches `--device {wanted}`; there are: {found}")]
+    NoSuchAdapter { wanted: String, found: String },
+    #[error("the adapter `{adapter}` refused to open: {reason}")]
+    Open { adapter: String, reason: String },
+    #[error("the device ran out of memory while {what}; use a smaller `--batch`")]
+    OutOfMemory { what: String },
+    #[error("the device was lost ({reason}); the run can go on from its last checkpoint with `--resume`")]
+    Lost { reason: String },
+    #[error("the device did not finish within {seconds} s; its driver may hang")]
+    Timeout { seconds: u64 },
+    #[error("the device refused a command: {reason}")]
+    Refused { reason: String },
+    #[error("there is no {kind} named `{name}`")]
+    UnknownTensor { kind: &'static str, name: String },
+    #[error("`{name}` holds {expected} bytes, not {given}")]
+    WrongSize { name: String, expected: u64, given: u64 },
+    #[error("a pipeline could not be compiled: {reason}")]
+    Pipeline { reason: String },
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}

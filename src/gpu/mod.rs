@@ -1,0 +1,16 @@
+//! The only part that knows wgpu: devices, pipelines, memory, one submit a step, read-back.
+
+mod device;
+mod error;
+mod pipelines;
+mod program;
+mod readback;
+mod store;
+mod timing;
+
+pub use device::{AdapterSummary, DeviceOptions, DeviceSelector, Gpu, adapters};
+pub use error::GpuError;
+pub use program::Program;
+pub use readback::Readback;
+pub use store::Store;
+pub use timing::KernelName;

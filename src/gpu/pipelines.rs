@@ -1,0 +1,182 @@
+//! Compute pipelines: compiled in parallel, shared by equal shader text, cached across runs where
+//! the device offers it.
+
+use super::GpuError;
+use crate::plan::{Access, Kernel, PlanError, PlannedBinding, PlannedDispatch};
+use crate::shader;
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a binding is to a pipeline's layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum BindingKind {
+    ReadBuffer,
+    WriteBuffer,
+    ReadTexture,
+    WriteTexture,
+}
+
+impl From<&PlannedBinding> for BindingKind {
+    fn from(binding: &PlannedBinding) -> Self {
+        match binding {
+            PlannedBinding::Buffer { access: Access::Read, .. } => BindingKind::ReadBuffer,
+            PlannedBinding::Buffer { access: Access::Write, .. } => BindingKind::WriteBuffer,
+            PlannedBinding::Texture { access: Access::Read, .. } => BindingKind::ReadTexture,
+            PlannedBinding::Texture { access: Access::Write, .. } => BindingKind::WriteTexture,
+        }
+    }
+}
+
+pub(super) struct CompiledKernel {
+    pub pipeline: wgpu::ComputePipeline,
+    pub layout: wgpu::BindGroupLayout,
+}
+
+pub(super) struct Pipelines {
+    checked: bool,
+    compiled: Mutex<HashMap<String, Arc<CompiledKernel>>>,
+    cache: Option<(wgpu::PipelineCache, PathBuf)>,
+}
+
+impl Pipelines {
+    pub fn new(device: &wgpu::Device, info: &wgpu::AdapterInfo, checked: bool) -> Self {
+        let cache = device.features().contains(wgpu::Features::PIPELINE_CACHE).then(|| cache_path(info)).flatten();
+        let cache = cache.map(|path| {
+            let data = std::fs::read(&path).ok();
+            let descriptor =
+                wgpu::PipelineCacheDescriptor { label: Some("tilewright"), data: data.as_deref(), fallback: true };
+            // SAFETY: the data was written by `save` from this function's cache; wgpu checks its
+            // header against the driver, and falls back to an empty cache.
+            (unsafe { device.create_pipeline_cache(&descriptor) }, path)
+        });
+        Pipelines { checked, compiled: Mutex::default(), cache }
+    }
+
+    /// One compiled kernel for each dispatch; those not met before are compiled side by side.
+    pub fn compile(
+        &self,
+        device: &wgpu::Device,
+        dispatches: &[PlannedDispatch],
+    ) -> Result<Vec<Arc<CompiledKernel>>, GpuError> {
+        let mut kernels: Vec<&Kernel> = Vec::new();
+        let mut kernel_of = Vec::with_capacity(dispatches.len());
+        for dispatch in dispatches {
+            let known = kernels.iter().position(|kernel| **kernel == dispatch.kernel);
+            kernel_of.push(known.unwrap_or(kernels.len()));
+            if known.is_none() {
+                kernels.push(&dispatch.kernel);
+            }
+        }
+        let texts: Vec<String> =
+            kernels.into_par_iter().map(shader::compile).collect::<Result<_, _>>().map_err(PlanError::from)?;
+        let keys: Vec<&str> = kernel_of.into_iter().map(|kernel| texts[kernel].as_str()).collect();
+        let mut missing: Vec<(&str, &PlannedDispatch)> = Vec::new();
+        {
+            let compiled = self.lock();
+            for (key, dispatch) in keys.iter().zip(dispatches) {
+                if !compiled.contains_key(*key) && !missing.iter().any(|(text, _)| text == key) {
+                    missing.push((key, dispatch));
+                }
+            }
+        }
+        let built: Vec<(String, Arc<CompiledKernel>)> = missing
+            .into_par_iter()
+            .map(|(text, dispatch)| Ok((text.to_owned(), Arc::new(self.build(device, text, dispatch)?))))
+            .collect::<Result<_, GpuError>>()?;
+        if !built.is_empty() {
+            self.lock().extend(built);
+            self.save();
+        }
+        let compiled = self.lock();
+        Ok(keys.into_iter().map(|key| Arc::clone(&compiled[key])).collect())
+    }
+
+    fn build(&self, device: &wgpu::Device, text: &str, dispatch: &PlannedDispatch) -> Result<CompiledKernel, GpuError> {
+        let label = Some(dispatch.kernel.shader);
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(text.into()) };
+        let module = match self.checked {
+            true => device.create_shader_module(descriptor),
+            // SAFETY: the crate's own shaders stay within their bindings; the test suite runs all of
+            // them with the checks on, and holds each against the CPU reference.
+            false => unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) },
+        };
+        let entries: Vec<wgpu::BindGroupLayoutEntry> =
+            (0..).zip(&dispatch.bindings).map(|(index, binding)| layout_entry(index, binding.into())).collect();
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some(shader::ENTRY_POINT),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: self.checked,
+                ..Default::default()
+            },
+            cache: self.cache.as_ref().map(|(cache, _)| cache),
+        });
+        match pollster::block_on(scope.pop()) {
+            None => Ok(CompiledKernel { pipeline, layout }),
+            Some(error) => {
+                Err(GpuError::Pipeline { reason: format!("shaders/{}.wgsl: {error}", dispatch.kernel.shader) })
+            }
+        }
+    }
+
+    /// Writes the driver's compiled pipelines for the next run. A cache that cannot be written costs
+    /// only time, so it is not an error.
+    fn save(&self) {
+        if let Some((cache, path)) = &self.cache
+            && let (Some(data), Some(folder)) = (cache.get_data(), path.parent())
+            && std::fs::create_dir_all(folder).is_ok()
+            && let Ok(mut file) = tempfile::NamedTempFile::new_in(folder)
+            && std::io::Write::write_all(&mut file, &data).is_ok()
+        {
+            file.persist(path).ok();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<CompiledKernel>>> {
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `~/.cache/tilewright/KEY`, the key naming the adapter.
+fn cache_path(info: &wgpu::AdapterInfo) -> Option<PathBuf> {
+    let key = wgpu::util::pipeline_cache_key(info)?;
+    let folder = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("LOCALAPPDATA").map(PathBuf::from))
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
+    Some(folder.join("tilewright").join(key))
+}
+
+fn layout_entry(binding: u32, kind: BindingKind) -> wgpu::BindGroupLayoutEntry {
+    let buffer = |read_only| wgpu::BindingType::Buffer {
+        ty: wgpu::BufferBindingType::Storage { read_only },
+        has_dynamic_offset: false,
+        min_binding_size: None,
+    };
+    let ty = match kind {
+        BindingKind::ReadBuffer => buffer(true),
+        BindingKind::WriteBuffer => buffer(false),
+        BindingKind::ReadTexture => wgpu::BindingType::Texture {
+            sample_type: wgpu::TextureSampleType::Float { filterable: false },
+            view_dimension: wgpu::TextureViewDimension::D2,
+            multisampled: false,
+        },
+        BindingKind::WriteTexture => wgpu::BindingType::StorageTexture {
+            access: wgpu::StorageTextureAccess::WriteOnly,
+            format: super::program::TEXTURE_FORMAT,
+            view_dimension: wgpu::TextureViewDimension::D2,
+        },
+    };
+    wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None }
+}

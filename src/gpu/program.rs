@@ -1,0 +1,257 @@
+//! A plan made real on a device: buffers, bind groups and pipelines, replayed with one submit a step.
+
+use super::pipelines::CompiledKernel;
+use super::store::{Store, Stored};
+use super::{Gpu, GpuError, Readback};
+use crate::graph::Graph;
+use crate::plan::{MemoryReport, Plan, PlannedBinding, Region};
+use crate::tensor::{ElementType, HostTensor};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+pub(super) const TEXTURE_FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Float;
+
+/// Steps that may be queued before the host waits for the oldest.
+const STEPS_IN_FLIGHT: usize = 2;
+
+/// A graph on a device, ready to run.
+pub struct Program {
+    pub(super) gpu: Gpu,
+    pub(super) steps: Vec<Step>,
+    inputs: HashMap<String, Stored>,
+    outputs: HashMap<String, (Stored, ElementType)>,
+    slots: Vec<wgpu::Buffer>,
+    memory: MemoryReport,
+    in_flight: VecDeque<wgpu::SubmissionIndex>,
+}
+
+pub(super) struct Step {
+    kernel: Arc<CompiledKernel>,
+    bindings: wgpu::BindGroup,
+    workgroups: [u32; 3],
+    pub shader: &'static str,
+    /// Index of the graph's node.
+    pub node: usize,
+}
+
+impl Step {
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        let [x, y, z] = self.workgroups;
+        pass.set_pipeline(&self.kernel.pipeline);
+        pass.set_bind_group(0, &self.bindings, &[]);
+        pass.dispatch_workgroups(x, y, z);
+    }
+}
+
+impl Program {
+    /// Plans `graph`, compiles its kernels, and allocates its memory, persistent tensors in `store`.
+    ///
+    /// # Errors
+    /// When the device cannot run the graph, or has no memory for it.
+    pub fn new(gpu: &Gpu, graph: &Graph, store: &mut Store) -> Result<Program, GpuError> {
+        let plan = Plan::new(graph, gpu.profile())?;
+        let kernels = gpu.pipelines.compile(&gpu.device, &plan.steps)?;
+        let mut regions: Vec<Stored> = Vec::with_capacity(plan.regions.len());
+        let mut inputs = HashMap::new();
+        let mut slots = Vec::new();
+        for (index, region) in plan.regions.iter().enumerate() {
+            let stored = match region {
+                Region::Persistent { .. } => store.region(graph, &plan, index)?,
+                Region::Input { bytes, .. } | Region::Slot { bytes } => {
+                    let buffer = gpu.allocate("allocating activations", || buffer(gpu, *bytes))?;
+                    Stored { buffer, offset: 0, bytes: *bytes }
+                }
+            };
+            if let Region::Input { name, .. } = region {
+                inputs.insert(name.clone(), stored.clone());
+            }
+            if let Region::Slot { .. } = region {
+                slots.push(stored.buffer.clone());
+            }
+            regions.push(stored);
+        }
+        let textures: Vec<wgpu::TextureView> = plan
+            .textures
+            .iter()
+            .map(|texture| gpu.allocate("allocating textures", || texture_view(gpu, texture.width, texture.height)))
+            .collect::<Result<_, _>>()?;
+
+        let steps = plan
+            .steps
+            .iter()
+            .zip(kernels)
+            .map(|(dispatch, kernel)| {
+                let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
+                    .zip(&dispatch.bindings)
+                    .map(|(binding, planned)| wgpu::BindGroupEntry {
+                        binding,
+                        resource: resource(planned, &regions, &textures),
+                    })
+                    .collect();
+                let bindings = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                    label: Some(&dispatch.layer),
+                    layout: &kernel.layout,
+                    entries: &entries,
+                });
+                Step {
+                    kernel,
+                    bindings,
+                    workgroups: dispatch.workgroups,
+                    shader: dispatch.kernel.shader,
+                    node: dispatch.node,
+                }
+            })
+            .collect();
+        let outputs = graph
+            .outputs()
+            .iter()
+            .filter_map(|(name, value)| {
+                let place = plan.places[value.index()]?;
+                let region = &regions[place.region];
+                let offset = region.offset + place.offset;
+                let bytes = graph.spec(*value).bytes();
+                let stored = Stored { buffer: region.buffer.clone(), offset, bytes };
+                Some((name.clone(), (stored, graph.spec(*value).element)))
+            })
+            .collect();
+        gpu.check()?;
+        Ok(Program { gpu: gpu.clone(), steps, inputs, outputs, slots, memory: plan.memory, in_flight: VecDeque::new() })
+    }
+
+    /// Device memory of the program, in bytes.
+    pub fn memory(&self) -> MemoryReport {
+        self.memory
+    }
+
+    /// Number of dispatches in a step.
+    pub fn dispatches(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Sets an input for the next run.
+    ///
+    /// # Errors
+    /// When the graph has no such input that any node reads, or its size is another.
+    pub fn write(&self, name: &str, tensor: &HostTensor) -> Result<(), GpuError> {
+        let Some(input) = self.inputs.get(name) else {
+            return Err(GpuError::UnknownTensor { kind: "input", name: name.to_owned() });
+        };
+        let given = tensor.bytes().len() as u64;
+        if given != input.bytes {
+            return Err(GpuError::WrongSize { name: name.to_owned(), expected: input.bytes, given });
+        }
+        self.gpu.queue.write_buffer(&input.buffer, 0, tensor.bytes());
+        Ok(())
+    }
+
+    /// Fills every activation with NaN, so that an element that no kernel writes is seen.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn poison(&self) -> Result<(), GpuError> {
+        for slot in &self.slots {
+            let nan = vec![f32::NAN; slot.size() as usize / 4];
+            self.gpu.queue.write_buffer(slot, 0, bytemuck::cast_slice(&nan));
+        }
+        self.finish_submitted()
+    }
+
+    fn finish_submitted(&self) -> Result<(), GpuError> {
+        self.gpu.queue.submit([]);
+        self.gpu.wait(None)
+    }
+
+    /// Whether any node reads the input `name`.
+    pub fn has_input(&self, name: &str) -> bool {
+        self.inputs.contains_key(name)
+    }
+
+    /// Submits one step; returns as soon as few enough steps are queued.
+    ///
+    /// # Errors
+    /// When the device failed in this or an earlier step.
+    pub fn run(&mut self) -> Result<(), GpuError> {
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            for step in &self.steps {
+                step.encode(&mut pass);
+            }
+        }
+        self.in_flight.push_back(self.gpu.queue.submit([encoder.finish()]));
+        if self.in_flight.len() > STEPS_IN_FLIGHT {
+            let oldest = self.in_flight.pop_front();
+            self.gpu.wait(oldest)?;
+        }
+        self.gpu.check()
+    }
+
+    /// Waits until every submitted step has run.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn finish(&mut self) -> Result<(), GpuError> {
+        self.in_flight.clear();
+        self.gpu.wait(None)
+    }
+
+    /// Reads an output of the last run, waiting for it.
+    ///
+    /// # Errors
+    /// When the graph has no such output, or the device failed.
+    pub fn read(&self, name: &str) -> Result<HostTensor, GpuError> {
+        let (readback, element) = self.read_later(name)?;
+        Ok(HostTensor::from_bytes(element, &readback.finish(&self.gpu)?))
+    }
+
+    /// Starts to read an output of the last run while the device goes on.
+    ///
+    /// # Errors
+    /// When the graph has no such output.
+    pub fn read_later(&self, name: &str) -> Result<(Readback, ElementType), GpuError> {
+        let (stored, element) =
+            self.outputs.get(name).ok_or_else(|| GpuError::UnknownTensor { kind: "output", name: name.to_owned() })?;
+        Ok((Readback::start(&self.gpu, &stored.buffer, stored.offset, stored.bytes)?, *element))
+    }
+}
+
+fn buffer(gpu: &Gpu, bytes: u64) -> wgpu::Buffer {
+    gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: bytes.max(4),
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
+}
+
+fn texture_view(gpu: &Gpu, width: u32, height: u32) -> wgpu::TextureView {
+    let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
+        label: None,
+        size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: TEXTURE_FORMAT,
+        usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::STORAGE_BINDING,
+        view_formats: &[],
+    });
+    texture.create_view(&wgpu::TextureViewDescriptor::default())
+}
+
+fn resource<'a>(
+    binding: &PlannedBinding,
+    regions: &'a [Stored],
+    textures: &'a [wgpu::TextureView],
+) -> wgpu::BindingResource<'a> {
+    match *binding {
+        PlannedBinding::Texture { texture, .. } => wgpu::BindingResource::TextureView(&textures[texture]),
+        PlannedBinding::Buffer { region, offset, bytes, .. } => {
+            let stored = &regions[region];
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: &stored.buffer,
+                offset: stored.offset + offset,
+                size: wgpu::BufferSize::new(bytes),
+            })
+        }
+    }
+}
