@@ -5,6 +5,7 @@ pub mod engine;
 pub mod gpu;
 pub mod graph;
 pub mod ops;
+pub mod optim;
 pub mod plan;
 pub mod reference;
 pub mod shader;

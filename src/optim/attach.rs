@@ -1,0 +1,185 @@
+//! Adds an optimizer to a training graph.
+
+use super::{AverageWeights, ClipScale, GradientTransform, Optimizer, OptimizerStep, SquaredNorm};
+use crate::graph::{Graph, GraphError, Init, PACK_ALIGNMENT, Pass, Role, Value};
+use crate::ops::{Add, Copy};
+use crate::tensor::TensorSpec;
+use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
+
+/// Input of a graph with an optimizer, `[5]` of f32: [`Optimizer::scalars`] of the step.
+pub const SCALARS: &str = "optimizer_scalars";
+
+/// Input of a graph with weight averaging, `[1]` of f32: [`Averaging::share`] of the step.
+const SHARE: &str = "average_share";
+
+/// Elements that go into one pack at most: 128 MiB, what every device binds. A larger parameter has a
+/// pack of its own, which the kernels take in parts.
+const PACK_ELEMENTS: usize = 32 << 20;
+
+/// How parameters are updated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UpdateConfig {
+    pub optimizer: Optimizer,
+    pub transform: GradientTransform,
+    pub averaging: Option<Averaging>,
+}
+
+/// An average of the weights that is kept beside them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Averaging {
+    /// e = decay * e + (1 - decay) * w.
+    Ema { decay: f64 },
+    /// The plain mean of w over the steps from `start` on; w itself before.
+    Swa { start: u64 },
+}
+
+impl Averaging {
+    /// Share of the new weights in the average after step `step`, counted from 0.
+    pub fn share(&self, step: u64) -> f64 {
+        match *self {
+            Averaging::Ema { decay } => 1.0 - decay,
+            Averaging::Swa { start } => 1.0 / (step.saturating_sub(start) + 1) as f64,
+        }
+    }
+}
+
+/// The update of a training graph.
+#[derive(Clone, Debug)]
+pub struct Attached {
+    pub config: UpdateConfig,
+    /// Name of the average of each parameter, when one is kept.
+    pub averages: Vec<(String, String)>,
+    /// The norm of all gradients before clipping, when they are clipped by it.
+    pub norm: Option<Value>,
+}
+
+impl Attached {
+    /// The inputs that a step needs, by name: step `step`, counted from 0, with learning rate `lr`.
+    pub fn inputs(&self, step: u64, lr: f64) -> Vec<(&'static str, Vec<f32>)> {
+        let mut inputs = vec![(SCALARS, self.config.optimizer.scalars(step, lr).to_vec())];
+        inputs.extend(self.config.averaging.map(|averaging| (SHARE, vec![averaging.share(step) as f32])));
+        inputs
+    }
+}
+
+impl UpdateConfig {
+    pub fn new(optimizer: Optimizer) -> Self {
+        UpdateConfig { optimizer, transform: GradientTransform::default(), averaging: None }
+    }
+
+    /// Adds the update of every parameter that has a gradient. State tensors are buffers named
+    /// `optimizer.STATE.PARAMETER`, averages `average.PARAMETER`; an average starts at zero, so the
+    /// caller sets it to the parameter.
+    ///
+    /// # Errors
+    /// When a name is taken.
+    pub fn attach(&self, graph: &mut Graph, gradients: &HashMap<Value, Value>) -> Result<Attached, GraphError> {
+        graph.within(Pass::Update, "optimizer", |graph| self.attach_here(graph, gradients))
+    }
+
+    fn attach_here(&self, graph: &mut Graph, gradients: &HashMap<Value, Value>) -> Result<Attached, GraphError> {
+        let scalars = graph.input(SCALARS, TensorSpec::f32([5]))?;
+        let share = match self.averaging {
+            Some(_) => Some(graph.input(SHARE, TensorSpec::f32([1]))?),
+            None => None,
+        };
+        let parameters: Vec<Value> = graph.trainable().filter(|value| gradients.contains_key(value)).collect();
+        let mut packs = Vec::new();
+        let mut taken = HashSet::new();
+        for (index, members) in in_packs(graph, &parameters).into_iter().enumerate() {
+            let own: Vec<Value> = members
+                .iter()
+                .map(|member| own_memory(graph, gradients[member], &mut taken))
+                .collect::<Result<_, _>>()?;
+            let weights = graph.pack(&format!("parameters.{index}"), &members)?;
+            let gradients = graph.pack(&format!("gradients.{index}"), &own)?;
+            packs.push((members, weights, gradients));
+        }
+        let (scale, norm) = self.clip(graph, &packs)?.unzip();
+        let mut averages = Vec::new();
+        for (index, (members, weights, gradients)) in packs.into_iter().enumerate() {
+            let mut inputs = vec![weights];
+            for (state, start) in self.optimizer.state() {
+                let buffers = buffers(graph, &format!("optimizer.{state}"), &members, Init::Constant(start))?;
+                inputs.push(graph.pack(&format!("optimizer.{state}.{index}"), &buffers)?);
+            }
+            inputs.extend([gradients, scalars]);
+            inputs.extend(scale);
+            let step = OptimizerStep { optimizer: self.optimizer, transform: self.transform };
+            graph.apply(step, &inputs)?;
+            if let Some(share) = share {
+                let buffers = buffers(graph, "average", &members, Init::ZEROS)?;
+                averages.extend(members.iter().zip(&buffers).map(|(&parameter, &average)| {
+                    (graph.tensor(parameter).name.clone(), graph.tensor(average).name.clone())
+                }));
+                let average = graph.pack(&format!("average.{index}"), &buffers)?;
+                graph.apply(AverageWeights, &[average, weights, share])?;
+            }
+        }
+        Ok(Attached { config: *self, averages, norm })
+    }
+
+    /// The scale of all gradients, and their norm, when they are clipped by it.
+    fn clip(
+        &self,
+        graph: &mut Graph,
+        packs: &[(Vec<Value>, Value, Value)],
+    ) -> Result<Option<(Value, Value)>, GraphError> {
+        let (Some(max_norm), false) = (self.transform.clip_grad_norm, packs.is_empty()) else { return Ok(None) };
+        let mut total = None;
+        for &(_, weights, gradients) in packs {
+            let square = graph.apply_one(SquaredNorm(self.transform), &[gradients, weights])?;
+            total = Some(match total {
+                None => square,
+                Some(total) => graph.apply_one(Add, &[total, square])?,
+            });
+        }
+        let Some(total) = total else { return Ok(None) };
+        let outputs = graph.apply(ClipScale { max_norm: max_norm as f32 }, &[total])?;
+        Ok(Some((outputs[0], outputs[1])))
+    }
+}
+
+/// A buffer `PREFIX.PARAMETER` of each parameter's shape.
+fn buffers(graph: &mut Graph, prefix: &str, parameters: &[Value], init: Init) -> Result<Vec<Value>, GraphError> {
+    let make = |&parameter: &Value| {
+        let name = format!("{prefix}.{}", graph.tensor(parameter).name);
+        let shape = graph.shape(parameter).clone();
+        graph.buffer(&name, shape, init)
+    };
+    parameters.iter().map(make).collect()
+}
+
+/// The gradient, or a copy of it where its memory is not its own to be laid into a pack.
+fn own_memory(graph: &mut Graph, gradient: Value, taken: &mut HashSet<Value>) -> Result<Value, GraphError> {
+    let is_own = match graph.tensor(gradient).role {
+        Role::Node { node, .. } => !graph.nodes()[node].op.is_view(),
+        _ => false,
+    };
+    match is_own && taken.insert(gradient) {
+        true => Ok(gradient),
+        false => graph.apply_one(Copy, &[gradient]),
+    }
+}
+
+/// The parameters in order, as many to a pack as fit.
+fn in_packs(graph: &Graph, parameters: &[Value]) -> Vec<Vec<Value>> {
+    let mut packs: Vec<Vec<Value>> = Vec::new();
+    let mut room = 0usize;
+    for &parameter in parameters {
+        let elements = graph.shape(parameter).elements().next_multiple_of(PACK_ALIGNMENT);
+        match packs.last_mut() {
+            Some(pack) if elements <= room => {
+                pack.push(parameter);
+                room -= elements;
+            }
+            _ => {
+                packs.push(vec![parameter]);
+                room = PACK_ELEMENTS.saturating_sub(elements);
+            }
+        }
+    }
+    packs
+}

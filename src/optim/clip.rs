@@ -1,0 +1,95 @@
+//! Clipping of all gradients together by their norm (Pascanu et al. 2013), on the device.
+
+use super::GradientTransform;
+use super::step::{chunks, transform_kernel, transformed};
+use crate::ops::{Cost, Op, Shapes, expect_inputs};
+use crate::plan::{DeviceClass, Kernel, Launch, MAX_LOOP_STEPS, Operand, PlanError};
+use crate::tensor::{HostTensor, TensorSpec};
+
+/// Sum of the squares of a pack's transformed gradients, `[1]`; inputs gradients and parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SquaredNorm(pub GradientTransform);
+
+impl Op for SquaredNorm {
+    fn name(&self) -> &'static str {
+        "squared_norm"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 2)?;
+        match inputs[0].shape == inputs[1].shape {
+            true => Ok(vec![TensorSpec::f32([1])]),
+            false => Err("gradients and parameters have one shape".to_owned()),
+        }
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+        let pairs = inputs[0].f32().iter().zip(inputs[1].f32());
+        let squares = pairs.map(|(&g, &p)| transformed(&self.0, f64::from(g), f64::from(p)).powi(2));
+        outputs[0].f32_mut()[0] = squares.sum::<f64>() as f32;
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let chunks = chunks(launch);
+        let largest = chunks.iter().map(|&(_, count)| count).max().unwrap_or(0);
+        let enough: usize = match launch.profile().class {
+            DeviceClass::Gpu => 8192,
+            DeviceClass::Cpu => 256,
+        };
+        let lanes = enough.max(largest.div_ceil(MAX_LOOP_STEPS).next_multiple_of(64));
+        let partial = launch.scratch(lanes * chunks.len());
+        for (index, &(first, count)) in chunks.iter().enumerate() {
+            let kernel = transform_kernel(Kernel::new("optimizer/squared_norm"), &self.0)
+                .constant("ELEMENTS", count)
+                .constant("FIRST", index * lanes);
+            let bindings = [
+                Operand::Input(0).read().slice(first, count),
+                Operand::Input(1).read().slice(first, count),
+                partial.write(),
+            ];
+            launch.linear(kernel, lanes, bindings);
+        }
+        // Two levels of sums: the lanes in rows, then the rows.
+        let rows = 64 * chunks.len();
+        let row = lanes * chunks.len() / rows;
+        let sums = launch.scratch(rows);
+        crate::ops::sum_parts(launch, partial, rows, row, 1, row, sums.write());
+        crate::ops::sum_parts(launch, sums, 1, 0, 1, rows, Operand::Output(0).write());
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: 2 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+}
+
+/// min(1, max_norm / (norm + 1e-6)), `[1]`, and the norm itself, `[1]`; inputs the squared norms of
+/// all packs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClipScale {
+    pub max_norm: f32,
+}
+
+impl Op for ClipScale {
+    fn name(&self) -> &'static str {
+        "clip_scale"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        expect_inputs(inputs, 1)?;
+        Ok(vec![TensorSpec::f32([1]); 2])
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+        let norm = f64::from(inputs[0].f32()[0]).sqrt();
+        outputs[0].f32_mut()[0] = (f64::from(self.max_norm) / (norm + 1e-6)).min(1.0) as f32;
+        outputs[1].f32_mut()[0] = norm as f32;
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let kernel = Kernel::new("optimizer/clip_scale").constant("MAX_NORM", self.max_norm);
+        let bindings = [Operand::Input(0).read(), Operand::Output(0).write(), Operand::Output(1).write()];
+        launch.linear(kernel, 1, bindings);
+        Ok(())
+    }
+}

@@ -1,0 +1,19 @@
+//! Optimizers, gradient clipping, weight averaging and learning-rate schedules.
+//!
+//! An update is nodes of the training graph: parameters, gradients and state lie side by side in
+//! packs, so that one dispatch updates them all, and nothing of it is read back.
+
+mod attach;
+mod average;
+mod clip;
+mod rule;
+pub mod schedule;
+mod step;
+
+pub use attach::{Attached, Averaging, SCALARS, UpdateConfig};
+pub use average::AverageWeights;
+pub use clip::{ClipScale, SquaredNorm};
+pub use rule::{
+    Adagrad, Adam, AdamW, GradientTransform, Lion, NAdam, Optimizer, OptimizerError, RmsProp, Sgd, SignSgd,
+};
+pub use step::OptimizerStep;

@@ -1,0 +1,102 @@
+//! A schedule at work: its base rate, and what `plateau` remembers of the metric.
+
+use super::{Mode, Plateau, Schedule, ScheduleError, ThresholdMode};
+use serde::{Deserialize, Serialize};
+
+/// The learning rate of a run.
+///
+/// Serialised into a checkpoint and read back, it goes on with the same bits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LearningRate {
+    schedule: Schedule,
+    base_lr: f64,
+    /// Present when the schedule's rate depends on a metric.
+    plateau: Option<PlateauState>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct PlateauState {
+    lr: f64,
+    best: Option<f64>,
+    bad: u64,
+    cooling: u64,
+}
+
+impl LearningRate {
+    /// Refuses attributes out of range and a base rate that is negative or not finite.
+    pub fn new(schedule: Schedule, base_lr: f64) -> Result<LearningRate, ScheduleError> {
+        schedule.validate()?;
+        if !base_lr.is_finite() || base_lr < 0.0 {
+            return Err(ScheduleError::BadBaseRate(base_lr));
+        }
+        let plateau = schedule.plateau().map(|_| PlateauState { lr: base_lr, best: None, bad: 0, cooling: 0 });
+        Ok(LearningRate { schedule, base_lr, plateau })
+    }
+
+    /// The rate in force during `step`. For `plateau` it is the rate that the observations so far
+    /// have led to, whatever the step.
+    pub fn rate(&self, step: u64) -> f64 {
+        let base_lr = self.plateau.as_ref().map_or(self.base_lr, |state| state.lr);
+        self.schedule.rate(base_lr, step)
+    }
+
+    /// Tells `plateau` the metric after a step; true if the rate fell. Other schedules ignore it.
+    ///
+    /// A metric that is not finite is never better than the best so far.
+    pub fn observe(&mut self, metric: f64) -> bool {
+        match (self.schedule.plateau(), &mut self.plateau) {
+            (Some(plateau), Some(state)) => state.observe(plateau, metric),
+            _ => false,
+        }
+    }
+
+    /// Whether the rate depends on what [`LearningRate::observe`] is told.
+    pub fn needs_metric(&self) -> bool {
+        self.plateau.is_some()
+    }
+
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    pub fn base_lr(&self) -> f64 {
+        self.base_lr
+    }
+}
+
+impl PlateauState {
+    fn observe(&mut self, plateau: &Plateau, metric: f64) -> bool {
+        if metric.is_finite() && self.best.is_none_or(|best| plateau.better(metric, best)) {
+            self.best = Some(metric);
+            self.bad = 0;
+        } else {
+            self.bad += 1;
+        }
+        if self.cooling > 0 {
+            self.cooling -= 1;
+            self.bad = 0;
+        }
+        if self.bad <= plateau.patience {
+            return false;
+        }
+        self.cooling = plateau.cooldown;
+        self.bad = 0;
+        let lower = (self.lr * plateau.factor).max(plateau.min_lr);
+        let falls = self.lr - lower > plateau.eps;
+        if falls {
+            self.lr = lower;
+        }
+        falls
+    }
+}
+
+impl Plateau {
+    fn better(&self, metric: f64, best: f64) -> bool {
+        match (self.threshold_mode, self.mode) {
+            (ThresholdMode::Rel, Mode::Min) => metric < best * (1.0 - self.threshold),
+            (ThresholdMode::Rel, Mode::Max) => metric > best * (1.0 + self.threshold),
+            (ThresholdMode::Abs, Mode::Min) => metric < best - self.threshold,
+            (ThresholdMode::Abs, Mode::Max) => metric > best + self.threshold,
+        }
+    }
+}

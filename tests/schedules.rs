@@ -1,0 +1,498 @@
+//! Learning-rate schedules: the formulas by hand, the text and JSON forms, exact resumption,
+//! and the stored conformance cases.
+
+use proptest::prelude::*;
+use safetensors::SafeTensors;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use tilewright::optim::schedule::{Anneal, LearningRate, Mode, OneCycle, Plateau, Schedule, ThresholdMode};
+
+fn schedule(name: &str, attrs: Value) -> Schedule {
+    Schedule::from_attributes(name, &attrs).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn rates(schedule: &Schedule, base_lr: f64, steps: u64) -> Vec<f64> {
+    (0..steps).map(|t| schedule.rate(base_lr, t)).collect()
+}
+
+#[track_caller]
+fn assert_close(got: &[f64], want: &[f64]) {
+    assert_eq!(got.len(), want.len());
+    for (t, (got_t, want_t)) in got.iter().zip(want).enumerate() {
+        let error = (got_t - want_t).abs();
+        assert!(error <= 1e-14 * want_t.abs() + 1e-17, "at step {t} the rate is {got_t}, not {want_t}; all: {got:?}");
+    }
+}
+
+#[track_caller]
+fn assert_refused(name: &str, attrs: Value, message_parts: &[&str]) {
+    let error = Schedule::from_attributes(name, &attrs).expect_err("must be refused");
+    let message = error.to_string();
+    for part in message_parts {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+}
+
+#[test]
+fn step_falls_at_every_multiple_of_step_size() {
+    let s = schedule("step", json!({"step_size": 2}));
+    assert_close(&rates(&s, 1.0, 6), &[1.0, 1.0, 0.1, 0.1, 0.01, 0.01]);
+}
+
+#[test]
+fn multistep_counts_a_milestone_from_its_own_step_and_twice_if_given_twice() {
+    let s = schedule("multistep", json!({"milestones": [3, 1, 3], "gamma": 0.5}));
+    assert_close(&rates(&s, 8.0, 5), &[8.0, 4.0, 4.0, 1.0, 1.0]);
+}
+
+#[test]
+fn exponential_inverse_and_inverse_sqrt_follow_their_formulas() {
+    let s = schedule("exponential", json!({"gamma": 0.5}));
+    assert_close(&rates(&s, 1.0, 4), &[1.0, 0.5, 0.25, 0.125]);
+    let s = schedule("inverse", json!({"k": 0.5}));
+    assert_close(&rates(&s, 3.0, 3), &[3.0, 2.0, 1.5]);
+    let s = schedule("inverse_sqrt", json!({}));
+    assert_close(&rates(&s, 6.0, 4)[3..], &[3.0]);
+    assert_close(&rates(&schedule("constant", json!({})), 0.3, 2), &[0.3, 0.3]);
+}
+
+#[test]
+fn cosine_reaches_eta_min_at_t_max_and_rises_again() {
+    let s = schedule("cosine", json!({"T_max": 4, "eta_min": 1.0}));
+    let half = std::f64::consts::FRAC_1_SQRT_2;
+    let want = [3.0, 2.0 + half, 2.0, 2.0 - half, 1.0, 2.0 - half, 2.0, 2.0 + half, 3.0];
+    assert_close(&rates(&s, 3.0, 9), &want);
+}
+
+#[test]
+fn warm_restarts_begin_anew_after_each_period() {
+    let s = schedule("cosine_warm_restarts", json!({"T_0": 2, "T_mult": 3}));
+    let got = rates(&s, 2.0, 27);
+    // Periods 2, 6, 18: restarts at 2, 8 and 26.
+    for restart in [0, 2, 8, 26] {
+        assert_eq!(got[restart], 2.0, "step {restart}");
+    }
+    assert_close(&[got[1], got[5], got[17]], &[1.0, 1.0, 1.0]);
+    let equal_periods = schedule("cosine_warm_restarts", json!({"T_0": 2}));
+    assert_close(&rates(&equal_periods, 2.0, 5), &[2.0, 1.0, 2.0, 1.0, 2.0]);
+}
+
+#[test]
+fn linear_warmup_ends_at_the_base_rate_and_defaults_to_a_third_over_five() {
+    let s = schedule("linear_warmup", json!({}));
+    let want = [5.0, 7.0, 9.0, 11.0, 13.0, 15.0, 15.0].map(|n| n / 15.0);
+    assert_close(&rates(&s, 1.0, 7), &want);
+}
+
+#[test]
+fn linear_warmup_cosine_joins_at_the_base_rate() {
+    let attrs = json!({"start_factor": 0.5, "warmup_steps": 2, "T_max": 2});
+    let s = schedule("linear_warmup_cosine", attrs);
+    assert_close(&rates(&s, 4.0, 5), &[2.0, 3.0, 4.0, 2.0, 0.0]);
+    let attrs = json!({"start_factor": 0.5, "warmup_steps": 0, "T_max": 2});
+    let without = schedule("linear_warmup_cosine", attrs);
+    assert_close(&rates(&without, 4.0, 3), &[4.0, 2.0, 0.0]);
+}
+
+#[test]
+fn polynomial_stays_at_zero_after_its_last_step() {
+    let s = schedule("polynomial", json!({"total_iters": 4, "power": 2}));
+    assert_close(&rates(&s, 16.0, 6), &[16.0, 9.0, 4.0, 1.0, 0.0, 0.0]);
+}
+
+#[test]
+fn one_cycle_rises_falls_and_stays_at_its_last_rate() {
+    // start 1, end 1/2; the first leg ends at 0.3 * 10 - 1 = 2, the second at 9.
+    let linear = Schedule::OneCycle(OneCycle {
+        anneal_strategy: Anneal::Linear,
+        div_factor: 8.0,
+        final_div_factor: 2.0,
+        ..OneCycle::new(8.0, 10)
+    });
+    let fall = |k: f64| 8.0 + (0.5 - 8.0) * k / 7.0;
+    let want = [1.0, 4.5, 8.0, fall(1.0), fall(2.0), fall(3.0), fall(4.0), fall(5.0), fall(6.0), 0.5, 0.5];
+    assert_close(&rates(&linear, 77.0, 11), &want);
+
+    let cosine = Schedule::OneCycle(OneCycle::new(25.0, 10));
+    let got = rates(&cosine, 77.0, 10);
+    assert_close(&[got[0], got[1], got[2], got[9]], &[1.0, 13.0, 25.0, 1e-4]);
+}
+
+#[test]
+fn one_cycle_of_three_phases_comes_back_to_its_first_rate() {
+    // Legs end at 0.4 * 10 - 1 = 3, 2 * 0.4 * 10 - 2 = 6 and 9.
+    let s = Schedule::OneCycle(OneCycle {
+        anneal_strategy: Anneal::Linear,
+        pct_start: 0.4,
+        div_factor: 4.0,
+        final_div_factor: 1e3,
+        three_phase: true,
+        ..OneCycle::new(4.0, 10)
+    });
+    let end = 1e-3;
+    let down = |k: f64| 1.0 + (end - 1.0) * k / 3.0;
+    let want = [1.0, 2.0, 3.0, 4.0, 3.0, 2.0, 1.0, down(1.0), down(2.0), end];
+    assert_close(&rates(&s, 77.0, 10), &want);
+}
+
+#[test]
+fn one_cycle_has_a_rate_at_every_step_of_every_length() {
+    for total_steps in 1..20 {
+        for pct_start in [0.0, 0.05, 0.1, 0.3, 0.5, 0.9, 1.0] {
+            for three_phase in [false, true] {
+                let s = Schedule::OneCycle(OneCycle { pct_start, three_phase, ..OneCycle::new(1.0, total_steps) });
+                for rate in rates(&s, 0.0, total_steps + 2) {
+                    let holds = (1e-6..=1.0 + 1e-12).contains(&rate);
+                    assert!(holds, "{s}: {rate}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn plateau_falls_only_after_patience_and_waits_out_its_cooldown() {
+    let attrs = json!({"factor": 0.5, "patience": 1, "cooldown": 2, "min_lr": 0.2});
+    let mut lr = LearningRate::new(schedule("plateau", attrs), 1.0).unwrap();
+    // Better, bad 1, bad 2 > patience: 0.5. Two observations of cooldown. bad 1, bad 2: 0.25.
+    // Two of cooldown. bad 1, bad 2: 0.125 is held up at min_lr.
+    let mut got = Vec::new();
+    for step in 0..12 {
+        got.push(lr.rate(step));
+        lr.observe(3.0);
+    }
+    let want = [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25, 0.2];
+    assert_close(&got, &want);
+}
+
+#[test]
+fn plateau_holds_the_metric_against_its_threshold() {
+    let plateau = |mode, threshold_mode| {
+        Schedule::Plateau(Plateau {
+            mode,
+            threshold_mode,
+            threshold: 0.25,
+            patience: 0,
+            factor: 0.5,
+            ..Plateau::default()
+        })
+    };
+    // Per case the best, a metric just short of the threshold, and one just past it.
+    let cases = [
+        (Mode::Min, ThresholdMode::Rel, [8.0, 6.0, 5.99]),
+        (Mode::Max, ThresholdMode::Rel, [8.0, 10.0, 10.01]),
+        (Mode::Min, ThresholdMode::Abs, [8.0, 7.75, 7.74]),
+        (Mode::Max, ThresholdMode::Abs, [8.0, 8.25, 8.26]),
+    ];
+    for (mode, threshold_mode, [best, short, past]) in cases {
+        let mut lr = LearningRate::new(plateau(mode, threshold_mode), 1.0).unwrap();
+        assert!(!lr.observe(best), "the first value is always better");
+        assert!(!lr.observe(past), "{mode:?} {threshold_mode:?}");
+        let mut lr = LearningRate::new(plateau(mode, threshold_mode), 1.0).unwrap();
+        lr.observe(best);
+        assert!(lr.observe(short), "{mode:?} {threshold_mode:?}");
+        assert_eq!(lr.rate(2), 0.5);
+    }
+}
+
+#[test]
+fn plateau_makes_no_reduction_within_eps_and_takes_nan_for_bad() {
+    let attrs = json!({"factor": 0.5, "patience": 0, "eps": 0.5});
+    let mut lr = LearningRate::new(schedule("plateau", attrs), 1.0).unwrap();
+    assert!(!lr.observe(f64::NAN));
+    assert_eq!(lr.rate(1), 1.0, "1 - 0.5 is not more than eps");
+    let attrs = json!({"factor": 0.5, "patience": 0});
+    let mut lr = LearningRate::new(schedule("plateau", attrs), 1.0).unwrap();
+    assert!(lr.observe(f64::NAN));
+    assert!(!lr.observe(2.0), "the first number is better than no number");
+    assert!(lr.observe(f64::INFINITY));
+    assert_eq!(lr.rate(3), 0.25);
+}
+
+#[test]
+fn a_warmup_climbs_to_the_rate_that_its_schedule_begins_with() {
+    let s: Schedule = "warmup:steps=4,start_factor=0/step:step_size=2,gamma=0.5".parse().unwrap();
+    let want = [0.0, 1.0, 2.0, 3.0, 4.0, 4.0, 2.0, 2.0, 1.0];
+    assert_close(&rates(&s, 4.0, 9), &want);
+
+    let cycle = "warmup:steps=2,start_factor=0.5/one_cycle:max_lr=25,total_steps=10";
+    let got = rates(&cycle.parse().unwrap(), 77.0, 5);
+    assert_close(&got, &[0.5, 0.75, 1.0, 13.0, 25.0]);
+
+    let composed =
+        schedule("warmup", json!({"steps": 7, "start_factor": 0.1, "then": {"name": "cosine", "T_max": 30}}));
+    let attrs = json!({"start_factor": 0.1, "warmup_steps": 7, "T_max": 30});
+    let single = schedule("linear_warmup_cosine", attrs);
+    assert_close(&rates(&composed, 0.1, 36), &rates(&single, 0.1, 36));
+}
+
+#[test]
+fn a_plateau_behind_a_warmup_still_hears_the_metric() {
+    let s = "warmup:steps=2,start_factor=0.5/plateau:patience=0,factor=0.5";
+    let mut lr = LearningRate::new(s.parse().unwrap(), 1.0).unwrap();
+    assert!(lr.needs_metric());
+    assert_eq!([lr.rate(0), lr.rate(1), lr.rate(2)], [0.5, 0.75, 1.0]);
+    lr.observe(1.0);
+    assert!(lr.observe(1.0));
+    assert_eq!([lr.rate(1), lr.rate(2)], [0.375, 0.5]);
+}
+
+#[test]
+fn a_schedule_without_memory_ignores_metrics() {
+    let mut lr = LearningRate::new(Schedule::Constant, 0.1).unwrap();
+    assert!(!lr.needs_metric());
+    assert!(!lr.observe(5.0) && !lr.observe(5.0));
+    assert_eq!(lr.rate(1_000_000), 0.1);
+}
+
+#[test]
+fn text_is_read_as_documented() {
+    let cases = [
+        ("cosine:T_max=100,eta_min=0", json!({"name": "cosine", "T_max": 100})),
+        ("step:step_size=30,gamma=0.1", json!({"name": "step", "step_size": 30})),
+        ("multistep:milestones=30+60", json!({"name": "multistep", "milestones": [30, 60]})),
+        ("multistep:milestones=30", json!({"name": "multistep", "milestones": [30.0]})),
+        (" plateau : mode = max , min_lr=1e-6 ", json!({"name": "plateau", "mode": "max", "min_lr": 1e-6})),
+        (
+            "one_cycle:max_lr=1e-1,total_steps=40,three_phase=true",
+            json!({"name": "one_cycle", "max_lr": 0.1, "total_steps": 40, "three_phase": true}),
+        ),
+        ("constant", json!({"name": "constant"})),
+        ("linear_warmup", json!("linear_warmup:total_iters=5")),
+    ];
+    for (text, value) in cases {
+        let from_text: Schedule = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
+        let from_json: Schedule = serde_json::from_value(value).unwrap();
+        assert_eq!(from_text, from_json, "{text}");
+    }
+}
+
+#[test]
+fn a_recipe_in_toml_may_write_a_schedule_as_table_or_as_text() {
+    #[derive(serde::Deserialize)]
+    struct Recipe {
+        schedule: Schedule,
+    }
+    let want: Schedule = "cosine:T_max=30,eta_min=0.001".parse().unwrap();
+    for text in
+        ["schedule = { name = 'cosine', T_max = 30, eta_min = 0.001 }", "schedule = 'cosine:T_max=30,eta_min=0.001'"]
+    {
+        assert_eq!(toml::from_str::<Recipe>(text).unwrap().schedule, want);
+    }
+    let error = toml::from_str::<Recipe>("schedule = { name = 'cosine', t_max = 30 }");
+    let message = error.err().unwrap().to_string();
+    assert!(message.contains("needs the attribute `T_max`"), "{message}");
+}
+
+#[test]
+fn what_cannot_be_a_schedule_is_refused_by_name_and_value() {
+    assert_refused("cosin", json!({}), &["`cosin`", "cosine_warm_restarts"]);
+    assert_refused("cosine", json!({}), &["`cosine`", "needs", "`T_max`"]);
+    assert_refused("cosine", json!({"T_max": 0}), &["`T_max` is 0", "at least 1"]);
+    assert_refused("cosine", json!({"T_max": 1.5}), &["`T_max` is 1.5", "whole"]);
+    assert_refused("cosine", json!({"T_max": -3}), &["`T_max` is -3", "whole"]);
+    assert_refused("cosine", json!({"T_max": "many"}), &["`T_max` is \"many\"", "whole"]);
+    assert_refused("cosine", json!({"T_max": 9, "tmin": 1}), &["no attribute `tmin`", "T_max, eta_min"]);
+    assert_refused("constant", json!({"gamma": 1}), &["`gamma`", "has none"]);
+    assert_refused("exponential", json!({"gamma": -1}), &["`gamma` is -1"]);
+    assert_refused("plateau", json!({"factor": 1}), &["`factor` is 1", "below 1"]);
+    assert_refused("plateau", json!({"mode": "up"}), &["`mode` is \"up\"", "min or max"]);
+    assert_refused("one_cycle", json!({"max_lr": 1, "total_steps": 9, "pct_start": 1.1}), &["`pct_start` is 1.1"]);
+    assert_refused("step", json!([1]), &["[1]", "not an object"]);
+    assert_refused("warmup", json!({"steps": 5}), &["needs", "`then`"]);
+
+    for (text, part) in [
+        ("cosine:T_max", "`T_max` is not of the form key=value"),
+        ("cosine:T_max=1,T_max=2", "`T_max` is given twice"),
+        ("cosine:T_max=1/step:step_size=2", "`T_max` is \"1/step:step_size=2\""),
+        ("warmup:steps=2/nothing", "no schedule `nothing`"),
+        ("", "no schedule ``"),
+    ] {
+        let message = text.parse::<Schedule>().unwrap_err().to_string();
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+
+    let unchecked = Schedule::Cosine { t_max: 0, eta_min: 0.0 };
+    assert!(LearningRate::new(unchecked, 0.1).is_err());
+    for base_lr in [f64::NAN, f64::INFINITY, -0.1] {
+        let error = LearningRate::new(Schedule::Constant, base_lr).unwrap_err();
+        assert!(error.to_string().contains(&base_lr.to_string()), "{error}");
+    }
+}
+
+/// Any schedule that passes the checks, with floats of every magnitude.
+fn any_schedule() -> impl Strategy<Value = Schedule> {
+    let float = || prop_oneof![0.0..1.0f64, 0.0..1e20f64, Just(0.0), Just(1e-8), Just(1.0)];
+    let count = || prop_oneof![1..100u64, 1..u64::MAX];
+    let plain = prop_oneof![
+        Just(Schedule::Constant),
+        Just(Schedule::InverseSqrt),
+        (count(), float()).prop_map(|(step_size, gamma)| Schedule::Step { step_size, gamma }),
+        (proptest::collection::vec(count(), 0..4), float())
+            .prop_map(|(milestones, gamma)| Schedule::MultiStep { milestones, gamma }),
+        float().prop_map(|gamma| Schedule::Exponential { gamma }),
+        float().prop_map(|k| Schedule::Inverse { k }),
+        (count(), float()).prop_map(|(t_max, eta_min)| Schedule::Cosine { t_max, eta_min }),
+        (count(), count(), float())
+            .prop_map(|(t_0, t_mult, eta_min)| { Schedule::CosineWarmRestarts { t_0, t_mult, eta_min } }),
+        (float(), count()).prop_map(|(start_factor, total_iters)| Schedule::LinearWarmup { start_factor, total_iters }),
+        (float(), count(), count(), float()).prop_map(|(start_factor, warmup_steps, t_max, eta_min)| {
+            Schedule::LinearWarmupCosine { start_factor, warmup_steps, t_max, eta_min }
+        }),
+        (count(), float()).prop_map(|(total_iters, power)| Schedule::Polynomial { total_iters, power }),
+        (float(), count(), 0.0..1.0f64, any::<bool>(), any::<bool>()).prop_map(
+            |(max_lr, total_steps, pct_start, linear, three_phase)| {
+                Schedule::OneCycle(OneCycle {
+                    pct_start,
+                    anneal_strategy: match linear {
+                        true => Anneal::Linear,
+                        false => Anneal::Cos,
+                    },
+                    three_phase,
+                    ..OneCycle::new(max_lr, total_steps)
+                })
+            }
+        ),
+        any_plateau(),
+    ];
+    let warmed = (count(), float(), plain.clone()).prop_map(|(steps, start_factor, then)| Schedule::Warmup {
+        steps,
+        start_factor,
+        then: Box::new(then),
+    });
+    prop_oneof![plain, warmed]
+}
+
+fn any_plateau() -> impl Strategy<Value = Schedule> + Clone {
+    let modes = (any::<bool>(), any::<bool>());
+    let floats = (0.0..1.0f64, 0.0..1.0f64, 0.0..1e-3f64, 0.0..1e-3f64);
+    (modes, floats, 0..5u64, 0..5u64).prop_map(|((max, abs), (factor, threshold, min_lr, eps), patience, cooldown)| {
+        Schedule::Plateau(Plateau {
+            mode: if max { Mode::Max } else { Mode::Min },
+            factor,
+            patience,
+            threshold,
+            threshold_mode: match abs {
+                true => ThresholdMode::Abs,
+                false => ThresholdMode::Rel,
+            },
+            cooldown,
+            min_lr,
+            eps,
+        })
+    })
+}
+
+proptest! {
+    // A failing input is printed; files of them are found only beside a lib.rs.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn text_and_json_bring_back_the_same_schedule(schedule in any_schedule()) {
+        let text = schedule.to_string();
+        prop_assert_eq!(&text.parse::<Schedule>().unwrap(), &schedule, "{}", text);
+        let json = serde_json::to_string(&schedule).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Schedule>(&json).unwrap(), &schedule, "{}", json);
+    }
+
+    #[test]
+    fn a_resumed_rate_goes_on_with_the_same_bits(
+        schedule in any_plateau(),
+        base_lr in 0.0..1.0f64,
+        metrics in proptest::collection::vec(-1.0..1.0f64, 1..60),
+        stop in 0..60usize,
+    ) {
+        let mut straight = LearningRate::new(schedule, base_lr).unwrap();
+        let mut resumed = straight.clone();
+        for (step, &metric) in metrics.iter().enumerate() {
+            if step == stop {
+                let state = serde_json::to_string(&resumed).unwrap();
+                resumed = serde_json::from_str(&state).unwrap();
+            }
+            prop_assert_eq!(straight.rate(0).to_bits(), resumed.rate(0).to_bits());
+            prop_assert_eq!(straight.observe(metric), resumed.observe(metric));
+        }
+        prop_assert_eq!(straight, resumed);
+    }
+}
+
+#[test]
+fn conformance_cases_of_schedules_hold() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/cases");
+    let mut files = Vec::new();
+    collect_safetensors(&folder, &mut files);
+    let (mut passed, mut other_kinds) = (0, 0);
+    for file in &files {
+        match schedule_case(file) {
+            Some(case) => {
+                case.check();
+                passed += 1;
+            }
+            None => other_kinds += 1,
+        }
+    }
+    match passed {
+        0 => println!("1 skipped: there are no schedule cases under {}", folder.display()),
+        _ => println!("{passed} schedule cases passed, {other_kinds} files of other kinds"),
+    }
+}
+
+struct ScheduleCase {
+    case: Value,
+    lr: Vec<f64>,
+}
+
+impl ScheduleCase {
+    fn check(&self) {
+        let case = &self.case;
+        let name = &case["name"];
+        let kind = case["schedule"].as_str().expect("schedule");
+        let base_lr = case["base_lr"].as_f64().expect("base_lr");
+        let mut rate = LearningRate::new(schedule(kind, case["attrs"].clone()), base_lr).unwrap();
+        assert_eq!(case["steps"].as_u64(), Some(self.lr.len() as u64), "{name}");
+        let mut got = Vec::new();
+        for step in 0..self.lr.len() {
+            got.push(rate.rate(step as u64));
+            if rate.needs_metric() {
+                rate.observe(case["metrics"][step].as_f64().expect("a metric a step"));
+            }
+        }
+        let largest = self.lr.iter().fold(0.0f64, |m, lr| m.max(lr.abs()));
+        let bound = case["atol"].as_f64().unwrap() + case["rtol"].as_f64().unwrap() * largest;
+        for (step, (got, want)) in got.iter().zip(&self.lr).enumerate() {
+            let error = (got - want).abs();
+            assert!(error <= bound, "{name}: {got} at step {step}, not {want}; off by {error:e}, bound {bound:e}");
+        }
+    }
+}
+
+/// The case in a file, if it is one of a schedule.
+fn schedule_case(file: &Path) -> Option<ScheduleCase> {
+    let bytes = std::fs::read(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let (_, header) = SafeTensors::read_metadata(&bytes).expect("a safetensors header");
+    let text = &header.metadata().as_ref().expect("metadata")["case"];
+    let case: Value = serde_json::from_str(text).expect("a JSON case");
+    if case["kind"] != "schedule" {
+        return None;
+    }
+    let tensors = SafeTensors::deserialize(&bytes).expect("safetensors");
+    let lr = tensors.tensor("lr").expect("lr");
+    assert_eq!(lr.dtype(), safetensors::Dtype::F64);
+    let lr = lr.data().chunks_exact(8);
+    let lr = lr.map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect();
+    Some(ScheduleCase { case, lr })
+}
+
+fn collect_safetensors(folder: &Path, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for path in entries.map(|entry| entry.expect("a folder entry").path()) {
+        match path.is_dir() {
+            true => collect_safetensors(&path, files),
+            false if path.extension().is_some_and(|e| e == "safetensors") => files.push(path),
+            false => {}
+        }
+    }
+    files.sort();
+}
