@@ -1,5 +1,6 @@
 //! Trains convolutional networks on any GPU with wgpu and compute shaders written by hand in WGSL.
 
+pub mod check;
 pub mod data;
 pub mod engine;
 pub mod gpu;

@@ -1,0 +1,169 @@
+//! Holds the GPU against the CPU reference: the same graph, the same inputs, every element compared.
+
+mod case;
+mod cases;
+mod sweep;
+
+pub use case::Case;
+pub use cases::cases;
+pub use sweep::{CheckFailure, Variant, Verdict, sweep};
+
+use crate::gpu::{Gpu, GpuError, Program, Store};
+use crate::graph::{Graph, Init, Role};
+use crate::reference::{self, Tensors};
+use crate::tensor::{ElementType, HostTensor};
+use std::fmt;
+
+/// Two results agree when each element's difference is within `absolute` + `relative` * the largest
+/// magnitude of the expected tensor.
+#[derive(Clone, Copy, Debug)]
+pub struct Tolerance {
+    pub relative: f64,
+    pub absolute: f64,
+}
+
+impl Default for Tolerance {
+    /// Room for the rounding of a few thousand f32 additions.
+    fn default() -> Self {
+        Tolerance { relative: 1e-5, absolute: 1e-6 }
+    }
+}
+
+/// Where a tensor is wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    pub tensor: String,
+    /// Flat index of the first element beyond the bound.
+    pub index: usize,
+    pub got: f64,
+    pub want: f64,
+    /// Largest difference in the tensor, and its bound.
+    pub largest: f64,
+    pub bound: f64,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}`: element {} is {:e}, not {:e}; largest error {:.3e}, bound {:.3e}",
+            self.tensor, self.index, self.got, self.want, self.largest, self.bound
+        )
+    }
+}
+
+/// Compares two tensors; NaN agrees with nothing.
+///
+/// # Errors
+/// The first wrong element.
+pub fn compare(tensor: &str, got: &HostTensor, want: &HostTensor, tolerance: Tolerance) -> Result<(), Difference> {
+    let values = |tensor: &HostTensor| -> Vec<f64> {
+        match tensor {
+            HostTensor::F32(data) => data.iter().map(|&value| f64::from(value)).collect(),
+            HostTensor::U32(data) => data.iter().map(|&value| f64::from(value)).collect(),
+        }
+    };
+    compare_values(tensor, &values(got), &values(want), tolerance)
+}
+
+/// As [`compare`], of numbers.
+///
+/// # Errors
+/// The first wrong element.
+pub fn compare_values(tensor: &str, got: &[f64], want: &[f64], tolerance: Tolerance) -> Result<(), Difference> {
+    let scale = want.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+    let bound = tolerance.absolute + tolerance.relative * scale;
+    let wrong = |(got, want): (&f64, &f64)| {
+        let difference = (got - want).abs();
+        difference.is_nan() || difference > bound
+    };
+    let first = match got.len() == want.len() {
+        true => got.iter().zip(want).position(wrong),
+        false => Some(got.len().min(want.len())),
+    };
+    let Some(index) = first else { return Ok(()) };
+    let largest = got.iter().zip(want).fold(0.0f64, |largest, (got, want)| {
+        let difference = (got - want).abs();
+        if difference.is_nan() || difference > largest { difference } else { largest }
+    });
+    let at = |values: &[f64]| values.get(index).copied().unwrap_or(f64::NAN);
+    Err(Difference { tensor: tensor.to_owned(), index, got: at(got), want: at(want), largest, bound })
+}
+
+/// Values for every input, parameter and buffer of a graph, by name: uniform in [-1, 1), integers
+/// below `classes`.
+pub fn random_tensors(graph: &Graph, seed: u64, classes: u32) -> Tensors {
+    let mut tensors = Tensors::new();
+    for value in graph.values() {
+        let tensor = graph.tensor(value);
+        if matches!(tensor.role, Role::Pack { .. } | Role::Node { .. }) {
+            continue;
+        }
+        let values = Init::Uniform { bound: 1.0 }.values(&tensor.name, seed, tensor.spec.elements());
+        let data = match tensor.spec.element {
+            ElementType::F32 => HostTensor::F32(values),
+            ElementType::U32 => HostTensor::U32(
+                values.iter().map(|value| (((value + 1.0) / 2.0 * classes as f32) as u32).min(classes - 1)).collect(),
+            ),
+        };
+        tensors.insert(tensor.name.clone(), data);
+    }
+    tensors
+}
+
+/// A graph that could not be run, or ran wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    #[error("{0}")]
+    Wrong(Difference),
+}
+
+/// Runs `graph` once on the device, from the given inputs and state: its outputs, in their order,
+/// and the state afterwards.
+///
+/// # Errors
+/// When the device fails.
+pub fn run_on_device(gpu: &Gpu, graph: &Graph, tensors: &Tensors) -> Result<(Vec<HostTensor>, Tensors), GpuError> {
+    let mut store = Store::new(gpu, 0);
+    let mut program = Program::new(gpu, graph, &mut store)?;
+    program.poison()?;
+    let mut state_names = Vec::new();
+    for value in graph.values() {
+        let tensor = graph.tensor(value);
+        match (&tensor.role, tensors.get(&tensor.name)) {
+            (Role::Input, Some(data)) if program.has_input(&tensor.name) => program.write(&tensor.name, data)?,
+            (Role::Parameter { .. } | Role::Buffer { .. }, Some(data)) if store.contains(&tensor.name) => {
+                store.write(&tensor.name, data)?;
+                state_names.push(tensor.name.clone());
+            }
+            _ => {}
+        }
+    }
+    program.run()?;
+    let outputs = graph.outputs().iter().map(|(name, _)| program.read(name)).collect::<Result<_, _>>()?;
+    let state = state_names
+        .into_iter()
+        .map(|name| store.read(&name).map(|tensor| (name, tensor)))
+        .collect::<Result<_, GpuError>>()?;
+    Ok((outputs, state))
+}
+
+/// Runs `graph` once on the device and once on the CPU reference, and compares every output and
+/// every tensor of its state.
+///
+/// # Errors
+/// The first tensor that differs, or the device's failure.
+pub fn check_graph(gpu: &Gpu, graph: &Graph, tensors: &Tensors, tolerance: Tolerance) -> Result<(), CheckError> {
+    let mut state = tensors.clone();
+    let want = reference::run(graph, tensors, &mut state);
+    let (got, got_state) = run_on_device(gpu, graph, tensors)?;
+    for ((name, _), (got, want)) in graph.outputs().iter().zip(got.iter().zip(&want)) {
+        compare(name, got, want, tolerance).map_err(CheckError::Wrong)?;
+    }
+    for (name, got) in &got_state {
+        compare(name, got, &state[name], tolerance).map_err(CheckError::Wrong)?;
+    }
+    Ok(())
+}
