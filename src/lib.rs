@@ -5,6 +5,8 @@ pub mod data;
 pub mod engine;
 pub mod gpu;
 pub mod graph;
+#[path = "../models/mod.rs"]
+pub mod models;
 pub mod ops;
 pub mod optim;
 pub mod plan;

@@ -1,0 +1,161 @@
+//! The model zoo: one file an architecture, under the names and shapes of its paper and the
+//! parameter names of torchvision's state_dict.
+//!
+//! ```
+//! use tilewright::models::{self, ModelOptions};
+//!
+//! let model = models::find("resnet18_cifar")?;
+//! let built = model.graph(&ModelOptions::new().num_classes(100), 128, tilewright::graph::Mode::Train)?;
+//! assert_eq!(built.graph.shape(built.logits)[..], [128, 100]);
+//! # Ok::<(), models::ModelError>(())
+//! ```
+
+mod alexnet;
+mod cifar_cnn;
+mod convnext;
+mod densenet;
+mod efficientnet;
+mod error;
+mod googlenet;
+mod inverted_residual;
+mod lenet;
+mod mobilenet_v2;
+mod mobilenet_v3;
+mod nin;
+mod options;
+mod resnet;
+mod sequential;
+mod shufflenet_v2;
+mod squeezenet;
+mod vgg;
+mod vit;
+
+pub use error::ModelError;
+pub use options::{Attribute, ModelOptions, Settings, Takes};
+
+use crate::graph::{Graph, GraphError, Mode, Scope, Value};
+use crate::tensor::{Shape, TensorSpec};
+
+/// An architecture that can be built by name.
+#[derive(Debug)]
+pub struct Model {
+    pub name: &'static str,
+    /// The paper, and what is special about this variant.
+    pub source: &'static str,
+    /// Channels, height and width of an image, where the options say no other.
+    pub input: [usize; 3],
+    /// Classes, where the options say no other.
+    pub num_classes: usize,
+    /// What [`ModelOptions`] may set besides `num_classes`, `image_size` and `input_channels`.
+    pub attributes: &'static [Attribute],
+    /// The figure: from images to logits.
+    wiring: Wiring,
+}
+
+/// A model in a graph of its own.
+#[derive(Debug)]
+pub struct Built {
+    pub graph: Graph,
+    /// The input `x`, `[N, C, H, W]`.
+    pub x: Value,
+    /// The output `logits`, `[N, num_classes]`.
+    pub logits: Value,
+}
+
+/// The families, in the order they are listed.
+const FAMILIES: &[&[Model]] = &[
+    lenet::MODELS,
+    cifar_cnn::MODELS,
+    alexnet::MODELS,
+    vgg::MODELS,
+    nin::MODELS,
+    googlenet::MODELS,
+    resnet::MODELS,
+    densenet::MODELS,
+    squeezenet::MODELS,
+    mobilenet_v2::MODELS,
+    mobilenet_v3::MODELS,
+    shufflenet_v2::MODELS,
+    efficientnet::MODELS,
+    vit::MODELS,
+    convnext::MODELS,
+];
+
+/// Every model.
+pub fn all() -> impl Iterator<Item = &'static Model> {
+    FAMILIES.iter().copied().flatten()
+}
+
+/// The model of that name.
+///
+/// # Errors
+/// When there is none; the error names those whose names are close.
+pub fn find(name: &str) -> Result<&'static Model, ModelError> {
+    all().find(|model| model.name == name).ok_or_else(|| {
+        let mut close: Vec<(f64, &str)> = all()
+            .map(|model| (strsim::normalized_damerau_levenshtein(name, model.name), model.name))
+            .filter(|(likeness, _)| *likeness >= 0.6)
+            .collect();
+        close.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let close = close.into_iter().take(3).map(|(_, name)| name).collect();
+        ModelError::UnknownModel { name: name.to_owned(), close }
+    })
+}
+
+type Wiring = fn(&mut Scope, Value, &Settings) -> Result<Value, GraphError>;
+
+/// A model for 224x224 images of 1000 classes.
+const fn imagenet(name: &'static str, source: &'static str, attributes: &'static [Attribute], wiring: Wiring) -> Model {
+    Model { name, source, input: [3, 224, 224], num_classes: 1000, attributes, wiring }
+}
+
+/// A model for 32x32 images of 10 classes.
+const fn cifar(name: &'static str, source: &'static str, attributes: &'static [Attribute], wiring: Wiring) -> Model {
+    Model { name, source, input: [3, 32, 32], num_classes: 10, attributes, wiring }
+}
+
+impl Model {
+    /// Adds the model to `net`: images x `[N, C, H, W]` to logits `[N, num_classes]`.
+    ///
+    /// # Errors
+    /// When the model does not have an attribute or cannot take its value, or cannot take such images.
+    pub fn build(&self, net: &mut Scope, x: Value, options: &ModelOptions) -> Result<Value, ModelError> {
+        let settings = Settings::of(self, options)?;
+        let shape = net.shape(x).clone();
+        let images = shape.nchw().ok_or_else(|| ModelError::NotImages { model: self.name, shape: shape.clone() })?;
+        let [_, channels, height, width] = images;
+        let other = settings.input_channels.is_some_and(|asked| asked != channels)
+            || settings.image_size.is_some_and(|asked| asked != [height, width]);
+        if other {
+            return Err(ModelError::OtherImages { model: self.name, shape, asked: settings.input(self) });
+        }
+        (self.wiring)(net, x, &settings).map_err(|reason| self.cannot_build(shape, reason))
+    }
+
+    /// The model in a graph of its own, with the input `x` and the output `logits`.
+    ///
+    /// # Errors
+    /// As [`Model::build`].
+    pub fn graph(&self, options: &ModelOptions, batch: usize, mode: Mode) -> Result<Built, ModelError> {
+        let [channels, height, width] = self.input(options)?;
+        let mut graph = Graph::new();
+        let spec = TensorSpec::f32([batch, channels, height, width]);
+        let shape = spec.shape.clone();
+        let x = graph.input("x", spec).map_err(|reason| self.cannot_build(shape, reason))?;
+        let logits = self.build(&mut Scope::new(&mut graph, mode), x, options)?;
+        graph.output("logits", logits);
+        Ok(Built { graph, x, logits })
+    }
+
+    /// Channels, height and width of the images the options ask for.
+    ///
+    /// # Errors
+    /// When the model does not have an attribute, or cannot take its value.
+    pub fn input(&self, options: &ModelOptions) -> Result<[usize; 3], ModelError> {
+        Ok(Settings::of(self, options)?.input(self))
+    }
+
+    fn cannot_build(&self, shape: Shape, reason: GraphError) -> ModelError {
+        ModelError::Build { model: self.name, shape, reason: Box::new(reason) }
+    }
+}

@@ -1,0 +1,264 @@
+//! What may be set of a model, and the check of what is set.
+
+use super::{Model, ModelError};
+use crate::graph::GraphError;
+use crate::ops::Activation;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+/// What is asked of a model; what is not named has the model's default.
+///
+/// Every model takes `num_classes`, `image_size` (one number, or height and width) and
+/// `input_channels`; [`Model::attributes`] lists the others. As JSON it is one object.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ModelOptions {
+    attributes: Map<String, Json>,
+}
+
+impl ModelOptions {
+    /// Every attribute at the model's default.
+    pub fn new() -> Self {
+        ModelOptions::default()
+    }
+
+    /// With the attribute `name` at `value`.
+    pub fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
+        self.attributes.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub fn num_classes(self, classes: usize) -> Self {
+        self.with("num_classes", classes)
+    }
+
+    pub fn dropout(self, p: f64) -> Self {
+        self.with("dropout", p)
+    }
+
+    pub fn image_size(self, height: usize, width: usize) -> Self {
+        self.with("image_size", vec![height, width])
+    }
+
+    pub fn input_channels(self, channels: usize) -> Self {
+        self.with("input_channels", channels)
+    }
+
+    /// What is asked for that attribute.
+    pub fn get(&self, name: &str) -> Option<&Json> {
+        self.attributes.get(name)
+    }
+
+    /// What is asked for, by name.
+    pub fn attributes(&self) -> &Map<String, Json> {
+        &self.attributes
+    }
+}
+
+impl From<Map<String, Json>> for ModelOptions {
+    fn from(attributes: Map<String, Json>) -> Self {
+        ModelOptions { attributes }
+    }
+}
+
+/// An attribute's name and what it takes.
+pub type Attribute = (&'static str, Takes);
+
+/// What an attribute takes, and its default.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Takes {
+    /// True or false.
+    Flag(bool),
+    /// A whole number from 1 to 65536.
+    Count(usize),
+    /// A list of whole numbers from 1 to 65536.
+    Counts(&'static [usize]),
+    /// A number in [0, 1).
+    Probability(f64),
+    /// A finite number.
+    Number(f64),
+    /// One of these words; the first is the default.
+    Word(&'static [&'static str]),
+}
+
+impl Takes {
+    /// The value when nothing is asked for.
+    pub fn default_value(&self) -> Json {
+        match *self {
+            Takes::Flag(flag) => flag.into(),
+            Takes::Count(count) => count.into(),
+            Takes::Counts(counts) => counts.into(),
+            Takes::Probability(number) | Takes::Number(number) => number.into(),
+            Takes::Word(words) => words.first().copied().into(),
+        }
+    }
+
+    /// The values it takes, in words.
+    pub fn rule(&self) -> String {
+        match self {
+            Takes::Flag(_) => "true or false".to_owned(),
+            Takes::Count(_) => format!("a whole number from 1 to {LARGEST}"),
+            Takes::Counts(_) => format!("a list of whole numbers from 1 to {LARGEST}"),
+            Takes::Probability(_) => "a number from 0 to less than 1".to_owned(),
+            Takes::Number(_) => "a finite number".to_owned(),
+            Takes::Word(words) => format!("one of {}", words.join(", ")),
+        }
+    }
+
+    fn allows(&self, value: &Json) -> bool {
+        match self {
+            Takes::Flag(_) => value.is_boolean(),
+            Takes::Count(_) => count(value).is_some(),
+            Takes::Counts(_) => counts(value).is_some(),
+            Takes::Probability(_) => value.as_f64().is_some_and(|p| (0.0..1.0).contains(&p)),
+            Takes::Number(_) => value.as_f64().is_some_and(|number| (number as f32).is_finite()),
+            Takes::Word(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+        }
+    }
+}
+
+/// Sizes up to this keep every product of a few of them countable.
+pub(super) const LARGEST: usize = 65_536;
+
+fn count(value: &Json) -> Option<usize> {
+    value.as_u64().and_then(|count| usize::try_from(count).ok()).filter(|count| (1..=LARGEST).contains(count))
+}
+
+fn counts(value: &Json) -> Option<Vec<usize>> {
+    let counts: Vec<usize> = value.as_array()?.iter().map(count).collect::<Option<_>>()?;
+    (!counts.is_empty()).then_some(counts)
+}
+
+/// Height and width, from one number for both or from a list of two.
+fn image_size(value: &Json) -> Option<[usize; 2]> {
+    match count(value) {
+        Some(size) => Some([size; 2]),
+        None => counts(value)?.try_into().ok(),
+    }
+}
+
+/// The attributes a model is built with, each checked or at its default.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub num_classes: usize,
+    pub(super) input_channels: Option<usize>,
+    pub(super) image_size: Option<[usize; 2]>,
+    values: Map<String, Json>,
+}
+
+impl Settings {
+    /// Checks the options against what the model takes.
+    pub(super) fn of(model: &Model, options: &ModelOptions) -> Result<Settings, ModelError> {
+        let mut settings =
+            Settings { num_classes: model.num_classes, input_channels: None, image_size: None, values: Map::new() };
+        for &(name, takes) in model.attributes {
+            settings.values.insert(name.to_owned(), takes.default_value());
+        }
+        for (name, value) in options.attributes() {
+            let bad = |rule: String| ModelError::BadAttribute {
+                model: model.name,
+                attribute: name.clone(),
+                value: value.to_string(),
+                rule,
+                takes: model.takes(),
+            };
+            let of_all = |takes: Takes| count(value).ok_or_else(|| bad(takes.rule()));
+            match (name.as_str(), model.attributes.iter().find(|(known, _)| known == name)) {
+                ("num_classes", _) => settings.num_classes = of_all(Takes::Count(0))?,
+                ("input_channels", _) => settings.input_channels = Some(of_all(Takes::Count(0))?),
+                ("image_size", _) => {
+                    let size = image_size(value).ok_or_else(|| bad("one size, or [height, width]".to_owned()))?;
+                    settings.image_size = Some(size);
+                }
+                (_, Some((_, takes))) if takes.allows(value) => {
+                    settings.values.insert(name.clone(), value.clone());
+                }
+                (_, Some((_, takes))) => return Err(bad(takes.rule())),
+                // A model without dropout does as it is told.
+                ("dropout", None) if value.as_f64() == Some(0.0) => {}
+                (_, None) => {
+                    let known = COMMON.iter().copied().chain(model.attributes.iter().map(|(known, _)| *known));
+                    let close = known.filter(|known| strsim::normalized_damerau_levenshtein(name, known) >= 0.6);
+                    return Err(ModelError::UnknownAttribute {
+                        model: model.name,
+                        attribute: name.clone(),
+                        close: close.collect(),
+                        takes: model.takes(),
+                    });
+                }
+            }
+        }
+        Ok(settings)
+    }
+
+    /// Channels, height and width: what is asked for, else the model's default.
+    pub(super) fn input(&self, model: &Model) -> [usize; 3] {
+        let [channels, height, width] = model.input;
+        let [height, width] = self.image_size.unwrap_or([height, width]);
+        [self.input_channels.unwrap_or(channels), height, width]
+    }
+
+    pub fn flag(&self, name: &str) -> Result<bool, GraphError> {
+        self.read(name, Json::as_bool)
+    }
+
+    pub fn count(&self, name: &str) -> Result<usize, GraphError> {
+        self.read(name, count)
+    }
+
+    pub fn counts(&self, name: &str) -> Result<Vec<usize>, GraphError> {
+        self.read(name, counts)
+    }
+
+    pub fn number(&self, name: &str) -> Result<f32, GraphError> {
+        self.read(name, |value| value.as_f64().map(|number| number as f32))
+    }
+
+    pub fn word(&self, name: &str) -> Result<String, GraphError> {
+        self.read(name, |value| value.as_str().map(str::to_owned))
+    }
+
+    pub fn dropout(&self) -> Result<f32, GraphError> {
+        self.number("dropout")
+    }
+
+    /// The activation that the word `name` stands for; a leaky ReLU has the slope `negative_slope`.
+    pub fn activation(&self, name: &str) -> Result<Activation, GraphError> {
+        let word = self.word(name)?;
+        match word.as_str() {
+            "relu" => Ok(Activation::Relu),
+            "leaky_relu" => Ok(Activation::LeakyRelu { negative_slope: self.number("negative_slope")? }),
+            "elu" => Ok(Activation::Elu { alpha: 1.0 }),
+            "sigmoid" => Ok(Activation::Sigmoid),
+            "tanh" => Ok(Activation::Tanh),
+            _ => Err(GraphError::attribute(name, word, "no activation has that name")),
+        }
+    }
+
+    fn read<T>(&self, name: &str, read: impl Fn(&Json) -> Option<T>) -> Result<T, GraphError> {
+        let value = self.values.get(name);
+        let undeclared =
+            || GraphError::attribute(name, value.unwrap_or(&Json::Null), "the model declares no such value");
+        value.and_then(read).ok_or_else(undeclared)
+    }
+}
+
+/// What every model takes.
+const COMMON: [&str; 3] = ["num_classes", "image_size", "input_channels"];
+
+impl Model {
+    /// Every attribute that the model takes, with its default, in one line.
+    pub fn takes(&self) -> String {
+        let [channels, height, width] = self.input;
+        let common = [
+            format!("num_classes ({})", self.num_classes),
+            format!("image_size ([{height},{width}])"),
+            format!("input_channels ({channels})"),
+        ];
+        let own = self.attributes.iter().map(|(name, takes)| match takes {
+            Takes::Word(words) => format!("{name} ({})", words.join(" | ")),
+            _ => format!("{name} ({})", takes.default_value()),
+        });
+        common.into_iter().chain(own).collect::<Vec<_>>().join(", ")
+    }
+}
