@@ -1,1 +1,164 @@
-//! Data sets: sources, splits and batches.
+//! Data sets: where they come from ([`Source`]), what they are in memory ([`Dataset`]) and how
+//! they reach a training step ([`Batches`]).
+
+mod batches;
+mod cifar;
+mod convert;
+mod decode;
+mod error;
+mod folder;
+pub mod idx;
+mod random;
+mod source;
+mod synthetic;
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+pub use batches::{Augmentation, Batches, IGNORED_LABEL, Normalization};
+pub use decode::load_image;
+pub use error::{DataError, ImageSize};
+pub use source::{LoadOptions, Source};
+
+/// Images of one size with a class each, as bytes in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataset {
+    /// The source and the split, for people: `mnist (train)`.
+    pub name: String,
+    /// Colour planes an image: 1 grey, 3 red, green, blue.
+    pub channels: usize,
+    /// Pixels from top to bottom.
+    pub height: usize,
+    /// Pixels from left to right.
+    pub width: usize,
+    /// The name of each class; a label indexes it.
+    pub classes: Vec<String>,
+    /// `[len, channels, height, width]`, 0 to 255.
+    pub images: Vec<u8>,
+    /// `[len]`, each below `classes.len()`.
+    pub labels: Vec<u32>,
+}
+
+/// The two halves of a data set. Both have the same classes and the same image size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Splits {
+    pub train: Dataset,
+    pub test: Dataset,
+}
+
+impl Dataset {
+    /// How many images there are.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// True when there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Bytes an image: channels times height times width.
+    pub fn image_len(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
+    /// The image at `index`, `[channels, height, width]`.
+    ///
+    /// # Panics
+    /// When `index` is not below [`len`](Self::len).
+    pub fn image(&self, index: usize) -> &[u8] {
+        let length = self.image_len();
+        &self.images[index * length..][..length]
+    }
+
+    /// Mean and standard deviation (of the population) of each channel, over values divided by
+    /// 255. Both are 0 for an empty data set.
+    pub fn mean_std(&self) -> (Vec<f64>, Vec<f64>) {
+        let plane = self.height * self.width;
+        let (mut sums, mut squares) = (vec![0_u64; self.channels], vec![0_u64; self.channels]);
+        for image in self.images.chunks_exact(self.image_len().max(1)) {
+            for (channel, values) in image.chunks_exact(plane).enumerate() {
+                for &value in values {
+                    sums[channel] += u64::from(value);
+                    squares[channel] += u64::from(value) * u64::from(value);
+                }
+            }
+        }
+        let count = (self.len() * plane).max(1) as u64;
+        let moments = sums.into_iter().zip(squares).map(|(sum, square)| {
+            // Sums of bytes are exact in integers, so a constant channel has a variance of 0.
+            let (n, sum, square) = (u128::from(count), u128::from(sum), u128::from(square));
+            let scale = count as f64 * 255.0;
+            (sum as f64 / scale, ((n * square - sum * sum) as f64).sqrt() / scale)
+        });
+        moments.unzip()
+    }
+
+    /// At most `limit` images, as even over the classes as the data allows: the first image of
+    /// each class in turn, then the second of each, and so on; a class that runs out is passed
+    /// over. A smaller limit gives a prefix of a larger one. Unchanged when nothing is cut.
+    #[must_use]
+    pub fn truncated(self, limit: usize) -> Self {
+        if limit >= self.len() {
+            return self;
+        }
+        let kept = round_robin(&self.labels, self.classes.len(), limit);
+        let images = kept.iter().flat_map(|&index| self.image(index)).copied().collect();
+        let labels = kept.iter().map(|&index| self.labels[index]).collect();
+        Self { images, labels, ..self }
+    }
+}
+
+/// The indices that [`Dataset::truncated`] keeps, in its order.
+fn round_robin(labels: &[u32], classes: usize, limit: usize) -> Vec<usize> {
+    let mut seen = vec![0_usize; classes];
+    let mut turns: Vec<(usize, u32, usize)> = labels
+        .iter()
+        .enumerate()
+        .map(|(index, &label)| {
+            let turn = seen[label as usize];
+            seen[label as usize] += 1;
+            (turn, label, index)
+        })
+        .collect();
+    turns.sort_unstable();
+    turns.into_iter().take(limit).map(|(_, _, index)| index).collect()
+}
+
+/// Refuses what is not a folder; `expected` says what should lie there.
+fn require_folder(path: &Path, expected: &str) -> Result<(), DataError> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Err(cause) if !matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(DataError::Read { path: path.into(), cause })
+        }
+        _ => Err(DataError::MissingFolder { path: path.into(), expected: expected.into() }),
+    }
+}
+
+/// The first file there is: each name in the first folder, then each in the next.
+fn find_file(folders: &[&Path], names: Vec<String>, remedy: &'static str) -> Result<PathBuf, DataError> {
+    let mut candidates = folders.iter().flat_map(|folder| names.iter().map(move |name| folder.join(name)));
+    candidates.find(|path| path.is_file()).ok_or_else(|| {
+        let inner = |folder: &&Path| folder.strip_prefix(folders[0]).map(Path::to_path_buf);
+        let looked_for = folders
+            .iter()
+            .flat_map(|folder| {
+                let inside = inner(folder).unwrap_or_default();
+                names.iter().map(move |name| inside.join(name).display().to_string())
+            })
+            .collect();
+        DataError::MissingFile { folder: folders[0].into(), looked_for, remedy }
+    })
+}
+
+/// `bytes` zeros, or an error that says how much was asked for.
+fn allocate(bytes: u128, name: &str) -> Result<Vec<u8>, DataError> {
+    let too_large = || DataError::TooLarge { name: name.to_owned(), bytes };
+    let length = usize::try_from(bytes).map_err(|_| too_large())?;
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(length).map_err(|_| too_large())?;
+    buffer.resize(length, 0);
+    Ok(buffer)
+}

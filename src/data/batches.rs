@@ -1,0 +1,353 @@
+//! From a data set to the arrays that a training step takes: shuffled, augmented, normalised.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::Dataset;
+use super::error::DataError;
+use super::random::SplitMix64;
+
+/// The label of a padding row: it is no class, and the loss and the metrics pass over it.
+pub const IGNORED_LABEL: u32 = u32::MAX;
+
+/// What is subtracted from each channel and what the rest is divided by, after values were divided
+/// by 255. Taken from the training set and used for every other set as well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Normalization {
+    /// One a channel.
+    pub mean: Vec<f32>,
+    /// One a channel, never 0.
+    pub std: Vec<f32>,
+}
+
+impl Normalization {
+    /// The mean and standard deviation of the channels of a data set. A constant channel gets a
+    /// standard deviation of 1, and so becomes 0 throughout.
+    pub fn of(training: &Dataset) -> Self {
+        let (mean, std) = training.mean_std();
+        let divisor = |std: f64| if std == 0.0 { 1.0 } else { std as f32 };
+        Self { mean: mean.into_iter().map(|mean| mean as f32).collect(), std: std.into_iter().map(divisor).collect() }
+    }
+
+    /// The normalised values of one image `[channels, height, width]`.
+    pub fn apply(&self, image: &[u8]) -> Vec<f32> {
+        let tables = self.tables();
+        let plane = image.len() / tables.len().max(1);
+        let planes = image.chunks_exact(plane.max(1)).zip(&tables);
+        planes.flat_map(|(plane, table)| plane.iter().map(|&byte| table[usize::from(byte)])).collect()
+    }
+
+    /// The normalised value of each byte, for each channel.
+    fn tables(&self) -> Vec<[f32; 256]> {
+        let table = |(&mean, &std): (&f32, &f32)| std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std);
+        self.mean.iter().zip(&self.std).map(table).collect()
+    }
+}
+
+/// Random changes to a training image, drawn from (seed, epoch, index of the image) alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Augmentation {
+    /// Mirrors every second image, left to right.
+    pub horizontal_flip: bool,
+    /// Puts a black border of so many pixels around the image and cuts the old size out at a
+    /// random place: the image moves by at most so many pixels. 0 leaves it where it is.
+    pub crop_padding: usize,
+}
+
+/// One pass over a data set, batch by batch.
+pub struct Batches<'a> {
+    dataset: &'a Dataset,
+    batch_size: usize,
+    tables: Vec<[f32; 256]>,
+    /// The index in the data set of the image at each place of the pass.
+    order: Vec<u32>,
+    augmentation: Augmentation,
+    seed: u64,
+    epoch: u64,
+}
+
+/// How one image is moved and mirrored.
+struct Draw {
+    /// Where the cut starts in the image, in pixels; negative in the border.
+    top: isize,
+    left: isize,
+    flip: bool,
+}
+
+impl<'a> Batches<'a> {
+    /// A pass in the order of the data set, without augmentation.
+    ///
+    /// # Errors
+    /// A batch size of 0, or a normalization for another number of channels.
+    pub fn new(dataset: &'a Dataset, batch_size: usize, normalization: &Normalization) -> Result<Self, DataError> {
+        if batch_size == 0 {
+            return Err(DataError::Option { option: "The batch size", value: 0.to_string(), expected: "1 or more" });
+        }
+        let tables = normalization.tables();
+        if tables.len() != dataset.channels {
+            return Err(DataError::Channels {
+                name: dataset.name.clone(),
+                have: dataset.channels,
+                want: tables.len(),
+                remedy: "Convert the data with --channels.",
+            });
+        }
+        let (order, augmentation) = (Vec::new(), Augmentation::default());
+        let batches = Self { dataset, batch_size, tables, order, augmentation, seed: 0, epoch: 0 };
+        Ok(batches.in_order())
+    }
+
+    /// In an order that (seed, epoch) decides, the same on every platform.
+    #[must_use]
+    pub fn shuffled(self, seed: u64, epoch: u64) -> Self {
+        let mut batches = self.in_order();
+        SplitMix64::keyed(&[seed, epoch]).shuffle(&mut batches.order);
+        Self { seed, epoch, ..batches }
+    }
+
+    /// In the order of the data set. Augmentation, if any, draws from seed 0 and epoch 0.
+    #[must_use]
+    pub fn in_order(mut self) -> Self {
+        self.order.clear();
+        self.order.extend(0..self.dataset.len() as u32);
+        Self { seed: 0, epoch: 0, ..self }
+    }
+
+    /// With random changes to each image.
+    #[must_use]
+    pub fn augmented(self, augmentation: Augmentation) -> Self {
+        Self { augmentation, ..self }
+    }
+
+    /// Rows a batch.
+    pub fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    /// How many batches the pass has; the last one may be short, unless it is dropped.
+    pub fn count(&self, drop_last: bool) -> usize {
+        match drop_last {
+            true => self.order.len() / self.batch_size,
+            false => self.order.len().div_ceil(self.batch_size),
+        }
+    }
+
+    /// The indices in the data set of the images of a batch; fewer than the batch size in a short
+    /// last batch, none after it.
+    pub fn indices(&self, batch_index: usize) -> &[u32] {
+        let start = batch_index.saturating_mul(self.batch_size).min(self.order.len());
+        let end = start.saturating_add(self.batch_size).min(self.order.len());
+        &self.order[start..end]
+    }
+
+    /// Writes a batch: `images` is `[batch_size, channels, height, width]`, normalised, `labels`
+    /// is `[batch_size]`. Returns how many rows are real. The rows after those, in a short last
+    /// batch, are padding: images of zeros with the label [`IGNORED_LABEL`], which add nothing to
+    /// the loss or to a count of hits. (They do enter the statistics of batch normalisation, so
+    /// training drops a short last batch.)
+    ///
+    /// # Panics
+    /// When a buffer has another length than that.
+    pub fn fill(&self, batch_index: usize, images: &mut [f32], labels: &mut [u32]) -> usize {
+        let image_len = self.dataset.image_len();
+        assert_eq!(images.len(), self.batch_size * image_len, "images is one batch long");
+        assert_eq!(labels.len(), self.batch_size, "labels is one batch long");
+        let indices = self.indices(batch_index);
+        let (real, padding) = images.split_at_mut(indices.len() * image_len);
+        real.par_chunks_exact_mut(image_len).zip(indices).for_each(|(row, &index)| {
+            self.write_image(index as usize, row);
+        });
+        padding.fill(0.0);
+        labels.fill(IGNORED_LABEL);
+        for (label, &index) in labels.iter_mut().zip(indices) {
+            *label = self.dataset.labels[index as usize];
+        }
+        indices.len()
+    }
+
+    fn write_image(&self, index: usize, out: &mut [f32]) {
+        let image = self.dataset.image(index);
+        let plane = self.dataset.height * self.dataset.width;
+        let draw = (self.augmentation != Augmentation::default()).then(|| self.draw(index));
+        for ((from, to), table) in image.chunks_exact(plane).zip(out.chunks_exact_mut(plane)).zip(&self.tables) {
+            match &draw {
+                None => to.iter_mut().zip(from).for_each(|(to, &byte)| *to = table[byte as usize]),
+                Some(draw) => self.write_moved(from, to, table, draw),
+            }
+        }
+    }
+
+    fn write_moved(&self, from: &[u8], to: &mut [f32], table: &[f32; 256], draw: &Draw) {
+        let (height, width) = (self.dataset.height, self.dataset.width);
+        for (y, row) in to.chunks_exact_mut(width).enumerate() {
+            let from_y = y.checked_add_signed(draw.top).filter(|&y| y < height);
+            for (x, value) in row.iter_mut().enumerate() {
+                let x = if draw.flip { width - 1 - x } else { x };
+                let from_x = x.checked_add_signed(draw.left).filter(|&x| x < width);
+                let byte = match (from_y, from_x) {
+                    (Some(y), Some(x)) => from[y * width + x],
+                    // Black before normalisation, as torchvision pads.
+                    _ => 0,
+                };
+                *value = table[byte as usize];
+            }
+        }
+    }
+
+    fn draw(&self, index: usize) -> Draw {
+        let mut random = SplitMix64::keyed(&[self.seed, self.epoch, index as u64]);
+        let padding = self.augmentation.crop_padding;
+        // All three are always drawn, so that one setting does not change what another gives.
+        let mut offset = || random.below(2 * padding + 1) as isize - padding as isize;
+        let (top, left) = (offset(), offset());
+        let flip = random.below(2) == 1 && self.augmentation.horizontal_flip;
+        Draw { top, left, flip }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `count` images of 1x3x4 in two classes; every byte is another within an image.
+    fn dataset(count: usize) -> Dataset {
+        Dataset {
+            name: "here".into(),
+            channels: 1,
+            height: 3,
+            width: 4,
+            classes: vec!["even".into(), "odd".into()],
+            images: (0..count).flat_map(|image| (0..12).map(move |at| (1 + at + 20 * image) as u8)).collect(),
+            labels: (0..count as u32).map(|index| index % 2).collect(),
+        }
+    }
+
+    /// Turns bytes into floats of the same value.
+    fn plain() -> Normalization {
+        Normalization { mean: vec![0.0], std: vec![1.0 / 255.0] }
+    }
+
+    fn first_row(batches: &Batches<'_>) -> Vec<u8> {
+        let (mut images, mut labels) = ([0.0; 12], [0]);
+        batches.fill(0, &mut images, &mut labels);
+        images.iter().map(|value| value.round() as u8).collect()
+    }
+
+    #[test]
+    fn a_shuffle_is_a_permutation_that_seed_and_epoch_decide() {
+        let data = dataset(100);
+        let order = |seed, epoch| {
+            let batches = Batches::new(&data, 100, &plain()).unwrap().shuffled(seed, epoch);
+            batches.indices(0).to_vec()
+        };
+        let mut sorted = order(1, 0);
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..100).collect::<Vec<_>>());
+        assert_eq!(order(1, 0), order(1, 0));
+        assert_ne!(order(1, 0), order(1, 1));
+        assert_ne!(order(1, 0), order(2, 0));
+        assert_ne!(order(1, 2), order(2, 1));
+    }
+
+    #[test]
+    fn a_shuffle_is_the_same_on_every_platform() {
+        let data = dataset(10);
+        let batches = Batches::new(&data, 10, &plain()).unwrap().shuffled(1, 0);
+        // From a separate implementation of splitmix64 and of the shuffle.
+        assert_eq!(batches.indices(0), [1, 9, 0, 7, 4, 2, 5, 3, 8, 6]);
+    }
+
+    #[test]
+    fn a_pass_visits_every_image_once_and_counts_its_batches() {
+        let data = dataset(10);
+        let batches = Batches::new(&data, 4, &plain()).unwrap().shuffled(3, 3);
+        assert_eq!((batches.count(false), batches.count(true)), (3, 2));
+        let mut visited: Vec<u32> = (0..3).flat_map(|batch| batches.indices(batch).to_vec()).collect();
+        visited.sort_unstable();
+        assert_eq!(visited, (0..10).collect::<Vec<_>>());
+        assert_eq!(batches.in_order().indices(1), [4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn a_short_last_batch_is_padded_with_zeros_and_ignored_labels() {
+        let data = dataset(5);
+        let batches = Batches::new(&data, 3, &plain()).unwrap();
+        let (mut images, mut labels) = ([9.0; 36], [9; 3]);
+        assert_eq!(batches.fill(0, &mut images, &mut labels), 3);
+        assert_eq!(labels, [0, 1, 0]);
+        assert_eq!(batches.fill(1, &mut images, &mut labels), 2);
+        assert_eq!(labels, [1, 0, IGNORED_LABEL]);
+        assert_eq!(images[12].round(), 81.0);
+        assert_eq!(images[24..], [0.0; 12]);
+        assert_eq!(batches.fill(2, &mut images, &mut labels), 0);
+        assert_eq!((images, labels), ([0.0; 36], [IGNORED_LABEL; 3]));
+    }
+
+    #[test]
+    fn normalised_training_data_has_mean_0_and_deviation_1_and_a_constant_channel_is_0() {
+        let mut data = dataset(12);
+        data.height = 6;
+        data.labels.truncate(6);
+        let normalization = Normalization::of(&data);
+        let mut values = vec![0.0; data.images.len()];
+        Batches::new(&data, 6, &normalization).unwrap().fill(0, &mut values, &mut [0; 6]);
+        let mean = values.iter().sum::<f32>() / values.len() as f32;
+        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / values.len() as f32;
+        assert!(mean.abs() < 1e-5 && (variance - 1.0).abs() < 1e-5, "{mean} {variance}");
+
+        data.images.fill(77);
+        let normalization = Normalization::of(&data);
+        assert_eq!(normalization.std, [1.0]);
+        Batches::new(&data, 6, &normalization).unwrap().fill(0, &mut values, &mut [0; 6]);
+        assert!(values.iter().all(|value| value.abs() < 1e-6), "{values:?}");
+    }
+
+    #[test]
+    fn a_flip_mirrors_about_half_of_the_images_and_differs_by_epoch() {
+        let data = dataset(1);
+        let flip = Augmentation { horizontal_flip: true, crop_padding: 0 };
+        let row =
+            |seed, epoch| first_row(&Batches::new(&data, 1, &plain()).unwrap().augmented(flip).shuffled(seed, epoch));
+        let mirrored = [4, 3, 2, 1, 8, 7, 6, 5, 12, 11, 10, 9];
+        let mut flips = 0;
+        for epoch in 0..1000 {
+            let row = row(5, epoch);
+            assert!(row == data.image(0) || row == mirrored, "{row:?}");
+            flips += usize::from(row == mirrored);
+        }
+        assert!((430..570).contains(&flips), "{flips} flips of 1000");
+        assert_eq!(row(5, 8), row(5, 8));
+    }
+
+    #[test]
+    fn a_crop_moves_the_image_by_up_to_its_padding_and_shows_black_beyond() {
+        let data = dataset(1);
+        let crop = Augmentation { horizontal_flip: false, crop_padding: 2 };
+        let moved = |top: i32, left: i32| -> Vec<u8> {
+            let pixel = |y: i32, x: i32| match (0..3).contains(&y) && (0..4).contains(&x) {
+                true => (1 + y * 4 + x) as u8,
+                false => 0,
+            };
+            (0..12).map(|at| pixel(at / 4 + top, at % 4 + left)).collect()
+        };
+        let expected: Vec<_> = (-2..=2).flat_map(|top| (-2..=2).map(move |left| moved(top, left))).collect();
+        let mut seen = vec![0; expected.len()];
+        for epoch in 0..1000 {
+            let row = first_row(&Batches::new(&data, 1, &plain()).unwrap().augmented(crop).shuffled(5, epoch));
+            let place = expected.iter().position(|moved| *moved == row);
+            seen[place.unwrap_or_else(|| panic!("no crop gives {row:?}"))] += 1;
+        }
+        assert!(seen.iter().all(|&count| count > 10), "{seen:?}");
+    }
+
+    #[test]
+    fn a_batch_size_of_0_and_another_number_of_channels_are_refused_with_a_remedy() {
+        let data = dataset(1);
+        let error = Batches::new(&data, 0, &plain()).err().unwrap();
+        assert_eq!(error.to_string(), "The batch size is 0, but it must be 1 or more. Give such a value.");
+        assert!(error.is_usage());
+        let three = Normalization { mean: vec![0.0; 3], std: vec![1.0; 3] };
+        let error = Batches::new(&data, 1, &three).err().unwrap();
+        assert!(error.to_string().contains("have 1 channels, but 3 are wanted"), "{error}");
+    }
+}

@@ -1,0 +1,171 @@
+//! What can go wrong with data. Every message names the path, what was expected and what to do.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The forms of a data source, as told to a user who wrote something else.
+pub(crate) const SOURCE_FORMS: &str = "mnist, idx:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, \
+                                       synthetic:CxHxW:CLASSES[:COUNT]";
+
+/// An error of the data part. Its `Display` is the whole story, cause included; there is no
+/// `source()` to print after it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The text is no data source.
+    #[error("'{given}' is not a data source: {problem}. Use one of: {SOURCE_FORMS}.")]
+    Syntax { given: String, problem: String },
+
+    /// An option has a value that can never work, whatever the data.
+    #[error("{option} is {value}, but it must be {expected}. Give such a value.")]
+    Option { option: &'static str, value: String, expected: &'static str },
+
+    /// A folder is not there, or is not a folder.
+    #[error(
+        "The folder {} does not exist or is not a folder; expected {expected}. {}",
+        .path.display(), folder_remedy(.path)
+    )]
+    MissingFolder { path: PathBuf, expected: String },
+
+    /// A file is in none of the folders under any of its names.
+    #[error(
+        "A file is missing in {}: looked for {}. {remedy}",
+        .folder.display(), .looked_for.join(", ")
+    )]
+    MissingFile { folder: PathBuf, looked_for: Vec<String>, remedy: &'static str },
+
+    /// The operating system refused to read, or a gzip stream is damaged.
+    #[error(
+        "{} cannot be read ({cause}); expected a readable file or folder. Check its permissions, \
+         or download it again if it is damaged.",
+        .path.display()
+    )]
+    Read { path: PathBuf, cause: std::io::Error },
+
+    /// An IDX file is shorter or longer than its header says (sizes after decompression).
+    #[error(
+        "{} is {}: expected {expected} bytes by its header, got {got}{}. Download it again.",
+        .path.display(),
+        if got < expected { "truncated" } else { "too long" },
+        if got < expected { "" } else { " or more" }
+    )]
+    WrongLength { path: PathBuf, expected: u64, got: u64 },
+
+    /// An IDX file starts with another magic number.
+    #[error(
+        "{} is not an IDX file of {kind}: expected the magic number {expected:#010x}, got \
+         {got:#010x}. Check that the file is what its name says, or download it again.",
+        .path.display()
+    )]
+    WrongMagic { path: PathBuf, kind: &'static str, expected: u32, got: u32 },
+
+    /// An IDX header holds sizes that no data set has.
+    #[error(
+        "{} has an impossible header: expected 1 or more images of 1 to 65535 pixels a side, got \
+         {got}. Download it again.",
+        .path.display()
+    )]
+    ImpossibleHeader { path: PathBuf, got: String },
+
+    /// There are not as many labels as images.
+    #[error(
+        "{} holds {image_count} images, but {} holds {label_count} labels; expected as many of \
+         one as of the other. Take both files from the same download.",
+        .images.display(), .labels.display()
+    )]
+    CountMismatch { images: PathBuf, labels: PathBuf, image_count: usize, label_count: usize },
+
+    /// Training and test images differ in size.
+    #[error(
+        "The training images in {} are {train} and the test images are {test}; expected one size. \
+         Take both from the same download, or resize them with --size.",
+        .path.display()
+    )]
+    SplitSizes { path: PathBuf, train: ImageSize, test: ImageSize },
+
+    /// A CIFAR file is not a whole number of records.
+    #[error(
+        "{} is {length} bytes long; expected 1 to {most} records of {record} bytes each. Download \
+         it again: the binary version is wanted, not the one for Python or Matlab.",
+        .path.display()
+    )]
+    Records { path: PathBuf, length: u64, record: usize, most: usize },
+
+    /// A label names no class.
+    #[error(
+        "Record {index} of {} has the label {label}; expected a label below {classes}. Check that \
+         the file belongs to this data set, or download it again.",
+        .path.display()
+    )]
+    Label { path: PathBuf, index: usize, label: u32, classes: usize },
+
+    /// A file with the ending of an image is none that can be decoded.
+    #[error(
+        "{} cannot be decoded as an image ({cause}); expected a JPEG or PNG file. Remove it, or \
+         replace it with the image that it should be.",
+        .path.display()
+    )]
+    Undecodable { path: PathBuf, cause: String },
+
+    /// Images of one folder differ in size and no size was asked for.
+    #[error(
+        "{} is {size}, but {} is {first_size}; expected images of one size. Resize all of them \
+         with --size, for example --size {first_size}.",
+        .path.display(), .first.display()
+    )]
+    ImageSizes { path: PathBuf, size: ImageSize, first: PathBuf, first_size: ImageSize },
+
+    /// The test folder has a class that training never sees.
+    #[error(
+        "{} is a class without training images; expected the classes {}. Add a folder of that \
+         name to the training classes, or remove this one.",
+        .path.display(), .known.join(", ")
+    )]
+    UnknownClass { path: PathBuf, known: Vec<String> },
+
+    /// A folder that should hold images or classes holds none.
+    #[error("{} is empty: expected {expected}. {remedy}", .path.display())]
+    Empty { path: PathBuf, expected: &'static str, remedy: &'static str },
+
+    /// The channels of the data are not those asked for, and there is no conversion.
+    #[error(
+        "The images of {name} have {have} channels, but {want} are wanted; expected 1 or 3 on \
+         both sides, which convert to each other. {remedy}"
+    )]
+    Channels { name: String, have: usize, want: usize, remedy: &'static str },
+
+    /// The decoded images do not fit into memory.
+    #[error(
+        "The images of {name} take {bytes} bytes once decoded; expected what fits into memory. \
+         Ask for smaller images with --size, or fewer with --limit."
+    )]
+    TooLarge { name: String, bytes: u128 },
+}
+
+impl DataError {
+    /// True when the command was written wrongly, whatever is on the disk: the syntax of a source
+    /// or the value of an option. The command line then leaves with status 2.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Syntax { .. } | Self::Option { .. })
+    }
+}
+
+/// Height and width in pixels; shown as `HxW`, the form that `--size` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageSize {
+    pub height: usize,
+    pub width: usize,
+}
+
+impl fmt::Display for ImageSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.height, self.width)
+    }
+}
+
+fn folder_remedy(path: &Path) -> &'static str {
+    match path.starts_with("~") {
+        true => "The shell does not expand ~ after a colon: write $HOME instead.",
+        false => "Check the path; a relative one starts at the current folder.",
+    }
+}

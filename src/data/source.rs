@@ -1,0 +1,187 @@
+//! Where data comes from, as written on the command line: `mnist`, `cifar10:DIR`, and so on.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{DataError, ImageSize};
+use super::synthetic::{DEFAULT_COUNT, Synthetic};
+use super::{Dataset, Splits, cifar, convert, folder, idx};
+
+/// Longest side of an image and largest number of classes that a source may ask for.
+const MAX_EXTENT: usize = 65_535;
+
+/// A place to load a data set from. `FromStr` and `Display` are inverse; serde uses the same text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Source {
+    /// `mnist`: the sample in the binary, 10,000 training and 2,000 test digits of 1x28x28.
+    Mnist,
+    /// `idx:DIR`: the four files of MNIST, Fashion-MNIST or KMNIST, gzipped or not.
+    Idx(PathBuf),
+    /// `cifar10:DIR`: the binary version, in the folder or in its `cifar-10-batches-bin`.
+    Cifar10(PathBuf),
+    /// `cifar100:DIR`: the binary version, in the folder or in its `cifar-100-binary`; the 100
+    /// fine classes.
+    Cifar100(PathBuf),
+    /// `folder:DIR`: `DIR/train/CLASS/*.jpg|jpeg|png`, and the same under `DIR/test` or `DIR/val`.
+    /// Without either, a tenth of each class is held out of training, always the same one.
+    Folder(PathBuf),
+    /// `synthetic:CxHxW:CLASSES[:COUNT]`: class-dependent patterns under noise; 1,000 training
+    /// images unless COUNT says otherwise, a fifth of that for testing.
+    Synthetic(Synthetic),
+}
+
+/// What to make of the images while loading. The default changes nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Height and width in pixels to resize to; the aspect is not kept.
+    pub size: Option<(usize, usize)>,
+    /// 1 (grey) or 3 (colour). If it is not given, a folder is grey when each image taken is.
+    pub channels: Option<usize>,
+    /// At most this many training images and this many test images, even over the classes.
+    pub limit: Option<usize>,
+}
+
+impl Source {
+    /// Reads both splits into memory.
+    ///
+    /// # Errors
+    /// See [`DataError`]: options that cannot work, or files that are missing, damaged or of
+    /// another kind.
+    pub fn load(&self, options: &LoadOptions) -> Result<Splits, DataError> {
+        options.check()?;
+        let name = self.to_string();
+        let splits = match self {
+            Self::Mnist => idx::load_bundled()?,
+            Self::Idx(dir) => idx::load(dir, &name)?,
+            Self::Cifar10(dir) => cifar::load(&cifar::CIFAR10, dir, &name)?,
+            Self::Cifar100(dir) => cifar::load(&cifar::CIFAR100, dir, &name)?,
+            // Decodes no more than it must, so it heeds the options by itself.
+            Self::Folder(dir) => return folder::load(dir, &name, options),
+            Self::Synthetic(synthetic) => synthetic.load(&name)?,
+        };
+        Ok(Splits { train: options.apply(splits.train)?, test: options.apply(splits.test)? })
+    }
+}
+
+impl LoadOptions {
+    /// The size to resize to.
+    pub(crate) fn image_size(&self) -> Option<ImageSize> {
+        self.size.map(|(height, width)| ImageSize { height, width })
+    }
+
+    fn check(&self) -> Result<(), DataError> {
+        let option = |option, value, expected| Err(DataError::Option { option, value, expected });
+        let side = 1..=MAX_EXTENT;
+        match (self.image_size(), self.channels, self.limit) {
+            (Some(size), ..) if !side.contains(&size.height) || !side.contains(&size.width) => {
+                option("--size", size.to_string(), "HxW with sides of 1 to 65535 pixels")
+            }
+            (_, Some(channels), _) if channels != 1 && channels != 3 => {
+                option("--channels", channels.to_string(), "1 (grey) or 3 (colour)")
+            }
+            (.., Some(0)) => option("--limit", 0.to_string(), "1 or more"),
+            _ => Ok(()),
+        }
+    }
+
+    fn apply(&self, mut dataset: Dataset) -> Result<Dataset, DataError> {
+        if let Some(limit) = self.limit {
+            dataset = dataset.truncated(limit);
+        }
+        if let Some(channels) = self.channels {
+            dataset = convert::channels(dataset, channels)?;
+        }
+        match self.image_size() {
+            Some(size) => convert::resize(dataset, size),
+            None => Ok(dataset),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mnist => f.write_str("mnist"),
+            Self::Idx(dir) => write!(f, "idx:{}", dir.display()),
+            Self::Cifar10(dir) => write!(f, "cifar10:{}", dir.display()),
+            Self::Cifar100(dir) => write!(f, "cifar100:{}", dir.display()),
+            Self::Folder(dir) => write!(f, "folder:{}", dir.display()),
+            Self::Synthetic(Synthetic { channels, height, width, classes, count }) => {
+                write!(f, "synthetic:{channels}x{height}x{width}:{classes}")?;
+                match *count {
+                    DEFAULT_COUNT => Ok(()),
+                    count => write!(f, ":{count}"),
+                }
+            }
+        }
+    }
+}
+
+impl FromStr for Source {
+    type Err = DataError;
+
+    fn from_str(given: &str) -> Result<Self, DataError> {
+        let (kind, rest) = match given.split_once(':') {
+            Some((kind, rest)) => (kind, Some(rest)),
+            None => (given, None),
+        };
+        let dir = || match rest {
+            Some(dir) if !dir.is_empty() => Ok(PathBuf::from(dir)),
+            _ => Err(format!("{kind} needs a folder, as in {kind}:data")),
+        };
+        let source = match kind {
+            "mnist" => match rest {
+                None => Ok(Self::Mnist),
+                Some(_) => Err("the bundled mnist takes no folder; idx:DIR does".to_owned()),
+            },
+            "idx" => dir().map(Self::Idx),
+            "cifar10" => dir().map(Self::Cifar10),
+            "cifar100" => dir().map(Self::Cifar100),
+            "folder" => dir().map(Self::Folder),
+            "synthetic" => parse_synthetic(rest.unwrap_or_default()).map(Self::Synthetic),
+            _ => Err(format!("there is no kind '{kind}'")),
+        };
+        source.map_err(|problem| DataError::Syntax { given: given.to_owned(), problem })
+    }
+}
+
+impl TryFrom<String> for Source {
+    type Error = DataError;
+
+    fn try_from(text: String) -> Result<Self, DataError> {
+        text.parse()
+    }
+}
+
+impl From<Source> for String {
+    fn from(source: Source) -> Self {
+        source.to_string()
+    }
+}
+
+fn parse_synthetic(text: &str) -> Result<Synthetic, String> {
+    let number = |what: &str, text: &str, most: usize| match text.parse() {
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => Err(format!("{what} is '{text}', but must be a whole number of 1 to {most}")),
+    };
+    let form = || "synthetic needs a shape and classes, as in synthetic:3x32x32:10".to_owned();
+    let (shape, classes, count) = match text.split(':').collect::<Vec<_>>()[..] {
+        [shape, classes] => (shape, classes, None),
+        [shape, classes, count] => (shape, classes, Some(count)),
+        _ => return Err(form()),
+    };
+    let [channels, height, width] = shape.split('x').collect::<Vec<_>>()[..] else {
+        return Err(form());
+    };
+    Ok(Synthetic {
+        channels: number("C", channels, MAX_EXTENT)?,
+        height: number("H", height, MAX_EXTENT)?,
+        width: number("W", width, MAX_EXTENT)?,
+        classes: number("CLASSES", classes, MAX_EXTENT)?,
+        count: count.map_or(Ok(DEFAULT_COUNT), |count| number("COUNT", count, 1 << 31))?,
+    })
+}
