@@ -13,3 +13,4 @@ pub mod plan;
 pub mod reference;
 pub mod shader;
 pub mod tensor;
+pub mod train;

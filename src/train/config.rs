@@ -1,0 +1,153 @@
+//! Everything that decides a training run, as it stands in its run folder.
+
+use super::TrainError;
+use crate::data::{Augmentation, LoadOptions, Source};
+use crate::optim::schedule::{Schedule, ScheduleError};
+use crate::optim::{Adam, GradientTransform, Optimizer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Settings of a run. Written to `config.toml`, read back by `--resume`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    pub model: String,
+    pub data: Source,
+    /// Images are resized to (height, width).
+    pub size: Option<(usize, usize)>,
+    /// At most so many images of each split.
+    pub limit: Option<usize>,
+    pub epochs: u64,
+    pub batch: usize,
+    pub seed: u64,
+    pub lr: f64,
+    pub label_smoothing: f64,
+    /// Steps between checkpoints besides those at the end of each epoch; 0 for none.
+    pub checkpoint_every: u64,
+    pub horizontal_flip: bool,
+    /// Random crops from images with so many black pixels around.
+    pub crop_padding: usize,
+    /// A [`Schedule`]'s text, counted in steps. `cosine` and `one_cycle` alone end with the run.
+    pub schedule: String,
+    pub optimizer: Optimizer,
+    pub gradient: GradientTransform,
+    /// The model's own attributes.
+    pub attributes: Map<String, Value>,
+}
+
+/// Settings that suit a model, by its name.
+const RECIPES: [(&str, &str); 3] = [
+    ("lenet5", include_str!("../../models/recipes/lenet5.toml")),
+    ("cifar_cnn", include_str!("../../models/recipes/cifar_cnn.toml")),
+    ("resnet18_cifar", include_str!("../../models/recipes/resnet18_cifar.toml")),
+];
+
+impl Default for TrainConfig {
+    /// What suits most models; [`TrainConfig::for_model`] knows better for some.
+    fn default() -> Self {
+        TrainConfig {
+            model: "lenet5".to_owned(),
+            data: Source::Mnist,
+            size: None,
+            limit: None,
+            epochs: 5,
+            batch: 64,
+            seed: 1,
+            lr: 1e-3,
+            label_smoothing: 0.0,
+            checkpoint_every: 0,
+            horizontal_flip: false,
+            crop_padding: 0,
+            schedule: "cosine".to_owned(),
+            optimizer: Optimizer::Adam(Adam::default()),
+            gradient: GradientTransform::default(),
+            attributes: Map::new(),
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Checks what can be checked before the data are read.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used, with what it must be.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let setting = |what, value: String, rule: &str| TrainError::Setting { what, value, rule: rule.to_owned() };
+        if self.batch == 0 {
+            return Err(setting("--batch", self.batch.to_string(), "at least 1"));
+        }
+        if self.epochs == 0 {
+            return Err(setting("--epochs", self.epochs.to_string(), "at least 1"));
+        }
+        if !(self.lr.is_finite() && self.lr > 0.0) {
+            return Err(setting("--lr", self.lr.to_string(), "a number above 0"));
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return Err(setting("--label-smoothing", self.label_smoothing.to_string(), "in [0, 1)"));
+        }
+        let clips =
+            [("--clip-grad-norm", self.gradient.clip_grad_norm), ("--clip-grad-value", self.gradient.clip_grad_value)];
+        for (what, value) in clips {
+            if let Some(value) = value.filter(|value| !(value.is_finite() && *value > 0.0)) {
+                return Err(setting(what, value.to_string(), "a number above 0"));
+            }
+        }
+        self.optimizer.validate()?;
+        self.schedule_of(1)?;
+        Ok(())
+    }
+
+    /// The built-in recipe of a model, else the defaults. The `data` of a recipe is an example.
+    ///
+    /// # Errors
+    /// Never for the recipes of this crate, which a test reads.
+    pub fn for_model(model: &str) -> Result<TrainConfig, TrainError> {
+        let Some((name, text)) = RECIPES.iter().find(|(name, _)| *name == model) else {
+            return Ok(TrainConfig { model: model.to_owned(), ..TrainConfig::default() });
+        };
+        toml::from_str(text).map_err(|reason| TrainError::Config {
+            path: format!("models/recipes/{name}.toml").into(),
+            reason: reason.to_string(),
+        })
+    }
+
+    /// The schedule for a run of `total_steps` steps.
+    ///
+    /// # Errors
+    /// When its text does not read.
+    pub fn schedule_of(&self, total_steps: u64) -> Result<Schedule, ScheduleError> {
+        let text = &self.schedule;
+        let steps = total_steps.max(2);
+        match text.as_str() {
+            "one_cycle" => format!("one_cycle:max_lr={},total_steps={steps}", self.lr).parse(),
+            "cosine" => format!("cosine:T_max={steps}").parse(),
+            _ if text.ends_with("/cosine") => format!("{text}:T_max={steps}").parse(),
+            _ => text.parse(),
+        }
+    }
+
+    pub fn augmentation(&self) -> Augmentation {
+        Augmentation { horizontal_flip: self.horizontal_flip, crop_padding: self.crop_padding }
+    }
+
+    pub fn load_options(&self, channels: usize) -> LoadOptions {
+        LoadOptions { size: self.size, channels: Some(channels), limit: self.limit }
+    }
+}
+
+/// A configuration with the numbers that come from the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// The batch, at most the number of training images.
+    pub batch: usize,
+    pub steps_per_epoch: u64,
+    pub total_steps: u64,
+}
+
+impl Resolved {
+    pub fn of(config: &TrainConfig, training_images: usize) -> Resolved {
+        let batch = config.batch.min(training_images);
+        let steps_per_epoch = (training_images / batch.max(1)) as u64;
+        Resolved { batch, steps_per_epoch, total_steps: steps_per_epoch * config.epochs }
+    }
+}

@@ -1,0 +1,64 @@
+//! What can end a training run early.
+
+use crate::data::DataError;
+use crate::gpu::GpuError;
+use crate::graph::GraphError;
+use crate::models::ModelError;
+use crate::optim::OptimizerError;
+use crate::optim::schedule::ScheduleError;
+use std::io;
+use std::path::PathBuf;
+
+/// A run that cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    #[error("{what} is {value}, but must be {rule}")]
+    Setting { what: &'static str, value: String, rule: String },
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    #[error(transparent)]
+    Optimizer(#[from] OptimizerError),
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    #[error("`{}` cannot be {action}: {reason}", path.display())]
+    File { path: PathBuf, action: &'static str, reason: io::Error },
+    #[error("`{}` is not a checkpoint of tilewright: {reason}", path.display())]
+    NotACheckpoint { path: PathBuf, reason: String },
+    #[error("`{}` is not a run folder: it has no config.toml; give the folder that `train` printed", path.display())]
+    NotARun { path: PathBuf },
+    #[error("the configuration `{}` cannot be read: {reason}", path.display())]
+    Config { path: PathBuf, reason: String },
+    #[error("the data do not suit the model `{model}`: {reason}")]
+    Mismatch { model: String, reason: String },
+    #[error(
+        "the loss of step {step} is {loss}: training has diverged; use a smaller --lr or --clip-grad-norm. The last \
+         checkpoint is kept"
+    )]
+    Diverged { step: u64, loss: f32 },
+}
+
+impl TrainError {
+    /// Whether the user asked for something that cannot be, rather than something went wrong.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            TrainError::Setting { .. }
+            | TrainError::Model(_)
+            | TrainError::Optimizer(_)
+            | TrainError::Schedule(_)
+            | TrainError::NotARun { .. } => true,
+            TrainError::Data(error) => error.is_usage(),
+            _ => false,
+        }
+    }
+
+    pub(super) fn file(path: impl Into<PathBuf>, action: &'static str) -> impl FnOnce(io::Error) -> TrainError {
+        let path = path.into();
+        move |reason| TrainError::File { path, action, reason }
+    }
+}

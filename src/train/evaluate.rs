@@ -1,0 +1,132 @@
+//! Accuracy, loss and confusion matrix of a model on a data set.
+
+use super::graphs::{Batch, IMAGES, LABELS, LOGITS, evaluation_graph, step_numbers};
+use super::{Checkpoint, TrainConfig, TrainError};
+use crate::data::{Batches, Dataset, Normalization};
+use crate::engine::{Engine, Executable};
+use crate::graph::{Graph, STEP_NUMBERS};
+use crate::tensor::HostTensor;
+use serde::Serialize;
+use std::path::Path;
+
+/// What an evaluation found; shares from 0 to 1.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// Mean cross-entropy.
+    pub loss: f64,
+    pub top1: f64,
+    pub top5: f64,
+    pub images: usize,
+    /// Images by [true class][predicted class].
+    pub confusion: Vec<Vec<usize>>,
+}
+
+/// An evaluation graph on an engine.
+pub struct Evaluator {
+    program: Executable,
+    graph: Graph,
+    batch: Batch,
+}
+
+impl Evaluator {
+    /// # Errors
+    /// When the model does not take such images, or the device cannot run it.
+    pub fn new(config: &TrainConfig, batch: Batch, engine: &mut Engine) -> Result<Evaluator, TrainError> {
+        let graph = evaluation_graph(config, batch)?;
+        let program = engine.prepare(&graph)?;
+        Ok(Evaluator { program, graph, batch })
+    }
+
+    /// Sets parameters and running statistics to those of a checkpoint.
+    ///
+    /// # Errors
+    /// When one is missing, or of another shape.
+    pub fn restore(&self, engine: &mut Engine, checkpoint: &Checkpoint, path: &Path) -> Result<(), TrainError> {
+        for value in self.graph.parameters().chain(self.graph.buffers()) {
+            let tensor = self.graph.tensor(value);
+            if !tensor.name.starts_with("history.") {
+                engine.set_state(&tensor.name, &checkpoint.tensor(path, &tensor.name, &tensor.spec.shape)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Logits `[N, classes]` of a batch of normalised images.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn logits(&mut self, engine: &mut Engine, images: Vec<f32>) -> Result<Vec<f32>, TrainError> {
+        self.program.write(IMAGES, HostTensor::F32(images))?;
+        self.program.write(LABELS, HostTensor::U32(vec![0; self.batch.shape[0]]))?;
+        self.program.write(STEP_NUMBERS, HostTensor::U32(step_numbers(0, 0)))?;
+        engine.run(&mut self.program)?;
+        let pending = self.program.read_later(LOGITS)?;
+        Ok(engine.finish(pending)?.f32().to_vec())
+    }
+
+    /// Runs the model on all of `dataset`.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn evaluate(
+        &mut self,
+        engine: &mut Engine,
+        dataset: &Dataset,
+        normalization: &Normalization,
+    ) -> Result<Evaluation, TrainError> {
+        let [size, channels, height, width] = self.batch.shape;
+        let classes = self.batch.classes;
+        let batches = Batches::new(dataset, size, normalization)?.in_order();
+        let mut result = Evaluation { confusion: vec![vec![0; classes]; classes], ..Evaluation::default() };
+        let (mut loss, mut top1, mut top5) = (0.0, 0usize, 0usize);
+        for index in 0..batches.count(false) {
+            let mut images = vec![0.0; size * channels * height * width];
+            let mut labels = vec![0; size];
+            let rows = batches.fill(index, &mut images, &mut labels);
+            let logits = self.logits(engine, images)?;
+            for (row, &label) in logits.chunks_exact(classes).zip(&labels[..rows]) {
+                let judged = judge(row, label as usize);
+                loss += judged.loss;
+                top1 += usize::from(judged.rank < 1);
+                top5 += usize::from(judged.rank < 5);
+                result.confusion[label as usize][judged.predicted] += 1;
+            }
+            result.images += rows;
+        }
+        let count = result.images.max(1) as f64;
+        result.loss = loss / count;
+        result.top1 = top1 as f64 / count;
+        result.top5 = top5 as f64 / count;
+        Ok(result)
+    }
+}
+
+struct Judged {
+    loss: f64,
+    /// Number of classes before the true one.
+    rank: usize,
+    predicted: usize,
+}
+
+/// Probabilities of a row of logits.
+pub fn softmax(logits: &[f32]) -> Vec<f64> {
+    let largest = logits.iter().fold(f64::NEG_INFINITY, |largest, &z| largest.max(f64::from(z)));
+    let exponentials: Vec<f64> = logits.iter().map(|&z| (f64::from(z) - largest).exp()).collect();
+    let sum: f64 = exponentials.iter().sum();
+    exponentials.into_iter().map(|e| e / sum).collect()
+}
+
+fn judge(logits: &[f32], label: usize) -> Judged {
+    let own = logits[label];
+    let before = |(class, z): (usize, &f32)| *z > own || (*z == own && class < label);
+    let rank = logits.iter().enumerate().filter(|&(class, z)| before((class, z))).count();
+    let mut predicted = 0;
+    for (class, z) in logits.iter().enumerate() {
+        if *z > logits[predicted] {
+            predicted = class;
+        }
+    }
+    // A logit that is not a number is never right.
+    let rank = if own.is_finite() { rank } else { logits.len() };
+    Judged { loss: -softmax(logits)[label].ln(), rank, predicted }
+}

@@ -1,0 +1,90 @@
+//! The training graph and the evaluation graph of a configuration.
+
+use super::{TrainConfig, TrainError};
+use crate::graph::{Graph, Init, Mode, STEP_NUMBERS, Scope, Value};
+use crate::models::{self, ModelOptions};
+use crate::ops::{CountCorrect, CrossEntropy, RecordMetrics};
+use crate::optim::{Attached, UpdateConfig};
+use crate::tensor::TensorSpec;
+
+/// Inputs of both graphs.
+pub const IMAGES: &str = "images";
+pub const LABELS: &str = "labels";
+/// Output of both graphs: (loss, correct, rows) of the last steps.
+pub const METRICS: &str = "metrics";
+/// Output of the evaluation graph, `[N, classes]`.
+pub const LOGITS: &str = "logits";
+
+/// Steps whose metrics are kept on the device until the host reads them.
+pub const HISTORY: usize = 16;
+
+/// Element of the step numbers that says which row of the history a step writes.
+const CURSOR: usize = 3;
+
+/// Shape of a batch, and the number of classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// [N, C, H, W].
+    pub shape: [usize; 4],
+    pub classes: usize,
+}
+
+/// Forward, loss, backward and update.
+///
+/// # Errors
+/// When the model does not take such images or attributes.
+pub fn training_graph(config: &TrainConfig, batch: Batch) -> Result<(Graph, Attached), TrainError> {
+    let mut graph = Graph::new();
+    let (logits, loss) = forward(&mut graph, config, batch, Mode::Train)?;
+    record(&mut graph, logits, &loss, "history.train")?;
+    let wanted: Vec<Value> = graph.trainable().collect();
+    let gradients = graph.gradients(loss[0], &wanted)?;
+    let update = UpdateConfig { optimizer: config.optimizer, transform: config.gradient, averaging: None };
+    let attached = update.attach(&mut graph, &gradients)?;
+    Ok((graph, attached))
+}
+
+/// Forward with running statistics, and loss.
+///
+/// # Errors
+/// When the model does not take such images or attributes.
+pub fn evaluation_graph(config: &TrainConfig, batch: Batch) -> Result<Graph, TrainError> {
+    let mut graph = Graph::new();
+    let (logits, loss) = forward(&mut graph, config, batch, Mode::Eval)?;
+    record(&mut graph, logits, &loss, "history.eval")?;
+    graph.output(LOGITS, logits);
+    Ok(graph)
+}
+
+fn forward(
+    graph: &mut Graph,
+    config: &TrainConfig,
+    batch: Batch,
+    mode: Mode,
+) -> Result<(Value, Vec<Value>), TrainError> {
+    let images = graph.input(IMAGES, TensorSpec::f32(batch.shape))?;
+    let labels = graph.input(LABELS, TensorSpec::u32([batch.shape[0]]))?;
+    let options = ModelOptions::from(config.attributes.clone()).num_classes(batch.classes);
+    let logits = models::find(&config.model)?.build(&mut Scope::new(graph, mode), images, &options)?;
+    let label_smoothing = if mode == Mode::Train { config.label_smoothing as f32 } else { 0.0 };
+    let loss = graph.apply(CrossEntropy { label_smoothing }, &[logits, labels])?;
+    Ok((logits, loss))
+}
+
+fn record(graph: &mut Graph, logits: Value, loss: &[Value], name: &str) -> Result<(), TrainError> {
+    let labels = graph.find(LABELS).unwrap_or(logits);
+    let correct = graph.apply_one(CountCorrect { k: 1 }, &[logits, labels])?;
+    let numbers = match graph.find(STEP_NUMBERS) {
+        Some(numbers) => numbers,
+        None => graph.input(STEP_NUMBERS, TensorSpec::u32([4]))?,
+    };
+    let history = graph.buffer(name, [HISTORY, 3], Init::ZEROS)?;
+    graph.apply(RecordMetrics { cursor: CURSOR }, &[loss[0], correct, loss[1], numbers, history])?;
+    graph.output(METRICS, history);
+    Ok(())
+}
+
+/// The step numbers of step `step` under `seed`.
+pub fn step_numbers(seed: u64, step: u64) -> Vec<u32> {
+    vec![seed as u32, (seed >> 32) as u32, step as u32, (step % HISTORY as u64) as u32]
+}

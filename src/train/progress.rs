@@ -1,0 +1,110 @@
+//! Tells a person how a run goes: a bar on a terminal, plain lines elsewhere.
+
+use super::run_folder::EpochRow;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// Hears of a run as it goes on.
+pub trait Reporter {
+    /// A line of news.
+    fn note(&mut self, line: &str);
+
+    /// `epoch` (from 1) begins at step `done` of its `steps` steps.
+    fn begin_epoch(&mut self, epoch: u64, epochs: u64, done: u64, steps: u64);
+
+    /// `done` steps of the epoch are known to have run, at this mean loss and accuracy of the epoch.
+    fn advance(&mut self, done: u64, loss: f64, accuracy: f64, images_per_second: f64);
+
+    fn end_epoch(&mut self, row: &EpochRow);
+}
+
+/// Says nothing.
+pub struct Silent;
+
+impl Reporter for Silent {
+    fn note(&mut self, _: &str) {}
+    fn begin_epoch(&mut self, _: u64, _: u64, _: u64, _: u64) {}
+    fn advance(&mut self, _: u64, _: f64, _: f64, _: f64) {}
+    fn end_epoch(&mut self, _: &EpochRow) {}
+}
+
+/// Writes to standard error: a bar when it is a terminal, else a line every few seconds.
+pub struct TerminalReporter {
+    bar: Option<ProgressBar>,
+    is_terminal: bool,
+    epoch: (u64, u64),
+    steps: u64,
+    last_line: Instant,
+}
+
+/// Time between lines when there is no bar.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+impl Default for TerminalReporter {
+    fn default() -> Self {
+        TerminalReporter {
+            bar: None,
+            is_terminal: std::io::stderr().is_terminal(),
+            epoch: (0, 0),
+            steps: 0,
+            last_line: Instant::now(),
+        }
+    }
+}
+
+impl Reporter for TerminalReporter {
+    fn note(&mut self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    fn begin_epoch(&mut self, epoch: u64, epochs: u64, done: u64, steps: u64) {
+        self.epoch = (epoch, epochs);
+        self.steps = steps;
+        if self.is_terminal {
+            let bar = ProgressBar::new(steps).with_position(done);
+            let template = "{prefix} [{bar:30}] {pos}/{len} {msg}, {eta} left";
+            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            bar.set_style(style.progress_chars("=> "));
+            bar.set_prefix(format!("epoch {epoch}/{epochs}"));
+            self.bar = Some(bar);
+        }
+    }
+
+    fn advance(&mut self, done: u64, loss: f64, accuracy: f64, images_per_second: f64) {
+        let message = format!("loss {loss:.4}, accuracy {:.2} %, {images_per_second:.0} images/s", 100.0 * accuracy);
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(done);
+                bar.set_message(message);
+            }
+            None if self.last_line.elapsed() >= LINE_EVERY => {
+                self.last_line = Instant::now();
+                let (epoch, epochs) = self.epoch;
+                eprintln!("epoch {epoch}/{epochs}, step {done}/{}: {message}", self.steps);
+            }
+            None => {}
+        }
+    }
+
+    fn end_epoch(&mut self, row: &EpochRow) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        self.last_line = Instant::now();
+        eprintln!(
+            "epoch {}/{}: loss {:.4}, accuracy {:.2} %, test loss {:.4}, test accuracy {:.2} %, {:.0} images/s, {:.1} s",
+            row.epoch,
+            self.epoch.1,
+            row.train_loss,
+            100.0 * row.train_accuracy,
+            row.test_loss,
+            100.0 * row.test_accuracy,
+            row.images_per_second,
+            row.seconds
+        );
+    }
+}

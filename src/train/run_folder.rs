@@ -1,0 +1,196 @@
+//! The folder of a run: configuration, metrics and checkpoints.
+//!
+//! `config.toml` is the resolved configuration, `steps.csv` has a row a step, `epochs.csv` a row an
+//! epoch, `checkpoint.safetensors` is the last checkpoint and `best.safetensors` the one with the
+//! highest test accuracy.
+
+use super::{TrainConfig, TrainError};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// One step of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRow {
+    /// Counted from 0 over the whole run.
+    pub step: u64,
+    pub epoch: u64,
+    pub lr: f64,
+    pub loss: f32,
+    pub accuracy: f32,
+}
+
+/// One epoch of a run; accuracies from 0 to 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRow {
+    /// Counted from 1.
+    pub epoch: u64,
+    pub train_loss: f64,
+    pub train_accuracy: f64,
+    pub test_loss: f64,
+    pub test_accuracy: f64,
+    pub images_per_second: f64,
+    pub seconds: f64,
+}
+
+/// A run's folder, open for writing.
+pub struct RunFolder {
+    path: PathBuf,
+    steps: csv::Writer<File>,
+    epochs: csv::Writer<File>,
+}
+
+impl RunFolder {
+    /// Makes a new folder: `path`, or the first free `runs/MODEL-1`, `runs/MODEL-2`, ...
+    ///
+    /// # Errors
+    /// When the folder holds a run already, or cannot be written.
+    pub fn create(path: Option<&Path>, config: &TrainConfig) -> Result<RunFolder, TrainError> {
+        let path = match path {
+            Some(path) => {
+                if path.join("config.toml").exists() {
+                    let rule = format!("a new folder, or use `--resume {}`", path.display());
+                    return Err(TrainError::Setting { what: "--run", value: path.display().to_string(), rule });
+                }
+                fs::create_dir_all(path).map_err(TrainError::file(path, "made"))?;
+                path.to_owned()
+            }
+            None => first_free(&config.model)?,
+        };
+        let text = toml::to_string(config)
+            .map_err(|reason| TrainError::Config { path: path.join("config.toml"), reason: reason.to_string() })?;
+        write_whole(&path.join("config.toml"), text.as_bytes())?;
+        RunFolder::open(path)
+    }
+
+    /// Opens a run to go on with it after `steps` steps and `epochs` epochs: later rows, which no
+    /// checkpoint holds, are dropped.
+    ///
+    /// # Errors
+    /// When it is no run, or cannot be written.
+    pub fn resume(path: &Path, steps: u64, epochs: u64) -> Result<RunFolder, TrainError> {
+        keep_rows::<StepRow>(&path.join("steps.csv"), |row| row.step < steps)?;
+        keep_rows::<EpochRow>(&path.join("epochs.csv"), |row| row.epoch <= epochs)?;
+        RunFolder::open(path.to_owned())
+    }
+
+    /// The configuration of the run in `path`.
+    ///
+    /// # Errors
+    /// When it is no run, or its configuration does not read.
+    pub fn config(path: &Path) -> Result<TrainConfig, TrainError> {
+        let file = path.join("config.toml");
+        if !file.is_file() {
+            return Err(TrainError::NotARun { path: path.to_owned() });
+        }
+        let text = fs::read_to_string(&file).map_err(TrainError::file(&file, "read"))?;
+        toml::from_str(&text).map_err(|reason| TrainError::Config { path: file, reason: reason.to_string() })
+    }
+
+    fn open(path: PathBuf) -> Result<RunFolder, TrainError> {
+        let steps = appender(&path.join("steps.csv"))?;
+        let epochs = appender(&path.join("epochs.csv"))?;
+        Ok(RunFolder { path, steps, epochs })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// File of the last checkpoint.
+    pub fn checkpoint(path: &Path) -> PathBuf {
+        path.join("checkpoint.safetensors")
+    }
+
+    /// File of the checkpoint with the highest test accuracy.
+    pub fn best(path: &Path) -> PathBuf {
+        path.join("best.safetensors")
+    }
+
+    /// Appends steps.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_steps(&mut self, rows: &[StepRow]) -> Result<(), TrainError> {
+        write_rows(&mut self.steps, rows, self.path.join("steps.csv"))
+    }
+
+    /// Appends an epoch.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_epoch(&mut self, row: &EpochRow) -> Result<(), TrainError> {
+        write_rows(&mut self.epochs, std::slice::from_ref(row), self.path.join("epochs.csv"))
+    }
+}
+
+/// Writes a file so that it is there in whole or not at all: to a temporary file beside it, which is
+/// flushed to the disk and renamed.
+///
+/// # Errors
+/// When the folder cannot be written, or the disk is full; an older file of the name is then kept.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut file = temporary().tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        // The rename itself is on the disk once the folder is; where folders cannot be opened, the
+        // file system sees to it.
+        File::open(folder).and_then(|folder| folder.sync_all()).ok();
+        Ok(())
+    };
+    write().map_err(TrainError::file(path, "written"))
+}
+
+/// Temporary files that others may read once they have their name, as far as the umask lets them.
+fn temporary() -> tempfile::Builder<'static, 'static> {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has file modes"))]
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
+}
+
+fn first_free(model: &str) -> Result<PathBuf, TrainError> {
+    fs::create_dir_all("runs").map_err(TrainError::file("runs", "made"))?;
+    for number in 1u32.. {
+        let path = PathBuf::from(format!("runs/{model}-{number}"));
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(TrainError::file(path, "made")(error)),
+        }
+    }
+    unreachable!("some number is free")
+}
+
+fn appender(path: &Path) -> Result<csv::Writer<File>, TrainError> {
+    let file = File::options().create(true).append(true).open(path).map_err(TrainError::file(path, "opened"))?;
+    let is_new = file.metadata().map_err(TrainError::file(path, "read"))?.len() == 0;
+    Ok(csv::WriterBuilder::new().has_headers(is_new).from_writer(file))
+}
+
+fn write_rows<T: Serialize>(writer: &mut csv::Writer<File>, rows: &[T], path: PathBuf) -> Result<(), TrainError> {
+    let written = rows.iter().try_for_each(|row| writer.serialize(row)).map_err(std::io::Error::other);
+    written.and_then(|()| writer.flush()).map_err(TrainError::file(path, "written"))
+}
+
+/// Rewrites a table with the rows that `keep` wants; a last row that was cut off is dropped.
+fn keep_rows<T>(path: &Path, keep: impl Fn(&T) -> bool) -> Result<(), TrainError>
+where
+    T: Serialize + serde::de::DeserializeOwned,
+{
+    if !path.exists() {
+        return Ok(());
+    }
+    let mut reader = csv::Reader::from_path(path).map_err(|error| TrainError::file(path, "read")(error.into()))?;
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in reader.deserialize::<T>().map_while(Result::ok).filter(keep) {
+        writer.serialize(row).map_err(|error| TrainError::file(path, "written")(error.into()))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| TrainError::file(path, "written")(error.into_error()))?;
+    write_whole(path, &bytes)
+}
