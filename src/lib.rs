@@ -14,3 +14,4 @@ pub mod reference;
 pub mod shader;
 pub mod tensor;
 pub mod train;
+pub mod verify;

@@ -1,0 +1,76 @@
+//! Why a case did not pass.
+
+use crate::check::Difference;
+use crate::gpu::GpuError;
+use crate::graph::GraphError;
+use crate::models::ModelError;
+use crate::optim::OptimizerError;
+use crate::optim::schedule::ScheduleError;
+use crate::plan::PlanError;
+use crate::tensor::Shape;
+
+/// Why a case did not pass.
+#[derive(Debug, thiserror::Error)]
+pub enum CaseError {
+    #[error("the file cannot be read: {reason}")]
+    File { reason: String },
+    #[error("the case cannot be read: {reason}")]
+    Metadata { reason: String },
+    #[error("the case has no tensor `{tensor}`")]
+    MissingTensor { tensor: String },
+    #[error("the tensor `{tensor}` holds {found}, not {expected}")]
+    ElementType { tensor: String, found: String, expected: &'static str },
+    #[error("the file expects a tensor `{tensor}`, which this case of kind `{kind}` does not compute")]
+    Unexpected { tensor: String, kind: String },
+    #[error("`{of}` needs the attribute `{attribute}`")]
+    MissingAttribute { of: String, attribute: String },
+    #[error("`{of}` has no attribute `{attribute}`; it knows {known}")]
+    UnknownAttribute { of: String, attribute: String, known: String },
+    #[error("`{of}` has the attribute `{attribute}` = {value}, which is not {expected}")]
+    BadAttribute { of: String, attribute: String, value: String, expected: String },
+    #[error("`{tensor}` has the shape {got}, not {want}")]
+    Shape { tensor: String, got: Shape, want: Shape },
+    #[error("{}", told(differences))]
+    Wrong { differences: Vec<Difference> },
+    #[error("{what} cannot be run by this version")]
+    Unsupported { what: String },
+    #[error("the engine broke off, which is a defect of it: {message}")]
+    Defect { message: String },
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Optimizer(#[from] OptimizerError),
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+}
+
+impl CaseError {
+    pub(super) fn unsupported(what: impl Into<String>) -> Self {
+        CaseError::Unsupported { what: what.into() }
+    }
+
+    /// Whether the case asks for what this engine or device does not have.
+    pub(super) fn is_unsupported(&self) -> bool {
+        matches!(
+            self,
+            CaseError::Unsupported { .. }
+                | CaseError::Model(ModelError::UnknownModel { .. })
+                | CaseError::Optimizer(OptimizerError::Unknown { .. })
+                | CaseError::Schedule(ScheduleError::UnknownSchedule { .. })
+                | CaseError::Gpu(GpuError::Plan(PlanError::Unsupported { .. } | PlanError::TensorTooLarge { .. }))
+        )
+    }
+}
+
+/// The worst tensor in full, and how many others are wrong.
+fn told(differences: &[Difference]) -> String {
+    match differences {
+        [] => "no tensor differs".to_owned(),
+        [one] => one.to_string(),
+        [worst, others @ ..] => format!("{worst} (and {} other tensors are wrong)", others.len()),
+    }
+}

@@ -1,0 +1,112 @@
+//! Runs conformance cases: numbers that PyTorch computed in f64 and this engine must reproduce.
+//!
+//! One `.safetensors` file is one case. [`find_cases`] lists the files, [`run_case`] runs one of them
+//! on an [`Backend`] and judges every tensor that the file expects.
+
+mod attributes;
+mod backend;
+mod case;
+mod error;
+mod filling;
+mod loss;
+mod model;
+mod op;
+mod optimizer;
+mod schedule;
+
+pub use backend::Backend;
+pub use case::find_cases;
+pub use error::CaseError;
+
+use crate::check::{self, Tolerance};
+use crate::tensor::Shape;
+use case::Case;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+/// How a case ended.
+#[derive(Debug)]
+pub enum Outcome {
+    Passed,
+    /// Wrong numbers, a file that cannot be read, or an attribute out of its range.
+    Failed(CaseError),
+    /// This engine, or this device, does not have what the case asks for.
+    Unsupported(CaseError),
+}
+
+/// Runs the case in `file`.
+pub fn run_case(file: &Path, backend: &Backend) -> Outcome {
+    // One defective case must not take the verdicts of all others with it.
+    let run = catch_unwind(AssertUnwindSafe(|| judge_file(file, backend)));
+    let result = run.unwrap_or_else(|payload| {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Err(CaseError::Defect { message: text.to_owned() })
+    });
+    match result {
+        Ok(()) => Outcome::Passed,
+        Err(error) if error.is_unsupported() => Outcome::Unsupported(error),
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+fn judge_file(file: &Path, backend: &Backend) -> Result<(), CaseError> {
+    let case = Case::read(file)?;
+    let computed = match case.kind.as_str() {
+        "op" => op::run(&case, backend)?,
+        "loss" => loss::run(&case, backend)?,
+        "model" => model::run(&case, backend)?,
+        "optimizer" => optimizer::run(&case, backend)?,
+        "schedule" => schedule::run(&case)?,
+        kind => return Err(CaseError::unsupported(format!("cases of kind `{kind}`"))),
+    };
+    judge(&case, &computed)
+}
+
+/// What the engine computed, under the names of a case's expected tensors.
+#[derive(Default)]
+struct Computed {
+    tensors: BTreeMap<String, (Shape, Vec<f64>)>,
+    /// Names that start so are given, not expected.
+    given: &'static [&'static str],
+}
+
+impl Computed {
+    fn of(given: &'static [&'static str]) -> Self {
+        Computed { tensors: BTreeMap::new(), given }
+    }
+
+    fn insert(&mut self, name: impl Into<String>, shape: impl Into<Shape>, values: impl IntoIterator<Item = f64>) {
+        self.tensors.insert(name.into(), (shape.into(), values.into_iter().collect()));
+    }
+
+    fn insert_f32(&mut self, name: impl Into<String>, shape: impl Into<Shape>, values: &[f32]) {
+        self.insert(name, shape, values.iter().map(|&value| f64::from(value)));
+    }
+}
+
+/// Holds every tensor that the case expects against what was computed.
+fn judge(case: &Case, computed: &Computed) -> Result<(), CaseError> {
+    let tolerance = Tolerance { relative: case.rtol, absolute: case.atol };
+    let mut differences = Vec::new();
+    for name in case.names().filter(|name| !computed.given.iter().any(|given| name.starts_with(given))) {
+        let want = case.tensor(name)?;
+        let Some((shape, got)) = computed.tensors.get(name) else {
+            return Err(CaseError::Unexpected { tensor: name.to_owned(), kind: case.kind.clone() });
+        };
+        if *shape != want.shape {
+            let (got, want) = (shape.clone(), want.shape.clone());
+            return Err(CaseError::Shape { tensor: name.to_owned(), got, want });
+        }
+        if let Err(difference) = check::compare_values(name, got, &want.f64()?, tolerance) {
+            differences.push(difference);
+        }
+    }
+    // The worst first: it stands nearest to the cause.
+    differences.sort_by(|a, b| (b.largest / b.bound).total_cmp(&(a.largest / a.bound)));
+    match differences.is_empty() {
+        true => Ok(()),
+        false => Err(CaseError::Wrong { differences }),
+    }
+}
