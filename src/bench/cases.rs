@@ -1,0 +1,182 @@
+//! What `tilewright bench` measures.
+
+use crate::graph::{Graph, GraphError, Init, Mode, Scope, Value};
+use crate::ops::{Conv2d, ConvGeometry, ConvInputGradient, ConvWeightGradient, Linear};
+use crate::optim::{Adam, Optimizer, Sgd, UpdateConfig};
+use crate::plan::DeviceClass;
+use crate::tensor::TensorSpec;
+use crate::train::{Batch, TrainConfig, TrainError, training_graph};
+use serde_json::{Map, Value as Json};
+use std::collections::HashMap;
+
+/// A kind of kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    Gemm,
+    Conv,
+    Pool,
+    Norm,
+    Optim,
+}
+
+/// A graph to be timed.
+pub struct Case {
+    pub name: String,
+    pub graph: Graph,
+}
+
+/// The cases of a group, of sizes that suit the class of device.
+///
+/// # Errors
+/// Never for the sizes listed here; the builder says so.
+pub fn cases(group: Group, class: DeviceClass) -> Result<Vec<Case>, GraphError> {
+    match group {
+        Group::Gemm => gemm(class),
+        Group::Conv => conv(class),
+        Group::Pool => pool(class),
+        Group::Norm => norm(class),
+        Group::Optim => optim(class),
+    }
+}
+
+/// One training step of a model: forward, loss, backward, update.
+///
+/// # Errors
+/// When there is no such model, or it does not take its attributes.
+pub fn step_case(model: &str, batch: usize, classes: usize, attributes: Map<String, Json>) -> Result<Case, TrainError> {
+    let [channels, height, width] = crate::models::find(model)?.input;
+    let config = TrainConfig { model: model.to_owned(), batch, attributes, ..TrainConfig::default() };
+    let (graph, _) = training_graph(&config, Batch { shape: [batch, channels, height, width], classes })?;
+    Ok(Case { name: format!("{model} batch {batch}"), graph })
+}
+
+fn gemm(class: DeviceClass) -> Result<Vec<Case>, GraphError> {
+    let sizes: &[usize] = match class {
+        DeviceClass::Gpu => &[512, 1024, 2048, 4096],
+        DeviceClass::Cpu => &[256, 512, 1024],
+    };
+    sizes
+        .iter()
+        .map(|&size| {
+            let mut graph = Graph::new();
+            let x = graph.input("x", TensorSpec::f32([size, size]))?;
+            let weight = graph.input("weight", TensorSpec::f32([size, size]))?;
+            let y = graph.apply_one(Linear, &[x, weight])?;
+            graph.output("y", y);
+            Ok(Case { name: format!("gemm {size}x{size}x{size}"), graph })
+        })
+        .collect()
+}
+
+/// [batch, channels, filters, image, kernel, stride, groups] of layers of the usual networks.
+const CONVOLUTIONS: [[usize; 7]; 8] = [
+    [32, 64, 64, 32, 3, 1, 1],
+    [32, 128, 128, 16, 3, 1, 1],
+    [32, 256, 256, 8, 3, 1, 1],
+    [32, 512, 512, 4, 3, 1, 1],
+    [32, 64, 128, 32, 3, 2, 1],
+    [32, 64, 256, 32, 1, 1, 1],
+    [32, 3, 64, 32, 3, 1, 1],
+    [32, 96, 96, 32, 3, 1, 96],
+];
+
+fn conv(class: DeviceClass) -> Result<Vec<Case>, GraphError> {
+    let batch_factor = if class == DeviceClass::Gpu { 4 } else { 1 };
+    let mut all = Vec::new();
+    for [batch, channels, filters, size, kernel, stride, groups] in CONVOLUTIONS {
+        let batch = batch * batch_factor;
+        let op = Conv2d { stride: [stride; 2], padding: [kernel / 2; 2], groups, ..Conv2d::default() };
+        let out = (size + 2 * (kernel / 2) - kernel) / stride + 1;
+        let geometry = ConvGeometry {
+            batch,
+            channels,
+            size: [size; 2],
+            filters,
+            kernel: [kernel; 2],
+            stride: op.stride,
+            padding: op.padding,
+            dilation: op.dilation,
+            groups,
+            out: [out; 2],
+        };
+        let x = TensorSpec::f32([batch, channels, size, size]);
+        let weight = TensorSpec::f32([filters, channels / groups, kernel, kernel]);
+        let dy = TensorSpec::f32([batch, filters, out, out]);
+        let name = format!("conv {kernel}x{kernel}/{stride} {channels}->{filters} g{groups} {size}x{size} b{batch}");
+        all.push(binary(format!("{name} forward"), &x, &weight, |graph, inputs| graph.apply_one(op, inputs))?);
+        let shape = x.shape.clone();
+        all.push(binary(format!("{name} input gradient"), &dy, &weight, move |graph, inputs| {
+            graph.apply_one(ConvInputGradient { geometry, shape }, inputs)
+        })?);
+        let shape = weight.shape.clone();
+        all.push(binary(format!("{name} weight gradient"), &x, &dy, move |graph, inputs| {
+            graph.apply_one(ConvWeightGradient { geometry, shape }, inputs)
+        })?);
+    }
+    Ok(all)
+}
+
+fn pool(class: DeviceClass) -> Result<Vec<Case>, GraphError> {
+    let batch = if class == DeviceClass::Gpu { 128 } else { 32 };
+    let mut graph = Graph::new();
+    let x = graph.input("x", TensorSpec::f32([batch, 64, 32, 32]))?;
+    let y = Scope::new(&mut graph, Mode::Train).relu(x);
+    graph.output("y", y);
+    Ok(vec![Case { name: format!("relu 64x32x32 b{batch}"), graph }])
+}
+
+fn norm(class: DeviceClass) -> Result<Vec<Case>, GraphError> {
+    let batch = if class == DeviceClass::Gpu { 128 } else { 32 };
+    let mut all = Vec::new();
+    for (channels, size) in [(64, 32), (256, 8)] {
+        let spec = TensorSpec::f32([batch, channels, size, size]);
+        let name = format!("batch norm {channels}x{size}x{size} b{batch}");
+        let mut graph = Graph::new();
+        let x = graph.input("x", spec.clone())?;
+        let y = Scope::new(&mut graph, Mode::Train).batch_norm("bn", x)?;
+        graph.output("y", y);
+        let forward = graph.clone();
+        let dy = graph.input("dy", spec)?;
+        let wanted: Vec<Value> = [x].into_iter().chain(graph.parameters()).collect();
+        let gradients = graph.backward(&[(y, dy)], &wanted)?;
+        for (index, value) in wanted.iter().filter_map(|value| gradients.get(value)).enumerate() {
+            graph.output(&format!("gradient {index}"), *value);
+        }
+        all.push(Case { name: format!("{name} forward"), graph: forward });
+        all.push(Case { name: format!("{name} forward and backward"), graph });
+    }
+    Ok(all)
+}
+
+fn optim(class: DeviceClass) -> Result<Vec<Case>, GraphError> {
+    let elements = if class == DeviceClass::Gpu { 25 << 20 } else { 1 << 20 };
+    let optimizers = [
+        ("sgd with momentum", Optimizer::Sgd(Sgd { momentum: 0.9, ..Sgd::default() })),
+        ("adam", Optimizer::Adam(Adam::default())),
+    ];
+    optimizers
+        .into_iter()
+        .map(|(name, optimizer)| {
+            let mut graph = Graph::new();
+            let parameter = graph.parameter("p", [elements], Init::ONES)?;
+            let gradient = graph.input("g", TensorSpec::f32([elements]))?;
+            let gradient = graph.apply_one(crate::ops::Copy, &[gradient])?;
+            UpdateConfig::new(optimizer).attach(&mut graph, &HashMap::from([(parameter, gradient)]))?;
+            Ok(Case { name: format!("{name}, {elements} parameters"), graph })
+        })
+        .collect()
+}
+
+/// A graph of one op on two inputs.
+fn binary(
+    name: String,
+    a: &TensorSpec,
+    b: &TensorSpec,
+    build: impl FnOnce(&mut Graph, &[Value]) -> Result<Value, GraphError>,
+) -> Result<Case, GraphError> {
+    let mut graph = Graph::new();
+    let inputs = [graph.input("a", a.clone())?, graph.input("b", b.clone())?];
+    let y = build(&mut graph, &inputs)?;
+    graph.output("y", y);
+    Ok(Case { name, graph })
+}

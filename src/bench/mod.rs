@@ -1,0 +1,102 @@
+//! Throughput of kernels and steps, beside what the device can reach.
+
+mod cases;
+mod peak;
+mod profile;
+
+pub use cases::{Case, Group, cases, step_case};
+pub use peak::{MultiplyAdds, Peak, measure_peak};
+pub use profile::{KernelTime, Profile, profile_step};
+
+use crate::check::random_tensors;
+use crate::gpu::{Gpu, GpuError, Program, Store};
+use crate::graph::Graph;
+use crate::graph::Role;
+use crate::ops::{Cost, Shapes};
+use crate::reference::Tensors;
+use std::time::{Duration, Instant};
+
+/// Time of one run, in seconds, over a number of samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Timing {
+    pub median: f64,
+    /// A quarter of the samples are faster, a quarter slower.
+    pub quartiles: [f64; 2],
+    /// From the graph to the end of the first run: kernels compiled, memory allocated.
+    pub first: f64,
+    /// Device memory of the program, in bytes.
+    pub peak_bytes: u64,
+}
+
+/// Samples of a measurement, and the shortest time that they take together.
+const SAMPLES: usize = 11;
+const SHORTEST: Duration = Duration::from_millis(600);
+
+/// Times `graph` from random inputs: one run to warm up, then samples of as many runs as make the
+/// clock's grain small.
+///
+/// # Errors
+/// When the device cannot run the graph.
+pub fn measure(gpu: &Gpu, graph: &Graph) -> Result<Timing, GpuError> {
+    let begin = Instant::now();
+    let mut store = Store::new(gpu, 1);
+    let mut program = Program::new(gpu, graph, &mut store)?;
+    write_inputs(graph, &program, &bench_tensors(graph))?;
+    program.run()?;
+    program.finish()?;
+    let first = begin.elapsed().as_secs_f64();
+
+    let mut seconds = |runs: u32| -> Result<f64, GpuError> {
+        let begin = Instant::now();
+        for _ in 0..runs {
+            program.run()?;
+        }
+        program.finish()?;
+        Ok(begin.elapsed().as_secs_f64() / f64::from(runs))
+    };
+    let one = seconds(1)?;
+    let runs = (SHORTEST.as_secs_f64() / SAMPLES as f64 / one).clamp(1.0, 1000.0) as u32;
+    let mut samples: Vec<f64> = (0..SAMPLES).map(|_| seconds(runs)).collect::<Result<_, _>>()?;
+    samples.sort_by(f64::total_cmp);
+    let at = |share: f64| samples[(share * (samples.len() - 1) as f64).round() as usize];
+    let peak_bytes = program.memory().peak();
+    Ok(Timing { median: at(0.5), quartiles: [at(0.25), at(0.75)], first, peak_bytes })
+}
+
+/// Random values for the inputs of a graph; step numbers are small.
+fn bench_tensors(graph: &Graph) -> Tensors {
+    random_tensors(graph, 1, 10)
+}
+
+fn write_inputs(graph: &Graph, program: &Program, tensors: &Tensors) -> Result<(), GpuError> {
+    for value in graph.values() {
+        let tensor = graph.tensor(value);
+        if let (Role::Input, true, Some(data)) =
+            (&tensor.role, program.has_input(&tensor.name), tensors.get(&tensor.name))
+        {
+            program.write(&tensor.name, data)?;
+        }
+    }
+    Ok(())
+}
+
+/// Work of all live nodes of a graph.
+pub fn cost(graph: &Graph) -> Cost {
+    let live = graph.live_nodes();
+    let nodes = graph.nodes().iter().zip(live).filter(|(_, live)| *live);
+    nodes.fold(Cost::default(), |total, (node, _)| {
+        let cost = node_cost(graph, node);
+        Cost { flops: total.flops + cost.flops, bytes: total.bytes + cost.bytes }
+    })
+}
+
+/// Work of one node; views cost nothing.
+pub fn node_cost(graph: &Graph, node: &crate::graph::Node) -> Cost {
+    if node.op.is_view() {
+        return Cost::default();
+    }
+    node.op.cost(&Shapes {
+        inputs: node.inputs.iter().map(|&value| graph.shape(value)).collect(),
+        outputs: node.outputs.iter().map(|&value| graph.shape(value)).collect(),
+    })
+}

@@ -1,0 +1,86 @@
+//! One step, kernel by kernel.
+
+use super::{bench_tensors, node_cost, write_inputs};
+use crate::gpu::{Gpu, GpuError, Program, Store};
+use crate::graph::{Graph, Pass};
+use crate::ops::Cost;
+use std::time::Instant;
+
+/// Time of one kernel in a step, in seconds, and its share of its node's work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KernelTime {
+    pub shader: &'static str,
+    pub layer: String,
+    pub op: &'static str,
+    pub pass: Pass,
+    /// Start within the step, on the device's clock.
+    pub start: f64,
+    pub seconds: f64,
+    /// The node's work, at its longest kernel; zero at the others, such as packing and merging.
+    pub cost: Cost,
+}
+
+/// One step of a graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    pub kernels: Vec<KernelTime>,
+    /// Host time of a whole step, median: recorded, submitted, waited for.
+    pub encode: f64,
+    pub wait: f64,
+    /// Whether kernels were timed by the device, or each by its own submit.
+    pub by_device: bool,
+}
+
+/// Steps of which each kernel's median is taken.
+const STEPS: usize = 7;
+
+/// Runs `graph` from random inputs, and times each kernel: by the device's timestamps where it has
+/// them, else by one submit a kernel.
+///
+/// # Errors
+/// When the device cannot run the graph.
+pub fn profile_step(gpu: &Gpu, graph: &Graph) -> Result<Profile, GpuError> {
+    let mut store = Store::new(gpu, 1);
+    let mut program = Program::new(gpu, graph, &mut store)?;
+    write_inputs(graph, &program, &bench_tensors(graph))?;
+    program.run()?;
+    program.finish()?;
+    let (mut encode, mut wait) = (Vec::new(), Vec::new());
+    for _ in 0..STEPS {
+        let begin = Instant::now();
+        program.run()?;
+        encode.push(begin.elapsed().as_secs_f64());
+        program.finish()?;
+        wait.push(begin.elapsed().as_secs_f64() - encode.last().copied().unwrap_or(0.0));
+    }
+    let runs: Vec<Vec<[f64; 2]>> = (0..STEPS).map(|_| program.run_timed()).collect::<Result<_, _>>()?;
+    let mut kernels: Vec<KernelTime> = program
+        .kernels()
+        .enumerate()
+        .map(|(index, step)| {
+            let node = &graph.nodes()[step.node];
+            KernelTime {
+                shader: step.shader,
+                layer: node.layer.clone(),
+                op: node.op.name(),
+                pass: node.pass,
+                start: runs[0][index][0],
+                seconds: median(runs.iter().map(|run| run[index][1]).collect()),
+                cost: Cost::default(),
+            }
+        })
+        .collect();
+    let nodes: Vec<usize> = program.kernels().map(|step| step.node).collect();
+    for (node, content) in graph.nodes().iter().enumerate() {
+        let own = (0..kernels.len()).filter(|&kernel| nodes[kernel] == node);
+        if let Some(longest) = own.max_by(|&a, &b| kernels[a].seconds.total_cmp(&kernels[b].seconds)) {
+            kernels[longest].cost = node_cost(graph, content);
+        }
+    }
+    Ok(Profile { kernels, encode: median(encode), wait: median(wait), by_device: program.has_timestamps() })
+}
+
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples.get(samples.len() / 2).copied().unwrap_or(0.0)
+}

@@ -1,0 +1,155 @@
+//! The pages of docs/ that are written by `tilewright docs`, so that they stay true.
+
+use super::published::published;
+use crate::graph::Mode;
+use crate::models::{self, ModelError, ModelOptions};
+use crate::ops::catalog::{self, Entry};
+use std::fmt::Write as _;
+
+/// A page under docs/ that a command writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    Ops,
+    Models,
+}
+
+impl Page {
+    pub const ALL: [Page; 2] = [Page::Ops, Page::Models];
+
+    /// Its path in the repository.
+    pub fn path(self) -> &'static str {
+        match self {
+            Page::Ops => "docs/ops.md",
+            Page::Models => "docs/models.md",
+        }
+    }
+
+    /// Its text.
+    ///
+    /// # Errors
+    /// When a model cannot be built.
+    pub fn text(self) -> Result<String, ModelError> {
+        match self {
+            Page::Ops => Ok(ops()),
+            Page::Models => models_page(),
+        }
+    }
+}
+
+fn ops() -> String {
+    let mut text = String::from(
+        "<!-- Written by `tilewright docs ops`; do not edit. -->\n\n\
+         # Ops\n\n\
+         Every op that a graph can hold: what it computes, the shapes it takes and gives, how its gradient is \
+         computed, the shader files of all its variants, and its floating point operations. A multiply-add \
+         counts as two. Unless its row says otherwise, an op reads every input once and writes every output \
+         once: these are the bytes that `profile` and `bench` count. An op whose gradient is `none` is a \
+         backward op, a metric or a part of the update, and is not differentiated.\n\n\
+         The facts are in `src/ops/catalog.rs`; a test holds names and shader files against the ops.\n",
+    );
+    for chapter in catalog::CHAPTERS {
+        let rows = chapter.entries.iter().map(|entry: &Entry| {
+            let shaders: Vec<String> = entry.shaders.iter().map(|name| shader_link(name)).collect();
+            let shaders = if shaders.is_empty() { "a view, none".to_owned() } else { shaders.join(", ") };
+            [
+                format!("`{}`", entry.name),
+                entry.computes.to_owned(),
+                entry.shapes.to_owned(),
+                entry.gradient.to_owned(),
+                shaders,
+                entry.flops.to_owned(),
+            ]
+        });
+        write_chapter(&mut text, chapter.title);
+        write_table(&mut text, ["op", "computes", "shapes", "gradient", "shaders", "FLOPs"], rows);
+    }
+    write_chapter(&mut text, "Shared pieces");
+    let rows = catalog::SHARED.iter().map(|&(name, what)| [shader_link(name), what.to_owned()]);
+    write_table(&mut text, ["file", "what it is"], rows);
+    text
+}
+
+fn shader_link(name: &str) -> String {
+    format!("[{name}](../shaders/{name}.wgsl)")
+}
+
+fn models_page() -> Result<String, ModelError> {
+    let mut text = String::from(
+        "<!-- Written by `tilewright docs models`; do not edit. -->\n\n\
+         # Models\n\n\
+         Every model that `tilewright train MODEL` takes, with its default options: the image it is made for, its \
+         trainable parameters, and the multiply-adds of its convolutions, linear layers and matrix products for \
+         one image, in units of 10^9. Published numbers stand beside them: torchvision's documentation of its \
+         weights, or the paper's table for the `_v1` networks. They are empty where no published count is for the \
+         same network.\n\n\
+         `tilewright summary MODEL` shows a model layer by layer, and what `--set` takes.\n\n",
+    );
+    let mut rows = Vec::new();
+    for model in models::all() {
+        let graph = model.graph(&ModelOptions::new(), 1, Mode::Eval)?.graph;
+        let [channels, height, width] = model.input;
+        let known = published(model.name);
+        rows.push([
+            format!("`{}`", model.name),
+            model.source.to_owned(),
+            format!("{channels}x{height}x{width}"),
+            thousands(graph.parameter_count()),
+            known.parameters.map(thousands).unwrap_or_default(),
+            giga(graph.multiply_adds() as f64 / 1e9),
+            known.giga_multiply_adds.unwrap_or_default().to_owned(),
+        ]);
+    }
+    let titles = ["model", "source", "image", "parameters", "published", "GMACs", "published"];
+    write_table(&mut text, titles, rows);
+    Ok(text)
+}
+
+fn write_chapter(text: &mut String, title: &str) {
+    write!(text, "\n## {title}\n\n").expect("writing to a string does not fail");
+}
+
+/// A Markdown table whose cells are not padded, since many are sentences.
+fn write_table<const COLUMNS: usize>(
+    text: &mut String,
+    titles: [&str; COLUMNS],
+    rows: impl IntoIterator<Item = [String; COLUMNS]>,
+) {
+    let mut line = |cells: &[String]| {
+        let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        writeln!(text, "| {} |", cells.join(" | ")).expect("writing to a string does not fail");
+    };
+    line(&titles.map(str::to_owned));
+    line(&titles.map(|_| "---".to_owned()));
+    for row in rows {
+        line(&row);
+    }
+}
+
+/// 1234567 as 1,234,567.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let first = digits.len() % 3;
+    let mut text = digits[..first].to_owned();
+    for group in digits.as_bytes()[first..].chunks(3) {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.extend(group.iter().map(|&digit| char::from(digit)));
+    }
+    text
+}
+
+/// Two decimals, more for what is small.
+fn giga(count: f64) -> String {
+    if count < 0.095 { format!("{count:.5}") } else { format!("{count:.2}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!([7, 999, 1000, 61_706, 1_234_567].map(thousands), ["7", "999", "1,000", "61,706", "1,234,567"]);
+    }
+}

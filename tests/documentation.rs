@@ -1,0 +1,237 @@
+//! The documentation says what is true: generated pages are up to date, links lead somewhere, commands
+//! exist, and the table of ops names every op and every shader file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tilewright::check;
+use tilewright::graph::{Graph, Mode};
+use tilewright::models::{self, ModelOptions};
+use tilewright::ops::catalog;
+use tilewright::plan::{DeviceClass, DeviceProfile, Plan};
+use tilewright::report::{Page, published};
+use tilewright::shader::SOURCES;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Files under `folder` with this ending, those of folders within it too.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, ending));
+        } else if path.extension().is_some_and(|extension| extension == ending) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn pages() -> Vec<PathBuf> {
+    let mut pages = vec![root().join("README.md"), root().join("CHANGELOG.md")];
+    pages.extend(files(&root().join("docs"), "md"));
+    pages
+}
+
+#[test]
+fn generated_pages_are_what_the_code_says() {
+    for page in Page::ALL {
+        let held = read(&root().join(page.path()));
+        let text = page.text().unwrap();
+        let command = format!("{page:?}").to_lowercase();
+        assert!(held == text, "write it anew: tilewright docs {command} > {}", page.path());
+    }
+}
+
+#[test]
+fn a_page_that_was_edited_by_hand_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ops.md");
+    std::fs::write(&file, "# Ops\n").unwrap();
+    let check = |file: &Path| {
+        let output = tilewright(&["docs", "ops", "--check", file.to_str().unwrap()]);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, message) = check(&file);
+    assert_eq!(status, Some(1));
+    assert!(message.contains("tilewright docs ops > docs/ops.md"), "{message}");
+    assert_eq!(check(&root().join("docs/ops.md")).0, Some(0));
+}
+
+#[test]
+fn every_relative_link_leads_to_a_file() {
+    let mut links = 0;
+    for page in pages() {
+        let text = read(&page);
+        let targets = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(')'))
+            .chain(text.split("src=\"").skip(1).filter_map(|rest| rest.split_once('"')))
+            .map(|(target, _)| target);
+        for target in targets.filter(|target| !target.contains("://") && !target.starts_with('#')) {
+            let path = target.split('#').next().unwrap_or(target);
+            let there = page.parent().unwrap().join(path);
+            assert!(there.exists(), "{}: the link `{target}` leads nowhere", page.display());
+            links += 1;
+        }
+    }
+    assert!(links > 100, "only {links} links were found");
+}
+
+fn tilewright(arguments: &[&str]) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_tilewright")).args(arguments).output().unwrap()
+}
+
+fn help(arguments: &[&str]) -> Option<String> {
+    let output = tilewright(&[arguments, &["--help"]].concat());
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+}
+
+/// The words of a command's help that look like options.
+fn options(help: &str) -> BTreeSet<&str> {
+    let word = |c: char| !(c.is_ascii_alphanumeric() || c == '-');
+    help.split(word).filter(|word| word.starts_with("--") && word.len() > 2).collect()
+}
+
+/// Command lines of a page: what follows `tilewright` in code, until the line or the code ends.
+fn commands(text: &str) -> Vec<Vec<&str>> {
+    let mut found = Vec::new();
+    let mut fenced = false;
+    for line in text.lines() {
+        fenced ^= line.starts_with("```");
+        let pieces: Vec<&str> = if fenced { vec![line] } else { line.split('`').skip(1).step_by(2).collect() };
+        for piece in pieces {
+            let mut words = piece.split_whitespace().skip_while(|word| !word.ends_with("tilewright"));
+            if words.next().is_some() {
+                found.push(words.take_while(|word| !["#", "|", ">", "&&"].contains(word)).collect());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_command_and_option_of_the_pages_exists() {
+    let mut helps: BTreeMap<Vec<&str>, Option<String>> = BTreeMap::new();
+    let texts: Vec<(PathBuf, String)> = pages().into_iter().map(|page| (page.clone(), read(&page))).collect();
+    let mut checked = 0;
+    for (page, text) in &texts {
+        for command in commands(text) {
+            let Some(&name) = command.first().filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase())) else {
+                continue;
+            };
+            let mut path = vec![name];
+            if name == "bench" {
+                path.extend(command.get(1).filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase())));
+            }
+            let shown = helps.entry(path.clone()).or_insert_with(|| help(&path));
+            let shown = shown.as_ref().unwrap_or_else(|| panic!("{}: no command `{path:?}`", page.display()));
+            let options = options(shown);
+            for option in command.iter().filter(|word| word.starts_with("--")) {
+                let option = option.split(['=', ']', ',']).next().unwrap_or(option);
+                assert!(options.contains(option), "{}: `{name}` takes no `{option}`", page.display());
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "only {checked} commands were found");
+}
+
+#[test]
+fn the_readme_tells_of_every_command() {
+    let readme = read(&root().join("README.md"));
+    let shown = help(&[]).unwrap();
+    let listed = shown.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
+    let names: Vec<&str> =
+        listed.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.contains(&"train"), "{names:?}");
+    for name in names.into_iter().filter(|name| *name != "help") {
+        assert!(readme.contains(&format!("tilewright {name}")), "README.md does not mention `tilewright {name}`");
+    }
+}
+
+#[test]
+fn every_shader_file_is_in_the_table_of_ops_and_every_entry_is_a_file() {
+    let there: BTreeSet<&str> = SOURCES.iter().map(|(name, _)| *name).collect();
+    let shared = catalog::SHARED.iter().map(|(name, _)| *name);
+    let told: BTreeSet<&str> = catalog::entries().flat_map(|entry| entry.shaders).copied().chain(shared).collect();
+    assert_eq!(told, there);
+}
+
+/// The ops' source files.
+fn sources() -> Vec<(PathBuf, String)> {
+    let all = ["src/ops", "src/optim", "src/bench"].map(|folder| files(&root().join(folder), "rs")).concat();
+    all.into_iter()
+        .map(|file| (file.clone(), read(&file)))
+        .filter(|(_, text)| text.contains("\nimpl Op for "))
+        .collect()
+}
+
+#[test]
+fn every_op_of_the_source_has_one_row_and_every_row_an_op() {
+    let mut names = BTreeSet::new();
+    for (_, text) in &sources() {
+        for start in ["fn name(&self) -> &'static str {", "fn function(&self) -> &'static str {"] {
+            for body in text.split(start).skip(1) {
+                let body = body.split("\n    }").next().unwrap_or(body);
+                names.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));
+            }
+        }
+    }
+    let rows: Vec<String> = catalog::entries().map(|entry| entry.name.to_owned()).collect();
+    assert_eq!(rows.iter().collect::<BTreeSet<_>>().len(), rows.len(), "an op has two rows");
+    assert_eq!(rows.into_iter().collect::<BTreeSet<_>>(), names);
+}
+
+#[test]
+fn the_kernels_of_every_plan_are_in_their_ops_rows() {
+    let mut graphs: Vec<Graph> = check::cases().iter().map(|case| case.graph().unwrap()).collect();
+    let small = models::all().filter(|model| model.input[1] <= 32);
+    graphs.extend(small.map(|model| model.graph(&ModelOptions::new(), 2, Mode::Train).unwrap().graph));
+    let rows: BTreeMap<&str, &[&str]> = catalog::entries().map(|entry| (entry.name, entry.shaders)).collect();
+    let mut met = BTreeSet::new();
+    for (class, plain_kernels) in [(DeviceClass::Gpu, false), (DeviceClass::Cpu, false), (DeviceClass::Cpu, true)] {
+        let profile =
+            DeviceProfile { max_binding_bytes: 1 << 31, plain_kernels, ..DeviceProfile::webgpu_defaults(class) };
+        for graph in &graphs {
+            let Ok(plan) = Plan::new(graph, &profile) else { continue };
+            for step in &plan.steps {
+                let op = graph.nodes()[step.node].op.name();
+                for shader in [Some(step.kernel.shader), step.kernel.operands].into_iter().flatten() {
+                    assert!(rows[op].contains(&shader), "the row of `{op}` lacks `{shader}`");
+                    met.insert(op);
+                }
+            }
+        }
+    }
+    assert!(met.len() > 30, "only {} ops were met: {met:?}", met.len());
+}
+
+#[test]
+fn models_have_the_published_cost() {
+    let mut compared = 0;
+    for model in models::all() {
+        let graph = model.graph(&ModelOptions::new(), 1, Mode::Eval).unwrap().graph;
+        let known = published(model.name);
+        if let Some(parameters) = known.parameters {
+            assert_eq!(graph.parameter_count(), parameters, "{}", model.name);
+        }
+        if let Some(want) = known.giga_multiply_adds {
+            let want: f64 = want.parse().unwrap();
+            let got = graph.multiply_adds() as f64 / 1e9;
+            // Two percent, and half of the last digit that is published.
+            assert!((got - want).abs() <= 0.02 * want + 0.005, "{}: {got}, published {want}", model.name);
+            compared += 1;
+        }
+    }
+    assert!(compared > 20, "only {compared} models have a published cost");
+}

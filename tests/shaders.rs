@@ -1,0 +1,278 @@
+//! Every shader without a GPU: the text of each kernel that any plan asks for is parsed, validated,
+//! held against what its launch declares, and translated for Vulkan, Metal and Direct3D.
+
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, ImageClass, Module, StorageAccess, TypeInner};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::process::Command;
+use std::sync::OnceLock;
+use tilewright::bench::MultiplyAdds;
+use tilewright::check;
+use tilewright::graph::{Graph, Mode};
+use tilewright::models::{self, ModelOptions};
+use tilewright::plan::{
+    Access, Constant, DeviceClass, DeviceProfile, Kernel, Plan, PlanError, PlannedBinding, PlannedDispatch,
+};
+use tilewright::shader;
+use tilewright::train::{Batch, TrainConfig, evaluation_graph, training_graph};
+
+/// A dispatch of a plan, where it came from, and the module its kernel becomes.
+struct Planned {
+    from: String,
+    profile: DeviceProfile,
+    dispatch: PlannedDispatch,
+    text: String,
+}
+
+fn profiles() -> Vec<(&'static str, DeviceProfile)> {
+    let least = DeviceProfile::webgpu_defaults;
+    let large = |class| DeviceProfile {
+        max_binding_bytes: (2 << 30) - 4,
+        max_storage_buffers: 32,
+        max_invocations: 1024,
+        workgroup_memory: 48 << 10,
+        max_texture_size: 32_768,
+        ..least(class)
+    };
+    vec![
+        ("GPU, WebGPU's defaults", least(DeviceClass::Gpu)),
+        ("CPU, WebGPU's defaults", least(DeviceClass::Cpu)),
+        ("plain kernels", DeviceProfile { plain_kernels: true, ..least(DeviceClass::Gpu) }),
+        ("GPU, large limits", large(DeviceClass::Gpu)),
+        ("CPU, large limits", large(DeviceClass::Cpu)),
+    ]
+}
+
+/// Graphs that between them use every op: the cases of `tilewright check`, steps of every model, and
+/// the micro kernel of `tilewright bench`.
+fn graphs() -> Vec<(String, Graph)> {
+    let mut graphs = Vec::new();
+    for case in check::cases() {
+        let graph = case.graph().unwrap_or_else(|error| panic!("{}, {}: {error}", case.op, case.what));
+        graphs.push((format!("{}, {}", case.op, case.what), graph));
+    }
+    for model in models::all() {
+        let input = model.input(&ModelOptions::new()).unwrap();
+        let shape = [2, input[0], input[1], input[2]];
+        let config = TrainConfig { model: model.name.to_owned(), ..TrainConfig::default() };
+        let batch = Batch { shape, classes: model.num_classes };
+        let (training, _) = training_graph(&config, batch).unwrap_or_else(|error| panic!("{}: {error}", model.name));
+        graphs.push((format!("training {}", model.name), training));
+        let inference = evaluation_graph(&config, batch).unwrap_or_else(|error| panic!("{}: {error}", model.name));
+        graphs.push((format!("inference of {}", model.name), inference));
+    }
+    let mut graph = Graph::new();
+    let y = graph.apply_one(MultiplyAdds { invocations: 1000, rounds: 64 }, &[]).unwrap();
+    graph.output("y", y);
+    graphs.push(("bench".to_owned(), graph));
+    graphs
+}
+
+/// Every distinct kernel of every plan, with the first dispatch that asked for it.
+fn planned() -> &'static [Planned] {
+    static PLANNED: OnceLock<Vec<Planned>> = OnceLock::new();
+    PLANNED.get_or_init(|| {
+        let mut distinct: HashMap<String, Planned> = HashMap::new();
+        for (from, graph) in graphs() {
+            for (name, profile) in profiles() {
+                let plan = match Plan::new(&graph, &profile) {
+                    Ok(plan) => plan,
+                    // Some cases are too large for the least of devices.
+                    Err(PlanError::TensorTooLarge { .. }) => continue,
+                    Err(error) => panic!("{from}, {name}: {error}"),
+                };
+                for dispatch in plan.steps {
+                    check_dispatch(&format!("{from}, {name}"), &dispatch, &profile);
+                    let key = format!("{:?} {:?}", dispatch.kernel, kinds(&dispatch.bindings));
+                    distinct.entry(key).or_insert_with(|| Planned {
+                        from: format!("{from}, {name}"),
+                        profile: profile.clone(),
+                        dispatch,
+                        text: String::new(),
+                    });
+                }
+            }
+        }
+        let mut planned: Vec<Planned> = distinct.into_values().collect();
+        planned.par_iter_mut().for_each(|planned| {
+            let kernel = &planned.dispatch.kernel;
+            planned.text = shader::compile(kernel).unwrap_or_else(|error| panic!("{}: {error}", planned.from));
+        });
+        println!("{} distinct kernels", planned.len());
+        planned
+    })
+}
+
+/// What a dispatch asks of the device, whatever its shader does.
+fn check_dispatch(from: &str, dispatch: &PlannedDispatch, profile: &DeviceProfile) {
+    let at = || format!("{from}: {}", dispatch.kernel.shader);
+    let grid = dispatch.workgroups;
+    assert!(grid.iter().all(|&size| size > 0 && size <= profile.max_workgroups), "{}: grid {grid:?}", at());
+    let mut access: HashMap<usize, Access> = HashMap::new();
+    let mut buffers = 0;
+    for binding in &dispatch.bindings {
+        let PlannedBinding::Buffer { region, offset, bytes, access: new } = *binding else { continue };
+        buffers += 1;
+        assert!(bytes > 0 && bytes % 4 == 0, "{}: a binding of {bytes} bytes", at());
+        assert!(offset % profile.binding_alignment == 0, "{}: a binding at byte {offset}", at());
+        assert!(bytes <= profile.max_binding_bytes, "{}: a binding of {bytes} bytes", at());
+        let before = *access.entry(region).or_insert(new);
+        assert!(before == new, "{}: one dispatch reads and writes one buffer", at());
+    }
+    // Eight is what WebGPU promises; a kernel that needs more would shut devices out.
+    assert!(buffers <= 8 && buffers <= profile.max_storage_buffers, "{}: {buffers} storage buffers", at());
+}
+
+/// What a binding is: a texture or a buffer, read or written.
+type Kind = (bool, Access);
+
+fn kinds(bindings: &[PlannedBinding]) -> Vec<Kind> {
+    let kind = |binding: &PlannedBinding| match *binding {
+        PlannedBinding::Buffer { access, .. } => (false, access),
+        PlannedBinding::Texture { access, .. } => (true, access),
+    };
+    bindings.iter().map(kind).collect()
+}
+
+fn parse(planned: &Planned) -> (Module, ModuleInfo) {
+    let name = planned.dispatch.kernel.shader;
+    let module = naga::front::wgsl::parse_str(&planned.text)
+        .unwrap_or_else(|error| panic!("{name} ({}):\n{}", planned.from, error.emit_to_string(&planned.text)));
+    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+        .validate(&module)
+        .unwrap_or_else(|error| panic!("{name} ({}):\n{}", planned.from, error.emit_to_string(&planned.text)));
+    (module, info)
+}
+
+/// Binding number, and what is declared there.
+fn declared(module: &Module) -> BTreeMap<u32, Kind> {
+    let mut declared = BTreeMap::new();
+    for (_, variable) in module.global_variables.iter() {
+        let Some(binding) = &variable.binding else { continue };
+        assert_eq!(binding.group, 0, "all bindings are in one group");
+        let kind = match (variable.space, &module.types[variable.ty].inner) {
+            (AddressSpace::Storage { access }, _) => {
+                let write = access.contains(StorageAccess::STORE);
+                (false, if write { Access::Write } else { Access::Read })
+            }
+            (_, TypeInner::Image { class: ImageClass::Storage { .. }, .. }) => (true, Access::Write),
+            (_, TypeInner::Image { .. }) => (true, Access::Read),
+            (space, _) => panic!("a binding in {space:?}"),
+        };
+        declared.insert(binding.binding, kind);
+    }
+    declared
+}
+
+fn workgroup_memory(module: &Module) -> u32 {
+    let variables = module.global_variables.iter().filter(|(_, variable)| variable.space == AddressSpace::WorkGroup);
+    variables.map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()).next_multiple_of(16)).sum()
+}
+
+#[test]
+fn every_kernel_is_valid_and_binds_what_its_launch_declares_within_the_limits() {
+    planned().par_iter().for_each(|planned| {
+        let (module, _) = parse(planned);
+        let at = format!("{} ({})", planned.dispatch.kernel.shader, planned.from);
+        let want: BTreeMap<u32, Kind> = (0..).zip(kinds(&planned.dispatch.bindings)).collect();
+        assert_eq!(declared(&module), want, "{at}: bindings of the shader, and of the launch\n{}", planned.text);
+
+        let [entry] = &module.entry_points[..] else { panic!("{at}: one entry point a shader") };
+        assert_eq!(entry.name, shader::ENTRY_POINT, "{at}");
+        let invocations: u32 = entry.workgroup_size.iter().product();
+        let most = planned.profile.max_invocations;
+        assert!((1..=most).contains(&invocations), "{at}: {invocations} invocations a workgroup");
+        let bytes = workgroup_memory(&module);
+        assert!(bytes <= planned.profile.workgroup_memory, "{at}: {bytes} bytes of workgroup memory");
+    });
+}
+
+/// One kernel for each shader, operands and conditions: what the translators see differently.
+fn one_of_each_form() -> Vec<&'static Planned> {
+    let mut forms: BTreeMap<String, Vec<&Planned>> = BTreeMap::new();
+    for planned in planned() {
+        let Kernel { shader, operands, conditions, .. } = &planned.dispatch.kernel;
+        forms.entry(format!("{shader} {operands:?} {conditions:?}")).or_default().push(planned);
+    }
+    forms.into_values().filter_map(|alike| alike.into_iter().min_by_key(|planned| planned.text.clone())).collect()
+}
+
+#[test]
+fn every_form_of_a_shader_translates_for_vulkan_metal_and_direct3d() {
+    let forms = one_of_each_form();
+    let has_validator = Command::new("spirv-val").arg("--version").output().is_ok();
+    forms.par_iter().for_each(|planned| {
+        let (module, info) = parse(planned);
+        let at = format!("{} ({})", planned.dispatch.kernel.shader, planned.from);
+        let words = naga::back::spv::write_vec(&module, &info, &naga::back::spv::Options::default(), None)
+            .unwrap_or_else(|error| panic!("{at}, SPIR-V: {error}"));
+        if has_validator {
+            validate_spirv(&at, &words);
+        }
+        let mut metal = naga::back::msl::Options { lang_version: (2, 4), ..Default::default() };
+        metal.fake_missing_bindings = true;
+        naga::back::msl::write_string(&module, &info, &metal, &naga::back::msl::PipelineOptions::default())
+            .unwrap_or_else(|error| panic!("{at}, Metal: {error}"));
+        let (options, pipeline) = (naga::back::hlsl::Options::default(), naga::back::hlsl::PipelineOptions::default());
+        let mut text = String::new();
+        naga::back::hlsl::Writer::new(&mut text, &options, &pipeline)
+            .write(&module, &info, None)
+            .unwrap_or_else(|error| panic!("{at}, Direct3D: {error}"));
+    });
+    println!("{} forms of shaders translated to SPIR-V, Metal and HLSL", forms.len());
+    match has_validator {
+        true => println!("{} modules validated by spirv-val", forms.len()),
+        false => println!("skipped: {} modules not validated, since spirv-val is not installed", forms.len()),
+    }
+}
+
+fn validate_spirv(at: &str, words: &[u32]) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bytemuck::cast_slice::<u32, u8>(words)).unwrap();
+    let output = Command::new("spirv-val").args(["--target-env", "vulkan1.1"]).arg(file.path()).output().unwrap();
+    assert!(output.status.success(), "{at}, spirv-val: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn every_shader_file_is_part_of_some_kernel() {
+    let sources: HashMap<&str, &str> = shader::SOURCES.iter().copied().collect();
+    let mut met: BTreeSet<&str> = BTreeSet::new();
+    let mut open: Vec<&str> = Vec::new();
+    for planned in planned() {
+        let Kernel { shader, operands, .. } = &planned.dispatch.kernel;
+        open.push(shader);
+        open.extend(operands);
+    }
+    while let Some(name) = open.pop() {
+        if !met.insert(name) {
+            continue;
+        }
+        // `import package::lib::grid::linear_index;` brings lib/grid in.
+        for line in sources[name].lines().filter_map(|line| line.trim().strip_prefix("import package::")) {
+            let path = line.split('{').next().unwrap_or(line).trim_end_matches(';').replace("::", "/");
+            open.extend(sources.keys().filter(|source| path.starts_with(&format!("{source}/"))));
+        }
+    }
+    let all: BTreeSet<&str> = sources.keys().copied().collect();
+    let unmet: Vec<&&str> = all.difference(&met).collect();
+    assert!(unmet.is_empty(), "no kernel of any plan uses {unmet:?}");
+}
+
+#[test]
+fn a_device_that_ends_long_loops_is_not_given_one() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", tilewright::tensor::TensorSpec::f32([2, 70_001])).unwrap();
+    let y = tilewright::graph::Scope::new(&mut graph, Mode::Eval).softmax(x, 1).unwrap();
+    graph.output("y", y);
+    assert!(Plan::new(&graph, &DeviceProfile::webgpu_defaults(DeviceClass::Gpu)).is_ok());
+    let error = Plan::new(&graph, &DeviceProfile::webgpu_defaults(DeviceClass::Cpu)).unwrap_err();
+    assert!(matches!(error, PlanError::Unsupported { .. }), "{error}");
+}
+
+#[test]
+fn a_missing_constant_is_told_with_the_shader() {
+    let kernel = Kernel::new("elementwise/fill").constant("VALUE", Constant::F32(1.0));
+    let error = shader::compile(&kernel).unwrap_err().to_string();
+    assert!(error.contains("elementwise/fill"), "{error}");
+}
