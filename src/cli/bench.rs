@@ -1,0 +1,188 @@
+//! `tilewright bench`: throughput of kernels and steps.
+
+use super::{CliError, Global};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use tilewright::bench::{self, Case, Group, Peak, Timing};
+use tilewright::gpu::Gpu;
+use tilewright::plan::DeviceClass;
+use tilewright::report::Table;
+
+/// Measure kernels and training steps beside what the device can reach
+#[derive(Args)]
+pub struct Bench {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Measure every variant of each kernel, not only the one that the rule picks
+    #[arg(long, global = true)]
+    variants: bool,
+    /// Compare with a result that `--json` wrote: what takes more than 1.1 times as long is named
+    #[arg(long, global = true, value_name = "FILE")]
+    compare: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Clone)]
+enum What {
+    /// Matrix products
+    Gemm,
+    /// Convolutions, all three passes
+    Conv,
+    /// Pooling and elementwise kernels
+    Pool,
+    /// Batch normalisation
+    Norm,
+    /// Optimizer updates
+    Optim,
+    /// A whole training step
+    Step {
+        model: String,
+        #[arg(long, default_value_t = 64)]
+        batch: usize,
+        #[arg(long, default_value_t = 10)]
+        classes: usize,
+    },
+}
+
+/// A time that is so much longer than before is reported.
+const SLOWER: f64 = 1.1;
+
+impl Bench {
+    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+        let gpu = global.gpu()?;
+        let before = self.compare.as_ref().map(read_result).transpose()?;
+        let peak = bench::measure_peak(&gpu)?;
+        global.say(format_args!(
+            "measured peak: {:.1} GFLOP/s multiply-add, {:.1} GB/s copy",
+            peak.flops / 1e9,
+            peak.bytes / 1e9
+        ));
+        let result = match &self.what {
+            Some(What::Step { model, batch, classes }) => step(global, &gpu, model, *batch, *classes)?,
+            what => {
+                let groups = match what {
+                    Some(What::Gemm) => vec![Group::Gemm],
+                    Some(What::Conv) => vec![Group::Conv],
+                    Some(What::Pool) => vec![Group::Pool],
+                    Some(What::Norm) => vec![Group::Norm],
+                    Some(What::Optim) => vec![Group::Optim],
+                    _ => vec![Group::Gemm, Group::Conv, Group::Pool, Group::Norm, Group::Optim],
+                };
+                self.kernels(global, &gpu, &peak, &groups)?
+            }
+        };
+        if let Some(before) = before {
+            compare(global, &before, &result);
+        }
+        global.result(&result);
+        Ok(())
+    }
+
+    fn kernels(&self, global: &Global, gpu: &Gpu, peak: &Peak, groups: &[Group]) -> Result<Value, CliError> {
+        let own = gpu.profile().class;
+        let variants: Vec<(&str, Gpu)> = match self.variants {
+            false => vec![("rule", gpu.clone())],
+            true => vec![
+                ("plain", gpu.with_plain_kernels()),
+                ("workgroup", gpu.with_class(DeviceClass::Gpu)),
+                ("texture", gpu.with_class(DeviceClass::Cpu)),
+            ],
+        };
+        let mut table = Table::new(["kernel", "variant", "ms", "spread", "GFLOP/s", "GB/s", "share of peak"]);
+        let mut kernels = Vec::new();
+        for &group in groups {
+            for Case { name, graph } in bench::cases(group, own)? {
+                let cost = bench::cost(&graph);
+                for (variant, gpu) in &variants {
+                    let timing = bench::measure(gpu, &graph)?;
+                    let gflops = cost.flops as f64 / timing.median / 1e9;
+                    let gbs = cost.bytes as f64 / timing.median / 1e9;
+                    let share = peak.bound(&cost) / timing.median;
+                    table.row([
+                        name.clone(),
+                        (*variant).to_owned(),
+                        format!("{:.3}", 1e3 * timing.median),
+                        spread(&timing),
+                        format!("{gflops:.1}"),
+                        format!("{gbs:.2}"),
+                        format!("{:.0} %", 100.0 * share),
+                    ]);
+                    kernels.push(json!({
+                        "name": name,
+                        "variant": variant,
+                        "ms": 1e3 * timing.median,
+                        "gflops": gflops,
+                        "gbs": gbs,
+                        "share_of_peak": share,
+                    }));
+                }
+            }
+        }
+        global.say(table.to_markdown());
+        Ok(json!({ "device": gpu.info().name, "peak": peak_json(peak), "kernels": kernels }))
+    }
+}
+
+fn step(global: &Global, gpu: &Gpu, model: &str, batch: usize, classes: usize) -> Result<Value, CliError> {
+    if batch == 0 {
+        return Err(CliError::usage("--batch is 0, but must be at least 1"));
+    }
+    let case = bench::step_case(model, batch, classes, Default::default())?;
+    let cost = bench::cost(&case.graph);
+    let timing = bench::measure(gpu, &case.graph)?;
+    let images = batch as f64 / timing.median;
+    global.say(format_args!(
+        "{}: {:.1} images/s, {:.2} ms a step ({}), {:.1} GFLOP/s, first step after {:.0} ms, {:.1} MiB",
+        case.name,
+        images,
+        1e3 * timing.median,
+        spread(&timing),
+        cost.flops as f64 / timing.median / 1e9,
+        1e3 * timing.first,
+        timing.peak_bytes as f64 / f64::from(1 << 20)
+    ));
+    Ok(json!({
+        "device": gpu.info().name,
+        "kernels": [{ "name": case.name, "variant": "rule", "ms": 1e3 * timing.median }],
+        "images_per_second": images,
+        "ms_per_step": 1e3 * timing.median,
+        "first_step_ms": 1e3 * timing.first,
+        "peak_bytes": timing.peak_bytes,
+    }))
+}
+
+fn peak_json(peak: &Peak) -> Value {
+    json!({ "gflops": peak.flops / 1e9, "gbs": peak.bytes / 1e9 })
+}
+
+fn spread(timing: &Timing) -> String {
+    let share = |time: f64| 100.0 * (time / timing.median - 1.0);
+    format!("{:+.0}/{:+.0} %", share(timing.quartiles[0]), share(timing.quartiles[1]))
+}
+
+/// The JSON object on the last line of a saved result.
+fn read_result(path: &PathBuf) -> Result<Value, CliError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| CliError::failed(format!("`{}` cannot be read: {error}", path.display())))?;
+    serde_json::from_str(text.trim_end().lines().last().unwrap_or_default())
+        .map_err(|error| CliError::usage(format!("`{}` was not written by `bench --json`: {error}", path.display())))
+}
+
+/// Names what takes longer than in `before`.
+fn compare(global: &Global, before: &Value, now: &Value) {
+    let kernels = |result: &Value| result["kernels"].as_array().cloned().unwrap_or_default();
+    let old = kernels(before);
+    let mut slower = 0;
+    for kernel in kernels(now) {
+        let same = |other: &&Value| other["name"] == kernel["name"] && other["variant"] == kernel["variant"];
+        let times = (old.iter().find(same).and_then(|other| other["ms"].as_f64()), kernel["ms"].as_f64());
+        if let (Some(was), Some(is)) = times
+            && is > SLOWER * was
+        {
+            slower += 1;
+            let name = kernel["name"].as_str().unwrap_or_default();
+            global.say(format_args!("slower: {name}: {is:.3} ms, was {was:.3} ms ({:.2} times)", is / was));
+        }
+    }
+    global.say(format_args!("{slower} slower than before"));
+}

@@ -1,0 +1,101 @@
+//! `tilewright check`: every kernel in every variant on this device, against the CPU reference.
+
+use super::global::{describe, kind};
+use super::{CliError, Global};
+use clap::Args;
+use serde_json::json;
+use tilewright::check::{self, Case};
+
+/// Run every kernel variant on awkward shapes and hold it against the CPU reference
+#[derive(Args)]
+pub struct Check {
+    /// Only the ops whose name holds this
+    #[arg(long, value_name = "PART")]
+    op: Option<String>,
+}
+
+/// Verdicts of one op's cases.
+#[derive(Default)]
+struct Row {
+    op: &'static str,
+    passed: usize,
+    failed: usize,
+    unsupported: usize,
+}
+
+impl Check {
+    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+        let cases: Vec<Case> = check::cases()
+            .into_iter()
+            .filter(|case| self.op.as_ref().is_none_or(|part| case.op.contains(part.as_str())))
+            .collect();
+        if cases.is_empty() {
+            let ops = op_names();
+            return Err(CliError::usage(format!("no op's name holds what `--op` says; there are {}", ops.join(", "))));
+        }
+        let gpu = global.gpu()?;
+        let mut rows: Vec<Row> = Vec::new();
+        check::sweep(&gpu, &cases, |verdict| {
+            let op = verdict.case.op;
+            if !rows.iter().any(|row| row.op == op) {
+                rows.push(Row { op, ..Row::default() });
+            }
+            let Some(row) = rows.iter_mut().find(|row| row.op == op) else { return };
+            let failure = match verdict.result {
+                Ok(()) => {
+                    row.passed += 1;
+                    return;
+                }
+                Err(failure) => failure,
+            };
+            let word = match failure.is_unsupported() {
+                true => {
+                    row.unsupported += 1;
+                    "unsupported"
+                }
+                false => {
+                    row.failed += 1;
+                    "FAILED"
+                }
+            };
+            global.say(format_args!("{word}: {op}, {}, {}: {failure}", verdict.variant, verdict.case.what));
+        });
+
+        let info = gpu.info();
+        global.say(format_args!("device   {}, {}", info.name, kind(info.device_type)));
+        global.say(format_args!("driver   {} {}", info.driver, info.driver_info));
+        global.say(format_args!("backend  {:?}", info.backend));
+        global.say(format_args!("version  tilewright {}", env!("CARGO_PKG_VERSION")));
+        global.say(format_args!("mode     {}", if global.checked { "checked" } else { "trusted" }));
+        global.say(format_args!("{:<28}{:>8}{:>8}{:>13}", "op", "passed", "failed", "unsupported"));
+        for Row { op, passed, failed, unsupported } in &rows {
+            global.say(format_args!("{op:<28}{passed:>8}{failed:>8}{unsupported:>13}"));
+        }
+        let total = |count: fn(&Row) -> usize| rows.iter().map(count).sum::<usize>();
+        let [passed, failed, unsupported] =
+            [total(|row| row.passed), total(|row| row.failed), total(|row| row.unsupported)];
+        global.say(format_args!("{passed} passed, {failed} failed, {unsupported} unsupported"));
+        let ops: Vec<_> = rows
+            .iter()
+            .map(|row| json!({ "op": row.op, "passed": row.passed, "failed": row.failed, "unsupported": row.unsupported }))
+            .collect();
+        global.result(&json!({
+            "passed": passed,
+            "failed": failed,
+            "unsupported": unsupported,
+            "device": describe(info),
+            "checked": global.checked,
+            "ops": ops,
+        }));
+        match failed {
+            0 => Ok(()),
+            _ => Err(CliError::Judged),
+        }
+    }
+}
+
+fn op_names() -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = check::cases().iter().map(|case| case.op).collect();
+    names.dedup();
+    names
+}

@@ -1,0 +1,72 @@
+//! How a command ends when it does not succeed.
+
+use super::Global;
+use serde_json::json;
+use std::process::ExitCode;
+use tilewright::data::DataError;
+use tilewright::gpu::GpuError;
+use tilewright::models::ModelError;
+use tilewright::optim::schedule::ScheduleError;
+use tilewright::train::TrainError;
+
+/// A command that did not succeed, and what the user is told.
+#[derive(Debug)]
+pub enum CliError {
+    /// It failed: exit status 1.
+    Failed(String),
+    /// The arguments do not go together or name what is not there: exit status 2.
+    Usage(String),
+    /// It ran to its end, and its own output says what is wrong: exit status 1.
+    Judged,
+}
+
+impl CliError {
+    pub fn failed(message: impl Into<String>) -> Self {
+        CliError::Failed(message.into())
+    }
+
+    pub fn usage(message: impl Into<String>) -> Self {
+        CliError::Usage(message.into())
+    }
+
+    /// Tells the user, and gives the exit status.
+    pub fn tell(&self, global: &Global) -> ExitCode {
+        let (message, status) = match self {
+            CliError::Judged => return ExitCode::from(1),
+            CliError::Failed(message) => (message, 1),
+            CliError::Usage(message) => (message, 2),
+        };
+        global.note(format_args!("error: {message}"));
+        global.result(&json!({ "error": message }));
+        ExitCode::from(status)
+    }
+}
+
+/// Every error of the library is told in full, with what it came from.
+impl<E: std::error::Error + 'static> From<E> for CliError {
+    fn from(error: E) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            // A transparent error has its source's text already.
+            let text = cause.to_string();
+            if !message.contains(&text) {
+                message = format!("{message}: {text}");
+            }
+            source = cause.source();
+        }
+        let whole: &dyn std::error::Error = &error;
+        if let Some(GpuError::NoSuchAdapter { .. }) = whole.downcast_ref::<GpuError>() {
+            return CliError::Usage(message);
+        }
+        let is_usage = match whole.downcast_ref::<TrainError>() {
+            Some(error) => error.is_usage(),
+            None => {
+                whole.is::<ModelError>()
+                    || whole.is::<ScheduleError>()
+                    || whole.downcast_ref::<DataError>().is_some_and(DataError::is_usage)
+            }
+        };
+        if is_usage { CliError::Usage(message) } else { CliError::Failed(message) }
+    }
+}

@@ -1,0 +1,97 @@
+//! What every command takes: the device, and how it talks.
+
+use super::CliError;
+use clap::Args;
+use std::fmt::Display;
+use std::io::{self, Write};
+use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
+use tilewright::verify::Backend;
+
+#[derive(Args)]
+pub struct Global {
+    /// What computes: `auto` or `gpu` (a discrete GPU before an integrated one before a software
+    /// adapter), a number or a part of a name from `tilewright devices`, or `cpu`, the reference
+    #[arg(long, global = true, default_value = "auto", value_name = "auto|gpu|INDEX|NAME|cpu")]
+    pub device: String,
+    /// End standard output with one JSON object; what is meant for people goes to standard error
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Run shaders with bounds checks, bounded loops and zeroed workgroup memory
+    #[arg(long, global = true)]
+    pub checked: bool,
+}
+
+impl Global {
+    /// Writes a line for people: to standard output, or with `--json` to standard error.
+    pub fn say(&self, line: impl Display) {
+        // Who closed the pipe does not want to read on; the command's result stands all the same.
+        match self.json {
+            true => writeln!(io::stderr(), "{line}").ok(),
+            false => writeln!(io::stdout(), "{line}").ok(),
+        };
+    }
+
+    /// Writes a line that is not part of the result to standard error.
+    pub fn note(&self, line: impl Display) {
+        writeln!(io::stderr(), "{line}").ok();
+    }
+
+    /// With `--json`, writes the command's result as the last line of standard output.
+    pub fn result(&self, value: &serde_json::Value) {
+        if self.json {
+            writeln!(io::stdout(), "{value}").ok();
+        }
+    }
+
+    /// Whether the CPU reference is asked for.
+    pub fn on_reference(&self) -> bool {
+        self.device.eq_ignore_ascii_case("cpu")
+    }
+
+    /// The device that was asked for; says which it is.
+    pub fn backend(&self) -> Result<Backend, CliError> {
+        if self.on_reference() {
+            self.note("device: CPU reference");
+            return Ok(Backend::Reference);
+        }
+        Ok(Backend::Gpu(self.gpu()?))
+    }
+
+    /// The device that was asked for, to train on; parameters start under `seed`.
+    pub fn training_engine(&self, seed: u64) -> Result<tilewright::engine::Engine, CliError> {
+        let device = self.device.to_lowercase();
+        let options = DeviceOptions { checked: self.checked, ..DeviceOptions::default() };
+        Ok(tilewright::engine::Engine::open(&device, options, seed)?)
+    }
+
+    /// The GPU that was asked for; says which it is. Refuses `--device cpu`.
+    pub fn gpu(&self) -> Result<Gpu, CliError> {
+        if self.on_reference() {
+            return Err(CliError::usage("this command runs kernels, which `--device cpu` does not have"));
+        }
+        let selector: DeviceSelector = match self.device.parse() {
+            Ok(selector) => selector,
+            Err(never) => match never {},
+        };
+        let options = DeviceOptions { checked: self.checked, ..DeviceOptions::default() };
+        let gpu = Gpu::open(&selector, options)?;
+        self.note(format_args!("device: {}", describe(gpu.info())));
+        Ok(gpu)
+    }
+}
+
+/// An adapter in one line: name, kind, backend and driver.
+pub fn describe(info: &wgpu::AdapterInfo) -> String {
+    let driver = format!("{} {}", info.driver, info.driver_info);
+    format!("{}, {}, {:?}, driver {}", info.name, kind(info.device_type), info.backend, driver.trim())
+}
+
+pub fn kind(device_type: wgpu::DeviceType) -> &'static str {
+    match device_type {
+        wgpu::DeviceType::DiscreteGpu => "discrete GPU",
+        wgpu::DeviceType::IntegratedGpu => "integrated GPU",
+        wgpu::DeviceType::VirtualGpu => "virtual GPU",
+        wgpu::DeviceType::Cpu => "software adapter",
+        wgpu::DeviceType::Other => "unknown kind",
+    }
+}

@@ -1,0 +1,77 @@
+//! The command line: one file a subcommand, no logic that a user of the library would miss.
+//!
+//! To add a subcommand, write a file with its arguments (`clap::Args`) and
+//! `run(&self, &Global) -> Result<(), CliError>`, and name it in [`Command`].
+
+mod bench;
+mod check;
+mod devices;
+mod docs;
+mod error;
+mod eval;
+mod global;
+mod models;
+mod predict;
+mod profile;
+mod summary;
+mod train;
+mod verify;
+
+pub use error::CliError;
+pub use global::Global;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Trains convolutional networks on any GPU.
+#[derive(Parser)]
+#[command(name = "tilewright", version, max_term_width = 110)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Train(Box<train::Train>),
+    Eval(eval::Eval),
+    Predict(predict::Predict),
+    Bench(bench::Bench),
+    Profile(profile::Profile),
+    Check(check::Check),
+    Models(models::Models),
+    Summary(summary::Summary),
+    Devices(devices::Devices),
+    Verify(verify::Verify),
+    Docs(docs::Docs),
+}
+
+impl Command {
+    fn run(&self, global: &Global) -> Result<(), CliError> {
+        match self {
+            Command::Train(command) => command.run(global),
+            Command::Eval(command) => command.run(global),
+            Command::Predict(command) => command.run(global),
+            Command::Bench(command) => command.run(global),
+            Command::Profile(command) => command.run(global),
+            Command::Check(command) => command.run(global),
+            Command::Models(command) => command.run(global),
+            Command::Summary(command) => command.run(global),
+            Command::Devices(command) => command.run(global),
+            Command::Verify(command) => command.run(global),
+            Command::Docs(command) => command.run(global),
+        }
+    }
+}
+
+/// Runs the command that the process was called with: 0 done, 1 failed, 2 wrong usage.
+pub fn main() -> ExitCode {
+    // Wrong usage ends the process here, with status 2.
+    let cli = Cli::parse();
+    match cli.command.run(&cli.global) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.tell(&cli.global),
+    }
+}

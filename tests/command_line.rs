@@ -1,0 +1,257 @@
+//! The command as a user meets it: exit status, what is said where, and what a wrong word leads to.
+
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use tilewright::gpu::adapters;
+
+fn tilewright(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tilewright"));
+    command.args(arguments);
+    command
+}
+
+struct Ended {
+    status: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ended {
+    fn says(&self, part: &str) -> &Self {
+        assert!(self.stderr.contains(part) || self.stdout.contains(part), "nothing says `{part}`: {self}");
+        self
+    }
+
+    /// The last line of standard output, which is one JSON object.
+    fn json(&self) -> Value {
+        let last = self.stdout.lines().last().unwrap_or_else(|| panic!("standard output is empty: {self}"));
+        let value: Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("`{last}`: {error}"));
+        assert!(value.is_object(), "{value}");
+        value
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "status {}\n--- stdout\n{}\n--- stderr\n{}", self.status, self.stdout, self.stderr)
+    }
+}
+
+fn run(arguments: &[&str], status: i32) -> Ended {
+    let Output { status: code, stdout, stderr } = tilewright(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let ended = Ended { status: code.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) };
+    assert_eq!(ended.status, status, "{arguments:?}: {ended}");
+    assert!(!ended.stderr.contains("panicked"), "{arguments:?}: {ended}");
+    ended
+}
+
+/// A safetensors file with one case and tensors of f32.
+fn write_case(folder: &Path, name: &str, case: &Value, tensors: &[(&str, &[usize], &[f32])]) {
+    let mut header = json!({ "__metadata__": { "case": case.to_string() } });
+    let mut data = Vec::new();
+    for (tensor, shape, values) in tensors {
+        let start = data.len();
+        data.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        header[tensor] = json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, data.len()] });
+    }
+    let header = header.to_string();
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.extend(data);
+    fs::write(folder.join(format!("{name}.safetensors")), bytes).unwrap();
+}
+
+fn relu_case() -> Value {
+    json!({ "format": 1, "name": "relu", "kind": "op", "op": "relu", "mode": "eval", "attrs": {}, "rtol": 1e-6, "atol": 0.0 })
+}
+
+/// Runs one case on the CPU reference and gives the line about it.
+fn verdict(case: &Value, tensors: &[(&str, &[usize], &[f32])], status: i32) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    write_case(folder.path(), "case", case, tensors);
+    let ended = run(&["verify", "--device", "cpu", folder.path().to_str().unwrap()], status);
+    ended.stdout.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn wrong_usage_ends_with_status_2_and_a_hint() {
+    run(&[], 2).says("Usage");
+    run(&["chekc"], 2).says("check");
+    run(&["verify"], 2).says("DIR");
+    run(&["devices", "--jsno"], 2).says("--json");
+    run(&["summary", "lenet5", "--batch", "0"], 2).says("0");
+    run(&["summary", "lenet5", "--batch", "many"], 2).says("many");
+    run(&["summary", "lenet5", "--dot", "--text"], 2).says("--text");
+}
+
+#[test]
+fn every_subcommand_has_help_and_the_command_a_version() {
+    let help = run(&["--help"], 0);
+    for command in ["train", "eval", "predict", "check", "verify", "devices", "models", "summary"] {
+        help.says(command);
+        run(&[command, "--help"], 0).says("Usage").says("--device").says("--json");
+    }
+    run(&["--version"], 0).says(env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn an_unknown_model_or_attribute_is_refused_with_what_is_close() {
+    run(&["summary", "resnet81"], 2).says("error: ").says("did you mean").says("`resnet18`");
+    run(&["summary", "lenet5", "--set", "activatoin=relu"], 2).says("did you mean `activation`");
+    run(&["summary", "lenet5", "--set", "activation"], 2).says("activation");
+}
+
+#[test]
+fn an_unknown_device_is_refused_with_those_there_are() {
+    if adapters().is_empty() {
+        println!("skipped: 1 check of device names, since there is no adapter");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    write_case(folder.path(), "relu", &relu_case(), &[]);
+    let folder = folder.path().to_str().unwrap();
+    run(&["verify", folder, "--device", "no such card"], 2).says("no such card").says(&adapters()[0].info.name);
+    run(&["verify", folder, "--device", "99"], 2).says("--device 99").says(&adapters()[0].info.name);
+    run(&["check", "--device", "cpu"], 2).says("--device cpu");
+    // The index and a part of the name, in any case, are the same adapter.
+    let part = adapters()[0].info.name.split_whitespace().next().unwrap().to_uppercase();
+    for device in ["0", "gpu", "auto", &part] {
+        run(&["check", "--op", "slice", "--device", device], 0).says("3 passed, 0 failed, 0 unsupported");
+    }
+}
+
+#[test]
+fn json_is_the_last_line_and_the_only_one_on_standard_output() {
+    let only_json = |arguments: &[&str], status: i32| {
+        let ended = run(arguments, status);
+        assert_eq!(ended.stdout.lines().count(), 1, "{arguments:?}: {ended}");
+        ended.json()
+    };
+    let models = only_json(&["models", "--json"], 0);
+    let lenet = models["models"].as_array().unwrap().iter().find(|model| model["name"] == "lenet5").unwrap();
+    assert_eq!(lenet["parameters"], 61_706);
+    assert!(lenet["flops"].as_u64().unwrap() > 800_000);
+
+    let summary = only_json(&["--json", "summary", "lenet5", "--batch", "8"], 0);
+    assert_eq!((&summary["parameters"], &summary["batch"]), (&json!(61_706), &json!(8)));
+    assert!(summary["training_peak_bytes"].as_u64() > summary["inference_peak_bytes"].as_u64());
+
+    assert!(only_json(&["devices", "--json"], 0)["devices"].is_array());
+    let error = only_json(&["summary", "no_such_model", "--json"], 2);
+    assert!(error["error"].as_str().unwrap().contains("no_such_model"));
+
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("broken.safetensors"), b"not a file").unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let counts = only_json(&["verify", folder, "--device", "cpu", "--json"], 1);
+    assert_eq!(counts, json!({ "passed": 0, "failed": 1, "unsupported": 0 }));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_failed_case_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    write_case(folder.path(), "0_good", &relu_case(), &[("in.x", &[2], &[-1.0, 2.0]), ("out", &[2], &[0.0, 2.0])]);
+    let whole = fs::read(folder.path().join("0_good.safetensors")).unwrap();
+    write("1_empty.safetensors", b"");
+    write("2_noise.safetensors", &[0xff; 64]);
+    write("3_cut.safetensors", &whole[..whole.len() - 3]);
+    write("4_huge_header.safetensors", &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, b'{']);
+    write_case(folder.path(), "5_other_format", &json!({ "format": 2, "kind": "op", "rtol": 0, "atol": 0 }), &[]);
+    write_case(folder.path(), "6_no_case", &json!("no object"), &[]);
+    write("ignored.txt", b"no case");
+    fs::create_dir(folder.path().join("deeper")).unwrap();
+    fs::copy(folder.path().join("0_good.safetensors"), folder.path().join("deeper/good.safetensors")).unwrap();
+
+    let ended = run(&["verify", "--device", "cpu", folder.path().to_str().unwrap()], 1);
+    assert_eq!(ended.stdout.lines().last(), Some("2 passed, 6 failed, 0 unsupported"), "{ended}");
+    ended.says("3_cut: the file cannot be read").says("5_other_format: the case cannot be read: its format is 2");
+    assert_eq!(ended.stdout.lines().count(), 9, "one line a case: {ended}");
+
+    run(&["verify", "/no/such/folder"], 1).says("error: ").says("/no/such/folder");
+    let empty = tempfile::tempdir().unwrap();
+    run(&["verify", empty.path().to_str().unwrap()], 1).says("no `*.safetensors` file");
+}
+
+#[test]
+fn a_wrong_number_is_told_with_the_largest_error_beside_its_bound() {
+    let tensors: &[(&str, &[usize], &[f32])] = &[("in.x", &[3], &[-1.0, 2.0, 4.0]), ("out", &[3], &[0.0, 2.5, 4.0])];
+    let line = verdict(&relu_case(), tensors, 1);
+    assert!(line.contains("`out`: element 1 is 2e0, not 2.5e0; largest error 5.000e-1, bound 4.000e-6"), "{line}");
+}
+
+#[test]
+fn nan_agrees_with_nothing() {
+    let tensors: &[(&str, &[usize], &[f32])] = &[("in.x", &[1], &[1.0]), ("out", &[1], &[f32::NAN])];
+    assert!(verdict(&relu_case(), tensors, 1).starts_with("FAILED"));
+}
+
+#[test]
+fn what_is_not_known_is_unsupported_and_what_is_wrong_has_failed() {
+    let x: (&str, &[usize], &[f32]) = ("in.x", &[1, 1, 2, 2], &[1.0, 2.0, 3.0, 4.0]);
+    let change = |key: &str, value: Value| {
+        let mut case = relu_case();
+        case[key] = value;
+        case
+    };
+    for (case, tensors, word, part) in [
+        (change("op", json!("frobnicate")), vec![x], "unsupported", "the op `frobnicate`"),
+        (change("kind", json!("prophecy")), vec![x], "unsupported", "`prophecy`"),
+        (change("mode", json!("maybe")), vec![x], "FAILED", "`maybe`"),
+        (change("attrs", json!({ "slope": 1 })), vec![x], "FAILED", "no attribute `slope`"),
+        (relu_case(), vec![], "FAILED", "no tensor `in.x`"),
+        (relu_case(), vec![x, ("out", &[4], &[1.0; 4])], "FAILED", "shape [1, 1, 2, 2], not [4]"),
+        (relu_case(), vec![x, ("after.mean", &[1], &[1.0])], "FAILED", "`after.mean`"),
+        (change("op", json!("conv2d")), vec![x, ("param.weight", &[1], &[1.0])], "FAILED", "weight has the shape"),
+        (change("op", json!("max_pool2d")), vec![x], "FAILED", "needs the attribute `kernel_size`"),
+    ] {
+        let line = verdict(&case, &tensors, 1);
+        assert!(line.starts_with(word) && line.contains(part), "not `{word}` and `{part}`: {line}");
+    }
+    let pool = json!({ "kernel_size": "two" });
+    let case =
+        json!({ "format": 1, "kind": "op", "op": "max_pool2d", "mode": "eval", "attrs": pool, "rtol": 0, "atol": 0 });
+    assert!(verdict(&case, &[x], 1).contains("`kernel_size` = \"two\""));
+    let model = json!({ "format": 1, "kind": "model", "model": "resnet1", "attrs": {}, "rtol": 0, "atol": 0 });
+    assert!(verdict(&model, &[], 1).starts_with("unsupported"));
+}
+
+#[test]
+fn check_ends_with_a_report_and_its_counts() {
+    if adapters().is_empty() {
+        println!("skipped: 1 check of `tilewright check`, since there is no adapter");
+        return;
+    }
+    let ended = run(&["check", "--op", "slice", "--json"], 0);
+    ended.says("driver").says("backend");
+    let counts = ended.json();
+    assert_eq!((&counts["failed"], &counts["unsupported"]), (&json!(0), &json!(0)));
+    assert!(counts["passed"].as_u64() > Some(0));
+    run(&["check", "--op", "no such op"], 2).says("conv2d");
+}
+
+#[test]
+fn the_graph_of_a_model_is_written_for_graphviz_and_mermaid() {
+    assert!(run(&["summary", "lenet5", "--dot"], 0).stdout.starts_with("digraph"));
+    assert!(run(&["summary", "lenet5", "--mermaid"], 0).stdout.starts_with("flowchart"));
+    assert!(run(&["summary", "lenet5", "--text"], 0).stdout.contains("conv1.weight"));
+}
+
+#[test]
+fn the_loader_is_silent_without_a_runtime_folder() {
+    let output = tilewright(&["devices"]).env_remove("XDG_RUNTIME_DIR").env_remove("VK_LOADER_DEBUG").output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !stderr.contains("XDG_RUNTIME_DIR"), "{stderr}");
+}
+
+#[test]
+fn a_closed_pipe_is_no_crash() {
+    let mut child = tilewright(&["models"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}
