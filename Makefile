@@ -1,0 +1,46 @@
+# `make` lists the targets.
+
+CARGO ?= cargo
+# What follows the subcommand in `train`, `check` and `bench`:
+#   make train ARGS="resnet18_cifar --data cifar10:DIR"
+ARGS ?=
+# `make test SPIRV_TOOLS=0` does not install spirv-val; the tests that need it are then skipped.
+SPIRV_TOOLS ?= 1
+
+tilewright := $(or $(CARGO_TARGET_DIR),./target)/release/tilewright
+
+.DEFAULT_GOAL := help
+.PHONY: help train test check lint bench adapter build
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+train: adapter build ## train: LeNet-5 on the bundled MNIST sample, or what ARGS says
+	$(tilewright) train $(ARGS)
+
+# nextest runs no doc tests. Either way, what a test that skips has to say is shown.
+test: ## run the tests, then every shader on this device against the CPU reference
+	sh scripts/ensure-adapter.sh $(if $(filter 1,$(SPIRV_TOOLS)),--spirv-tools)
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		set -x; $(CARGO) nextest run --release && $(CARGO) test --release --doc; \
+	else \
+		set -x; $(CARGO) test --release --no-fail-fast -- --show-output; \
+	fi
+	$(CARGO) build --release
+	$(tilewright) check
+
+check: adapter build ## run every shader on this device against the CPU reference
+	$(tilewright) check $(ARGS)
+
+lint: ## formatting and clippy
+	$(CARGO) fmt --check
+	$(CARGO) clippy --release --all-targets -- -D warnings
+
+bench: adapter build ## measure this device's throughput
+	$(tilewright) bench $(ARGS)
+
+adapter: ## find a graphics driver, or install one that runs on the CPU
+	sh scripts/ensure-adapter.sh
+
+build:
+	$(CARGO) build --release
