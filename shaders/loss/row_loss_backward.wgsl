@@ -12,11 +12,11 @@
 import package::constants::{COUNT, WORKGROUP, CLASSES};
 import package::lib::grid::linear_index;
 
-@group(0) @binding(0) var<storage, read> logits: array<f32>;
-@group(0) @binding(1) var<storage, read> targets: array<u32>;
-@group(0) @binding(2) var<storage, read> rows: array<f32>;
-@group(0) @binding(3) var<storage, read> upstream: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dlogits: array<f32>;
+@group(0) @binding(0) var<storage, read> targets: array<u32>;
+@group(0) @binding(1) var<storage, read> rows: array<f32>;
+@group(0) @binding(2) var<storage, read> upstream: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dlogits: array<f32>;
+@if(mse || softmax) @group(0) @binding(4) var<storage, read> logits: array<f32>;
 @if(softmax) @group(0) @binding(5) var<storage, read> numbers: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)

@@ -204,8 +204,12 @@ impl Op for LossBackward {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
         let kernel = self.0.kernel("loss/row_loss_backward", launch.input(0).shape[1]);
-        let mut bindings: Vec<_> = (0..4).map(|input| Operand::Input(input).read()).collect();
+        let mut bindings: Vec<_> = (1..4).map(|input| Operand::Input(input).read()).collect();
         bindings.push(Operand::Output(0).write());
+        // The gradient of a negative log-likelihood does not depend on the logits.
+        if self.0 != Loss::Nll {
+            bindings.push(Operand::Input(0).read());
+        }
         if self.0.has_softmax() {
             bindings.push(Operand::Input(4).read());
         }

@@ -121,7 +121,9 @@ impl Op for SoftmaxBackward {
         launch.expect_loop(rows.size)?;
         let sums = launch.scratch(rows.count);
         let (y, dy) = (Operand::Input(0).read(), Operand::Input(1).read());
-        launch.linear(rows.kernel("softmax/row_gradients", self.0.log), rows.count, [y, dy, sums.write()]);
+        let mut bindings = vec![dy, sums.write()];
+        bindings.extend((!self.0.log).then_some(y));
+        launch.linear(rows.kernel("softmax/row_gradients", self.0.log), rows.count, bindings);
         let kernel = rows.kernel("softmax/backward", self.0.log);
         launch.linear(kernel, launch.output(0).elements(), [y, dy, sums.read(), Operand::Output(0).write()]);
         Ok(())
