@@ -12,7 +12,8 @@ use tilewright::check;
 use tilewright::graph::{Graph, Mode};
 use tilewright::models::{self, ModelOptions};
 use tilewright::plan::{
-    Access, Constant, DeviceClass, DeviceProfile, Kernel, Plan, PlanError, PlannedBinding, PlannedDispatch,
+    ARGUMENT_BYTES, Access, Constant, DeviceClass, DeviceProfile, Kernel, Plan, PlanError, PlannedBinding,
+    PlannedDispatch,
 };
 use tilewright::shader;
 use tilewright::train::{Batch, TrainConfig, evaluation_graph, training_graph};
@@ -84,7 +85,7 @@ fn planned() -> &'static [Planned] {
                 };
                 for dispatch in plan.steps {
                     check_dispatch(&format!("{from}, {name}"), &dispatch, &profile);
-                    let key = format!("{:?} {:?}", dispatch.kernel, kinds(&dispatch.bindings));
+                    let key = format!("{:?} {:?}", dispatch.kernel.form(), kinds(&dispatch.bindings));
                     distinct.entry(key).or_insert_with(|| Planned {
                         from: format!("{from}, {name}"),
                         profile: profile.clone(),
@@ -149,7 +150,9 @@ fn parse(planned: &Planned) -> (Module, ModuleInfo) {
 fn declared(module: &Module) -> BTreeMap<u32, Kind> {
     let mut declared = BTreeMap::new();
     for (_, variable) in module.global_variables.iter() {
-        let Some(binding) = &variable.binding else { continue };
+        let Some(binding) = variable.binding.as_ref().filter(|_| variable.space != AddressSpace::Uniform) else {
+            continue;
+        };
         assert_eq!(binding.group, 0, "all bindings are in one group");
         let kind = match (variable.space, &module.types[variable.ty].inner) {
             (AddressSpace::Storage { access }, _) => {
@@ -165,6 +168,28 @@ fn declared(module: &Module) -> BTreeMap<u32, Kind> {
     declared
 }
 
+/// Members and size of the uniform that holds a kernel's arguments.
+fn declared_arguments(module: &Module) -> Option<(Vec<(String, u32)>, u32)> {
+    let (_, variable) = module.global_variables.iter().find(|(_, variable)| variable.space == AddressSpace::Uniform)?;
+    assert_eq!(variable.binding, Some(naga::ResourceBinding { group: 1, binding: 0 }), "where arguments are bound");
+    let TypeInner::Struct { members, span } = &module.types[variable.ty].inner else {
+        panic!("arguments are a struct")
+    };
+    let member = |member: &naga::StructMember| (member.name.clone().unwrap_or_default(), member.offset);
+    Some((members.iter().map(member).collect(), *span))
+}
+
+/// Where the Rust side puts each argument of a kernel, and how long they are together.
+fn given_arguments(kernel: &Kernel) -> (Vec<(String, u32)>, u32) {
+    let mut end = 0;
+    let mut members = Vec::new();
+    for (name, value) in &kernel.arguments {
+        members.push(((*name).to_owned(), end));
+        end += size_of_val(&value.word()) as u32;
+    }
+    (members, end)
+}
+
 fn workgroup_memory(module: &Module) -> u32 {
     let variables = module.global_variables.iter().filter(|(_, variable)| variable.space == AddressSpace::WorkGroup);
     variables.map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()).next_multiple_of(16)).sum()
@@ -178,6 +203,11 @@ fn every_kernel_is_valid_and_binds_what_its_launch_declares_within_the_limits() 
         let want: BTreeMap<u32, Kind> = (0..).zip(kinds(&planned.dispatch.bindings)).collect();
         assert_eq!(declared(&module), want, "{at}: bindings of the shader, and of the launch\n{}", planned.text);
 
+        if let Some(arguments) = declared_arguments(&module) {
+            assert_eq!(arguments, given_arguments(&planned.dispatch.kernel), "{at}: arguments");
+            assert!(arguments.1 <= ARGUMENT_BYTES, "{at}: {} bytes of arguments", arguments.1);
+            assert!(planned.dispatch.arguments.is_some(), "{at}: the dispatch binds its arguments");
+        }
         let [entry] = &module.entry_points[..] else { panic!("{at}: one entry point a shader") };
         assert_eq!(entry.name, shader::ENTRY_POINT, "{at}");
         let invocations: u32 = entry.workgroup_size.iter().product();

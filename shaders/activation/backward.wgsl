@@ -1,6 +1,7 @@
 // dx[i] = f'(seen[i]) * dy[i], seen being x or y as the activation needs. One invocation an element.
 
-import package::constants::{COUNT, WORKGROUP};
+import package::constants::WORKGROUP;
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::activation::functions::derivative;
 
@@ -11,7 +12,7 @@ import package::activation::functions::derivative;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i < COUNT) {
+    if (i < arguments.count) {
         dx[i] = derivative(seen[i]) * dy[i];
     }
 }

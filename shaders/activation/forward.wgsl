@@ -1,6 +1,7 @@
 // y[i] = f(x[i]). One invocation an element.
 
-import package::constants::{COUNT, WORKGROUP};
+import package::constants::WORKGROUP;
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::activation::functions::activate;
 
@@ -10,7 +11,7 @@ import package::activation::functions::activate;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i < COUNT) {
+    if (i < arguments.count) {
         y[i] = activate(x[i]);
     }
 }

@@ -3,7 +3,8 @@
 //
 // x, dy and dx [BATCH, CHANNELS, INNER], the vectors [CHANNELS]. One invocation an element.
 
-import package::constants::{COUNT, WORKGROUP, BATCH, CHANNELS, INNER, EPS};
+import package::constants::{WORKGROUP, BATCH, CHANNELS, INNER, EPS};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
@@ -19,7 +20,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i >= COUNT) {
+    if (i >= arguments.count) {
         return;
     }
     let c = i / INNER % CHANNELS;

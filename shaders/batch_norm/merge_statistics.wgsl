@@ -3,7 +3,8 @@
 //
 // part [CHANNELS, LANES] pairs, mean and var [CHANNELS]. One invocation a channel.
 
-import package::constants::{COUNT, WORKGROUP, BATCH, INNER, LANES};
+import package::constants::{WORKGROUP, BATCH, INNER, LANES};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> part: array<vec2<f32>>;
@@ -15,7 +16,7 @@ const ELEMENTS: u32 = BATCH * INNER;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let c = linear_index(id);
-    if (c >= COUNT) {
+    if (c >= arguments.count) {
         return;
     }
     var total = vec2(0.0);

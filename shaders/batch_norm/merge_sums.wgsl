@@ -3,7 +3,8 @@
 //
 // part [CHANNELS, LANES] pairs, the vectors [CHANNELS]. One invocation a channel.
 
-import package::constants::{COUNT, WORKGROUP, LANES, EPS};
+import package::constants::{WORKGROUP, LANES, EPS};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> part: array<vec2<f32>>;
@@ -14,7 +15,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let c = linear_index(id);
-    if (c >= COUNT) {
+    if (c >= arguments.count) {
         return;
     }
     var sums = vec2(0.0);

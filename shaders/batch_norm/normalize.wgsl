@@ -2,7 +2,8 @@
 //
 // x and y [BATCH, CHANNELS, INNER], the vectors [CHANNELS]. One invocation an element.
 
-import package::constants::{COUNT, WORKGROUP, CHANNELS, INNER, EPS};
+import package::constants::{WORKGROUP, CHANNELS, INNER, EPS};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -18,7 +19,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i >= COUNT) {
+    if (i >= arguments.count) {
         return;
     }
     let c = i / INNER % CHANNELS;

@@ -3,7 +3,8 @@
 // Sums are of x less the lane's first element: their squares do not cancel, however large the mean.
 // x [BATCH, CHANNELS, INNER], part [CHANNELS, LANES] pairs. One invocation a pair.
 
-import package::constants::{COUNT, WORKGROUP, BATCH, CHANNELS, INNER, LANES};
+import package::constants::{WORKGROUP, BATCH, CHANNELS, INNER, LANES};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -16,7 +17,7 @@ fn element(c: u32, e: u32) -> f32 {
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let index = linear_index(id);
-    if (index >= COUNT) {
+    if (index >= arguments.count) {
         return;
     }
     let c = index / LANES;

@@ -4,7 +4,8 @@
 // x and dy [BATCH, CHANNELS, INNER], mean [CHANNELS], part [CHANNELS, LANES] pairs. One invocation a
 // pair.
 
-import package::constants::{COUNT, WORKGROUP, BATCH, CHANNELS, INNER, LANES};
+import package::constants::{WORKGROUP, BATCH, CHANNELS, INNER, LANES};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -15,7 +16,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let index = linear_index(id);
-    if (index >= COUNT) {
+    if (index >= arguments.count) {
         return;
     }
     let c = index / LANES;

@@ -1,7 +1,8 @@
 // running_mean += MOMENTUM * (mean - running_mean), running_var += MOMENTUM * (CORRECTION * var -
 // running_var), in place. One invocation a channel.
 
-import package::constants::{COUNT, WORKGROUP, MOMENTUM, CORRECTION};
+import package::constants::{WORKGROUP, MOMENTUM, CORRECTION};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> mean: array<f32>;
@@ -12,7 +13,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let c = linear_index(id);
-    if (c >= COUNT) {
+    if (c >= arguments.count) {
         return;
     }
     running_mean[c] = (1.0 - MOMENTUM) * running_mean[c] + MOMENTUM * mean[c];

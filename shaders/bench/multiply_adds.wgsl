@@ -1,7 +1,8 @@
 // y[i] = sum of CHAINS vec4 chains of ROUNDS dependent multiply-adds x := x / 2 + 1/4: nothing but the
 // arithmetic units limits it. One invocation an element.
 
-import package::constants::{COUNT, WORKGROUP, ROUNDS, CHAINS};
+import package::constants::{WORKGROUP, ROUNDS, CHAINS};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read_write> y: array<f32>;
@@ -9,7 +10,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i >= COUNT) {
+    if (i >= arguments.count) {
         return;
     }
     var chains: array<vec4<f32>, CHAINS>;

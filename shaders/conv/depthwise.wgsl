@@ -5,9 +5,10 @@
 // it loads of a row of x serves all of them and all taps. With `flipped` the kernel is turned by 180
 // degrees, which makes it the input gradient of a convolution of stride 1.
 
-import package::constants::{COUNT, WORKGROUP, CHANNELS, HEIGHT, WIDTH, FILTERS, OUT_HEIGHT, OUT_WIDTH};
+import package::constants::{WORKGROUP, CHANNELS, HEIGHT, WIDTH, FILTERS, OUT_HEIGHT, OUT_WIDTH};
 import package::constants::{KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X};
 import package::constants::{DILATION_Y, DILATION_X, GROUP_FILTERS, RUN, RUNS, REACH};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -25,7 +26,7 @@ fn weight_at(k: i32, ky: i32, kx: i32) -> f32 {
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let index = linear_index(id);
-    if (index >= COUNT) {
+    if (index >= arguments.count) {
         return;
     }
     let i = i32(index);

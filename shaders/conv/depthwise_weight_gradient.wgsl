@@ -4,9 +4,10 @@
 // x [N, C, H, W], dy [N, K, oh, ow], dw [parts, K, kh, kw]: part p sums rows p * PART_ROWS and on of all
 // N * oh. One invocation all taps of a filter and a part: each dy is loaded once for all of them.
 
-import package::constants::{COUNT, WORKGROUP, CHANNELS, HEIGHT, WIDTH, FILTERS, OUT_HEIGHT, OUT_WIDTH};
+import package::constants::{WORKGROUP, CHANNELS, HEIGHT, WIDTH, FILTERS, OUT_HEIGHT, OUT_WIDTH};
 import package::constants::{KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X};
 import package::constants::{DILATION_Y, DILATION_X, GROUP_FILTERS, ROWS, PART_ROWS};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -16,7 +17,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let index = linear_index(id);
-    if (index >= COUNT) {
+    if (index >= arguments.count) {
         return;
     }
     let k = i32(index) % FILTERS;

@@ -3,9 +3,10 @@
 // x [N, C, H, W], w [K, C/groups, kh, kw], y [N, K, oh, ow]; zeros outside of x. One invocation an
 // element of y's FILTERS filters from FIRST_FILTER on.
 
-import package::constants::{COUNT, WORKGROUP, CHANNELS, HEIGHT, WIDTH, FILTERS, FIRST_FILTER, ALL_FILTERS, OUT_HEIGHT, OUT_WIDTH};
+import package::constants::{WORKGROUP, CHANNELS, HEIGHT, WIDTH, FILTERS, FIRST_FILTER, ALL_FILTERS, OUT_HEIGHT, OUT_WIDTH};
 import package::constants::{KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X};
 import package::constants::{DILATION_Y, DILATION_X, GROUP_CHANNELS, GROUP_FILTERS};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -17,7 +18,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let index = linear_index(id);
-    if (index >= COUNT) {
+    if (index >= arguments.count) {
         return;
     }
     let i = i32(index);

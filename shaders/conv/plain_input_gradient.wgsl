@@ -3,9 +3,10 @@
 //
 // dy [N, K, oh, ow], w [K, C/groups, kh, kw], dx [N, C, H, W]. One invocation an element of dx.
 
-import package::constants::{COUNT, WORKGROUP, CHANNELS, HEIGHT, WIDTH, FIRST_FILTER, ALL_FILTERS, OUT_HEIGHT, OUT_WIDTH};
+import package::constants::{WORKGROUP, CHANNELS, HEIGHT, WIDTH, FIRST_FILTER, ALL_FILTERS, OUT_HEIGHT, OUT_WIDTH};
 import package::constants::{KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X};
 import package::constants::{DILATION_Y, DILATION_X, GROUP_CHANNELS, GROUP_FILTERS};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
@@ -15,7 +16,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let index = linear_index(id);
-    if (index >= COUNT) {
+    if (index >= arguments.count) {
         return;
     }
     let i = i32(index);

@@ -2,7 +2,8 @@
 //
 // numbers: seed's low and high half, step. One invocation an element.
 
-import package::constants::{COUNT, WORKGROUP, SALT, THRESHOLD, SCALE};
+import package::constants::{WORKGROUP, SALT, THRESHOLD, SCALE};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -20,7 +21,7 @@ fn scramble(value: u32) -> u32 {
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i >= COUNT) {
+    if (i >= arguments.count) {
         return;
     }
     let key = scramble(numbers[0] ^ scramble(numbers[1] ^ scramble(numbers[2] ^ scramble(SALT))));

@@ -1,6 +1,7 @@
 // y[i] = a[i] + b[i]. One invocation an element.
 
-import package::constants::{COUNT, WORKGROUP};
+import package::constants::WORKGROUP;
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
@@ -10,7 +11,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i < COUNT) {
+    if (i < arguments.count) {
         y[i] = a[i] + b[i];
     }
 }

@@ -1,7 +1,8 @@
 // y[i] = a[j] + b[k] or a[j] * b[k], j and k being where i lies in the broadcast a and b. One invocation
 // an element of y.
 
-import package::constants::{COUNT, WORKGROUP, SIZES, A_STRIDES, B_STRIDES};
+import package::constants::{WORKGROUP, SIZES, A_STRIDES, B_STRIDES};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::strided::strided;
 
@@ -12,7 +13,7 @@ import package::lib::strided::strided;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i >= COUNT) {
+    if (i >= arguments.count) {
         return;
     }
     let left = a[strided(i, SIZES, A_STRIDES)];

@@ -1,6 +1,7 @@
 // y[i] = FACTOR * x[i]. One invocation an element.
 
-import package::constants::{COUNT, WORKGROUP, FACTOR};
+import package::constants::{WORKGROUP, FACTOR};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -9,7 +10,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i < COUNT) {
+    if (i < arguments.count) {
         y[i] = FACTOR * x[i];
     }
 }

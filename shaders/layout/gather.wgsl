@@ -1,7 +1,8 @@
 // y[i] = FACTOR * x[OFFSET + where step i of the walk lies in x]: a transposition, a slice or a
 // broadcast. One invocation an element of y.
 
-import package::constants::{COUNT, WORKGROUP, SIZES, STRIDES, OFFSET, FACTOR};
+import package::constants::{WORKGROUP, SIZES, STRIDES, OFFSET, FACTOR};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::strided::strided;
 
@@ -11,7 +12,7 @@ import package::lib::strided::strided;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i < COUNT) {
+    if (i < arguments.count) {
         y[i] = FACTOR * x[OFFSET + strided(i, SIZES, STRIDES)];
     }
 }

@@ -1,8 +1,8 @@
 // Where an invocation of a one-dimensional grid stands: the grid folds into x and y, since one
 // dimension holds at most 65,535 workgroups.
 
-import package::constants::GRID_WIDTH;
+import package::arguments::arguments;
 
 fn linear_index(id: vec3<u32>) -> u32 {
-    return id.y * GRID_WIDTH + id.x;
+    return id.y * arguments.grid_width + id.x;
 }

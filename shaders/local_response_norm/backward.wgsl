@@ -4,7 +4,8 @@
 // All tensors [N, CHANNELS, INNER]; ALPHA is already divided by the size, terms come from
 // backward_terms.wgsl. One invocation an element.
 
-import package::constants::{COUNT, WORKGROUP, CHANNELS, INNER, SIZE, ALPHA, BETA};
+import package::constants::{WORKGROUP, CHANNELS, INNER, SIZE, ALPHA, BETA};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -16,7 +17,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i >= COUNT) {
+    if (i >= arguments.count) {
         return;
     }
     let c = i / INNER % CHANNELS;

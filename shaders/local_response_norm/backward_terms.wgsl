@@ -2,7 +2,8 @@
 //
 // All tensors [N, CHANNELS, INNER]. One invocation an element.
 
-import package::constants::{COUNT, WORKGROUP, BETA};
+import package::constants::{WORKGROUP, BETA};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -13,7 +14,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i < COUNT) {
+    if (i < arguments.count) {
         terms[i] = dy[i] * x[i] * pow(s[i], -BETA - 1.0);
     }
 }

@@ -4,7 +4,8 @@
 // x, y and s [N, CHANNELS, INNER]; ALPHA is already divided by the size. One invocation an element. A
 // channel before the first wraps around to a huge number, so that one comparison finds both ends.
 
-import package::constants::{COUNT, WORKGROUP, CHANNELS, INNER, SIZE, ALPHA, BETA, K};
+import package::constants::{WORKGROUP, CHANNELS, INNER, SIZE, ALPHA, BETA, K};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -14,7 +15,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i >= COUNT) {
+    if (i >= arguments.count) {
         return;
     }
     let c = i / INNER % CHANNELS;

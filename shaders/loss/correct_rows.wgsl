@@ -3,7 +3,8 @@
 //
 // logits [N, CLASSES], targets [N], correct [N]. One invocation a row.
 
-import package::constants::{COUNT, WORKGROUP, CLASSES, K};
+import package::constants::{WORKGROUP, CLASSES, K};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
@@ -13,7 +14,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let n = linear_index(id);
-    if (n >= COUNT) {
+    if (n >= arguments.count) {
         return;
     }
     let label = targets[n];

@@ -3,7 +3,8 @@
 //
 // logits and dlogits [N, CLASSES], targets [N], sums [N] pairs (m, log sum). One invocation an element.
 
-import package::constants::{COUNT, WORKGROUP, CLASSES, SMOOTHING};
+import package::constants::{WORKGROUP, CLASSES, SMOOTHING};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
@@ -16,7 +17,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i >= COUNT) {
+    if (i >= arguments.count) {
         return;
     }
     let n = i / CLASSES;

@@ -4,7 +4,8 @@
 // All logits are taken less m, so logits of 90 neither overflow nor cancel. logits [N, CLASSES],
 // targets [N], losses and sums [N] pairs. One invocation a row.
 
-import package::constants::{COUNT, WORKGROUP, CLASSES, SMOOTHING};
+import package::constants::{WORKGROUP, CLASSES, SMOOTHING};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
@@ -15,7 +16,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let n = linear_index(id);
-    if (n >= COUNT) {
+    if (n >= arguments.count) {
         return;
     }
     let first = n * CLASSES;

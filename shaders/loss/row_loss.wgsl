@@ -10,8 +10,9 @@
 // backward pass, m the largest logit, g = dloss / dlog p_t (focal) or sum of p (p - y) (mse_softmax).
 // logits [N, CLASSES], targets [N], losses [N, 2], numbers [N, 3]. One invocation a row.
 
-import package::constants::{COUNT, WORKGROUP, CLASSES};
+import package::constants::{WORKGROUP, CLASSES};
 @if(focal) import package::constants::{ALPHA, GAMMA, SMALLEST_BASE};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
@@ -22,7 +23,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let n = linear_index(id);
-    if (n >= COUNT) {
+    if (n >= arguments.count) {
         return;
     }
     let first = n * CLASSES;

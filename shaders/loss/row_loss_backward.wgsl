@@ -9,7 +9,8 @@
 // logits and dlogits [N, CLASSES], targets [N], rows [1], upstream [1], numbers [N, 3]. One invocation
 // an element.
 
-import package::constants::{COUNT, WORKGROUP, CLASSES};
+import package::constants::{WORKGROUP, CLASSES};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> targets: array<u32>;
@@ -22,7 +23,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i >= COUNT) {
+    if (i >= arguments.count) {
         return;
     }
     let n = i / CLASSES;

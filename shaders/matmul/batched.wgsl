@@ -5,7 +5,8 @@
 // elements of y in registers: 16 multiply-adds for 8 loads. A tile past the border reads the last row or
 // column again, and does not store it.
 
-import package::constants::{COUNT, WORKGROUP, M, N, K, A_ROW, A_COLUMN, B_ROW, B_COLUMN};
+import package::constants::{WORKGROUP, M, N, K, A_ROW, A_COLUMN, B_ROW, B_COLUMN};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
@@ -18,7 +19,7 @@ const TILES_N: u32 = (N + 3u) / 4u;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let tile = linear_index(id);
-    if (tile >= COUNT) {
+    if (tile >= arguments.count) {
         return;
     }
     let pair = tile / (TILES_M * TILES_N);

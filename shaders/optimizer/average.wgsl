@@ -1,6 +1,7 @@
 // e := (1 - share) * e + share * w, in place. One invocation an element.
 
-import package::constants::{COUNT, WORKGROUP};
+import package::constants::WORKGROUP;
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read_write> average: array<f32>;
@@ -10,7 +11,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i < COUNT) {
+    if (i < arguments.count) {
         average[i] = (1.0 - share[0]) * average[i] + share[0] * weights[i];
     }
 }

@@ -1,7 +1,8 @@
-// part[FIRST + l] = sum of g(e)^2 over the elements e with e mod COUNT = l, g the transformed
+// part[FIRST + l] = sum of g(e)^2 over the elements e with e mod count = l, g the transformed
 // gradient. One invocation a part.
 
-import package::constants::{COUNT, WORKGROUP, ELEMENTS, FIRST};
+import package::constants::{WORKGROUP, ELEMENTS, FIRST};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::optimizer::transform::transformed;
 
@@ -12,11 +13,11 @@ import package::optimizer::transform::transformed;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let lane = linear_index(id);
-    if (lane >= COUNT) {
+    if (lane >= arguments.count) {
         return;
     }
     var sum = 0.0;
-    for (var e = lane; e < ELEMENTS; e += COUNT) {
+    for (var e = lane; e < ELEMENTS; e += arguments.count) {
         let g = transformed(gradients[e], parameters[e]);
         sum = fma(g, g, sum);
     }

@@ -1,7 +1,8 @@
 // p := p - lr * direction(g, state) for one optimizer, over a pack of parameters; docs/ops.md has the
 // rules. scalars: lr, three factors of the step, 1 in the first step. One invocation an element.
 
-import package::constants::{COUNT, WORKGROUP, ALPHA, ONE_LESS_ALPHA, BETA, ONE_LESS_BETA, GAMMA, EPS, WEIGHT_DECAY};
+import package::constants::{WORKGROUP, ALPHA, ONE_LESS_ALPHA, BETA, ONE_LESS_BETA, GAMMA, EPS, WEIGHT_DECAY};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::optimizer::transform::transformed;
 
@@ -25,7 +26,7 @@ import package::optimizer::transform::transformed;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i >= COUNT) {
+    if (i >= arguments.count) {
         return;
     }
     var p = parameters[i];

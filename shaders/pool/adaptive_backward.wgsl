@@ -4,7 +4,8 @@
 // floor(oy H / OH) and end before ceil((oy + 1) H / OH); columns alike. dx [planes, HEIGHT, WIDTH], dy
 // [planes, OUT_HEIGHT, OUT_WIDTH]. One invocation an element of dx.
 
-import package::constants::{COUNT, WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH};
+import package::constants::{WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
@@ -18,7 +19,7 @@ fn extent(o: u32, out: u32, size: u32) -> u32 {
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i >= COUNT) {
+    if (i >= arguments.count) {
         return;
     }
     let column = i % WIDTH;

@@ -3,7 +3,8 @@
 // x [planes, HEIGHT, WIDTH], y [planes, OUT_HEIGHT, OUT_WIDTH]. One invocation an element of y. Rows are
 // summed one by one, so that rounding grows with a window's sides and not with its area.
 
-import package::constants::{COUNT, WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH};
+import package::constants::{WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -12,7 +13,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let o = linear_index(id);
-    if (o >= COUNT) {
+    if (o >= arguments.count) {
         return;
     }
     let ox = o % OUT_WIDTH;

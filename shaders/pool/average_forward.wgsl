@@ -4,8 +4,9 @@
 // x [planes, HEIGHT, WIDTH], y [planes, OUT_HEIGHT, OUT_WIDTH]. One invocation an element of y. Rows
 // above the image wrap around to huge numbers, so that one comparison finds both borders.
 
-import package::constants::{COUNT, WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH};
+import package::constants::{WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH};
 import package::constants::{KERNEL_Y, KERNEL_X, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::pool::area::area;
 
@@ -15,7 +16,7 @@ import package::pool::area::area;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let o = linear_index(id);
-    if (o >= COUNT) {
+    if (o >= arguments.count) {
         return;
     }
     let ox = o % OUT_WIDTH;

@@ -4,8 +4,9 @@
 // CELL_Y x CELL_X pixels of the padded image: it loads each of the WINDOWS_Y x WINDOWS_X windows that
 // can reach into the cell once, and adds it to the pixel it belongs to.
 
-import package::constants::{COUNT, WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH, PADDING_Y, PADDING_X};
+import package::constants::{WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH, PADDING_Y, PADDING_X};
 import package::constants::{CELL_Y, CELL_X, CELLS_Y, CELLS_X, WINDOWS_Y, WINDOWS_X};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::pool::cells::{first_window_x, first_window_y};
 
@@ -16,7 +17,7 @@ import package::pool::cells::{first_window_x, first_window_y};
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let cell = linear_index(id);
-    if (cell >= COUNT) {
+    if (cell >= arguments.count) {
         return;
     }
     let cell_x = cell % CELLS_X;

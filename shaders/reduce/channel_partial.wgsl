@@ -3,7 +3,8 @@
 // x [OUTER, CHANNELS, INNER], part [CHANNELS, LANES]. One invocation an element of part: neighbours
 // read neighbouring elements.
 
-import package::constants::{COUNT, WORKGROUP, OUTER, CHANNELS, INNER, LANES};
+import package::constants::{WORKGROUP, OUTER, CHANNELS, INNER, LANES};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -12,7 +13,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let index = linear_index(id);
-    if (index >= COUNT) {
+    if (index >= arguments.count) {
         return;
     }
     let c = index / LANES;

@@ -3,8 +3,9 @@
 // x any tensor, whose dimensions are either kept or reduced; kept(o) and reduced(r) walk over the two
 // sorts. part [outputs, LANES]. One invocation an element of part: neighbours differ in r.
 
-import package::constants::{COUNT, WORKGROUP, LANES, REDUCED, FACTOR};
+import package::constants::{WORKGROUP, LANES, REDUCED, FACTOR};
 import package::constants::{KEPT_SIZES, KEPT_STRIDES, REDUCED_SIZES, REDUCED_STRIDES};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::strided::strided;
 
@@ -14,7 +15,7 @@ import package::lib::strided::strided;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let index = linear_index(id);
-    if (index >= COUNT) {
+    if (index >= arguments.count) {
         return;
     }
     let first = strided(index / LANES, KEPT_SIZES, KEPT_STRIDES);

@@ -2,7 +2,8 @@
 //
 // x and y [outer, SIZE, INNER], sums [outer * INNER, 2]. One invocation an element.
 
-import package::constants::{COUNT, WORKGROUP, SIZE, INNER};
+import package::constants::{WORKGROUP, SIZE, INNER};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -12,7 +13,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
-    if (i >= COUNT) {
+    if (i >= arguments.count) {
         return;
     }
     let r = i / (SIZE * INNER) * INNER + i % INNER;

@@ -3,7 +3,8 @@
 // x [outer, SIZE, INNER] holds a row for each of its outer x INNER columns, whose elements lie INNER
 // apart. sums [rows, 2]. One invocation a row.
 
-import package::constants::{COUNT, WORKGROUP, SIZE, INNER};
+import package::constants::{WORKGROUP, SIZE, INNER};
+import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -12,7 +13,7 @@ import package::lib::grid::linear_index;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let r = linear_index(id);
-    if (r >= COUNT) {
+    if (r >= arguments.count) {
         return;
     }
     let first = r / INNER * (SIZE * INNER) + r % INNER;

@@ -36,6 +36,8 @@ pub(super) struct CompiledKernel {
 
 pub(super) struct Pipelines {
     checked: bool,
+    /// Layout of the second bind group: one kernel's arguments, at a dynamic offset.
+    pub arguments: wgpu::BindGroupLayout,
     compiled: Mutex<HashMap<String, Arc<CompiledKernel>>>,
     cache: Option<(wgpu::PipelineCache, PathBuf)>,
 }
@@ -51,7 +53,20 @@ impl Pipelines {
             // header against the driver, and falls back to an empty cache.
             (unsafe { device.create_pipeline_cache(&descriptor) }, path)
         });
-        Pipelines { checked, compiled: Mutex::default(), cache }
+        let arguments = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some("arguments"),
+            entries: &[wgpu::BindGroupLayoutEntry {
+                binding: 0,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty: wgpu::BufferBindingType::Uniform,
+                    has_dynamic_offset: true,
+                    min_binding_size: None,
+                },
+                count: None,
+            }],
+        });
+        Pipelines { checked, arguments, compiled: Mutex::default(), cache }
     }
 
     /// One compiled kernel for each dispatch; those not met before are compiled side by side.
@@ -60,17 +75,18 @@ impl Pipelines {
         device: &wgpu::Device,
         dispatches: &[PlannedDispatch],
     ) -> Result<Vec<Arc<CompiledKernel>>, GpuError> {
-        let mut kernels: Vec<&Kernel> = Vec::new();
+        let mut kernels: Vec<Kernel> = Vec::new();
         let mut kernel_of = Vec::with_capacity(dispatches.len());
         for dispatch in dispatches {
-            let known = kernels.iter().position(|kernel| **kernel == dispatch.kernel);
+            let form = dispatch.kernel.form();
+            let known = kernels.iter().position(|kernel| *kernel == form);
             kernel_of.push(known.unwrap_or(kernels.len()));
             if known.is_none() {
-                kernels.push(&dispatch.kernel);
+                kernels.push(form);
             }
         }
         let texts: Vec<String> =
-            kernels.into_par_iter().map(shader::compile).collect::<Result<_, _>>().map_err(PlanError::from)?;
+            kernels.par_iter().map(shader::compile).collect::<Result<_, _>>().map_err(PlanError::from)?;
         let keys: Vec<&str> = kernel_of.into_iter().map(|kernel| texts[kernel].as_str()).collect();
         let mut missing: Vec<(&str, &PlannedDispatch)> = Vec::new();
         {
@@ -106,9 +122,13 @@ impl Pipelines {
         let entries: Vec<wgpu::BindGroupLayoutEntry> =
             (0..).zip(&dispatch.bindings).map(|(index, binding)| layout_entry(index, binding.into())).collect();
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let with_arguments = [Some(&layout), Some(&self.arguments)];
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label,
-            bind_group_layouts: &[Some(&layout)],
+            bind_group_layouts: match dispatch.arguments {
+                Some(_) => &with_arguments,
+                None => &with_arguments[..1],
+            },
             immediate_size: 0,
         });
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {

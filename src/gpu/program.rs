@@ -4,7 +4,7 @@ use super::pipelines::CompiledKernel;
 use super::store::{Store, Stored};
 use super::{Gpu, GpuError, Readback};
 use crate::graph::Graph;
-use crate::plan::{MemoryReport, Plan, PlannedBinding, Region};
+use crate::plan::{ARGUMENT_BYTES, MemoryReport, Plan, PlannedBinding, Region};
 use crate::tensor::{ElementType, HostTensor};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub struct Program {
 pub(super) struct Step {
     kernel: Arc<CompiledKernel>,
     bindings: wgpu::BindGroup,
+    /// The bind group of the program's arguments, and where the kernel's begin.
+    arguments: Option<(wgpu::BindGroup, u32)>,
     workgroups: [u32; 3],
     pub shader: &'static str,
     /// Index of the graph's node.
@@ -39,6 +41,9 @@ impl Step {
         let [x, y, z] = self.workgroups;
         pass.set_pipeline(&self.kernel.pipeline);
         pass.set_bind_group(0, &self.bindings, &[]);
+        if let Some((arguments, offset)) = &self.arguments {
+            pass.set_bind_group(1, arguments, &[*offset]);
+        }
         pass.dispatch_workgroups(x, y, z);
     }
 }
@@ -76,6 +81,7 @@ impl Program {
             .map(|texture| gpu.allocate("allocating textures", || texture_view(gpu, texture.width, texture.height)))
             .collect::<Result<_, _>>()?;
 
+        let arguments = arguments(gpu, &plan.arguments)?;
         let steps = plan
             .steps
             .iter()
@@ -96,6 +102,7 @@ impl Program {
                 Step {
                     kernel,
                     bindings,
+                    arguments: dispatch.arguments.map(|offset| (arguments.clone(), offset)),
                     workgroups: dispatch.workgroups,
                     shader: dispatch.kernel.shader,
                     node: dispatch.node,
@@ -213,6 +220,31 @@ impl Program {
             self.outputs.get(name).ok_or_else(|| GpuError::UnknownTensor { kind: "output", name: name.to_owned() })?;
         Ok((Readback::start(&self.gpu, &stored.buffer, stored.offset, stored.bytes)?, *element))
     }
+}
+
+/// A bind group whose dynamic offset says where a kernel's arguments begin in `words`.
+fn arguments(gpu: &Gpu, words: &[u32]) -> Result<wgpu::BindGroup, GpuError> {
+    let bytes: &[u8] = bytemuck::cast_slice(words);
+    let descriptor = wgpu::BufferDescriptor {
+        label: Some("arguments"),
+        size: (bytes.len() as u64).max(u64::from(ARGUMENT_BYTES)),
+        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    };
+    let buffer = gpu.allocate("allocating arguments", || gpu.device.create_buffer(&descriptor))?;
+    gpu.queue.write_buffer(&buffer, 0, bytes);
+    Ok(gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some("arguments"),
+        layout: &gpu.pipelines.arguments,
+        entries: &[wgpu::BindGroupEntry {
+            binding: 0,
+            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: &buffer,
+                offset: 0,
+                size: wgpu::BufferSize::new(u64::from(ARGUMENT_BYTES)),
+            }),
+        }],
+    }))
 }
 
 fn buffer(gpu: &Gpu, bytes: u64) -> wgpu::Buffer {

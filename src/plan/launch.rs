@@ -66,7 +66,51 @@ impl fmt::Display for Constant {
     }
 }
 
-/// A shader with its constants: what one pipeline is made of.
+/// A value that a shader reads when it runs, so that kernels which differ in nothing else share a
+/// pipeline: right for sizes that no inner loop divides by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Argument {
+    U32(u32),
+    I32(i32),
+}
+
+impl Argument {
+    /// The WGSL type.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Argument::U32(_) => "u32",
+            Argument::I32(_) => "i32",
+        }
+    }
+
+    /// As it lies in a uniform buffer.
+    pub fn word(self) -> u32 {
+        match self {
+            Argument::U32(value) => value,
+            Argument::I32(value) => value.cast_unsigned(),
+        }
+    }
+}
+
+impl From<usize> for Argument {
+    fn from(value: usize) -> Self {
+        Argument::U32(u32::try_from(value).unwrap_or(u32::MAX))
+    }
+}
+
+impl From<u32> for Argument {
+    fn from(value: u32) -> Self {
+        Argument::U32(value)
+    }
+}
+
+impl From<i32> for Argument {
+    fn from(value: i32) -> Self {
+        Argument::I32(value)
+    }
+}
+
+/// A shader with its constants and arguments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kernel {
     /// Path under `shaders/`, without the ending.
@@ -76,11 +120,16 @@ pub struct Kernel {
     pub constants: Vec<(&'static str, Constant)>,
     /// Names that hold in the shader's `@if`s.
     pub conditions: Vec<&'static str>,
+    /// Members of the shader's `package::arguments`, in their order.
+    pub arguments: Vec<(&'static str, Argument)>,
 }
+
+/// Bytes of a uniform binding that holds one kernel's arguments, and the distance between two.
+pub const ARGUMENT_BYTES: u32 = 256;
 
 impl Kernel {
     pub fn new(shader: &'static str) -> Self {
-        Kernel { shader, operands: None, constants: Vec::new(), conditions: Vec::new() }
+        Kernel { shader, operands: None, constants: Vec::new(), conditions: Vec::new(), arguments: Vec::new() }
     }
 
     pub fn operands(mut self, shader: &'static str) -> Self {
@@ -103,6 +152,28 @@ impl Kernel {
             self.conditions.push(name);
         }
         self
+    }
+
+    pub fn argument(mut self, name: &'static str, value: impl Into<Argument>) -> Self {
+        self.arguments.push((name, value.into()));
+        self
+    }
+
+    pub fn arguments<T: Into<Argument>>(mut self, arguments: impl IntoIterator<Item = (&'static str, T)>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(|(name, value)| (name, value.into())));
+        self
+    }
+
+    /// The kernel less the values of its arguments: kernels of one form share a pipeline.
+    pub fn form(&self) -> Kernel {
+        let mut form = self.clone();
+        for (_, value) in &mut form.arguments {
+            *value = match value {
+                Argument::U32(_) => Argument::U32(0),
+                Argument::I32(_) => Argument::I32(0),
+            };
+        }
+        form
     }
 }
 
@@ -236,9 +307,9 @@ impl<'a> Launch<'a> {
         Operand::Texture(self.launched.textures.len() - 1)
     }
 
-    /// One invocation for each of `count` elements: the kernel gets `COUNT`, `GRID_WIDTH` (invocations
-    /// in a row of the grid, which folds into x and y) and `WORKGROUP`, and finds its element by
-    /// `lib/grid.wgsl`.
+    /// One invocation for each of `count` elements: the kernel gets the arguments `count` and
+    /// `grid_width` (invocations in a row of the grid, which folds into x and y) and the constant
+    /// `WORKGROUP`, and finds its element by `lib/grid.wgsl`.
     pub fn linear(&mut self, kernel: Kernel, count: usize, bindings: impl IntoIterator<Item = Binding>) {
         self.linear_by(LINEAR_WORKGROUP, kernel, count, bindings);
     }
@@ -255,8 +326,8 @@ impl<'a> Launch<'a> {
         let rows = workgroups.div_ceil(u64::from(self.profile.max_workgroups));
         let columns = workgroups.div_ceil(rows);
         let kernel = kernel
-            .constant("COUNT", count)
-            .constant("GRID_WIDTH", columns as u32 * workgroup)
+            .argument("count", count)
+            .argument("grid_width", columns as u32 * workgroup)
             .constant("WORKGROUP", workgroup);
         self.grid(kernel, [columns as u32, rows as u32, 1], bindings);
     }

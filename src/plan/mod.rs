@@ -6,13 +6,16 @@ mod launch;
 mod memory;
 mod profile;
 
-pub use launch::{Access, Binding, Constant, Dispatch, Kernel, Launch, Operand, ScratchTexture};
+pub use launch::{
+    ARGUMENT_BYTES, Access, Argument, Binding, Constant, Dispatch, Kernel, Launch, Operand, ScratchTexture,
+};
 pub use memory::{MemoryReport, Place, Region};
 pub use profile::{DeviceClass, DeviceProfile, MAX_LOOP_STEPS};
 
 use crate::graph::{Graph, Pass, Role, Value};
 use crate::shader::ShaderError;
 use memory::Memory;
+use std::collections::HashMap;
 
 /// A graph that cannot be run on a device.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +40,8 @@ pub struct Plan {
     /// Sizes of the scratch textures, shared by all nodes.
     pub textures: Vec<ScratchTexture>,
     pub steps: Vec<PlannedDispatch>,
+    /// The arguments of all dispatches, in blocks of [`ARGUMENT_BYTES`].
+    pub arguments: Vec<u32>,
     pub memory: MemoryReport,
 }
 
@@ -46,6 +51,8 @@ pub struct PlannedDispatch {
     pub kernel: Kernel,
     pub bindings: Vec<PlannedBinding>,
     pub workgroups: [u32; 3],
+    /// Where the kernel's arguments begin in the plan's, in bytes, if it has any.
+    pub arguments: Option<u32>,
     /// Index of the graph's node.
     pub node: usize,
     pub layer: String,
@@ -75,6 +82,7 @@ impl Plan {
         }
         let mut memory = Memory::new(graph, &live);
         let mut textures: Vec<ScratchTexture> = Vec::new();
+        let mut arguments = Arguments::default();
         let mut steps = Vec::new();
         for (index, launched) in launches {
             let node = &graph.nodes()[index];
@@ -94,6 +102,7 @@ impl Plan {
                     })
                     .collect::<Result<_, PlanError>>()?;
                 steps.push(PlannedDispatch {
+                    arguments: arguments.place(&dispatch.kernel),
                     kernel: dispatch.kernel,
                     bindings,
                     workgroups: dispatch.workgroups,
@@ -105,7 +114,31 @@ impl Plan {
             memory.leave(index, scratch);
         }
         let (places, regions, memory) = memory.finish(&textures);
-        Ok(Plan { places, regions, textures, steps, memory })
+        Ok(Plan { places, regions, textures, steps, arguments: arguments.words, memory })
+    }
+}
+
+/// Blocks of arguments, equal ones kept once.
+#[derive(Default)]
+struct Arguments {
+    words: Vec<u32>,
+    known: HashMap<Vec<u32>, u32>,
+}
+
+impl Arguments {
+    /// Offset in bytes of a kernel's block.
+    fn place(&mut self, kernel: &Kernel) -> Option<u32> {
+        let block: Vec<u32> = kernel.arguments.iter().map(|(_, value)| value.word()).collect();
+        if block.is_empty() {
+            return None;
+        }
+        let next = (self.words.len() * size_of::<u32>()) as u32;
+        let offset = *self.known.entry(block.clone()).or_insert(next);
+        if offset == next {
+            self.words.extend(block);
+            self.words.resize((next + ARGUMENT_BYTES) as usize / size_of::<u32>(), 0);
+        }
+        Some(offset)
     }
 }
 

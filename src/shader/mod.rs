@@ -1,9 +1,9 @@
 //! From `shaders/*.wgsl` to the WGSL text of one kernel: imports joined by `wesl`, constants and
 //! conditions bound.
 //!
-//! A shader imports its constants from the virtual module `package::constants`, shared functions
-//! from `package::lib::...`, and a tile body its load and store functions from
-//! `package::operands`, which the kernel binds to a file.
+//! A shader imports its constants from the virtual module `package::constants`, the uniform with its
+//! arguments from `package::arguments`, shared functions from `package::lib::...`, and a tile body its
+//! load and store functions from `package::operands`, which the kernel binds to a file.
 
 use crate::plan::Kernel;
 use std::fmt::Write as _;
@@ -43,6 +43,12 @@ pub fn compile(kernel: &Kernel) -> Result<String, ShaderError> {
         writeln!(constants, "const {name}: {value};").expect("writing to a string does not fail");
     }
     resolver.add_module(path("constants"), constants.into());
+    let mut arguments = String::from("struct Arguments {\n");
+    for (name, value) in &kernel.arguments {
+        writeln!(arguments, "{name}: {},", value.type_name()).expect("writing to a string does not fail");
+    }
+    arguments.push_str("}\n@group(1) @binding(0) var<uniform> arguments: Arguments;\n");
+    resolver.add_module(path("arguments"), arguments.into());
 
     let mut compiler = Wesl::new_barebones().set_custom_resolver(resolver);
     compiler
