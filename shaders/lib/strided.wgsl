@@ -1,8 +1,14 @@
-// Where step i of a walk lies in a tensor whose dimensions are `strides` elements apart. The walk has
-// sizes.x * sizes.y * sizes.z * sizes.w steps, w running fastest; a stride of 0 repeats.
+// Where step i of a walk lies in a tensor whose dimensions are `strides` elements apart. The walk has as
+// many steps as the product of `sizes`, the last dimension running fastest; a stride of 0 repeats.
+//
+// Written out, so that the sizes and strides, which are constants, fold: a dimension of size 1 costs nothing.
 
-fn strided(i: u32, sizes: vec4<u32>, strides: vec4<u32>) -> u32 {
-    let xyz = i / sizes.w;
-    let xy = xyz / sizes.z;
-    return dot(vec4(xy / sizes.y, xy % sizes.y, xyz % sizes.z, i % sizes.w), strides);
+fn strided(i: u32, sizes: array<u32, 6>, strides: array<u32, 6>) -> u32 {
+    let i4 = i / sizes[5];
+    let i3 = i4 / sizes[4];
+    let i2 = i3 / sizes[3];
+    let i1 = i2 / sizes[2];
+    let i0 = i1 / sizes[1];
+    return i0 * strides[0] + i1 % sizes[1] * strides[1] + i2 % sizes[2] * strides[2]
+        + i3 % sizes[3] * strides[3] + i4 % sizes[4] * strides[4] + i % sizes[5] * strides[5];
 }

@@ -3,19 +3,22 @@
 
 use crate::tensor::Shape;
 
-/// Visits `sizes[0] * .. * sizes[3]` elements, the last dimension running fastest; neighbours in
+/// Dimensions of a walk: as many as `lib/strided.wgsl` takes.
+const DIMENSIONS: usize = 6;
+
+/// Visits the product of `sizes` elements, the last dimension running fastest; neighbours in
 /// dimension d are `strides[d]` elements apart, 0 to repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Walk {
-    pub sizes: [usize; 4],
-    pub strides: [usize; 4],
+    pub sizes: [usize; DIMENSIONS],
+    pub strides: [usize; DIMENSIONS],
 }
 
 impl Walk {
     /// A walk of any number of dimensions, neighbouring ones merged where one stride serves both.
     ///
     /// # Errors
-    /// The rule, when more than four dimensions are left.
+    /// The rule, when more than six dimensions are left.
     pub fn new(sizes: &[usize], strides: &[usize]) -> Result<Walk, String> {
         let [walk] = Walk::together(sizes, [strides])?;
         Ok(walk)
@@ -26,15 +29,15 @@ impl Walk {
     /// # Errors
     /// As [`Walk::new`].
     pub fn together<const N: usize>(sizes: &[usize], strides: [&[usize]; N]) -> Result<[Walk; N], String> {
-        let mut walks = [Walk { sizes: [1; 4], strides: [0; 4] }; N];
+        let mut walks = [Walk { sizes: [1; DIMENSIONS], strides: [0; DIMENSIONS] }; N];
         // The innermost dimension comes first, and takes the last place.
-        let mut place = 4;
+        let mut place = DIMENSIONS;
         for dimension in (0..sizes.len()).rev().filter(|&dimension| sizes[dimension] != 1) {
             let size = sizes[dimension];
-            let merges =
-                place < 4 && (0..N).all(|n| strides[n][dimension] == walks[n].strides[place] * walks[n].sizes[place]);
+            let merges = place < DIMENSIONS
+                && (0..N).all(|n| strides[n][dimension] == walks[n].strides[place] * walks[n].sizes[place]);
             if !merges {
-                place = place.checked_sub(1).ok_or("its dimensions do not merge into four")?;
+                place = place.checked_sub(1).ok_or("its dimensions do not merge into six")?;
             }
             for (walk, strides) in walks.iter_mut().zip(strides) {
                 walk.sizes[place] *= size;
@@ -48,10 +51,13 @@ impl Walk {
 
     /// Where the walk's steps lie, in their order.
     pub fn steps(self) -> impl Iterator<Item = usize> {
-        let [_, b, c, d] = self.sizes;
-        (0..self.sizes.iter().product()).map(move |i: usize| {
-            let index = [i / (b * c * d), i / (c * d) % b, i / d % c, i % d];
-            index.iter().zip(self.strides).map(|(index, stride)| index * stride).sum()
+        (0..self.sizes.iter().product()).map(move |mut rest: usize| {
+            let mut at = 0;
+            for (size, stride) in self.sizes.into_iter().zip(self.strides).rev() {
+                at += rest % size * stride;
+                rest /= size;
+            }
+            at
         })
     }
 }
@@ -73,7 +79,7 @@ mod tests {
     #[test]
     fn neighbouring_dimensions_with_one_stride_become_one() {
         let walk = Walk::new(&[2, 3, 1, 4, 5], &[60, 20, 20, 5, 1]).unwrap();
-        assert_eq!(walk, Walk { sizes: [1, 1, 1, 120], strides: [0, 0, 0, 1] });
+        assert_eq!(walk, Walk { sizes: [1, 1, 1, 1, 1, 120], strides: [0, 0, 0, 0, 0, 1] });
         let transposed = Walk::new(&[2, 3], &[1, 2]).unwrap();
         assert_eq!(transposed.steps().collect::<Vec<_>>(), [0, 2, 4, 1, 3, 5]);
     }
@@ -81,13 +87,14 @@ mod tests {
     #[test]
     fn walks_together_keep_one_size() {
         let [a, b] = Walk::together(&[2, 3, 4], [&[12, 4, 1], &[0, 1, 0]]).unwrap();
-        assert_eq!((a.sizes, b.sizes), ([1, 2, 3, 4], [1, 2, 3, 4]));
+        assert_eq!((a.sizes, b.sizes), ([1, 1, 1, 2, 3, 4], [1, 1, 1, 2, 3, 4]));
         assert_eq!(a.steps().collect::<Vec<_>>(), (0..24).collect::<Vec<_>>());
         assert_eq!(b.steps().nth(23), Some(2));
     }
 
     #[test]
-    fn five_dimensions_that_do_not_merge_are_refused() {
-        assert!(Walk::new(&[2; 5], &[1, 2, 4, 8, 16]).is_err());
+    fn seven_dimensions_that_do_not_merge_are_refused() {
+        assert!(Walk::new(&[2; 6], &[1, 2, 4, 8, 16, 32]).is_ok());
+        assert!(Walk::new(&[2; 7], &[1, 2, 4, 8, 16, 32, 64]).is_err());
     }
 }

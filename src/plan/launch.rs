@@ -13,7 +13,8 @@ pub enum Constant {
     I32(i32),
     F32(f32),
     Bool(bool),
-    U32x4([u32; 4]),
+    /// Sizes or strides of a walk, as `lib/strided.wgsl` takes them.
+    U32x6([u32; 6]),
 }
 
 impl From<u32> for Constant {
@@ -47,9 +48,9 @@ impl From<bool> for Constant {
     }
 }
 
-impl From<[usize; 4]> for Constant {
-    fn from(values: [usize; 4]) -> Self {
-        Constant::U32x4(values.map(|value| u32::try_from(value).unwrap_or(u32::MAX)))
+impl From<[usize; 6]> for Constant {
+    fn from(values: [usize; 6]) -> Self {
+        Constant::U32x6(values.map(|value| u32::try_from(value).unwrap_or(u32::MAX)))
     }
 }
 
@@ -61,7 +62,10 @@ impl fmt::Display for Constant {
             // The shortest decimal that reads back as the same float.
             Constant::F32(value) => write!(f, "f32 = {value:?}f"),
             Constant::Bool(value) => write!(f, "bool = {value}"),
-            Constant::U32x4([x, y, z, w]) => write!(f, "vec4<u32> = vec4<u32>({x}u, {y}u, {z}u, {w}u)"),
+            Constant::U32x6(values) => {
+                let values = values.map(|value| format!("{value}u"));
+                write!(f, "array<u32, 6> = array<u32, 6>({})", values.join(", "))
+            }
         }
     }
 }
