@@ -51,8 +51,8 @@ pub enum CheckFailure {
     Gpu(#[from] GpuError),
     #[error("{difference}; kernels: {}", kernels.join(", "))]
     Wrong { difference: Difference, kernels: Vec<&'static str> },
-    #[error("`{tensor}`: element {index} is {first:e} in one run and {second:e} in the next; kernels: {}", kernels.join(", "))]
-    NotDeterministic { tensor: String, index: usize, first: f32, second: f32, kernels: Vec<&'static str> },
+    #[error("`{tensor}`: the bits of element {index} are {first:#010x} in one run and {second:#010x} in the next; kernels: {}", kernels.join(", "))]
+    NotDeterministic { tensor: String, index: usize, first: u32, second: u32, kernels: Vec<&'static str> },
 }
 
 impl CheckFailure {
@@ -149,16 +149,14 @@ fn same_bits(
     second: &HostTensor,
     kernels: impl Fn() -> Vec<&'static str>,
 ) -> Result<(), CheckFailure> {
-    let (HostTensor::F32(a), HostTensor::F32(b)) = (first, second) else { return Ok(()) };
-    match a.iter().zip(b).position(|(a, b)| a.to_bits() != b.to_bits()) {
+    let words = |tensor: &HostTensor| -> Vec<u32> { bytemuck::pod_collect_to_vec(tensor.bytes()) };
+    let (a, b) = (words(first), words(second));
+    match a.iter().zip(&b).position(|(a, b)| a != b) {
         None => Ok(()),
-        Some(index) => Err(CheckFailure::NotDeterministic {
-            tensor: tensor.to_owned(),
-            index,
-            first: a[index],
-            second: b[index],
-            kernels: kernels(),
-        }),
+        Some(index) => {
+            let (first, second) = (a[index], b[index]);
+            Err(CheckFailure::NotDeterministic { tensor: tensor.to_owned(), index, first, second, kernels: kernels() })
+        }
     }
 }
 
@@ -183,4 +181,18 @@ fn kernels(plan: &Plan, chosen: impl Fn(Option<usize>) -> bool) -> Vec<&'static 
         }
     }
     shaders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_runs_agree_only_with_the_same_bits() {
+        let agree = |a: HostTensor, b: HostTensor| same_bits("y", &a, &b, Vec::new).is_ok();
+        assert!(agree(HostTensor::F32(vec![1.0, f32::NAN]), HostTensor::F32(vec![1.0, f32::NAN])));
+        assert!(!agree(HostTensor::F32(vec![1.0, 0.0]), HostTensor::F32(vec![1.0, -0.0])));
+        assert!(!agree(HostTensor::F32(vec![1.0]), HostTensor::F32(vec![1.0 + f32::EPSILON])));
+        assert!(!agree(HostTensor::U32(vec![3]), HostTensor::U32(vec![4])));
+    }
 }

@@ -3,7 +3,7 @@
 use super::pipelines::CompiledKernel;
 use super::store::{Store, Stored};
 use super::{Gpu, GpuError, Readback};
-use crate::graph::Graph;
+use crate::graph::{Graph, Role};
 use crate::plan::{ARGUMENT_BYTES, MemoryReport, Plan, PlannedBinding, Region};
 use crate::tensor::{ElementType, HostTensor};
 use std::collections::{HashMap, VecDeque};
@@ -20,7 +20,9 @@ pub struct Program {
     pub(super) steps: Vec<Step>,
     inputs: HashMap<String, Stored>,
     outputs: HashMap<String, (Stored, ElementType)>,
-    slots: Vec<wgpu::Buffer>,
+    /// What the kernels write before they read it: slots, and gradients that lie in packs.
+    activations: Vec<Stored>,
+    textures: Vec<wgpu::Texture>,
     memory: MemoryReport,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
 }
@@ -58,7 +60,7 @@ impl Program {
         let kernels = gpu.pipelines.compile(&gpu.device, &plan.steps)?;
         let mut regions: Vec<Stored> = Vec::with_capacity(plan.regions.len());
         let mut inputs = HashMap::new();
-        let mut slots = Vec::new();
+        let mut activations = Vec::new();
         for (index, region) in plan.regions.iter().enumerate() {
             let stored = match region {
                 Region::Persistent { .. } => store.region(graph, &plan, index)?,
@@ -71,15 +73,26 @@ impl Program {
                 inputs.insert(name.clone(), stored.clone());
             }
             if let Region::Slot { .. } = region {
-                slots.push(stored.buffer.clone());
+                activations.push(stored.clone());
             }
             regions.push(stored);
         }
-        let textures: Vec<wgpu::TextureView> = plan
+        for value in graph.values() {
+            if let (Role::Node { .. }, Some(place)) = (&graph.tensor(value).role, plan.places[value.index()])
+                && let Region::Persistent { .. } = plan.regions[place.region]
+            {
+                let Stored { buffer, offset, .. } = &regions[place.region];
+                let offset = offset + place.offset;
+                activations.push(Stored { buffer: buffer.clone(), offset, bytes: place.bytes });
+            }
+        }
+        let textures: Vec<wgpu::Texture> = plan
             .textures
             .iter()
-            .map(|texture| gpu.allocate("allocating textures", || texture_view(gpu, texture.width, texture.height)))
+            .map(|size| gpu.allocate("allocating textures", || texture(gpu, size.width, size.height)))
             .collect::<Result<_, _>>()?;
+        let views: Vec<wgpu::TextureView> =
+            textures.iter().map(|texture| texture.create_view(&wgpu::TextureViewDescriptor::default())).collect();
 
         let arguments = arguments(gpu, &plan.arguments)?;
         let steps = plan
@@ -91,7 +104,7 @@ impl Program {
                     .zip(&dispatch.bindings)
                     .map(|(binding, planned)| wgpu::BindGroupEntry {
                         binding,
-                        resource: resource(planned, &regions, &textures),
+                        resource: resource(planned, &regions, &views),
                     })
                     .collect();
                 let bindings = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -122,7 +135,16 @@ impl Program {
             })
             .collect();
         gpu.check()?;
-        Ok(Program { gpu: gpu.clone(), steps, inputs, outputs, slots, memory: plan.memory, in_flight: VecDeque::new() })
+        Ok(Program {
+            gpu: gpu.clone(),
+            steps,
+            inputs,
+            outputs,
+            activations,
+            textures,
+            memory: plan.memory,
+            in_flight: VecDeque::new(),
+        })
     }
 
     /// Device memory of the program, in bytes.
@@ -151,14 +173,21 @@ impl Program {
         Ok(())
     }
 
-    /// Fills every activation with NaN, so that an element that no kernel writes is seen.
+    /// Fills every activation, gradient and scratch texture with NaN, so that an element that no kernel
+    /// writes is seen.
     ///
     /// # Errors
     /// When the device fails.
     pub fn poison(&self) -> Result<(), GpuError> {
-        for slot in &self.slots {
-            let nan = vec![f32::NAN; slot.size() as usize / 4];
-            self.gpu.queue.write_buffer(slot, 0, bytemuck::cast_slice(&nan));
+        for Stored { buffer, offset, bytes } in &self.activations {
+            let nan = vec![f32::NAN; *bytes as usize / 4];
+            self.gpu.queue.write_buffer(buffer, *offset, bytemuck::cast_slice(&nan));
+        }
+        for texture in &self.textures {
+            let row = texture.width() as usize * 4;
+            let nan = vec![f32::NAN; row * texture.height() as usize];
+            let layout = wgpu::TexelCopyBufferLayout { bytes_per_row: Some(row as u32 * 4), ..Default::default() };
+            self.gpu.queue.write_texture(texture.as_image_copy(), bytemuck::cast_slice(&nan), layout, texture.size());
         }
         self.finish_submitted()
     }
@@ -256,18 +285,19 @@ fn buffer(gpu: &Gpu, bytes: u64) -> wgpu::Buffer {
     })
 }
 
-fn texture_view(gpu: &Gpu, width: u32, height: u32) -> wgpu::TextureView {
-    let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
+fn texture(gpu: &Gpu, width: u32, height: u32) -> wgpu::Texture {
+    gpu.device.create_texture(&wgpu::TextureDescriptor {
         label: None,
         size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
         mip_level_count: 1,
         sample_count: 1,
         dimension: wgpu::TextureDimension::D2,
         format: TEXTURE_FORMAT,
-        usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::STORAGE_BINDING,
+        usage: wgpu::TextureUsages::TEXTURE_BINDING
+            | wgpu::TextureUsages::STORAGE_BINDING
+            | wgpu::TextureUsages::COPY_DST,
         view_formats: &[],
-    });
-    texture.create_view(&wgpu::TextureViewDescriptor::default())
+    })
 }
 
 fn resource<'a>(
