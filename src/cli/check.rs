@@ -4,7 +4,9 @@ use super::global::{describe, kind};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
+use std::path::PathBuf;
 use tilewright::check::{self, Case};
+use tilewright::shader::Sources;
 
 /// Run every kernel variant on awkward shapes and hold it against the CPU reference
 #[derive(Args)]
@@ -12,6 +14,10 @@ pub struct Check {
     /// Only the ops whose name holds this
     #[arg(long, value_name = "PART")]
     op: Option<String>,
+    /// Take shaders from DIR, where it has them, in place of those in the program: to try a change
+    /// without a build. They run checked
+    #[arg(long, value_name = "DIR")]
+    shaders: Option<PathBuf>,
 }
 
 /// Verdicts of one op's cases.
@@ -33,7 +39,11 @@ impl Check {
             let ops = op_names();
             return Err(CliError::usage(format!("no op's name holds what `--op` says; there are {}", ops.join(", "))));
         }
-        let gpu = global.gpu()?;
+        let mut gpu = global.gpu()?;
+        if let Some(folder) = &self.shaders {
+            let unreadable = |reason| CliError::usage(format!("the shaders in `{}`: {reason}", folder.display()));
+            gpu = gpu.with_shaders(Sources::with_folder(folder).map_err(unreadable)?);
+        }
         let mut rows: Vec<Row> = Vec::new();
         check::sweep(&gpu, &cases, |verdict| {
             let op = verdict.case.op;

@@ -3,6 +3,7 @@
 use super::GpuError;
 use super::pipelines::Pipelines;
 use crate::plan::{DeviceClass, DeviceProfile};
+use crate::shader::Sources;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
@@ -188,7 +189,7 @@ impl Gpu {
             max_texture_size: limits.max_texture_dimension_2d,
             plain_kernels: options.plain_kernels,
         };
-        let pipelines = Arc::new(Pipelines::new(&device, &info, options.checked));
+        let pipelines = Arc::new(Pipelines::new(&device, &info, options.checked, Sources::default()));
         Ok(Gpu { device, queue, pipelines, info: Arc::new(info), profile: Arc::new(profile), failure })
     }
 
@@ -202,6 +203,20 @@ impl Gpu {
     pub fn with_plain_kernels(&self) -> Gpu {
         let profile = DeviceProfile { plain_kernels: true, ..(*self.profile).clone() };
         Gpu { profile: Arc::new(profile), ..self.clone() }
+    }
+
+    /// The same device, as if it could bind no more than `bytes` at a time.
+    pub fn with_binding_limit(&self, bytes: u64) -> Gpu {
+        let max_binding_bytes = self.profile.max_binding_bytes.min(bytes);
+        let profile = DeviceProfile { max_binding_bytes, ..(*self.profile).clone() };
+        Gpu { profile: Arc::new(profile), ..self.clone() }
+    }
+
+    /// The same device, with kernels from `sources`. They run checked, however the device was opened:
+    /// no test has shown that they stay within their tensors.
+    pub fn with_shaders(&self, sources: Sources) -> Gpu {
+        let pipelines = Pipelines::new(&self.device, &self.info, true, sources);
+        Gpu { pipelines: Arc::new(pipelines), ..self.clone() }
     }
 
     pub fn info(&self) -> &wgpu::AdapterInfo {

@@ -3,7 +3,7 @@
 
 use super::GpuError;
 use crate::plan::{Access, Kernel, PlanError, PlannedBinding, PlannedDispatch};
-use crate::shader;
+use crate::shader::{self, Sources};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -38,12 +38,13 @@ pub(super) struct Pipelines {
     checked: bool,
     /// Layout of the second bind group: one kernel's arguments, at a dynamic offset.
     pub arguments: wgpu::BindGroupLayout,
+    sources: Sources,
     compiled: Mutex<HashMap<String, Arc<CompiledKernel>>>,
     cache: Option<(wgpu::PipelineCache, PathBuf)>,
 }
 
 impl Pipelines {
-    pub fn new(device: &wgpu::Device, info: &wgpu::AdapterInfo, checked: bool) -> Self {
+    pub fn new(device: &wgpu::Device, info: &wgpu::AdapterInfo, checked: bool, sources: Sources) -> Self {
         let cache = device.features().contains(wgpu::Features::PIPELINE_CACHE).then(|| cache_path(info)).flatten();
         let cache = cache.map(|path| {
             let data = std::fs::read(&path).ok();
@@ -66,7 +67,7 @@ impl Pipelines {
                 count: None,
             }],
         });
-        Pipelines { checked, arguments, compiled: Mutex::default(), cache }
+        Pipelines { checked, arguments, sources, compiled: Mutex::default(), cache }
     }
 
     /// One compiled kernel for each dispatch; those not met before are compiled side by side.
@@ -85,8 +86,11 @@ impl Pipelines {
                 kernels.push(form);
             }
         }
-        let texts: Vec<String> =
-            kernels.par_iter().map(shader::compile).collect::<Result<_, _>>().map_err(PlanError::from)?;
+        let texts: Vec<String> = kernels
+            .par_iter()
+            .map(|kernel| self.sources.compile(kernel))
+            .collect::<Result<_, _>>()
+            .map_err(PlanError::from)?;
         let keys: Vec<&str> = kernel_of.into_iter().map(|kernel| texts[kernel].as_str()).collect();
         let mut missing: Vec<(&str, &PlannedDispatch)> = Vec::new();
         {

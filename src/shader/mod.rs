@@ -6,7 +6,10 @@
 //! load and store functions from `package::operands`, which the kernel binds to a file.
 
 use crate::plan::Kernel;
+use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::path::Path;
+use std::{fs, io};
 use wesl::syntax::{ModulePath, PathOrigin};
 use wesl::{CompileOptions, VirtualResolver, Wesl};
 
@@ -24,44 +27,86 @@ pub struct ShaderError {
     reason: String,
 }
 
-/// The WGSL text of a kernel.
+/// The WGSL text of a kernel, from the files in the program.
 ///
 /// # Errors
-/// When a file or an imported name is missing, or the text does not parse.
+/// As [`Sources::compile`].
 pub fn compile(kernel: &Kernel) -> Result<String, ShaderError> {
-    let error = |reason: String| ShaderError { shader: kernel.shader.to_owned(), reason };
-    let mut resolver = VirtualResolver::new();
-    for (name, text) in SOURCES {
-        resolver.add_module(path(name), (*text).into());
-    }
-    if let Some(operands) = kernel.operands {
-        let text = source(operands).ok_or_else(|| error(format!("there is no file `shaders/{operands}.wgsl`")))?;
-        resolver.add_module(path("operands"), text.into());
-    }
-    let mut constants = String::new();
-    for (name, value) in &kernel.constants {
-        writeln!(constants, "const {name}: {value};").expect("writing to a string does not fail");
-    }
-    resolver.add_module(path("constants"), constants.into());
-    let mut arguments = String::from("struct Arguments {\n");
-    for (name, value) in &kernel.arguments {
-        writeln!(arguments, "{name}: {},", value.type_name()).expect("writing to a string does not fail");
-    }
-    arguments.push_str("}\n@group(1) @binding(0) var<uniform> arguments: Arguments;\n");
-    resolver.add_module(path("arguments"), arguments.into());
-
-    let mut compiler = Wesl::new_barebones().set_custom_resolver(resolver);
-    compiler
-        .set_options(CompileOptions { validate: false, lazy: true, ..CompileOptions::default() })
-        .set_mangler(wesl::ManglerKind::None)
-        .set_features(kernel.conditions.iter().map(|name| (*name, true)))
-        .set_missing_feature_behavior(false);
-    let compiled = compiler.compile(&path(kernel.shader)).map_err(|reason| error(reason.to_string()))?;
-    Ok(compiled.to_string())
+    Sources::default().compile(kernel)
 }
 
-fn source(name: &str) -> Option<&'static str> {
-    SOURCES.iter().find(|(source, _)| *source == name).map(|(_, text)| *text)
+/// The shader files that kernels are put together from.
+#[derive(Clone, Debug)]
+pub struct Sources(Vec<(&'static str, Cow<'static, str>)>);
+
+impl Default for Sources {
+    /// The files in the program.
+    fn default() -> Self {
+        Sources(SOURCES.iter().map(|&(name, text)| (name, Cow::Borrowed(text))).collect())
+    }
+}
+
+impl Sources {
+    /// The files in the program, but for those that `folder` has: `folder/pool/max_forward.wgsl` stands
+    /// for `shaders/pool/max_forward.wgsl`. So a changed shader is tried without a build.
+    ///
+    /// # Errors
+    /// When a file in the folder cannot be read.
+    pub fn with_folder(folder: &Path) -> io::Result<Sources> {
+        if !folder.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        let mut sources = Sources::default();
+        for (name, text) in &mut sources.0 {
+            match fs::read_to_string(folder.join(format!("{name}.wgsl"))) {
+                Ok(changed) => *text = Cow::Owned(changed),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sources)
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(source, _)| *source == name).map(|(_, text)| text.as_ref())
+    }
+
+    /// The WGSL text of a kernel.
+    ///
+    /// # Errors
+    /// When a file or an imported name is missing, or the text does not parse.
+    pub fn compile(&self, kernel: &Kernel) -> Result<String, ShaderError> {
+        let error = |reason: String| ShaderError { shader: kernel.shader.to_owned(), reason };
+        let mut resolver = VirtualResolver::new();
+        for (name, text) in &self.0 {
+            resolver.add_module(path(name), text.as_ref().into());
+        }
+        if let Some(operands) = kernel.operands {
+            let text = self.get(operands);
+            let text = text.ok_or_else(|| error(format!("there is no file `shaders/{operands}.wgsl`")))?;
+            resolver.add_module(path("operands"), text.into());
+        }
+        let mut constants = String::new();
+        for (name, value) in &kernel.constants {
+            writeln!(constants, "const {name}: {value};").expect("writing to a string does not fail");
+        }
+        resolver.add_module(path("constants"), constants.into());
+        let mut arguments = String::from("struct Arguments {\n");
+        for (name, value) in &kernel.arguments {
+            writeln!(arguments, "{name}: {},", value.type_name()).expect("writing to a string does not fail");
+        }
+        arguments.push_str("}\n@group(1) @binding(0) var<uniform> arguments: Arguments;\n");
+        resolver.add_module(path("arguments"), arguments.into());
+
+        let mut compiler = Wesl::new_barebones().set_custom_resolver(resolver);
+        compiler
+            .set_options(CompileOptions { validate: false, lazy: true, ..CompileOptions::default() })
+            .set_mangler(wesl::ManglerKind::None)
+            .set_features(kernel.conditions.iter().map(|name| (*name, true)))
+            .set_missing_feature_behavior(false);
+        let compiled = compiler.compile(&path(kernel.shader)).map_err(|reason| error(reason.to_string()))?;
+        Ok(compiled.to_string())
+    }
 }
 
 fn path(name: &str) -> ModulePath {
