@@ -20,7 +20,8 @@ pub struct Case {
 type Build = dyn Fn(&mut Graph) -> Result<(), GraphError> + Send + Sync;
 
 impl Case {
-    pub(super) fn new(
+    /// `op` of what `build` makes; its outputs and gradients are the graph's outputs.
+    pub fn new(
         op: &'static str,
         what: impl Into<String>,
         build: impl Fn(&mut Graph) -> Result<(), GraphError> + Send + Sync + 'static,
@@ -29,19 +30,31 @@ impl Case {
         Case { op, what: what.into(), tolerance, build: Box::new(build), prepare: |_| {}, classes: 2 }
     }
 
+    /// What `build` makes of inputs of the given shapes, `x0`, `x1`, ..., with the gradients by them and by
+    /// every parameter that it declares.
+    pub fn differentiated(
+        op: &'static str,
+        what: impl Into<String>,
+        shapes: Vec<Vec<usize>>,
+        build: impl Fn(&mut Graph, &[Value]) -> Result<Value, GraphError> + Send + Sync + 'static,
+    ) -> Self {
+        Case::new(op, what, move |graph| differentiated(graph, &shapes, &build))
+    }
+
     /// Changes the random inputs before they are used.
-    pub(super) fn prepare(mut self, prepare: fn(&mut Tensors)) -> Self {
+    pub fn prepare(mut self, prepare: fn(&mut Tensors)) -> Self {
         self.prepare = prepare;
         self
     }
 
-    pub(super) fn tolerance(mut self, relative: f64, absolute: f64) -> Self {
+    /// How far the device may be from the reference.
+    pub fn tolerance(mut self, relative: f64, absolute: f64) -> Self {
         self.tolerance = Tolerance { relative, absolute };
         self
     }
 
     /// Bound of the random class targets.
-    pub(super) fn classes(mut self, classes: usize) -> Self {
+    pub fn classes(mut self, classes: usize) -> Self {
         self.classes = u32::try_from(classes).unwrap_or(u32::MAX);
         self
     }
@@ -71,8 +84,7 @@ pub(super) fn several(
     shapes: &[Vec<usize>],
     build: impl Fn(&mut Graph, &[Value]) -> Result<Value, GraphError> + Send + Sync + 'static,
 ) -> Case {
-    let shapes = shapes.to_vec();
-    Case::new(op, what, move |graph| differentiated(graph, &shapes, &build))
+    Case::differentiated(op, what, shapes.to_vec(), build)
 }
 
 /// One case a shape: `build` of an input of that shape.
@@ -120,9 +132,12 @@ pub(super) fn differentiated(
     add_gradients(graph, y, &wanted)
 }
 
-/// Names y and its gradients as outputs. The upstream gradient is an input like any other: a rule
-/// that takes it for one is seen.
-pub(super) fn add_gradients(graph: &mut Graph, y: Value, wanted: &[Value]) -> Result<(), GraphError> {
+/// Names y and its gradients by `wanted` as outputs. The upstream gradient is an input, `dout`, like any
+/// other: a rule that takes it for one is seen.
+///
+/// # Errors
+/// When an op on the way to a wanted value has no gradient.
+pub fn add_gradients(graph: &mut Graph, y: Value, wanted: &[Value]) -> Result<(), GraphError> {
     let dout = graph.input("dout", graph.spec(y).clone())?;
     let gradients = graph.backward(&[(y, dout)], wanted)?;
     graph.output("y", y);

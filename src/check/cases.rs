@@ -4,6 +4,7 @@
 //! `binary` take the shapes and what is built on them, and every gradient is checked with it.
 
 use super::case::{Case, add_gradients, binary, differentiated, several, unary};
+use crate::bench::MultiplyAdds;
 use crate::graph::{Graph, GraphError, Init, LayerNorm, Mode, Scope, Value};
 use crate::ops::{
     Activation, AdaptiveAvgPool2d, Add, AvgPool2d, Concat, Conv2d, CountCorrect, CrossEntropy, IGNORED_TARGET, Linear,
@@ -37,6 +38,7 @@ pub fn cases() -> Vec<Case> {
         dropouts(),
         metrics(),
         optimizers(),
+        micro_kernels(),
     ];
     parts.into_iter().flatten().collect()
 }
@@ -164,10 +166,11 @@ fn elementwise() -> Vec<Case> {
 
 /// Two shapes that broadcast; a gradient is summed back to its input's shape.
 fn broadcasts() -> Vec<Case> {
-    let all: [(&[usize], &[usize]); 7] = [
+    let all: [(&[usize], &[usize]); 8] = [
         (&[2, 5, 4, 3], &[2, 5, 1, 1]),
         (&[2, 5, 4, 3], &[5, 1, 3]),
         (&[3, 1, 7], &[2, 1, 11, 1]),
+        (&[3, 1, 2, 1, 2], &[1, 4, 1, 3, 1]),
         (&[65, 33], &[33]),
         (&[1], &[3, 129]),
         (&[2, 3, 55, 55], &[1, 3, 1, 1]),
@@ -204,6 +207,7 @@ fn layouts() -> Vec<Case> {
     cases.extend(unary("zero_pad2d", &images, |graph, x| eval(graph).zero_pad2d(x, [1, 2, 0, 3])));
     cases.extend(unary("permute", &images, |graph, x| eval(graph).permute(x, &[2, 0, 3, 1])));
     cases.extend(unary("mean", &images, |graph, x| eval(graph).mean(x, &[2, 3], false)));
+    cases.extend(unary("mean", &[vec![2, 3, 4, 2, 3, 2]], |graph, x| eval(graph).mean(x, &[0, 2, 4], false)));
     cases.extend(unary("mean", &[vec![3, 70_001]], |graph, x| eval(graph).mean(x, &[1], true)));
     let folding = [FOLDING.to_vec()];
     cases.extend(unary("permute", &folding, |graph, x| eval(graph).permute(x, &[0, 1, 3, 2])));
@@ -362,10 +366,17 @@ fn losses() -> Vec<Case> {
                 let outputs = graph.apply(loss, &[logits, target])?;
                 add_gradients(graph, outputs[0], &[logits])
             };
-            cases.push(Case::new(op, what, build).classes(classes));
+            cases.push(Case::new(op, what, build).classes(classes).prepare(ignore_last));
         }
     }
     cases
+}
+
+/// The last row's target is no class.
+fn ignore_last(tensors: &mut Tensors) {
+    if let Some(last) = tensors.get_mut("target").and_then(|target| target.u32_mut().last_mut()) {
+        *last = IGNORED_TARGET;
+    }
 }
 
 fn batch_norms() -> Vec<Case> {
@@ -423,9 +434,7 @@ fn cross_entropies() -> Vec<Case> {
             if let Some(logits) = tensors.get_mut("logits") {
                 logits.f32_mut().iter_mut().for_each(|z| *z *= 90.0);
             }
-            if let Some(last) = tensors.get_mut("target").and_then(|target| target.u32_mut().last_mut()) {
-                *last = IGNORED_TARGET;
-            }
+            ignore_last(tensors);
         };
         Case::new("cross_entropy", what, build).classes(classes).prepare(wide_and_padded)
     };
@@ -458,6 +467,16 @@ fn metrics() -> Vec<Case> {
     };
     let exact = |case: Case| case.classes(6).tolerance(0.0, 0.0);
     vec![exact(Case::new("record_metrics", "history [6, 3]", build))]
+}
+
+/// What `bench` and `profile` take a device's peak from.
+fn micro_kernels() -> Vec<Case> {
+    let build = |graph: &mut Graph| {
+        let y = graph.apply_one(MultiplyAdds { invocations: 1000, rounds: 7 }, &[])?;
+        graph.output("y", y);
+        Ok(())
+    };
+    vec![Case::new("multiply_adds", "1000 invocations of 7 rounds", build)]
 }
 
 fn optimizers() -> Vec<Case> {

@@ -4,7 +4,7 @@ mod case;
 mod cases;
 mod sweep;
 
-pub use case::Case;
+pub use case::{Case, add_gradients};
 pub use cases::cases;
 pub use sweep::{CheckFailure, Variant, Verdict, sweep};
 

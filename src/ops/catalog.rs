@@ -18,6 +18,18 @@ pub struct Entry {
     pub flops: &'static str,
 }
 
+impl Entry {
+    /// Whether a gradient passes through the op.
+    pub fn is_differentiable(&self) -> bool {
+        !matches!(self.gradient, NO_GRADIENT | NO_INPUT)
+    }
+}
+
+/// What [`Entry::gradient`] says of backward ops, metrics and updates.
+const NO_GRADIENT: &str = "none";
+/// What it says of constants.
+const NO_INPUT: &str = "no input";
+
 /// Ops of one kind, under one heading.
 #[derive(Clone, Copy, Debug)]
 pub struct Chapter {
@@ -92,7 +104,7 @@ const CONVOLUTION: &[Entry] = &[
         name: "conv_input_gradient",
         computes: "dx[n, c, i] = sum over k and taps of w[k, c, tap] * dy[n, k, o], for the outputs o that met input i",
         shapes: "dy as y of the layer, w; dx as x of the layer",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &[
             "conv/plain_input_gradient",
             "conv/depthwise",
@@ -110,7 +122,7 @@ const CONVOLUTION: &[Entry] = &[
         name: "conv_weight_gradient",
         computes: "dw[k, c, tap] = sum over n and outputs o of x[n, c, ...] * dy[n, k, o]; parts of the sum run side by side and are added in a fixed order",
         shapes: "x and dy as of the layer; dw as w",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &[
             "conv/plain_weight_gradient",
             "conv/depthwise_weight_gradient",
@@ -127,7 +139,7 @@ const CONVOLUTION: &[Entry] = &[
         name: "channel_sum",
         computes: "y[c] = sum over o and i of x[o, c, i], in two stages of fixed order: a bias's gradient",
         shapes: "x of outer * C * inner elements; y [C]",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["reduce/channel_partial", "reduce/sum_parts"],
         flops: "elements of x",
     },
@@ -158,7 +170,7 @@ const ACTIVATION: &[Entry] = &[
         name: "activation_backward",
         computes: "dx = f'(x) * dy",
         shapes: "x or y of the activation, and dy, of one shape; dx likewise",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["activation/backward", "activation/functions"],
         flops: "2 elements of dx",
     },
@@ -201,7 +213,7 @@ const ELEMENTWISE: &[Entry] = &[
         name: "fill",
         computes: "a tensor whose every element is one value",
         shapes: "no input; y as asked for",
-        gradient: "no input",
+        gradient: NO_INPUT,
         shaders: &["elementwise/fill"],
         flops: "0",
     },
@@ -279,7 +291,7 @@ const POOL: &[Entry] = &[
         name: "max_pool2d_backward",
         computes: "dx[i] = sum of dy[o] over the windows o whose maximum is element i",
         shapes: "places and dy as y; dx as x",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["pool/max_backward", "pool/cells"],
         flops: "elements of dy",
     },
@@ -295,7 +307,7 @@ const POOL: &[Entry] = &[
         name: "avg_pool2d_backward",
         computes: "dx[i] = sum of dy[o] / area of o over the windows o that cover element i",
         shapes: "dy as y; dx as x",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["pool/average_backward", "pool/area", "pool/cells"],
         flops: "window elements of all outputs",
     },
@@ -311,7 +323,7 @@ const POOL: &[Entry] = &[
         name: "adaptive_avg_pool2d_backward",
         computes: "dx[i] = sum of dy[o] / area of o over the windows o that cover element i",
         shapes: "dy as y; dx as x",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["pool/adaptive_backward"],
         flops: "elements of dx",
     },
@@ -338,7 +350,7 @@ const NORM: &[Entry] = &[
         name: "batch_norm_sums",
         computes: "dweight[c] = sum of dy * normalised x, dbias[c] = sum of dy",
         shapes: "x, dy, mean, var; two of [C]",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["batch_norm/partial_sums", "batch_norm/merge_sums"],
         flops: "4 elements of x",
     },
@@ -346,7 +358,7 @@ const NORM: &[Entry] = &[
         name: "batch_norm_input_gradient",
         computes: "weight / sqrt(var + eps) * dy, and with batch statistics less the mean of dy and the normalised x times its mean product with dy",
         shapes: "dy and var, with batch statistics x, mean and the two sums, then weight if affine; dx as dy",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["batch_norm/input_gradient", "batch_norm/input_gradient_running"],
         flops: "6 elements of x",
     },
@@ -354,7 +366,7 @@ const NORM: &[Entry] = &[
         name: "update_running_statistics",
         computes: "running = (1 - momentum) * running + momentum * batch, the variance unbiased; in place",
         shapes: "mean, var, running_mean, running_var, each [C]",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["batch_norm/update_running"],
         flops: "0",
     },
@@ -370,7 +382,7 @@ const NORM: &[Entry] = &[
         name: "local_response_norm_backward",
         computes: "dx[c] = dy[c] / s[c]^beta - 2 alpha beta / size * x[c] * sum of dy[j] x[j] / s[j]^(beta + 1)",
         shapes: "x, s, dy of one shape; dx likewise",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["local_response_norm/backward_terms", "local_response_norm/backward"],
         flops: "2 size elements of x",
     },
@@ -405,7 +417,7 @@ const SOFTMAX: &[Entry] = &[
         name: "softmax_backward",
         computes: "dx = y (dy - sum of y dy), or dy - exp(y) sum of dy for the logarithm",
         shapes: "y and dy of one shape; dx likewise",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["softmax/row_gradients", "softmax/backward"],
         flops: "4 elements of x",
     },
@@ -446,7 +458,7 @@ const LOSS: &[Entry] = &[
         name: "cross_entropy_backward",
         computes: "(softmax(logits) - smoothed one-hot target) * upstream / rows that count",
         shapes: "logits, target, the forward pass's count and row sums, upstream [1]; dlogits as logits",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["loss/cross_entropy_backward"],
         flops: "5 elements of logits",
     },
@@ -458,7 +470,7 @@ const LOSS: &[Entry] = &[
         name: "loss_backward",
         computes: "upstream / rows that count * the gradient of each row's loss",
         shapes: "logits, target, count, upstream [1], and the forward pass's row numbers where the loss goes through softmax; dlogits as logits",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["loss/row_loss_backward"],
         flops: "5 elements of logits",
     },
@@ -466,7 +478,7 @@ const LOSS: &[Entry] = &[
         name: "count_correct",
         computes: "number of rows whose target is among the k largest logits",
         shapes: "logits [N, C], target [N] of u32; y [1]",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["loss/correct_rows", "reduce/sum_parts"],
         flops: "0",
     },
@@ -474,7 +486,7 @@ const LOSS: &[Entry] = &[
         name: "record_metrics",
         computes: "writes (loss, correct, rows) of a step into one row of the history; in place",
         shapes: "three scalars, the step numbers of u32, history [steps, 3]",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["loss/record_metrics"],
         flops: "0",
     },
@@ -485,7 +497,7 @@ const OPTIM: &[Entry] = &[
         name: "optimizer_step",
         computes: "p := p - lr * direction(g, state) for a whole pack: sgd, adam, adamw, nadam, rmsprop, adagrad, signsgd, lion; in place",
         shapes: "packs of parameters, up to three states and gradients of one length, scalars [5], the gradients' scale [1] with norm clipping",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["optimizer/step", "optimizer/transform"],
         flops: "8 elements of p",
     },
@@ -493,7 +505,7 @@ const OPTIM: &[Entry] = &[
         name: "squared_norm",
         computes: "sum of the squares of a pack's gradients, in a fixed order",
         shapes: "packs of gradients and parameters; y [1]",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["optimizer/squared_norm", "optimizer/transform", "reduce/sum_parts"],
         flops: "2 elements of g",
     },
@@ -501,7 +513,7 @@ const OPTIM: &[Entry] = &[
         name: "clip_scale",
         computes: "min(1, max_norm / (norm + 1e-6)), and the norm",
         shapes: "the squared norm [1]; two of [1]",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["optimizer/clip_scale"],
         flops: "0",
     },
@@ -509,7 +521,7 @@ const OPTIM: &[Entry] = &[
         name: "average_weights",
         computes: "e := e + share * (w - e): exponential and stochastic weight averaging; in place",
         shapes: "packs e and w of one length, share [1]",
-        gradient: "none",
+        gradient: NO_GRADIENT,
         shaders: &["optimizer/average"],
         flops: "0",
     },
@@ -519,7 +531,7 @@ const BENCH: &[Entry] = &[Entry {
     name: "multiply_adds",
     computes: "chains of multiply-adds that nothing but the arithmetic units limits: the peak that `bench` and `profile` measure",
     shapes: "no input; y [invocations]",
-    gradient: "no input",
+    gradient: NO_INPUT,
     shaders: &["bench/multiply_adds"],
     flops: "2 * 64 rounds elements of y",
 }];
