@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+"""Breaks every shader in one place at a time, and sees whether `tilewright check` notices.
+
+    cargo build --release
+    python3 scripts/mutation-check.py                  # all; --write puts the table into docs/mutation.md
+    python3 scripts/mutation-check.py pool/            # only the files whose path holds this
+
+A mutation is killed when the check of the ops that use the file fails. No build is needed between
+mutations: `tilewright check --shaders` takes the changed file in place of the program's. Ends with status 1
+when a mutation survives, a text to be replaced is not in its file, or a shader file has no mutation.
+"""
+
+import argparse
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SHADERS = ROOT / "shaders"
+
+# File, text, what stands in its place (first occurrence outside of comments), the ops to check, what is broken.
+MUTATIONS = [
+    ("activation/forward", "activate(x[i])", "activate(x[i] + 1e-3)", "relu", "shifted input"),
+    ("activation/backward", "* dy[i]", "", "relu", "upstream gradient ignored"),
+    ("activation/functions", "max(x, 0.0)", "abs(x)", "relu", "relu of negative numbers"),
+    ("activation/functions", "seen > 0.0)", "seen >= 0.0)", "relu", "relu's gradient at 0"),
+    ("activation/functions", "clamp(x, 0.0, 6.0)", "max(x, 0.0)", "relu6", "no upper bound"),
+    ("activation/functions", "&& seen < 6.0", "&& seen <= 6.0", "relu6", "relu6's gradient at 6"),
+    ("activation/functions", "SLOPE, seen <= 0.0", "SLOPE, seen < 0.0", "leaky_relu", "leaky relu's gradient at 0"),
+    ("activation/functions", "SLOPE * expm1(x)", "SLOPE * exp(x)", "elu", "elu without its -1"),
+    ("activation/functions", "SLOPE * exp(seen)", "exp(seen)", "elu", "elu's gradient without alpha"),
+    ("activation/functions", "select(e, 1.0, x >= 0.0)", "e", "sigmoid", "sigmoid of positive numbers"),
+    ("activation/functions", "seen * (1.0 - seen)", "seen * (1.0 - seen * seen)", "sigmoid", "sigmoid's gradient"),
+    ("activation/functions", "1.0 - seen * seen;", "1.0 - seen;", "tanh", "tanh's gradient"),
+    ("activation/functions", "(1.0 - e) / (1.0 + e)", "(1.0 - e) / (1.0 - e * e)", "tanh", "tanh away from 0"),
+    ("activation/functions", "1.0 + seen * (1.0 - s)", "1.0 + (1.0 - s)", "silu", "silu's gradient"),
+    ("activation/functions", "0.5 * erfc_positive", "0.49 * erfc_positive", "gelu", "gelu's distribution"),
+    ("activation/functions", "exp(-0.5 * seen * seen)", "exp(-seen * seen)", "gelu", "gelu's gradient"),
+    ("activation/functions", "clamp(x / 6.0 + 0.5, 0.0, 1.0); }\n    @if(hardswish)",
+     "clamp(x / 6.0 + 0.5, 0.0, 2.0); }\n    @if(hardswish)", "hardsigmoid", "hardsigmoid's upper bound"),
+    ("activation/functions", "seen > -3.0 && seen < 3.0", "seen > -3.0 && seen <= 3.0", "hardsigmoid",
+     "hardsigmoid's gradient at 3"),
+    ("activation/functions", "seen / 3.0 + 0.5", "seen / 6.0 + 0.5", "hardswish", "hardswish's gradient"),
+    ("batch_norm/partial_statistics", "- shift;", ";", "batch_norm", "sums that are not shifted"),
+    ("batch_norm/partial_statistics", "e % INNER]", "e % INNER + 1u]", "batch_norm", "one element too far"),
+    ("batch_norm/merge_statistics", "difference * difference * count *", "difference * count *", "batch_norm",
+     "merged deviations"),
+    ("batch_norm/merge_statistics", "total.y / f32(ELEMENTS)", "total.y / f32(ELEMENTS - 1)", "batch_norm",
+     "unbiased for biased variance"),
+    ("batch_norm/normalize", "variance[c] + EPS", "variance[c]", "batch_norm", "no epsilon"),
+    ("batch_norm/normalize", "bias[c])", "0.0)", "batch_norm", "dropped bias"),
+    ("batch_norm/partial_sums", "x[i] - centre", "x[i]", "batch_norm", "sums that are not centred"),
+    ("batch_norm/merge_sums", "sums.x / sqrt(variance[c] + EPS)", "sums.x", "batch_norm", "weight gradient not scaled"),
+    ("batch_norm/input_gradient", "dbias[c] +", "", "batch_norm", "mean of dy not taken off"),
+    ("batch_norm/input_gradient", "gradient *= weight[c]", "gradient *= 1.0", "batch_norm", "dropped weight"),
+    ("batch_norm/input_gradient_running", "% CHANNELS", "% max(CHANNELS - 1u, 1u)", "batch_norm", "wrong channel"),
+    ("batch_norm/update_running", "CORRECTION * variance[c]", "variance[c]", "batch_norm",
+     "biased for unbiased variance"),
+    ("batch_norm/update_running", "(1.0 - MOMENTUM) * running_mean[c]", "running_mean[c]", "batch_norm",
+     "old mean not decayed"),
+    ("bench/multiply_adds", "c = 0u; c < CHAINS", "c = 1u; c < CHAINS", "multiply_adds", "a chain left out"),
+    ("conv/plain_forward", "sum += bias[k]", "sum += 0.0", "conv2d", "dropped bias"),
+    ("conv/plain_forward", "oy * STRIDE_Y", "oy * STRIDE_X", "conv2d", "horizontal for vertical stride"),
+    ("conv/plain_forward", "ky < KERNEL_HEIGHT", "ky < KERNEL_HEIGHT - 1", "conv2d", "last row of taps left out"),
+    ("conv/plain_input_gradient", "y % STRIDE_Y != 0 ||", "", "conv2d", "outputs between strides"),
+    ("conv/plain_input_gradient", "kx * DILATION_X", "kx", "conv2d", "no dilation"),
+    ("conv/plain_weight_gradient", "ix < WIDTH", "ix < WIDTH - 1", "conv2d", "last column left out"),
+    ("conv/plain_weight_gradient", "k / GROUP_FILTERS * GROUP_CHANNELS + c", "c", "conv2d", "first group for all"),
+    ("conv/depthwise", "k / GROUP_FILTERS", "k", "conv2d", "filter for channel"),
+    ("conv/depthwise", "KERNEL_WIDTH - 1 - kx", "kx", "conv2d", "columns of the kernel not turned"),
+    ("conv/depthwise", "start + sums[o]", "sums[o]", "conv2d", "dropped bias"),
+    ("conv/depthwise_weight_gradient", "(part + 1) * PART_ROWS, ROWS", "(part + 1) * PART_ROWS - 1, ROWS", "conv2d",
+     "last row of each part left out"),
+    ("conv/depthwise_weight_gradient", "ky * DILATION_Y - PADDING_Y", "ky * DILATION_Y - PADDING_X", "conv2d",
+     "horizontal for vertical padding"),
+    ("conv/pack_pixels", "x < WIDTH", "x <= WIDTH", "conv2d", "one column beyond the image"),
+    ("conv/pack_pixels", "c < CHANNELS", "c < CHANNELS - 1", "conv2d", "last channel left out"),
+    ("conv/pack_weights", "c < CHANNELS && kx", "kx", "conv2d", "weights beyond the channels"),
+    ("conv/pack_weights", "weight(r + 3, other", "weight(r + 2, other", "conv2d", "third filter for the fourth"),
+    ("conv/texture_tile", "step < BLOCK_STEPS", "step < max(BLOCK_STEPS, 2u) - 1", "conv2d", "last step left out"),
+    ("conv/texture_tile", "sums[q][j] = vec4(0.0)", "sums[q][j] = vec4(1e-3)", "conv2d", "sums that do not start at 0"),
+    ("conv/texture_forward", "* DILATION_X;", ";", "conv2d", "no dilation"),
+    ("conv/texture_forward", "row >= HEIGHT", "row > HEIGHT", "conv2d", "a row beyond the image is stored"),
+    ("conv/texture_input_gradient", "distance.x / STRIDE_X", "distance.x", "conv2d", "no stride"),
+    ("conv/texture_input_gradient", "residue % STRIDE_X", "residue / STRIDE_X", "conv2d", "residues mixed up"),
+    ("conv/texture_weight_gradient", "(FILTERS - 1) / 4", "FILTERS / 8", "conv2d", "last filters repeated"),
+    ("conv/texture_weight_gradient", "first + BLOCKS, ALL_BLOCKS", "first + BLOCKS - 1, ALL_BLOCKS", "conv2d",
+     "last pixel of each part left out"),
+    ("conv/workgroup_tile", "workgroupBarrier();", "", "conv2d", "missing barrier before the products"),
+    ("conv/workgroup_tile", "        workgroupBarrier();\n    }", "    }", "conv2d", "missing barrier after the products"),
+    ("conv/workgroup_tile", "column + lane < COLUMNS", "column + lane < COLUMNS - 1", "conv2d", "last column left out"),
+    ("conv/workgroup_forward", "sum + bias[k]", "sum", "conv2d", "dropped bias"),
+    ("conv/workgroup_forward", "ix >= WIDTH", "ix > WIDTH", "conv2d", "one column beyond the image"),
+    ("conv/workgroup_input_gradient", "x % STRIDE_X != 0 ||", "", "conv2d", "outputs between strides"),
+    ("conv/workgroup_input_gradient", "oy >= OUT_HEIGHT", "oy >= OUT_HEIGHT - 1", "conv2d", "last row left out"),
+    ("conv/workgroup_weight_gradient", "part * ELEMENTS", "0", "conv2d", "all parts in one place"),
+    ("conv/workgroup_weight_gradient", "ky * DILATION_Y - PADDING_Y", "ky * DILATION_Y", "conv2d", "no padding"),
+    ("dropout/dropout", "* SCALE", "", "dropout", "what is kept is not scaled"),
+    ("dropout/dropout", "scramble(key ^ scramble(i))", "scramble(i)", "dropout", "seed and step ignored"),
+    ("dropout/dropout", "numbers[2]", "numbers[1]", "dropout", "step ignored"),
+    ("elementwise/add", "+ b[i]", "- b[i]", "add", "wrong sign"),
+    ("elementwise/mul", "* b[i]", "* a[i]", "mul", "first factor twice"),
+    ("elementwise/broadcast", "left * right", "left + right", "mul", "sum for product"),
+    ("elementwise/broadcast", "left + right", "left", "add", "second term dropped"),
+    ("elementwise/copy", "i < COUNT", "i + 1 < COUNT", "optimizer", "last element not written"),
+    ("elementwise/fill", "i < COUNT", "i + 1 < COUNT", "zero_pad2d", "last element not written"),
+    ("elementwise/scale", "FACTOR * x[i]", "x[i]", "scale", "factor dropped"),
+    ("layout/gather", "OFFSET +", "", "slice", "offset dropped"),
+    ("layout/gather", "FACTOR *", "", "mean", "factor dropped"),
+    ("layout/scatter", "OFFSET +", "", "concat", "offset dropped"),
+    ("lib/grid", "id.y * GRID_WIDTH +", "", "add", "second dimension of the grid ignored"),
+    ("lib/strided", "i % sizes[5] * strides[5]", "i % sizes[5]", "permute", "innermost stride dropped"),
+    ("lib/strided", "i1 % sizes[1] * strides[1]", "0u", "add", "second of six dimensions ignored"),
+    ("lib/strided", "i0 * strides[0]", "0u", "mean", "first of six dimensions ignored"),
+    ("local_response_norm/forward", "SIZE / 2u", "(SIZE - 1u) / 2u", "local_response_norm", "window of even size moved"),
+    ("local_response_norm/forward", "fma(ALPHA, squares, K)", "ALPHA * squares", "local_response_norm", "dropped k"),
+    ("local_response_norm/backward", "(SIZE - 1u) / 2u", "SIZE / 2u", "local_response_norm",
+     "window of even size not turned"),
+    ("local_response_norm/backward", "2.0 * ALPHA", "ALPHA", "local_response_norm", "half of the second term"),
+    ("local_response_norm/backward_terms", "-BETA - 1.0", "-BETA", "local_response_norm", "wrong power"),
+    ("loss/cross_entropy_rows", "(1.0 - SMOOTHING) * own", "own", "cross_entropy", "smoothing of the target"),
+    ("loss/cross_entropy_rows", "- largest;\n        sum", ";\n        sum", "cross_entropy", "exponentials overflow"),
+    ("loss/cross_entropy_rows", "losses[n] = vec2(0.0);", "losses[n] = vec2(0.0, 1.0);", "cross_entropy",
+     "ignored rows counted"),
+    ("loss/cross_entropy_backward", "upstream[0] /", "1.0 /", "cross_entropy", "upstream gradient ignored"),
+    ("loss/cross_entropy_backward", "- SMOOTHING / f32(CLASSES)", "", "cross_entropy", "smoothing of the others"),
+    ("loss/correct_rows", "larger < K", "larger <= K", "cross_entropy", "one place too many"),
+    ("loss/mean_of_rows", "n = 0u", "n = 1u", "mse", "first row left out"),
+    ("loss/record_metrics", "row + 2", "row + 1", "record_metrics", "rows for correct"),
+    ("loss/row_loss", "ALPHA * modulation", "modulation", "focal", "alpha dropped"),
+    ("loss/row_loss", "loss /= f32(CLASSES);\n        }", "}", "mse_softmax", "sum for mean"),
+    ("loss/row_loss", "loss /= f32(CLASSES);\n    }", "}", "mse", "sum for mean"),
+    ("loss/row_loss", "loss = -logits", "loss = logits", "nll", "wrong sign"),
+    ("loss/row_loss", "GAMMA * pow(base, GAMMA - 1.0)", "pow(base, GAMMA - 1.0)", "focal", "gradient through p"),
+    ("loss/row_loss", "select(0.0, 1.0, counts)", "1.0", "focal,mse,nll", "rows without a class counted"),
+    ("loss/row_loss_backward", "(hot - p)", "(p - hot)", "focal", "wrong sign"),
+    ("loss/row_loss_backward", "(p - hot - g)", "(p - hot)", "mse_softmax", "softmax's own gradient"),
+    ("loss/row_loss_backward", "upstream[0] /", "1.0 /", "mse", "upstream gradient ignored"),
+    ("loss/row_loss_backward", "dlogits[i] = 0.0;", "", "nll", "rows without a class not written"),
+    ("matmul/batched", "pair * (M * K)", "0u", "matmul", "first pair for all"),
+    ("matmul/batched", "columns[j] < N", "columns[j] <= N", "matmul", "a column beyond the matrix is stored"),
+    ("optimizer/average", "(1.0 - share[0]) * average[i]", "average[i]", "optimizer", "old average not decayed"),
+    ("optimizer/clip_scale", "min(1.0,", "max(1.0,", "optimizer", "largest for least"),
+    ("optimizer/squared_norm", "part[FIRST + lane] = sum", "part[FIRST + lane] = sqrt(sum)", "optimizer",
+     "root of each part"),
+    ("optimizer/step", "g *= scale[0]", "g *= 1.0", "optimizer", "norm clipping dropped"),
+    ("optimizer/step", "g += WEIGHT_DECAY * p", "g += WEIGHT_DECAY", "optimizer", "weight decay without the weight"),
+    ("optimizer/step", "1.0 - lr * WEIGHT_DECAY", "1.0 - WEIGHT_DECAY", "optimizer", "decoupled decay without lr"),
+    ("optimizer/step", "direction = g + ALPHA * direction", "direction = g + direction", "optimizer", "Nesterov"),
+    ("optimizer/step", "ONE_LESS_BETA * g, g,", "g, g,", "optimizer", "dampening dropped"),
+    ("optimizer/step", "max(state_c[i], square)", "square", "optimizer", "AMSGrad"),
+    ("optimizer/step", "scalars[3] * g", "g", "optimizer", "NAdam's share of the gradient"),
+    ("optimizer/step", "square - average * average", "square", "optimizer", "RMSprop that is not centred"),
+    ("optimizer/step", "direction += GAMMA * state_b[i]", "direction += state_b[i]", "optimizer", "RMSprop's momentum"),
+    ("optimizer/step", "let sum = state_a[i] + g * g", "let sum = g * g", "optimizer", "Adagrad forgets"),
+    ("optimizer/step", "lr * sign(average)", "lr * average", "optimizer", "SignSGD without the sign"),
+    ("optimizer/step", "BETA * average + ONE_LESS_BETA * g;\n", "ALPHA * average + ONE_LESS_ALPHA * g;\n", "optimizer",
+     "Lion's second average"),
+    ("optimizer/transform", "L1 * sign(p)", "L1 * p", "optimizer", "L1 as L2"),
+    ("optimizer/transform", "clamp(g, -CLIP_VALUE,", "clamp(g, 0.0,", "optimizer", "negative gradients cut off"),
+    ("pool/adaptive_forward", "+ OUT_WIDTH - 1u", "", "adaptive_avg_pool2d", "window ends rounded down"),
+    ("pool/adaptive_backward", "+ WIDTH - 1u", "", "adaptive_avg_pool2d", "last window left out"),
+    ("pool/area", "size + 2u * padding", "size + padding", "avg_pool2d", "padding counted once"),
+    ("pool/area", "max(start, padding)", "start", "avg_pool2d", "padding before the image counted"),
+    ("pool/average_forward", "- PADDING_Y;", ";", "avg_pool2d", "no padding"),
+    ("pool/average_backward", "below < KERNEL_Y", "below <= KERNEL_Y", "avg_pool2d", "one row too many"),
+    ("pool/cells", "+ 1u - extent", "- extent", "max_pool2d,avg_pool2d", "one window too early"),
+    ("pool/max_forward", "value > best", "value >= best", "max_pool2d", "last of equal maxima"),
+    ("pool/max_forward", "i * DILATION_Y", "i", "max_pool2d", "no dilation"),
+    ("pool/max_forward", "var none = true", "var none = false", "max_pool2d", "negative maxima"),
+    ("pool/max_backward", "index == place", "index + 1u == place", "max_pool2d", "one pixel beside"),
+    ("reduce/channel_partial", "e += LANES", "e += LANES + 1u", "conv2d", "lanes overlap"),
+    ("reduce/partial_sum", "FACTOR * sum", "sum", "mean", "factor dropped"),
+    ("reduce/sum_parts", "p < PARTS", "p + 1 < PARTS", "mean", "last part left out"),
+    ("softmax/row_sums", "- largest);", ");", "softmax", "exponentials overflow"),
+    ("softmax/row_sums", "i = 1u; i < SIZE", "i = 1u; i < 1u", "softmax", "first for largest"),
+    ("softmax/forward", "let sum = sums[2u * r + 1u]", "let sum = sums[2u * r]", "softmax", "largest for sum"),
+    ("softmax/forward", "* INNER + i % INNER", "* INNER", "softmax", "first row of a block for all"),
+    ("softmax/row_gradients", "fma(y[at], dy[at], sum)", "sum + dy[at]", "softmax", "not weighted"),
+    ("softmax/backward", "exp(y[i]) * sum", "y[i] * sum", "log_softmax", "logarithm for probability"),
+]
+
+
+def checked(program, device, folder, ops, seconds):
+    """What the check of `ops` reports first with the shaders in `folder`, None when it passes."""
+    for op in ops.split(","):
+        command = [program, "check", "--op", op, "--shaders", str(folder), "--device", device]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        last = ""
+        started = time.monotonic()
+        for line in process.stdout:
+            last = line.strip() or last
+            if line.startswith("FAILED") or time.monotonic() - started > seconds:
+                process.kill()
+                process.wait()
+                return last
+        if process.wait() != 0:
+            return last or f"status {process.returncode}"
+    return None
+
+
+def mutate(program, device, mutation, seconds):
+    """Whether the mutation is killed, and by what."""
+    file, text, other, ops, _ = mutation
+    source = (SHADERS / f"{file}.wgsl").read_text()
+    start = source.find(text)
+    while start >= 0 and source[source.rfind("\n", 0, start) + 1 :].startswith("//"):
+        start = source.find(text, start + 1)
+    if start < 0 or text == other:
+        return None, "the text to be replaced is not in the code"
+    with tempfile.TemporaryDirectory() as folder:
+        target = pathlib.Path(folder) / f"{file}.wgsl"
+        target.parent.mkdir(parents=True)
+        target.write_text(source[:start] + other + source[start + len(text) :])
+        failure = checked(program, device, folder, ops, seconds)
+    if failure and "element" not in failure:
+        return None, failure
+    return failure is not None, failure
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", nargs="?", default="", help="only files whose path holds this")
+    parser.add_argument("--program", default=str(ROOT / "target/release/tilewright"))
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--seconds", type=float, default=600, help="a check that takes longer counts as killed")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/mutation.md")
+    arguments = parser.parse_args()
+    if not shutil.which(arguments.program):
+        sys.exit(f"there is no {arguments.program}: run cargo build --release, or name it with --program")
+
+    files = {path.relative_to(SHADERS).with_suffix("").as_posix() for path in SHADERS.rglob("*.wgsl")}
+    chosen = [mutation for mutation in MUTATIONS if arguments.part in mutation[0]]
+    rows, survivors, wrong = [], 0, sorted(files - {mutation[0] for mutation in MUTATIONS})
+    for file in wrong:
+        print(f"NO MUTATION of {file}", flush=True)
+    for mutation in chosen:
+        killed, by = mutate(arguments.program, arguments.device, mutation, arguments.seconds)
+        file, _, _, ops, what = mutation
+        verdict = {True: "killed", False: "SURVIVED", None: "NOT APPLIED"}[killed]
+        survivors += killed is False
+        wrong += [file] * (killed is None)
+        print(f"{verdict}: {file}, {what}: {by}", flush=True)
+        rows.append((file, what, ops, verdict))
+    print(f"{len(rows)} mutations, {survivors} survived, {len(wrong)} wrong entries")
+    if arguments.write:
+        write(rows)
+    sys.exit(1 if survivors or wrong else 0)
+
+
+def write(rows):
+    """Puts the table below the marker of docs/mutation.md."""
+    page = ROOT / "docs/mutation.md"
+    marker = "| shader | broken | checked | |\n"
+    head = page.read_text().split(marker)[0]
+    table = "".join(
+        f"| [{file}](../shaders/{file}.wgsl) | {what} | {ops.replace(',', ', ')} | {verdict} |\n"
+        for file, what, ops, verdict in rows
+    )
+    page.write_text(head + marker + "| --- | --- | --- | --- |\n" + table)
+
+
+main()
