@@ -255,3 +255,22 @@ fn a_closed_pipe_is_no_crash() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!stderr.contains("panicked"), "{stderr}");
 }
+
+#[test]
+fn check_takes_a_changed_shader_without_a_build_and_says_what_it_breaks() {
+    if adapters().is_empty() {
+        println!("skipped: a changed shader, since there is no adapter");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap().to_owned();
+    run(&["check", "--op", "scale", "--shaders", &path], 0).says("0 failed");
+    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders/elementwise/scale.wgsl"));
+    fs::create_dir(folder.path().join("elementwise")).unwrap();
+    let file = folder.path().join("elementwise/scale.wgsl");
+    fs::write(&file, source.unwrap().replace("FACTOR * x[i]", "x[i]")).unwrap();
+    run(&["check", "--op", "scale", "--shaders", &path], 1).says("FAILED: scale").says("elementwise/scale");
+    fs::write(&file, "fn main(").unwrap();
+    run(&["check", "--op", "scale", "--shaders", &path], 1).says("shader `elementwise/scale`");
+    run(&["check", "--shaders", "no/such/folder"], 2).says("the shaders in `no/such/folder`");
+}

@@ -1,9 +1,15 @@
 //! Every kernel variant on the device against the CPU reference, on the cases of `tilewright check`:
 //! NaN in all memory beforehand, two runs with the same bits.
 
-use std::collections::BTreeSet;
-use tilewright::check::{Case, Variant, cases, sweep};
+use std::collections::{BTreeSet, HashMap};
+use tilewright::check::{Case, CheckFailure, Variant, cases, sweep};
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
+use tilewright::graph::{Graph, Init};
+use tilewright::ops::{Conv2d, Linear, Op, Shapes};
+use tilewright::optim::{Averaging, GradientTransform, UpdateConfig};
+use tilewright::plan::{Kernel, Launch, Operand, Plan, PlanError};
+use tilewright::reference::Tensors;
+use tilewright::tensor::{HostTensor, TensorSpec};
 
 /// Sweeps the cases that `chosen` picks, and gives the variants that ran.
 fn sweep_all(options: DeviceOptions, chosen: impl Fn(&Case) -> bool) -> BTreeSet<String> {
@@ -38,6 +44,103 @@ fn every_kernel_agrees_with_the_reference_in_checked_mode_within_default_limits(
 }
 
 #[test]
-fn every_product_agrees_with_the_reference_in_trusted_mode() {
-    sweep_all(DeviceOptions::default(), |case| ["conv2d", "linear", "matmul"].contains(&case.op));
+fn every_kernel_agrees_with_the_reference_in_trusted_mode_within_default_limits() {
+    let options = DeviceOptions { default_limits: true, ..DeviceOptions::default() };
+    let variants = sweep_all(options, |_| true);
+    assert_eq!(variants.len(), Variant::ALL.len(), "only these variants ran: {variants:?}");
+}
+
+/// A layer's graph with all its gradients, of inputs and parameters of the given shapes.
+fn layer(op: &'static str, shapes: &[&[usize]], build: impl Op + Clone + 'static) -> Case {
+    let shapes: Vec<Vec<usize>> = shapes.iter().map(|shape| shape.to_vec()).collect();
+    let what = format!("{shapes:?} in parts");
+    Case::differentiated(op, what, shapes, move |graph, x| graph.apply_one(build.clone(), x))
+}
+
+#[test]
+fn weights_larger_than_a_binding_are_run_in_parts_with_the_same_result() {
+    let same = Conv2d { padding: [1, 1], ..Conv2d::default() };
+    // Each with a limit of 64 filters; the gradient of x has 300 and 45 elements, no multiple of the
+    // alignment of a binding.
+    let layers = [
+        (64 * 100 * 4, layer("linear", &[&[3, 100], &[200, 100], &[200]], Linear)),
+        (64 * 45 * 4, layer("conv2d", &[&[1, 5, 3, 3], &[150, 5, 3, 3], &[150]], same)),
+    ];
+    for (limit, case) in layers {
+        check_in_parts(limit, case);
+    }
+    // An optimizer's pack of 16,401 elements, with clipping by norm and an average.
+    for rule in ["sgd:momentum=0.9", "rmsprop:centered=true,momentum=0.5", "lion"] {
+        let build = move |graph: &mut Graph| {
+            let weight = graph.parameter("weight", [2343, 7], Init::ONES)?;
+            let gradient = graph.input("gradient", TensorSpec::f32([2343, 7]))?;
+            let transform = GradientTransform { clip_grad_norm: Some(1.0), ..GradientTransform::default() };
+            let averaging = Some(Averaging::Ema { decay: 0.9 });
+            let config = UpdateConfig { optimizer: rule.parse().unwrap(), transform, averaging };
+            let attached = config.attach(graph, &HashMap::from([(weight, gradient)]))?;
+            attached.norm.into_iter().for_each(|norm| graph.output("norm", norm));
+            Ok(())
+        };
+        let positive: fn(&mut Tensors) = |tensors| {
+            for (_, state) in tensors.iter_mut().filter(|(name, _)| name.contains("square_avg")) {
+                state.f32_mut().iter_mut().for_each(|value| *value = value.abs() + 1.0);
+            }
+        };
+        let case = Case::new("optimizer", format!("{rule} in parts"), build).prepare(positive);
+        // The gradient is copied into its pack whole. Parts are multiples of 64 elements, so the limit leaves
+        // a second one.
+        check_in_parts(2343 * 7 * 4, case.tolerance(2e-6, 1e-7));
+    }
+}
+
+/// Holds the case against the reference on a device that binds `limit` bytes at a time, and sees that
+/// this makes more dispatches of it.
+fn check_in_parts(limit: u64, case: Case) {
+    let gpu = Gpu::open(&DeviceSelector::Auto, DeviceOptions::default()).unwrap();
+    let limited = gpu.with_binding_limit(limit);
+    let graph = case.graph().unwrap();
+    let dispatches = |gpu: &Gpu| Plan::new(&graph, gpu.profile()).unwrap().steps.len();
+    assert!(dispatches(&limited) > dispatches(&gpu), "{}, {}: it is not in parts", case.op, case.what);
+    let mut ran = 0;
+    sweep(&limited, std::slice::from_ref(&case), |verdict| {
+        ran += 1;
+        verdict.result.unwrap_or_else(|failure| panic!("{}, {}, {}: {failure}", case.op, verdict.variant, case.what));
+    });
+    assert!(ran > 0);
+}
+
+/// Writes all elements of its output but the last.
+#[derive(Debug)]
+struct Careless;
+
+impl Op for Careless {
+    fn name(&self) -> &'static str {
+        "careless"
+    }
+
+    fn infer(&self, _: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        Ok(vec![TensorSpec::f32([67])])
+    }
+
+    fn reference(&self, _: &[&HostTensor], _: &mut [HostTensor], _: &Shapes<'_>) {}
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        let kernel = Kernel::new("elementwise/fill").constant("VALUE", 0.0);
+        launch.linear(kernel, 66, [Operand::Output(0).write()]);
+        Ok(())
+    }
+}
+
+#[test]
+fn an_element_that_a_kernel_leaves_unwritten_is_found() {
+    let gpu = Gpu::open(&DeviceSelector::Auto, DeviceOptions::default()).unwrap();
+    let careless = Case::new("careless", "67 elements", |graph| {
+        let y = graph.apply_one(Careless, &[])?;
+        graph.output("y", y);
+        Ok(())
+    });
+    let mut found = Vec::new();
+    sweep(&gpu, &[careless], |verdict| found.extend(verdict.result.err()));
+    let [CheckFailure::Wrong { difference, .. }] = &found[..] else { panic!("{found:?}") };
+    assert!(difference.index == 66 && difference.got.is_nan(), "{difference}");
 }

@@ -7,7 +7,6 @@ use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::process::Command;
 use std::sync::OnceLock;
-use tilewright::bench::MultiplyAdds;
 use tilewright::check;
 use tilewright::graph::{Graph, Mode};
 use tilewright::models::{self, ModelOptions};
@@ -45,8 +44,7 @@ fn profiles() -> Vec<(&'static str, DeviceProfile)> {
     ]
 }
 
-/// Graphs that between them use every op: the cases of `tilewright check`, steps of every model, and
-/// the micro kernel of `tilewright bench`.
+/// Graphs that between them use every op: the cases of `tilewright check`, and steps of every model.
 fn graphs() -> Vec<(String, Graph)> {
     let mut graphs = Vec::new();
     for case in check::cases() {
@@ -63,10 +61,6 @@ fn graphs() -> Vec<(String, Graph)> {
         let inference = evaluation_graph(&config, batch).unwrap_or_else(|error| panic!("{}: {error}", model.name));
         graphs.push((format!("inference of {}", model.name), inference));
     }
-    let mut graph = Graph::new();
-    let y = graph.apply_one(MultiplyAdds { invocations: 1000, rounds: 64 }, &[]).unwrap();
-    graph.output("y", y);
-    graphs.push(("bench".to_owned(), graph));
     graphs
 }
 

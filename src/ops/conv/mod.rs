@@ -18,7 +18,7 @@ use crate::ops::ChannelSum;
 use crate::ops::reduce::sum_parts;
 use crate::plan::{DeviceClass, Launch, Operand, PlanError};
 use crate::tensor::{HostTensor, Shape, TensorSpec};
-use part::parts;
+use part::{ALIGNMENT, parts};
 
 /// y[n, k] = bias[k] + sum of w[k, c, tap] * x[n, c, ...]; inputs x, weight `[K, C/groups, kh, kw]`
 /// and, optionally, bias `[K]`. Pairs are (vertical, horizontal).
@@ -202,11 +202,12 @@ impl Op for ConvInputGradient {
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
         let all = parts(launch, &self.geometry);
         let elements = launch.output(0).elements();
-        // The parts' gradients lie side by side until they are summed.
-        let scratch = (all.len() > 1).then(|| launch.scratch(all.len() * elements));
+        // The parts' gradients lie side by side, each where a binding may start, until they are summed.
+        let pitch = elements.next_multiple_of(ALIGNMENT);
+        let scratch = (all.len() > 1).then(|| launch.scratch(all.len() * pitch));
         for (index, part) in all.iter().enumerate() {
             let dx = match scratch {
-                Some(scratch) => scratch.write().slice(index * elements, elements),
+                Some(scratch) => scratch.write().slice(index * pitch, elements),
                 None => Operand::Output(0).write(),
             };
             match variant(launch, &part.geometry) {
@@ -222,7 +223,7 @@ impl Op for ConvInputGradient {
             }
         }
         if let Some(scratch) = scratch {
-            sum_parts(launch, scratch, elements, 1, elements, all.len(), Operand::Output(0).write());
+            sum_parts(launch, scratch, elements, 1, pitch, all.len(), Operand::Output(0).write());
         }
         Ok(())
     }

@@ -13,8 +13,8 @@ pub(super) struct Part {
     pub all_filters: usize,
 }
 
-/// Filters of a part are a multiple of this, so that its memory starts where a binding may.
-const ALIGNMENT: usize = 64;
+/// Filters of a part are a multiple of this, so that its memory starts where a binding may: 256 bytes.
+pub(super) const ALIGNMENT: usize = 64;
 
 /// The filters in as few parts as this device can bind; one, but for very large weights.
 pub(super) fn parts(launch: &Launch<'_>, geometry: &ConvGeometry) -> Vec<Part> {
