@@ -23,7 +23,13 @@ pub struct Progress {
     pub best_accuracy: f64,
     /// Of the last epoch.
     pub test_accuracy: f64,
+    #[serde(deserialize_with = "number_or_null")]
     pub test_loss: f64,
+}
+
+/// JSON has no infinity and no NaN: they are written as null, which is read as NaN.
+fn number_or_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 /// What a checkpoint says of itself.
@@ -132,5 +138,25 @@ impl Checkpoint {
             true => Ok(HostTensor::F32(data.clone())),
             false => Err(not(format!("`{name}` has the shape {held}, the model's has {shape}"))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_loss_that_is_no_number_does_not_spoil_the_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let normalization = Normalization { mean: vec![0.5], std: vec![0.25] };
+        let classes = vec!["a".to_owned(), "b".to_owned()];
+        let mut header = Header::new(TrainConfig::default(), [1, 28, 28], classes, normalization);
+        header.progress = Progress { step: 3, test_loss: f64::INFINITY, ..Progress::default() };
+        let tensors = BTreeMap::from([("w".to_owned(), (Shape::from(vec![2]), vec![1.0, -2.0]))]);
+        save_checkpoint(&path, &Checkpoint { header, tensors: tensors.clone() }).unwrap();
+        let read = load_checkpoint(&path).unwrap();
+        assert_eq!((read.header.progress.step, read.tensors), (3, tensors));
+        assert!(read.header.progress.test_loss.is_nan());
     }
 }

@@ -110,10 +110,14 @@ struct Judged {
 
 /// Probabilities of a row of logits.
 pub fn softmax(logits: &[f32]) -> Vec<f64> {
+    log_softmax(logits).into_iter().map(f64::exp).collect()
+}
+
+/// z - log(sum over e^z): finite where a probability is too small for a number.
+fn log_softmax(logits: &[f32]) -> Vec<f64> {
     let largest = logits.iter().fold(f64::NEG_INFINITY, |largest, &z| largest.max(f64::from(z)));
-    let exponentials: Vec<f64> = logits.iter().map(|&z| (f64::from(z) - largest).exp()).collect();
-    let sum: f64 = exponentials.iter().sum();
-    exponentials.into_iter().map(|e| e / sum).collect()
+    let sum: f64 = logits.iter().map(|&z| (f64::from(z) - largest).exp()).sum();
+    logits.iter().map(|&z| f64::from(z) - largest - sum.ln()).collect()
 }
 
 fn judge(logits: &[f32], label: usize) -> Judged {
@@ -128,5 +132,17 @@ fn judge(logits: &[f32], label: usize) -> Judged {
     }
     // A logit that is not a number is never right.
     let rank = if own.is_finite() { rank } else { logits.len() };
-    Judged { loss: -softmax(logits)[label].ln(), rank, predicted }
+    Judged { loss: -log_softmax(logits)[label], rank, predicted }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loss_of_a_class_without_any_chance_is_finite() {
+        assert_eq!(judge(&[0.0, 1000.0], 0).loss, 1000.0);
+        assert_eq!(judge(&[0.0, 0.0], 1).loss, 2f64.ln());
+        assert_eq!(softmax(&[0.0, 1000.0]), [0.0, 1.0]);
+    }
 }
