@@ -85,6 +85,81 @@ fn wrong_usage_ends_with_status_2_and_a_hint() {
     run(&["summary", "lenet5", "--batch", "0"], 2).says("0");
     run(&["summary", "lenet5", "--batch", "many"], 2).says("many");
     run(&["summary", "lenet5", "--dot", "--text"], 2).says("--text");
+    run(&["train", "--batch", "0"], 2).says("--batch is 0");
+    run(&["train", "--epochs", "0"], 2).says("--epochs is 0");
+    run(&["train", "--lr", "-1"], 2).says("--lr is -1");
+    run(&["train", "--data", "minst"], 2).says("idx:DIR");
+    run(&["train", "--optimizer", "adm"], 2).says("adamw");
+    run(&["train", "--optimizer", "adam:bta=1"], 2).says("betas");
+    run(&["train", "--schedule", "cosin"], 2).says("cosine");
+    run(&["train", "--resume", "runs/x", "--lr", "1"], 2).says("--resume");
+}
+
+#[test]
+fn wrong_usage_is_told_as_json_too_where_json_is_asked_for() {
+    let error = |arguments: &[&str]| run(arguments, 2).json()["error"].as_str().unwrap().to_owned();
+    assert!(error(&["train", "--json", "--bacth", "1"]).contains("--bacth"));
+    assert!(error(&["train", "--json", "--batch", "0"]).contains("--batch is 0"));
+    assert!(error(&["models", "surplus", "--json"]).contains("surplus"));
+    assert!(run(&["models", "--", "--json"], 2).stdout.is_empty());
+    assert!(run(&["models", "--json", "--help"], 0).stdout.contains("Usage"));
+}
+
+#[test]
+fn data_that_cannot_be_trained_on_are_refused_with_their_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let run_folder = path("run").display().to_string();
+    let train = |data: String, words: &[&str]| {
+        let ended = run(&["train", "--epochs", "1", "--run", &run_folder, "--data", &data], 1);
+        for word in words {
+            ended.says(word);
+        }
+        assert!(!path("run").exists(), "{data} leaves a run folder behind");
+    };
+    train(format!("idx:{}", path("none").display()), &["none", "does not exist"]);
+    for class in ["a", "b"] {
+        fs::create_dir_all(path("images/train").join(class)).unwrap();
+    }
+    let source = format!("folder:{}", path("images").display());
+    train(source.clone(), &["train/a", "is empty"]);
+    fs::write(path("images/train/a/text.jpg"), b"no picture").unwrap();
+    fs::write(path("images/train/b/empty.png"), b"").unwrap();
+    fs::write(path("images/train/b/other.png"), b"").unwrap();
+    train(source, &["cannot be decoded"]);
+    train("synthetic:1x28x28:1:40".to_owned(), &["one class only"]);
+}
+
+#[test]
+fn a_checkpoint_that_is_none_is_refused_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("noise"), [0xff; 64]).unwrap();
+    fs::write(path("cut"), [9, 0, 0]).unwrap();
+    run(&["eval", &path("none")], 1).says(&path("none")).says("cannot be read");
+    for file in ["noise", "cut"] {
+        run(&["eval", &path(file)], 1).says(&path(file)).says("is not a checkpoint");
+        run(&["predict", &path(file), &path("image.png")], 1).says("is not a checkpoint");
+    }
+    run(&["train", "--resume", &path("none")], 2).says("is not a run folder");
+    fs::create_dir(path("empty")).unwrap();
+    run(&["train", "--resume", &path("empty")], 2).says("is not a run folder");
+}
+
+#[test]
+fn without_an_adapter_the_user_is_told_what_to_install() {
+    let mut command = tilewright(&["check", "--json"]);
+    for variable in ["VK_ICD_FILENAMES", "VK_DRIVER_FILES"] {
+        command.env(variable, "/nonexistent");
+    }
+    if cfg!(not(target_os = "linux")) {
+        println!("skipped: 1 check of a missing adapter, since only Vulkan's can be hidden");
+        return;
+    }
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("no GPU adapter was found") && stderr.contains("--device cpu"), "{stderr}");
 }
 
 #[test]
@@ -254,6 +329,17 @@ fn a_closed_pipe_is_no_crash() {
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!stderr.contains("panicked"), "{stderr}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["train", "--device", "cpu", "--data", "synthetic:1x28x28:2:4", "--epochs", "1", "--run"];
+    let mut child = tilewright(&arguments)
+        .arg(folder.path().join("run"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0), "the run goes on without a reader");
 }
 
 #[test]

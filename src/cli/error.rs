@@ -16,9 +16,14 @@ pub enum CliError {
     Failed(String),
     /// The arguments do not go together or name what is not there: exit status 2.
     Usage(String),
+    /// The user stopped it: exit status 130, as a shell has it for Ctrl-C.
+    Stopped(String),
     /// It ran to its end, and its own output says what is wrong: exit status 1.
     Judged,
 }
+
+/// Exit status of a command that Ctrl-C stopped.
+pub const STOPPED: u8 = 130;
 
 impl CliError {
     pub fn failed(message: impl Into<String>) -> Self {
@@ -35,8 +40,12 @@ impl CliError {
             CliError::Judged => return ExitCode::from(1),
             CliError::Failed(message) => (message, 1),
             CliError::Usage(message) => (message, 2),
+            CliError::Stopped(message) => (message, STOPPED),
         };
-        global.note(format_args!("error: {message}"));
+        match self {
+            CliError::Stopped(_) => global.note(message),
+            _ => global.note(format_args!("error: {message}")),
+        }
         global.result(&json!({ "error": message }));
         ExitCode::from(status)
     }
@@ -58,6 +67,9 @@ impl<E: std::error::Error + 'static> From<E> for CliError {
         let whole: &dyn std::error::Error = &error;
         if let Some(GpuError::NoSuchAdapter { .. }) = whole.downcast_ref::<GpuError>() {
             return CliError::Usage(message);
+        }
+        if let Some(TrainError::Stopped { .. }) = whole.downcast_ref::<TrainError>() {
+            return CliError::Stopped(message);
         }
         let is_usage = match whole.downcast_ref::<TrainError>() {
             Some(error) => error.is_usage(),

@@ -65,6 +65,7 @@ impl Eval {
             "images": result.images,
             "images_per_second": result.images as f64 / seconds.max(1e-9),
             "seconds": seconds,
+            "run": path.parent(),
             "confusion": result.confusion,
         }));
         Ok(())

@@ -21,6 +21,8 @@ pub use error::CliError;
 pub use global::Global;
 
 use clap::{Parser, Subcommand};
+use serde_json::json;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Trains convolutional networks on any GPU.
@@ -68,10 +70,26 @@ impl Command {
 
 /// Runs the command that the process was called with: 0 done, 1 failed, 2 wrong usage.
 pub fn main() -> ExitCode {
-    // Wrong usage ends the process here, with status 2.
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return tell_usage(&error),
+    };
     match cli.command.run(&cli.global) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.tell(&cli.global),
     }
+}
+
+/// Prints help, the version, or what is wrong with the arguments; the last as JSON too where they ask for it.
+fn tell_usage(error: &clap::Error) -> ExitCode {
+    // Who closed the pipe does not want to read on.
+    error.print().ok();
+    let wants_json =
+        || std::env::args_os().take_while(|argument| argument != "--").any(|argument| argument == "--json");
+    if error.use_stderr() && wants_json() {
+        let text = error.render().to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        writeln!(io::stdout(), "{}", json!({ "error": message })).ok();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }

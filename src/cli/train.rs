@@ -1,9 +1,13 @@
 //! `tilewright train`: trains a model, or goes on with a run.
 
+use super::error::STOPPED;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::{Value, json};
+use signal_hook::{consts::TERM_SIGNALS, flag};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tilewright::data::Source;
 use tilewright::optim::Optimizer;
 use tilewright::train::{TerminalReporter, TrainConfig, Trainer};
@@ -23,6 +27,10 @@ pub struct Train {
     /// Images in a step [default: the recipe's, else 64]
     #[arg(long)]
     batch: Option<usize>,
+    /// Run each batch in parts of so many images, which takes less device memory; the gradients are averaged
+    /// over the parts, and batch normalisation sees one part at a time
+    #[arg(long, value_name = "IMAGES")]
+    micro_batch: Option<usize>,
     /// Base learning rate
     #[arg(long, allow_negative_numbers = true)]
     lr: Option<f64>,
@@ -72,7 +80,7 @@ pub struct Train {
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
     /// Go on with the run in this folder from its last checkpoint
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["model", "data", "batch", "lr", "optimizer", "schedule",
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["model", "data", "batch", "micro_batch", "lr", "optimizer", "schedule",
         "seed", "limit", "size", "label_smoothing", "clip_grad_norm", "clip_grad_value", "flip", "crop", "attributes",
         "checkpoint_every", "run", "recipe"])]
     resume: Option<PathBuf>,
@@ -91,6 +99,7 @@ impl Train {
             }
         };
         global.note(trainer.describe());
+        trainer.stop_on(on_interrupt()?);
         let outcome = trainer.run(&mut TerminalReporter::default())?;
         global.say(format_args!(
             "test accuracy {:.2} % ({} in {:.1} s, {:.0} images/s)",
@@ -137,6 +146,7 @@ impl Train {
         set(&mut config.label_smoothing, &self.label_smoothing);
         set(&mut config.crop_padding, &self.crop);
         set(&mut config.checkpoint_every, &self.checkpoint_every);
+        config.micro_batch = self.micro_batch.or(config.micro_batch);
         config.limit = self.limit.or(config.limit);
         config.size = self.size.or(config.size);
         config.gradient.clip_grad_norm = self.clip_grad_norm.or(config.gradient.clip_grad_norm);
@@ -146,6 +156,20 @@ impl Train {
         config.validate()?;
         Ok(config)
     }
+}
+
+/// What turns true at Ctrl-C, or when the system asks the process to end; a second time ends it at once.
+fn on_interrupt() -> Result<Arc<AtomicBool>, CliError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let listen = |signal| {
+        // In this order: the first signal must not find what it set itself.
+        flag::register_conditional_shutdown(signal, STOPPED.into(), Arc::clone(&stop))?;
+        flag::register(signal, Arc::clone(&stop))
+    };
+    for &signal in TERM_SIGNALS {
+        listen(signal).map_err(|error| CliError::failed(format!("Ctrl-C cannot be listened for: {error}")))?;
+    }
+    Ok(stop)
 }
 
 pub(super) fn parse_size(text: &str) -> Result<(usize, usize), String> {

@@ -14,7 +14,7 @@ pub enum GpuError {
     NoSuchAdapter { wanted: String, found: String },
     #[error("the adapter `{adapter}` refused to open: {reason}")]
     Open { adapter: String, reason: String },
-    #[error("the device ran out of memory while {what}; use a smaller `--batch`")]
+    #[error("the device ran out of memory while {what}; use a smaller `--batch`, or `--micro-batch`")]
     OutOfMemory { what: String },
     #[error("the device was lost ({reason}); the run can go on from its last checkpoint with `--resume`")]
     Lost { reason: String },

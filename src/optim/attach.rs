@@ -13,6 +13,13 @@ pub const SCALARS: &str = "optimizer_scalars";
 /// Input of a graph with weight averaging, `[1]` of f32: [`Averaging::share`] of the step.
 const SHARE: &str = "average_share";
 
+/// Input of a graph that [accumulates](accumulate) gradients, `[1]` of f32: 1 / (k + 1) in the k-th part
+/// of a batch, counted from 0.
+pub const PART_SHARE: &str = "part_share";
+
+/// Before the name of a parameter: the mean of its gradients over the parts of a batch.
+pub const ACCUMULATED: &str = "accumulated.";
+
 /// Elements that go into one pack at most: 128 MiB, what every device binds. A larger parameter has a
 /// pack of its own, which the kernels take in parts.
 const PACK_ELEMENTS: usize = 32 << 20;
@@ -102,7 +109,7 @@ impl UpdateConfig {
         for (index, (members, weights, gradients)) in packs.into_iter().enumerate() {
             let mut inputs = vec![weights];
             for (state, start) in self.optimizer.state() {
-                let buffers = buffers(graph, &format!("optimizer.{state}"), &members, Init::Constant(start))?;
+                let buffers = buffers(graph, &format!("optimizer.{state}."), &members, Init::Constant(start))?;
                 inputs.push(graph.pack(&format!("optimizer.{state}.{index}"), &buffers)?);
             }
             inputs.extend([gradients, scalars]);
@@ -110,7 +117,7 @@ impl UpdateConfig {
             let step = OptimizerStep { optimizer: self.optimizer, transform: self.transform };
             graph.apply(step, &inputs)?;
             if let Some(share) = share {
-                let buffers = buffers(graph, "average", &members, Init::ZEROS)?;
+                let buffers = buffers(graph, "average.", &members, Init::ZEROS)?;
                 averages.extend(members.iter().zip(&buffers).map(|(&parameter, &average)| {
                     (graph.tensor(parameter).name.clone(), graph.tensor(average).name.clone())
                 }));
@@ -142,10 +149,53 @@ impl UpdateConfig {
     }
 }
 
-/// A buffer `PREFIX.PARAMETER` of each parameter's shape.
+/// Adds to the graph of one part of a batch: the mean of each gradient over the parts so far, in a buffer.
+/// After the last part it is the gradient of the whole batch, which [`accumulated_gradients`] takes.
+///
+/// # Errors
+/// When a name is taken.
+pub fn accumulate(graph: &mut Graph, gradients: &HashMap<Value, Value>) -> Result<(), GraphError> {
+    graph.within(Pass::Update, "accumulate", |graph| {
+        let share = graph.input(PART_SHARE, TensorSpec::f32([1]))?;
+        let parameters: Vec<Value> = graph.trainable().filter(|value| gradients.contains_key(value)).collect();
+        let mut taken = HashSet::new();
+        for (index, members) in in_packs(graph, &parameters).into_iter().enumerate() {
+            let own: Vec<Value> = members
+                .iter()
+                .map(|member| own_memory(graph, gradients[member], &mut taken))
+                .collect::<Result<_, _>>()?;
+            let part = graph.pack(&format!("part_gradients.{index}"), &own)?;
+            let buffers = buffers(graph, ACCUMULATED, &members, Init::ZEROS)?;
+            // The update packs the same buffers under the same name, and so shares their memory.
+            let mean = graph.pack(&format!("gradients.{index}"), &buffers)?;
+            graph.apply(AverageWeights, &[mean, part, share])?;
+        }
+        Ok(())
+    })
+}
+
+/// Declares in an empty graph the trainable parameters of `part`, a graph that [accumulates](accumulate),
+/// and gives their gradients.
+///
+/// # Errors
+/// Never for a graph without those names.
+pub fn accumulated_gradients(graph: &mut Graph, part: &Graph) -> Result<HashMap<Value, Value>, GraphError> {
+    let mut gradients = HashMap::new();
+    for value in part.trainable() {
+        let tensor = part.tensor(value);
+        let name = format!("{ACCUMULATED}{}", tensor.name);
+        if let (Role::Parameter { init, .. }, Some(_)) = (&tensor.role, part.find(&name)) {
+            let parameter = graph.parameter(&tensor.name, tensor.spec.shape.clone(), *init)?;
+            gradients.insert(parameter, graph.buffer(&name, tensor.spec.shape.clone(), Init::ZEROS)?);
+        }
+    }
+    Ok(gradients)
+}
+
+/// A buffer `PREFIX PARAMETER` of each parameter's shape.
 fn buffers(graph: &mut Graph, prefix: &str, parameters: &[Value], init: Init) -> Result<Vec<Value>, GraphError> {
     let make = |&parameter: &Value| {
-        let name = format!("{prefix}.{}", graph.tensor(parameter).name);
+        let name = format!("{prefix}{}", graph.tensor(parameter).name);
         let shape = graph.shape(parameter).clone();
         graph.buffer(&name, shape, init)
     };
@@ -156,6 +206,7 @@ fn buffers(graph: &mut Graph, prefix: &str, parameters: &[Value], init: Init) ->
 fn own_memory(graph: &mut Graph, gradient: Value, taken: &mut HashSet<Value>) -> Result<Value, GraphError> {
     let is_own = match graph.tensor(gradient).role {
         Role::Node { node, .. } => !graph.nodes()[node].op.is_view(),
+        Role::Buffer { .. } => true,
         _ => false,
     };
     match is_own && taken.insert(gradient) {

@@ -10,7 +10,9 @@ mod rule;
 pub mod schedule;
 mod step;
 
-pub use attach::{Attached, Averaging, SCALARS, UpdateConfig};
+pub use attach::{
+    ACCUMULATED, Attached, Averaging, PART_SHARE, SCALARS, UpdateConfig, accumulate, accumulated_gradients,
+};
 pub use average::AverageWeights;
 pub use clip::{ClipScale, SquaredNorm};
 pub use rule::{

@@ -21,7 +21,7 @@ use std::collections::HashMap;
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     #[error(
-        "layer `{layer}`: tensor of {bytes} bytes passes this device's limit of {limit} bytes a binding; use a smaller batch or image"
+        "layer `{layer}`: tensor of {bytes} bytes passes this device's limit of {limit} bytes a binding; use a smaller batch, `--micro-batch`, or smaller images"
     )]
     TensorTooLarge { layer: String, bytes: u64, limit: u64 },
     #[error("layer `{layer}`: {op} needs {need}, which this device does not have")]

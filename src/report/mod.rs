@@ -1,10 +1,15 @@
-//! Tables, for terminals and Markdown alike, and the generated pages of the documentation.
+//! Tables, for terminals and Markdown alike, pictures of curves, TensorBoard events, and the generated
+//! pages of the documentation.
 
 mod pages;
+mod picture;
 mod published;
+mod tensorboard;
 
 pub use pages::Page;
+pub use picture::{Curve, Panel, PictureError, picture};
 pub use published::{Published, published};
+pub use tensorboard::EventFile;
 
 /// Rows of cells under a heading, aligned when written.
 #[derive(Clone, Debug, Default)]

@@ -19,6 +19,8 @@ pub struct TrainConfig {
     pub limit: Option<usize>,
     pub epochs: u64,
     pub batch: usize,
+    /// A batch is run in parts of so many images, and the gradients are averaged over them.
+    pub micro_batch: Option<usize>,
     pub seed: u64,
     pub lr: f64,
     pub label_smoothing: f64,
@@ -52,6 +54,7 @@ impl Default for TrainConfig {
             limit: None,
             epochs: 5,
             batch: 64,
+            micro_batch: None,
             seed: 1,
             lr: 1e-3,
             label_smoothing: 0.0,
@@ -140,14 +143,29 @@ impl TrainConfig {
 pub struct Resolved {
     /// The batch, at most the number of training images.
     pub batch: usize,
+    /// Runs that a step is made of, each of `batch / parts` images.
+    pub parts: u64,
     pub steps_per_epoch: u64,
     pub total_steps: u64,
 }
 
 impl Resolved {
-    pub fn of(config: &TrainConfig, training_images: usize) -> Resolved {
+    /// # Errors
+    /// When the batch cannot be taken in equal parts of the size that was asked for.
+    pub fn of(config: &TrainConfig, training_images: usize) -> Result<Resolved, TrainError> {
         let batch = config.batch.min(training_images);
+        let part = config.micro_batch.unwrap_or(batch).min(batch);
+        if !batch.is_multiple_of(part) {
+            let rule = format!("a divisor of the batch of {batch} images");
+            return Err(TrainError::Setting { what: "--micro-batch", value: part.to_string(), rule });
+        }
+        let parts = (batch / part.max(1)).max(1) as u64;
         let steps_per_epoch = (training_images / batch.max(1)) as u64;
-        Resolved { batch, steps_per_epoch, total_steps: steps_per_epoch * config.epochs }
+        Ok(Resolved { batch, parts, steps_per_epoch, total_steps: steps_per_epoch.saturating_mul(config.epochs) })
+    }
+
+    /// Images of a run.
+    pub fn part(&self) -> usize {
+        self.batch / self.parts as usize
     }
 }

@@ -6,6 +6,7 @@ use crate::graph::GraphError;
 use crate::models::ModelError;
 use crate::optim::OptimizerError;
 use crate::optim::schedule::ScheduleError;
+use crate::report::PictureError;
 use std::io;
 use std::path::PathBuf;
 
@@ -34,6 +35,13 @@ pub enum TrainError {
     NotARun { path: PathBuf },
     #[error("the configuration `{}` cannot be read: {reason}", path.display())]
     Config { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    #[error("{data} has one class only: there is nothing to tell apart; give it images of another class too")]
+    OneClass { data: String },
+    /// Someone asked for it.
+    #[error("stopped after {steps} steps; `tilewright train --resume {}` goes on from there", run.display())]
+    Stopped { run: PathBuf, steps: u64 },
     #[error("the data do not suit the model `{model}`: {reason}")]
     Mismatch { model: String, reason: String },
     #[error(

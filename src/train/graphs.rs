@@ -4,8 +4,9 @@ use super::{TrainConfig, TrainError};
 use crate::graph::{Graph, Init, Mode, STEP_NUMBERS, Scope, Value};
 use crate::models::{self, ModelOptions};
 use crate::ops::{CountCorrect, CrossEntropy, RecordMetrics};
-use crate::optim::{Attached, UpdateConfig};
+use crate::optim::{Attached, UpdateConfig, accumulate, accumulated_gradients};
 use crate::tensor::TensorSpec;
+use std::collections::HashMap;
 
 /// Inputs of both graphs.
 pub const IMAGES: &str = "images";
@@ -34,14 +35,47 @@ pub struct Batch {
 /// # Errors
 /// When the model does not take such images or attributes.
 pub fn training_graph(config: &TrainConfig, batch: Batch) -> Result<(Graph, Attached), TrainError> {
+    let (mut graph, gradients) = backward(config, batch)?;
+    let attached = update_config(config).attach(&mut graph, &gradients)?;
+    Ok((graph, attached))
+}
+
+/// What a step runs when its batch is taken in parts.
+#[derive(Clone, Debug)]
+pub struct PartGraphs {
+    /// Forward, loss and backward of one part, and the mean of the gradients so far.
+    pub part: Graph,
+    /// The update, after the last part. Its packs decide where parameters lie: it is prepared first.
+    pub update: Graph,
+    pub attached: Attached,
+}
+
+/// As [`training_graph`], for batches that are taken in parts of the shape `part`: their gradients are
+/// averaged, and the optimizer updates once for all of them. Batch normalisation sees one part at a time.
+///
+/// # Errors
+/// When the model does not take such images or attributes.
+pub fn part_graphs(config: &TrainConfig, part: Batch) -> Result<PartGraphs, TrainError> {
+    let (mut graph, gradients) = backward(config, part)?;
+    accumulate(&mut graph, &gradients)?;
+    let mut update = Graph::new();
+    let gradients = accumulated_gradients(&mut update, &graph)?;
+    let attached = update_config(config).attach(&mut update, &gradients)?;
+    Ok(PartGraphs { part: graph, update, attached })
+}
+
+/// Forward, loss, and the gradient of every trainable parameter.
+fn backward(config: &TrainConfig, batch: Batch) -> Result<(Graph, HashMap<Value, Value>), TrainError> {
     let mut graph = Graph::new();
     let (logits, loss) = forward(&mut graph, config, batch, Mode::Train)?;
     record(&mut graph, logits, &loss, "history.train")?;
     let wanted: Vec<Value> = graph.trainable().collect();
     let gradients = graph.gradients(loss[0], &wanted)?;
-    let update = UpdateConfig { optimizer: config.optimizer, transform: config.gradient, averaging: None };
-    let attached = update.attach(&mut graph, &gradients)?;
-    Ok((graph, attached))
+    Ok((graph, gradients))
+}
+
+fn update_config(config: &TrainConfig) -> UpdateConfig {
+    UpdateConfig { optimizer: config.optimizer, transform: config.gradient, averaging: None }
 }
 
 /// Forward with running statistics, and loss.

@@ -2,18 +2,20 @@
 
 mod checkpoint;
 mod config;
+mod curves;
 mod error;
 mod evaluate;
 mod graphs;
 mod progress;
 mod run_folder;
+mod runner;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, Header, Progress, load_checkpoint, save_checkpoint};
 pub use config::{Resolved, TrainConfig};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, Evaluator, softmax};
-pub use graphs::{Batch, evaluation_graph, training_graph};
+pub use graphs::{Batch, PartGraphs, evaluation_graph, part_graphs, training_graph};
 pub use progress::{Reporter, Silent, TerminalReporter};
 pub use run_folder::RunFolder;
 pub use trainer::{Outcome, Trainer};

@@ -2,7 +2,8 @@
 
 use super::run_folder::EpochRow;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::IsTerminal;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 /// Hears of a run as it goes on.
@@ -41,11 +42,23 @@ pub struct TerminalReporter {
 /// Time between lines when there is no bar.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
+const BAR: &str = "{prefix} [{bar:30}] {pos}/{len}";
+const BAR_WITH_NEWS: &str = "{prefix} [{bar:30}] {pos}/{len} {msg}, {eta} left";
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+}
+
+/// Writes a line; who closed the pipe does not want to read on, but the run goes on.
+fn tell(line: fmt::Arguments<'_>) {
+    writeln!(io::stderr(), "{line}").ok();
+}
+
 impl Default for TerminalReporter {
     fn default() -> Self {
         TerminalReporter {
             bar: None,
-            is_terminal: std::io::stderr().is_terminal(),
+            is_terminal: io::stderr().is_terminal(),
             epoch: (0, 0),
             steps: 0,
             last_line: Instant::now(),
@@ -57,7 +70,7 @@ impl Reporter for TerminalReporter {
     fn note(&mut self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
+            None => tell(format_args!("{line}")),
         }
     }
 
@@ -65,10 +78,8 @@ impl Reporter for TerminalReporter {
         self.epoch = (epoch, epochs);
         self.steps = steps;
         if self.is_terminal {
-            let bar = ProgressBar::new(steps).with_position(done);
-            let template = "{prefix} [{bar:30}] {pos}/{len} {msg}, {eta} left";
-            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-            bar.set_style(style.progress_chars("=> "));
+            // Nothing is known of loss and time until the first steps are read back.
+            let bar = ProgressBar::new(steps).with_position(done).with_style(style(BAR));
             bar.set_prefix(format!("epoch {epoch}/{epochs}"));
             self.bar = Some(bar);
         }
@@ -78,13 +89,14 @@ impl Reporter for TerminalReporter {
         let message = format!("loss {loss:.4}, accuracy {:.2} %, {images_per_second:.0} images/s", 100.0 * accuracy);
         match &self.bar {
             Some(bar) => {
+                bar.set_style(style(BAR_WITH_NEWS));
                 bar.set_position(done);
                 bar.set_message(message);
             }
             None if self.last_line.elapsed() >= LINE_EVERY => {
                 self.last_line = Instant::now();
                 let (epoch, epochs) = self.epoch;
-                eprintln!("epoch {epoch}/{epochs}, step {done}/{}: {message}", self.steps);
+                tell(format_args!("epoch {epoch}/{epochs}, step {done}/{}: {message}", self.steps));
             }
             None => {}
         }
@@ -95,7 +107,7 @@ impl Reporter for TerminalReporter {
             bar.finish_and_clear();
         }
         self.last_line = Instant::now();
-        eprintln!(
+        tell(format_args!(
             "epoch {}/{}: loss {:.4}, accuracy {:.2} %, test loss {:.4}, test accuracy {:.2} %, {:.0} images/s, {:.1} s",
             row.epoch,
             self.epoch.1,
@@ -105,6 +117,6 @@ impl Reporter for TerminalReporter {
             100.0 * row.test_accuracy,
             row.images_per_second,
             row.seconds
-        );
+        ));
     }
 }

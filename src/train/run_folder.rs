@@ -2,9 +2,11 @@
 //!
 //! `config.toml` is the resolved configuration, `steps.csv` has a row a step, `epochs.csv` a row an
 //! epoch, `checkpoint.safetensors` is the last checkpoint and `best.safetensors` the one with the
-//! highest test accuracy.
+//! highest test accuracy. `curves.svg` shows the tables, and a file of events has them for TensorBoard.
 
+use super::curves::panels;
 use super::{TrainConfig, TrainError};
+use crate::report::{EventFile, picture};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::Write;
@@ -22,7 +24,7 @@ pub struct StepRow {
 }
 
 /// One epoch of a run; accuracies from 0 to 1.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochRow {
     /// Counted from 1.
     pub epoch: u64,
@@ -37,8 +39,10 @@ pub struct EpochRow {
 /// A run's folder, open for writing.
 pub struct RunFolder {
     path: PathBuf,
+    model: String,
     steps: csv::Writer<File>,
     epochs: csv::Writer<File>,
+    events: EventFile,
 }
 
 impl RunFolder {
@@ -58,21 +62,20 @@ impl RunFolder {
             }
             None => first_free(&config.model)?,
         };
-        let text = toml::to_string(config)
-            .map_err(|reason| TrainError::Config { path: path.join("config.toml"), reason: reason.to_string() })?;
-        write_whole(&path.join("config.toml"), text.as_bytes())?;
-        RunFolder::open(path)
+        write_config(&path, config)?;
+        RunFolder::open(path, config, 0)
     }
 
     /// Opens a run to go on with it after `steps` steps and `epochs` epochs: later rows, which no
-    /// checkpoint holds, are dropped.
+    /// checkpoint holds, are dropped. `config` is kept, since it may ask for more epochs than before.
     ///
     /// # Errors
     /// When it is no run, or cannot be written.
-    pub fn resume(path: &Path, steps: u64, epochs: u64) -> Result<RunFolder, TrainError> {
+    pub fn resume(path: &Path, config: &TrainConfig, steps: u64, epochs: u64) -> Result<RunFolder, TrainError> {
+        write_config(path, config)?;
         keep_rows::<StepRow>(&path.join("steps.csv"), |row| row.step < steps)?;
         keep_rows::<EpochRow>(&path.join("epochs.csv"), |row| row.epoch <= epochs)?;
-        RunFolder::open(path.to_owned())
+        RunFolder::open(path.to_owned(), config, steps)
     }
 
     /// The configuration of the run in `path`.
@@ -88,10 +91,11 @@ impl RunFolder {
         toml::from_str(&text).map_err(|reason| TrainError::Config { path: file, reason: reason.to_string() })
     }
 
-    fn open(path: PathBuf) -> Result<RunFolder, TrainError> {
+    fn open(path: PathBuf, config: &TrainConfig, step: u64) -> Result<RunFolder, TrainError> {
         let steps = appender(&path.join("steps.csv"))?;
         let epochs = appender(&path.join("epochs.csv"))?;
-        Ok(RunFolder { path, steps, epochs })
+        let events = EventFile::create(&path, step).map_err(TrainError::file(&path, "written"))?;
+        Ok(RunFolder { path, model: config.model.clone(), steps, epochs, events })
     }
 
     pub fn path(&self) -> &Path {
@@ -113,15 +117,33 @@ impl RunFolder {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_steps(&mut self, rows: &[StepRow]) -> Result<(), TrainError> {
-        write_rows(&mut self.steps, rows, self.path.join("steps.csv"))
+        write_rows(&mut self.steps, rows, self.path.join("steps.csv"))?;
+        let event = |row: &StepRow| {
+            let values = [("train/loss", row.loss), ("train/accuracy", row.accuracy), ("train/lr", row.lr as f32)];
+            self.events.scalars(row.step, &values)
+        };
+        rows.iter().try_for_each(event).map_err(TrainError::file(&self.path, "written"))
     }
 
-    /// Appends an epoch.
+    /// Appends an epoch, which ended with step `step`, and draws the curves up to there.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub fn write_epoch(&mut self, row: &EpochRow) -> Result<(), TrainError> {
-        write_rows(&mut self.epochs, std::slice::from_ref(row), self.path.join("epochs.csv"))
+    /// When a file cannot be written.
+    pub fn write_epoch(&mut self, row: &EpochRow, step: u64) -> Result<(), TrainError> {
+        write_rows(&mut self.epochs, std::slice::from_ref(row), self.path.join("epochs.csv"))?;
+        let values = [("test/loss", row.test_loss as f32), ("test/accuracy", row.test_accuracy as f32)];
+        self.events.scalars(step, &values).map_err(TrainError::file(&self.path, "written"))?;
+        let steps: Vec<StepRow> = read_rows(&self.path.join("steps.csv"))?;
+        let epochs: Vec<EpochRow> = read_rows(&self.path.join("epochs.csv"))?;
+        write_whole(&self.path.join("curves.svg"), picture(&panels(&self.model, &steps, &epochs))?.as_bytes())
+    }
+}
+
+fn write_config(folder: &Path, config: &TrainConfig) -> Result<(), TrainError> {
+    let path = folder.join("config.toml");
+    match toml::to_string(config) {
+        Ok(text) => write_whole(&path, text.as_bytes()),
+        Err(reason) => Err(TrainError::Config { path, reason: reason.to_string() }),
     }
 }
 
@@ -178,7 +200,13 @@ fn write_rows<T: Serialize>(writer: &mut csv::Writer<File>, rows: &[T], path: Pa
     written.and_then(|()| writer.flush()).map_err(TrainError::file(path, "written"))
 }
 
-/// Rewrites a table with the rows that `keep` wants; a last row that was cut off is dropped.
+/// The rows of a table; a last row that was cut off is dropped.
+fn read_rows<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, TrainError> {
+    let mut reader = csv::Reader::from_path(path).map_err(|error| TrainError::file(path, "read")(error.into()))?;
+    Ok(reader.deserialize().map_while(Result::ok).collect())
+}
+
+/// Rewrites a table with the rows that `keep` wants.
 fn keep_rows<T>(path: &Path, keep: impl Fn(&T) -> bool) -> Result<(), TrainError>
 where
     T: Serialize + serde::de::DeserializeOwned,
@@ -186,9 +214,8 @@ where
     if !path.exists() {
         return Ok(());
     }
-    let mut reader = csv::Reader::from_path(path).map_err(|error| TrainError::file(path, "read")(error.into()))?;
     let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in reader.deserialize::<T>().map_while(Result::ok).filter(keep) {
+    for row in read_rows::<T>(path)?.into_iter().filter(keep) {
         writer.serialize(row).map_err(|error| TrainError::file(path, "written")(error.into()))?;
     }
     let bytes = writer.into_inner().map_err(|error| TrainError::file(path, "written")(error.into_error()))?;

@@ -1,21 +1,22 @@
 //! The training loop.
 
 use super::checkpoint::Header;
-use super::graphs::{Batch, HISTORY, IMAGES, LABELS, METRICS, step_numbers, training_graph};
+use super::graphs::{HISTORY, IMAGES, LABELS, METRICS, step_numbers};
 use super::run_folder::{EpochRow, StepRow};
+use super::runner::{Runner, write_all};
 use super::{
-    Checkpoint, Evaluation, Evaluator, Reporter, Resolved, RunFolder, TrainConfig, TrainError, load_checkpoint,
-    save_checkpoint,
+    Checkpoint, Evaluation, Reporter, Resolved, RunFolder, TrainConfig, TrainError, load_checkpoint, save_checkpoint,
 };
 use crate::data::{Batches, Dataset, Normalization, Splits};
 use crate::engine::{Engine, Executable, Pending};
-use crate::graph::{Graph, STEP_NUMBERS};
+use crate::graph::STEP_NUMBERS;
 use crate::models;
-use crate::optim::Attached;
+use crate::optim::PART_SHARE;
 use crate::optim::schedule::LearningRate;
 use crate::tensor::HostTensor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// What a run came to.
@@ -30,22 +31,21 @@ pub struct Outcome {
 
 /// A run, from its data to its last checkpoint.
 pub struct Trainer {
-    engine: Engine,
     splits: Arc<Splits>,
     resolved: Resolved,
-    graph: Graph,
-    attached: Attached,
-    program: Executable,
-    evaluator: Evaluator,
+    runner: Runner,
     learning_rate: LearningRate,
     header: Header,
     folder: RunFolder,
+    /// Loss, correct and images of the runs of a step that is not complete.
+    sums: [f64; 3],
+    stop: Arc<AtomicBool>,
 }
 
-/// Metrics of steps on their way to the host.
+/// Metrics of runs on their way to the host.
 struct Queued {
     pending: Pending,
-    /// First step, and number of steps.
+    /// First run, and number of runs, counted as `step * parts + part`.
     first: u64,
     count: u64,
 }
@@ -58,10 +58,10 @@ impl Trainer {
     pub fn create(mut config: TrainConfig, engine: Engine, path: Option<&Path>) -> Result<Trainer, TrainError> {
         let (splits, resolved) = prepare_data(&config)?;
         config.schedule = config.schedule_of(resolved.total_steps)?.to_string();
-        let parts = Parts::new(&config, &splits, resolved, engine)?;
+        let runner = Runner::new(&config, &splits, resolved, engine)?;
         let folder = RunFolder::create(path, &config)?;
         let (header, learning_rate) = start(&config, &splits)?;
-        Ok(parts.into_trainer(splits, resolved, header, learning_rate, folder))
+        Ok(Trainer::new(splits, resolved, runner, header, learning_rate, folder))
     }
 
     /// Goes on with the run in `path` from its last checkpoint, or from the start if it has none.
@@ -73,25 +73,33 @@ impl Trainer {
         let mut config = RunFolder::config(path)?;
         config.epochs = epochs.unwrap_or(config.epochs);
         let (splits, resolved) = prepare_data(&config)?;
-        let mut parts = Parts::new(&config, &splits, resolved, engine)?;
+        let mut runner = Runner::new(&config, &splits, resolved, engine)?;
         let (mut header, mut learning_rate) = start(&config, &splits)?;
         let file = RunFolder::checkpoint(path);
         if file.is_file() {
             let checkpoint = load_checkpoint(&file)?;
-            for value in parts.graph.parameters().chain(parts.graph.buffers()) {
-                let tensor = parts.graph.tensor(value);
-                if is_saved(&tensor.name) {
-                    let held = checkpoint.tensor(&file, &tensor.name, &tensor.spec.shape)?;
-                    parts.engine.set_state(&tensor.name, &held)?;
-                }
+            for (name, shape) in &runner.saved {
+                runner.engine.set_state(name, &checkpoint.tensor(&file, name, shape)?)?;
             }
             header.progress = checkpoint.header.progress;
             learning_rate = serde_json::from_value(checkpoint.header.learning_rate)
                 .map_err(|reason| TrainError::NotACheckpoint { path: file, reason: reason.to_string() })?;
         }
         let done = header.progress.step;
-        let folder = RunFolder::resume(path, done, done / resolved.steps_per_epoch.max(1))?;
-        Ok(parts.into_trainer(splits, resolved, header, learning_rate, folder))
+        let folder = RunFolder::resume(path, &config, done, done / resolved.steps_per_epoch.max(1))?;
+        Ok(Trainer::new(splits, resolved, runner, header, learning_rate, folder))
+    }
+
+    fn new(
+        splits: Splits,
+        resolved: Resolved,
+        runner: Runner,
+        header: Header,
+        learning_rate: LearningRate,
+        folder: RunFolder,
+    ) -> Trainer {
+        let splits = Arc::new(splits);
+        Trainer { splits, resolved, runner, learning_rate, header, folder, sums: [0.0; 3], stop: Arc::default() }
     }
 
     pub fn folder(&self) -> &Path {
@@ -99,21 +107,42 @@ impl Trainer {
     }
 
     pub fn engine_name(&self) -> String {
-        self.engine.name()
+        self.runner.engine.name()
+    }
+
+    /// Once `stop` is true, [`Trainer::run`] writes a checkpoint after the step that runs, and ends with
+    /// [`TrainError::Stopped`].
+    pub fn stop_on(&mut self, stop: Arc<AtomicBool>) {
+        self.stop = stop;
     }
 
     /// A line on what is trained on what, and where.
     pub fn describe(&self) -> String {
         let config = &self.header.config;
-        let memory = self.program.memory().map(|memory| format!(", device memory {memory}")).unwrap_or_default();
+        let Runner { engine, program, update, .. } = &self.runner;
+        let memory = program.memory().map(|memory| format!(", device memory {memory}")).unwrap_or_default();
+        let update = update.as_ref().and_then(Executable::memory);
+        let update = update.map(|memory| format!("; update {memory}")).unwrap_or_default();
+        let Resolved { batch, parts, total_steps, .. } = self.resolved;
+        let batches = match parts {
+            // A batch holds at most the images there are.
+            1 if batch == config.batch => String::new(),
+            1 => format!(" in batches of {batch}"),
+            _ => format!(" in batches of {batch} that are taken in {parts} parts"),
+        };
+        let progress = match self.header.progress.step {
+            0 => String::new(),
+            done => format!(", {done} of {total_steps} steps done"),
+        };
         format!(
-            "{}, {} parameters, on {} ({} training images, {} test images) with {}{memory}; run folder {}",
+            "{}, {} parameters, on {} ({} training images{batches}, {} test images) with \
+             {}{memory}{update}; run folder {}{progress}",
             config.model,
-            self.graph.parameter_count(),
+            self.runner.parameter_count,
             self.splits.train.name,
             self.splits.train.len(),
             self.splits.test.len(),
-            self.engine.name(),
+            engine.name(),
             self.folder.path().display()
         )
     }
@@ -121,7 +150,8 @@ impl Trainer {
     /// Trains to the end, with a checkpoint after each epoch.
     ///
     /// # Errors
-    /// When the device fails, a file cannot be written, or the loss is no longer a number.
+    /// When the device fails, a file cannot be written, the loss is no longer a number, or the run is
+    /// [asked to stop](Trainer::stop_on).
     pub fn run(&mut self, reporter: &mut dyn Reporter) -> Result<Outcome, TrainError> {
         let begin = Instant::now();
         let first_step = self.header.progress.step;
@@ -136,8 +166,12 @@ impl Trainer {
             let row = self.epoch(reporter, &mut test)?;
             train_accuracy = row.train_accuracy;
             training_seconds += row.seconds;
-            self.folder.write_epoch(&row)?;
+            self.folder.write_epoch(&row, self.header.progress.step - 1)?;
             reporter.end_epoch(&row);
+            let steps = self.header.progress.step;
+            if self.stop.load(Ordering::Relaxed) && steps < self.resolved.total_steps {
+                return Err(TrainError::Stopped { run: self.folder.path().to_owned(), steps });
+            }
         }
         let images = (self.resolved.total_steps - first_step) as f64 * self.resolved.batch as f64;
         Ok(Outcome {
@@ -163,7 +197,8 @@ impl Trainer {
         self.steps(reporter, &splits.train, epoch, epoch_end, begin)?;
         let seconds = begin.elapsed().as_secs_f64();
 
-        *test = self.evaluator.evaluate(&mut self.engine, &self.splits.test, &self.header.normalization)?;
+        let Runner { engine, evaluator, .. } = &mut self.runner;
+        *test = evaluator.evaluate(engine, &self.splits.test, &self.header.normalization)?;
         let progress = &mut self.header.progress;
         let images = progress.images.max(1.0);
         let row = EpochRow {
@@ -197,46 +232,63 @@ impl Trainer {
         begin: Instant,
     ) -> Result<(), TrainError> {
         let config = self.header.config.clone();
-        let steps = self.resolved.steps_per_epoch;
-        let batches = Batches::new(train, self.resolved.batch, &self.header.normalization)?
+        let Resolved { batch, parts, steps_per_epoch: steps, .. } = self.resolved;
+        let part_size = self.resolved.part();
+        let batches = Batches::new(train, part_size, &self.header.normalization)?
             .shuffled(config.seed, epoch)
             .augmented(config.augmentation());
         let first = self.header.progress.step;
         let mut queued: Option<Queued> = None;
-        let mut unread = first;
-        let mut images = vec![0.0; self.resolved.batch * train.image_len()];
-        let mut labels = vec![0; self.resolved.batch];
+        let mut unread = first * parts;
+        let mut images = vec![0.0; part_size * train.image_len()];
+        let mut labels = vec![0; part_size];
         for step in first..epoch_end {
-            batches.fill((step - epoch * steps) as usize, &mut images, &mut labels);
-            self.program.write(IMAGES, HostTensor::F32(images.clone()))?;
-            self.program.write(LABELS, HostTensor::U32(labels.clone()))?;
-            self.program.write(STEP_NUMBERS, HostTensor::U32(step_numbers(config.seed, step)))?;
-            for (name, values) in self.attached.inputs(step, self.learning_rate.rate(step)) {
-                self.program.write(name, HostTensor::F32(values))?;
-            }
-            self.engine.run(&mut self.program)?;
-
             let done = step + 1;
-            let is_due = config.checkpoint_every > 0 && done % config.checkpoint_every == 0 && done < epoch_end;
-            if done % HISTORY as u64 == 0 || done == epoch_end || is_due {
-                let pending = self.program.read_later(METRICS)?;
-                let new = Queued { pending, first: unread, count: done - unread };
-                unread = done;
-                // The steps before are read while these run.
-                if let Some(old) = queued.replace(new) {
-                    self.collect(old, epoch)?;
+            let is_stopped = self.stop.load(Ordering::Relaxed) && done < epoch_end;
+            let is_due =
+                is_stopped || config.checkpoint_every > 0 && done % config.checkpoint_every == 0 && done < epoch_end;
+            let update_inputs = self.runner.attached.inputs(step, self.learning_rate.rate(step));
+            let known = self.header.progress.step;
+            for run in step * parts..done * parts {
+                batches.fill((run - epoch * steps * parts) as usize, &mut images, &mut labels);
+                let Runner { engine, program, update, .. } = &mut self.runner;
+                program.write(IMAGES, HostTensor::F32(images.clone()))?;
+                program.write(LABELS, HostTensor::U32(labels.clone()))?;
+                program.write(STEP_NUMBERS, HostTensor::U32(step_numbers(config.seed, run)))?;
+                match update {
+                    None => write_all(program, &update_inputs)?,
+                    Some(_) => write_all(program, &[(PART_SHARE, vec![1.0 / (run % parts + 1) as f32])])?,
                 }
-                if (is_due || done == epoch_end)
-                    && let Some(last) = queued.take()
-                {
-                    self.collect(last, epoch)?;
+                engine.run(program)?;
+
+                let runs = run + 1;
+                let is_last = runs == done * parts && (done == epoch_end || is_due);
+                if runs % HISTORY as u64 == 0 || is_last {
+                    let new = Queued { pending: program.read_later(METRICS)?, first: unread, count: runs - unread };
+                    unread = runs;
+                    // The runs before are read while these run.
+                    if let Some(old) = queued.replace(new) {
+                        self.collect(old, epoch)?;
+                    }
+                    if is_last && let Some(last) = queued.take() {
+                        self.collect(last, epoch)?;
+                    }
                 }
-                if is_due {
-                    self.save(false)?;
-                }
+            }
+            if let Runner { engine, update: Some(update), .. } = &mut self.runner {
+                write_all(update, &update_inputs)?;
+                engine.run(update)?;
+            }
+            if is_due {
+                self.save(false)?;
+            }
+            if is_stopped {
+                return Err(TrainError::Stopped { run: self.folder.path().to_owned(), steps: done });
+            }
+            if self.header.progress.step > known {
                 let progress = &self.header.progress;
                 let known = progress.step - first;
-                let rate = (known * self.resolved.batch as u64) as f64 / begin.elapsed().as_secs_f64();
+                let rate = (known * batch as u64) as f64 / begin.elapsed().as_secs_f64();
                 let images = progress.images.max(1.0);
                 let (loss, accuracy) = (progress.loss_sum / images, progress.correct / images);
                 reporter.advance(progress.step - epoch * steps, loss, accuracy, rate);
@@ -245,20 +297,31 @@ impl Trainer {
         Ok(())
     }
 
-    /// Takes the metrics of some steps into the run's tables and sums.
+    /// Takes the metrics of some runs into the run's tables and sums.
     fn collect(&mut self, queued: Queued, epoch: u64) -> Result<(), TrainError> {
-        let history = self.engine.finish(queued.pending)?;
+        let history = self.runner.engine.finish(queued.pending)?;
+        let parts = self.resolved.parts;
         let mut rows = Vec::with_capacity(queued.count as usize);
-        for step in queued.first..queued.first + queued.count {
-            let row = (step % HISTORY as u64) as usize * 3;
-            let [loss, correct, images] = [0, 1, 2].map(|column| history.f32()[row + column]);
+        for run in queued.first..queued.first + queued.count {
+            let row = (run % HISTORY as u64) as usize * 3;
+            let [loss, correct, images] = [0, 1, 2].map(|column| f64::from(history.f32()[row + column]));
+            let part = [loss * images, correct, images];
+            self.sums = std::array::from_fn(|i| self.sums[i] + part[i]);
+            if (run + 1) % parts != 0 && loss.is_finite() {
+                continue;
+            }
+            let step = run / parts;
+            let [loss_sum, correct, images] = std::mem::take(&mut self.sums);
             let progress = &mut self.header.progress;
-            progress.loss_sum += f64::from(loss) * f64::from(images);
-            progress.correct += f64::from(correct);
-            progress.images += f64::from(images);
+            progress.loss_sum += loss_sum;
+            progress.correct += correct;
+            progress.images += images;
             progress.step = step + 1;
+            // Exact for one part: the product of two f32 fits into f64.
+            let loss = (loss_sum / images.max(1.0)) as f32;
+            let accuracy = correct as f32 / images.max(1.0) as f32;
             let lr = self.learning_rate.rate(step);
-            rows.push(StepRow { step, epoch: epoch + 1, lr, loss, accuracy: correct / images.max(1.0) });
+            rows.push(StepRow { step, epoch: epoch + 1, lr, loss, accuracy });
             if !loss.is_finite() {
                 self.folder.write_steps(&rows)?;
                 return Err(TrainError::Diverged { step, loss });
@@ -271,12 +334,9 @@ impl Trainer {
     fn save(&mut self, is_best: bool) -> Result<(), TrainError> {
         self.header.learning_rate = serde_json::to_value(&self.learning_rate).unwrap_or_default();
         let mut checkpoint = Checkpoint { header: self.header.clone(), tensors: Default::default() };
-        for value in self.graph.parameters().chain(self.graph.buffers()) {
-            let tensor = self.graph.tensor(value);
-            if is_saved(&tensor.name) {
-                let data = self.engine.state(&tensor.name)?.f32().to_vec();
-                checkpoint.tensors.insert(tensor.name.clone(), (tensor.spec.shape.clone(), data));
-            }
+        for (name, shape) in &self.runner.saved {
+            let data = self.runner.engine.state(name)?.f32().to_vec();
+            checkpoint.tensors.insert(name.clone(), (shape.clone(), data));
         }
         save_checkpoint(&RunFolder::checkpoint(self.folder.path()), &checkpoint)?;
         if is_best {
@@ -286,55 +346,14 @@ impl Trainer {
     }
 }
 
-/// What the two ways to begin have in common.
-struct Parts {
-    engine: Engine,
-    graph: Graph,
-    attached: Attached,
-    program: Executable,
-    evaluator: Evaluator,
-}
-
-impl Parts {
-    fn new(config: &TrainConfig, splits: &Splits, resolved: Resolved, mut engine: Engine) -> Result<Parts, TrainError> {
-        let train = &splits.train;
-        let shape = [resolved.batch, train.channels, train.height, train.width];
-        let batch = Batch { shape, classes: train.classes.len() };
-        let (graph, attached) = training_graph(config, batch)?;
-        let program = engine.prepare(&graph)?;
-        let evaluator = Evaluator::new(config, batch, &mut engine)?;
-        Ok(Parts { engine, graph, attached, program, evaluator })
-    }
-
-    fn into_trainer(
-        self,
-        splits: Splits,
-        resolved: Resolved,
-        header: Header,
-        learning_rate: LearningRate,
-        folder: RunFolder,
-    ) -> Trainer {
-        let Parts { engine, graph, attached, program, evaluator } = self;
-        Trainer {
-            engine,
-            splits: Arc::new(splits),
-            resolved,
-            graph,
-            attached,
-            program,
-            evaluator,
-            learning_rate,
-            header,
-            folder,
-        }
-    }
-}
-
 fn prepare_data(config: &TrainConfig) -> Result<(Splits, Resolved), TrainError> {
     config.validate()?;
     let model = models::find(&config.model)?;
     let splits = config.data.load(&config.load_options(model.input[0]))?;
-    let resolved = Resolved::of(config, splits.train.len());
+    if splits.train.classes.len() < 2 {
+        return Err(TrainError::OneClass { data: splits.train.name });
+    }
+    let resolved = Resolved::of(config, splits.train.len())?;
     Ok((splits, resolved))
 }
 
@@ -343,9 +362,4 @@ fn start(config: &TrainConfig, splits: &Splits) -> Result<(Header, LearningRate)
     let input = [train.channels, train.height, train.width];
     let header = Header::new(config.clone(), input, train.classes.clone(), Normalization::of(train));
     Ok((header, LearningRate::new(config.schedule_of(1)?, config.lr)?))
-}
-
-/// Whether a tensor goes into checkpoints.
-fn is_saved(name: &str) -> bool {
-    !name.starts_with("history.")
 }

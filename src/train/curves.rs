@@ -1,0 +1,64 @@
+//! The curves of a run: loss and accuracy of its steps and epochs.
+
+use super::run_folder::{EpochRow, StepRow};
+use crate::report::{Curve, Panel};
+
+/// Points of a curve of steps at most; beyond, neighbours are averaged.
+const MOST_POINTS: usize = 300;
+
+/// Loss and accuracy over epochs: training by steps, test by epochs.
+pub fn panels(model: &str, steps: &[StepRow], epochs: &[EpochRow]) -> [Panel; 2] {
+    let steps_per_epoch = steps.iter().filter(|row| row.epoch == 1).count().max(1) as f64;
+    let training = |value: fn(&StepRow) -> f32| Curve {
+        label: "training",
+        points: steps
+            .chunks(steps.len().div_ceil(MOST_POINTS).max(1))
+            .map(|rows| {
+                let mean = |of: &dyn Fn(&StepRow) -> f64| rows.iter().map(of).sum::<f64>() / rows.len() as f64;
+                (mean(&|row| (row.step as f64 + 1.0) / steps_per_epoch), mean(&|row| f64::from(value(row))))
+            })
+            .collect(),
+        marked: false,
+    };
+    let test = |value: fn(&EpochRow) -> f64| Curve {
+        label: "test",
+        points: epochs.iter().map(|row| (row.epoch as f64, value(row))).collect(),
+        marked: true,
+    };
+    let percent = |mut curve: Curve| {
+        curve.points.iter_mut().for_each(|point| point.1 *= 100.0);
+        curve
+    };
+    let panel = |what, curves| Panel { title: format!("{model}: {what}"), x_label: "epoch", curves };
+    [
+        panel("loss", vec![training(|row| row.loss), test(|row| row.test_loss)]),
+        panel("accuracy, %", vec![percent(training(|row| row.accuracy)), percent(test(|row| row.test_accuracy))]),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_steps_are_averaged_and_end_where_the_last_epoch_ends() {
+        let row = |step| StepRow {
+            step,
+            epoch: step / 500 + 1,
+            lr: 0.1,
+            loss: 2.0,
+            accuracy: if step % 2 == 0 { 0.5 } else { 0.0 },
+        };
+        let steps: Vec<StepRow> = (0..1000).map(row).collect();
+        let epochs = [EpochRow { epoch: 1, test_loss: 1.0, test_accuracy: 0.75, ..EpochRow::default() }];
+        let [loss, accuracy] = panels("lenet5", &steps, &epochs);
+        let points = &loss.curves[0].points;
+        assert_eq!((points.len(), points[0]), (250, (2.5 / 500.0, 2.0)));
+        assert!((points[249].0 - 2.0).abs() < 0.01, "{:?}", points[249]);
+        assert_eq!(accuracy.curves[0].points[0].1, 25.0);
+        assert_eq!(accuracy.curves[1].points, [(1.0, 75.0)]);
+        assert!(
+            panels("lenet5", &[], &[]).iter().all(|panel| panel.curves.iter().all(|curve| curve.points.is_empty()))
+        );
+    }
+}

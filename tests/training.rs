@@ -1,0 +1,224 @@
+//! Runs as a user has them: killed, stopped, gone on with, and what they leave in their folder.
+//! Without an adapter the tests that train say that they skip.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tilewright::gpu::adapters;
+
+/// Everything that draws random numbers or has a memory of its own: dropout, augmentation, momentum,
+/// a schedule that watches the test loss. 20 steps an epoch.
+const SETTINGS: &[&str] = &[
+    "cifar_cnn",
+    "--data",
+    "synthetic:3x32x32:4:160",
+    "--batch",
+    "8",
+    "--epochs",
+    "3",
+    "--seed",
+    "7",
+    "--flip",
+    "--crop",
+    "2",
+    "--set",
+    "dropout=0.3",
+    "--optimizer",
+    "sgd:momentum=0.9,weight_decay=5e-4",
+    "--lr",
+    "0.01",
+    "--schedule",
+    "plateau:patience=0,factor=0.5,threshold=0.5",
+    "--checkpoint-every",
+    "7",
+];
+
+fn no_adapter(test: &str) -> bool {
+    let none = adapters().is_empty();
+    if none {
+        println!("skipped: {test}, since there is no adapter");
+    }
+    none
+}
+
+fn tilewright(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tilewright"));
+    command.args(arguments);
+    command
+}
+
+fn ended(output: Output, status: i32) -> String {
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(status), "{text}");
+    text
+}
+
+fn train(run: &Path, arguments: &[&str]) -> String {
+    let run = run.to_str().unwrap();
+    ended(tilewright(&["train", "--run", run]).args(arguments).output().unwrap(), 0)
+}
+
+fn resume(run: &Path) -> String {
+    ended(tilewright(&["train", "--resume", run.to_str().unwrap()]).output().unwrap(), 0)
+}
+
+fn begin(run: &Path) -> Child {
+    let mut command = tilewright(&["train", "--run", run.to_str().unwrap()]);
+    command.args(SETTINGS).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until the run has written so many steps, header not counted.
+fn wait_for_steps(run: &Path, steps: usize) {
+    let begin = Instant::now();
+    let written = || fs::read_to_string(run.join("steps.csv")).map_or(0, |text| text.lines().count().max(1) - 1);
+    while written() < steps {
+        assert!(begin.elapsed() < Duration::from_secs(300), "no step {steps} in {}", run.display());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The last checkpoint and every loss are the same to the last bit, and so are the results of the epochs.
+fn assert_same(one: &Path, other: &Path) {
+    let read = |run: &Path, file: &str| fs::read(run.join(file)).unwrap();
+    let text = |run: &Path, file: &str| String::from_utf8(read(run, file)).unwrap();
+    assert_eq!(text(one, "steps.csv"), text(other, "steps.csv"));
+    let results = |run: &Path| -> Vec<Vec<String>> {
+        let text = text(run, "epochs.csv");
+        // The last two columns are times.
+        text.lines().map(|line| line.split(',').take(5).map(str::to_owned).collect()).collect()
+    };
+    assert_eq!(results(one), results(other));
+    for file in ["config.toml", "checkpoint.safetensors", "best.safetensors"] {
+        assert!(read(one, file) == read(other, file), "{file} differs");
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_or_stopped_ends_as_one_that_was_not() {
+    if no_adapter("4 runs that are compared") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, again, killed, stopped] = ["whole", "again", "killed", "stopped"].map(|name| folder.path().join(name));
+    train(&whole, SETTINGS);
+    assert_eq!(fs::read_to_string(whole.join("steps.csv")).unwrap().lines().count(), 61);
+    train(&again, SETTINGS);
+    assert_same(&whole, &again);
+
+    // Killed twice: after a checkpoint within an epoch, and in the next epoch.
+    for steps in [8, 22] {
+        let mut child = match steps {
+            8 => begin(&killed),
+            _ => tilewright(&["train", "--resume", killed.to_str().unwrap()]).stderr(Stdio::null()).spawn().unwrap(),
+        };
+        wait_for_steps(&killed, steps);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    resume(&killed);
+    assert_same(&whole, &killed);
+
+    if cfg!(unix) {
+        let child = begin(&stopped);
+        wait_for_steps(&stopped, 3);
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        let said = ended(child.wait_with_output().unwrap(), 130);
+        assert!(said.contains("--resume") && !said.contains("error"), "{said}");
+        resume(&stopped);
+        assert_same(&whole, &stopped);
+    }
+}
+
+#[test]
+fn a_run_folder_has_tables_curves_events_and_a_config_that_keeps_a_later_number_of_epochs() {
+    if no_adapter("1 run whose folder is looked into") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let data = ["lenet5", "--data", "synthetic:1x28x28:3:64", "--batch", "16", "--epochs", "2"];
+    let said = train(&run, &data);
+    assert!(said.contains("epoch 2/2") && said.lines().any(|line| line.starts_with("test accuracy ")), "{said}");
+    let curves = fs::read_to_string(run.join("curves.svg")).unwrap();
+    assert_eq!(curves.matches("<circle").count(), 4, "a dot an epoch in each panel");
+    let events = || {
+        let names = fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().path());
+        names.filter(|path| path.to_str().unwrap().contains("tfevents")).count()
+    };
+    assert_eq!(events(), 1);
+
+    let said = ended(tilewright(&["train", "--resume", run.to_str().unwrap(), "--epochs", "3"]).output().unwrap(), 0);
+    assert!(said.contains("8 of 12 steps done") && said.contains("epoch 3/3"), "{said}");
+    assert!(fs::read_to_string(run.join("config.toml")).unwrap().contains("epochs = 3"));
+    assert_eq!(events(), 2);
+    assert!(resume(&run).contains("12 of 12 steps done"));
+
+    let taken = tilewright(&["train", "--run", run.to_str().unwrap()]).args(data).output().unwrap();
+    assert!(ended(taken, 2).contains("--resume"));
+}
+
+/// The losses of the steps of a run.
+fn losses(run: &Path) -> Vec<f64> {
+    let text = fs::read_to_string(run.join("steps.csv")).unwrap();
+    text.lines().skip(1).map(|line| line.split(',').nth(3).unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn a_batch_in_parts_trains_as_the_whole_batch_and_resumes_to_the_last_bit() {
+    if no_adapter("4 runs that are compared") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, parts, first] = ["whole", "parts", "first"].map(|name| folder.path().join(name));
+    // Without batch normalisation, which sees a part at a time, the mean of the gradients is the gradient.
+    let settings = |epochs| {
+        [
+            "lenet5",
+            "--data",
+            "synthetic:1x28x28:4:120",
+            "--batch",
+            "24",
+            "--schedule",
+            "constant",
+            "--lr",
+            "0.05",
+            "--optimizer",
+            "sgd:momentum=0.9",
+            "--clip-grad-norm",
+            "0.5",
+            "--epochs",
+            epochs,
+        ]
+    };
+    train(&whole, &settings("8"));
+    let said = train(&parts, &[&settings("8")[..], &["--micro-batch", "8"]].concat());
+    assert!(said.contains("in batches of 24 that are taken in 3 parts"), "{said}");
+    let (one, other) = (losses(&whole), losses(&parts));
+    assert_eq!((one.len(), other.len()), (40, 40));
+    for (step, (a, b)) in one.iter().zip(&other).enumerate() {
+        assert!((a - b).abs() < 1e-3 * a.abs(), "step {step}: {a} and {b}");
+    }
+    assert!(one[39] < 0.5 * one[0], "it learns: {one:?}");
+
+    train(&first, &[&settings("3")[..], &["--micro-batch", "8"]].concat());
+    ended(tilewright(&["train", "--resume", first.to_str().unwrap(), "--epochs", "8"]).output().unwrap(), 0);
+    assert_same(&parts, &first);
+
+    let refused = tilewright(&["train", "--micro-batch", "7"]).args(settings("1")).output().unwrap();
+    assert!(ended(refused, 2).contains("--micro-batch is 7, but must be a divisor of the batch of 24 images"));
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_a_run_with_what_to_do() {
+    if no_adapter("1 run that diverges") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let arguments = ["train", "--json", "--lr", "1e30", "--data", "synthetic:1x28x28:3:64", "--run"];
+    let output = tilewright(&arguments).arg(run).output().unwrap();
+    let last = String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().to_owned();
+    assert!(last.starts_with("{\"error\":"), "{last}");
+    assert!(ended(output, 1).contains("--clip-grad-norm"));
+}
