@@ -10,6 +10,7 @@ pub mod data;
 pub mod engine;
 pub mod gpu;
 pub mod graph;
+pub mod interop;
 #[path = "../models/mod.rs"]
 pub mod models;
 pub mod ops;

@@ -5,6 +5,7 @@ use serde_json::json;
 use std::process::ExitCode;
 use tilewright::data::DataError;
 use tilewright::gpu::GpuError;
+use tilewright::interop::InteropError;
 use tilewright::models::ModelError;
 use tilewright::optim::schedule::ScheduleError;
 use tilewright::train::TrainError;
@@ -76,6 +77,7 @@ impl<E: std::error::Error + 'static> From<E> for CliError {
             None => {
                 whole.is::<ModelError>()
                     || whole.is::<ScheduleError>()
+                    || whole.downcast_ref::<InteropError>().is_some_and(InteropError::is_usage)
                     || whole.downcast_ref::<DataError>().is_some_and(DataError::is_usage)
             }
         };

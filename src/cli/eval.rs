@@ -39,6 +39,9 @@ impl Eval {
         let mut options = header.config.load_options(channels);
         options.size = Some((height, width));
         options.limit = self.limit;
+        if header.without_data && self.data.is_none() {
+            return Err(CliError::usage(format!("`{}` was imported: say on which --data", path.display())));
+        }
         let source = self.data.as_ref().unwrap_or(&header.config.data);
         let test = source.load(&options)?.test;
         if test.classes.len() != header.classes.len() {

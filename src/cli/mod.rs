@@ -9,7 +9,9 @@ mod devices;
 mod docs;
 mod error;
 mod eval;
+mod export;
 mod global;
+mod import;
 mod models;
 mod predict;
 mod profile;
@@ -40,6 +42,8 @@ enum Command {
     Train(Box<train::Train>),
     Eval(eval::Eval),
     Predict(predict::Predict),
+    Import(import::Import),
+    Export(export::Export),
     Bench(bench::Bench),
     Profile(profile::Profile),
     Check(check::Check),
@@ -56,6 +60,8 @@ impl Command {
             Command::Train(command) => command.run(global),
             Command::Eval(command) => command.run(global),
             Command::Predict(command) => command.run(global),
+            Command::Import(command) => command.run(global),
+            Command::Export(command) => command.run(global),
             Command::Bench(command) => command.run(global),
             Command::Profile(command) => command.run(global),
             Command::Check(command) => command.run(global),

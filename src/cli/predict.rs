@@ -36,7 +36,8 @@ impl Predict {
         evaluator.restore(&mut engine, &checkpoint, &path)?;
         let mut predictions = Vec::new();
         for (file, image) in self.images.iter().zip(images) {
-            let probabilities = softmax(&evaluator.logits(&mut engine, header.normalization.apply(&image))?);
+            let logits = evaluator.logits(&mut engine, header.normalization.apply(&image))?;
+            let probabilities = softmax(&logits);
             let mut order: Vec<usize> = (0..probabilities.len()).collect();
             order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
             order.truncate(self.top);
@@ -49,7 +50,7 @@ impl Predict {
                 .iter()
                 .map(|&class| json!({ "class": header.classes[class], "probability": probabilities[class] }))
                 .collect();
-            predictions.push(json!({ "image": file, "classes": classes }));
+            predictions.push(json!({ "image": file, "classes": classes, "logits": logits }));
         }
         global.result(&json!({ "predictions": predictions }));
         Ok(())

@@ -9,6 +9,7 @@ mod error;
 mod functions;
 mod init;
 mod layers;
+mod passes;
 mod scope;
 mod summary;
 
@@ -16,11 +17,13 @@ pub use error::GraphError;
 pub use functions::LayerNorm;
 pub use init::{Init, SplitMix64, fnv1a64, splitmix64};
 pub use layers::{BatchNorm, Conv2d, ConvInit, STEP_NUMBERS};
+pub use passes::{Fold, Folded};
 pub use scope::{Mode, Scope};
 pub use summary::LayerRow;
 
 use crate::ops::Op;
 use crate::tensor::{Shape, TensorSpec};
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -61,6 +64,13 @@ pub struct Tensor {
     pub role: Role,
 }
 
+impl Tensor {
+    /// Whether it is a parameter or a buffer, which live on between runs.
+    pub fn is_kept(&self) -> bool {
+        matches!(self.role, Role::Parameter { .. } | Role::Buffer { .. })
+    }
+}
+
 /// Which part of a step a node belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pass {
@@ -77,6 +87,14 @@ pub struct Node {
     /// Path of the layer the node was built for, such as `layer1.0.conv1`.
     pub layer: String,
     pub pass: Pass,
+}
+
+impl Node {
+    /// The node's op, if it is a `T`.
+    pub fn op_as<T: Op>(&self) -> Option<&T> {
+        let op: &dyn Any = &*self.op;
+        op.downcast_ref()
+    }
 }
 
 /// A static computation graph.

@@ -41,10 +41,11 @@ pub use softmax::{Softmax, SoftmaxBackward};
 use crate::graph::{Graph, GraphError, Node, Value};
 use crate::plan::{Launch, PlanError};
 use crate::tensor::{HostTensor, Shape, TensorSpec};
+use std::any::Any;
 use std::fmt::Debug;
 
 /// One kind of node. A backward op is an op like any other.
-pub trait Op: Debug + Send + Sync {
+pub trait Op: Any + Debug + Send + Sync {
     /// The op's name, as in the table of docs/ops.md.
     fn name(&self) -> &'static str;
 

@@ -44,6 +44,9 @@ pub struct Header {
     pub progress: Progress,
     /// The schedule's own memory, such as a plateau's.
     pub learning_rate: serde_json::Value,
+    /// The weights came from elsewhere, and `config.data` is not what they were trained on.
+    #[serde(default)]
+    pub without_data: bool,
 }
 
 /// A checkpoint in memory.
@@ -68,6 +71,7 @@ impl Header {
             normalization,
             progress: Progress::default(),
             learning_rate: serde_json::Value::Null,
+            without_data: false,
         }
     }
 }

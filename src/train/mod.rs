@@ -18,4 +18,5 @@ pub use evaluate::{Evaluation, Evaluator, softmax};
 pub use graphs::{Batch, PartGraphs, evaluation_graph, part_graphs, training_graph};
 pub use progress::{Reporter, Silent, TerminalReporter};
 pub use run_folder::RunFolder;
+pub(crate) use run_folder::replace_file;
 pub use trainer::{Outcome, Trainer};

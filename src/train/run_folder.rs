@@ -153,18 +153,21 @@ fn write_config(folder: &Path, config: &TrainConfig) -> Result<(), TrainError> {
 /// # Errors
 /// When the folder cannot be written, or the disk is full; an older file of the name is then kept.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        let mut file = temporary().tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        // The rename itself is on the disk once the folder is; where folders cannot be opened, the
-        // file system sees to it.
-        File::open(folder).and_then(|folder| folder.sync_all()).ok();
-        Ok(())
-    };
-    write().map_err(TrainError::file(path, "written"))
+    replace_file(path, bytes).map_err(TrainError::file(path, "written"))
+}
+
+/// As [`write_whole`], with the plain error.
+pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    // A bare file name has the empty path as its parent.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = temporary().tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    // The rename itself is on the disk once the folder is; where folders cannot be opened, the
+    // file system sees to it.
+    File::open(folder).and_then(|folder| folder.sync_all()).ok();
+    Ok(())
 }
 
 /// Temporary files that others may read once they have their name, as far as the umask lets them.

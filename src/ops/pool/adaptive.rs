@@ -15,6 +15,13 @@ pub struct AdaptiveAvgPool2d {
     pub output_size: [usize; 2],
 }
 
+impl AdaptiveAvgPool2d {
+    /// The rows (columns) of window `o` of `out` in an image of `size`.
+    pub fn window(o: usize, out: usize, size: usize) -> Range<usize> {
+        window(o, out, size)
+    }
+}
+
 /// The rows (columns) of window `o` of `out`.
 fn window(o: usize, out: usize, size: usize) -> Range<usize> {
     o * size / out..((o + 1) * size).div_ceil(out)

@@ -1,0 +1,50 @@
+//! `tilewright export`: a checkpoint's model for other programs.
+
+use super::eval::checkpoint_file;
+use super::{CliError, Global};
+use clap::Args;
+use serde_json::json;
+use std::path::PathBuf;
+use tilewright::interop::{export_safetensors, onnx};
+use tilewright::train::load_checkpoint;
+
+/// Write a checkpoint's weights for PyTorch (.safetensors) or its model for ONNX runtimes (.onnx)
+#[derive(Args)]
+pub struct Export {
+    /// A checkpoint, or a run folder whose last checkpoint is taken
+    checkpoint: PathBuf,
+    /// OUT.safetensors: weights that load_state_dict(strict=True) takes. OUT.onnx: the inference graph,
+    /// from `images` [N, C, H, W], normalised, to `logits` [N, classes]
+    out: PathBuf,
+    /// Make batch norms part of the convolutions before them (ONNX only)
+    #[arg(long)]
+    fold_batch_norm: bool,
+}
+
+impl Export {
+    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+        let path = checkpoint_file(&self.checkpoint);
+        let checkpoint = load_checkpoint(&path)?;
+        match self.out.extension().and_then(|extension| extension.to_str()) {
+            Some("safetensors") if self.fold_batch_norm => {
+                return Err(CliError::usage("--fold-batch-norm is for .onnx: PyTorch's model has its batch norms"));
+            }
+            Some("safetensors") => export_safetensors(&checkpoint, &path, &self.out)?,
+            Some("onnx") => onnx::export(&checkpoint, &path, &self.out, self.fold_batch_norm)?,
+            _ => {
+                let out = self.out.display();
+                return Err(CliError::usage(format!("`{out}` ends neither in .safetensors nor in .onnx")));
+            }
+        }
+        let normalization = &checkpoint.header.normalization;
+        global.say(format_args!("{}: {}", self.out.display(), checkpoint.header.config.model));
+        global.result(&json!({
+            "file": self.out,
+            "model": checkpoint.header.config.model,
+            "classes": checkpoint.header.classes,
+            "mean": normalization.mean,
+            "std": normalization.std,
+        }));
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! Writes a checkpoint's tensors so that PyTorch's `load_state_dict` takes them as they are.
+
+use super::{InteropError, StateDict, fit, model_tensors};
+use crate::graph::Mode;
+use crate::models::{self, Built, Model, ModelError, ModelOptions};
+use crate::train::{Checkpoint, replace_file};
+use safetensors::tensor::{Dtype, TensorView};
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::path::Path;
+
+/// The model a checkpoint is of, and its options.
+pub(super) fn model_of(checkpoint: &Checkpoint) -> Result<(&'static Model, ModelOptions), ModelError> {
+    let header = &checkpoint.header;
+    let [channels, height, width] = header.input;
+    let options = ModelOptions::from(header.config.attributes.clone())
+        .num_classes(header.classes.len())
+        .input_channels(channels)
+        .image_size(height, width);
+    Ok((models::find(&header.config.model)?, options))
+}
+
+/// The inference graph of a checkpoint's model.
+pub(super) fn inference_graph(checkpoint: &Checkpoint, batch: usize) -> Result<Built, ModelError> {
+    let (model, options) = model_of(checkpoint)?;
+    model.graph(&options, batch, Mode::Eval)
+}
+
+/// The tensors of a checkpoint that are its model's.
+///
+/// # Errors
+/// When one is missing, or of another shape.
+pub(super) fn weights_of(checkpoint: &Checkpoint, path: &Path) -> Result<StateDict, InteropError> {
+    let (model, options) = model_of(checkpoint)?;
+    let wanted = model_tensors(model, &options)?;
+    let names: BTreeSet<&String> = wanted.iter().map(|(name, _)| name).collect();
+    let held = checkpoint.tensors.iter().filter(|(name, _)| names.contains(name));
+    let weights: StateDict = held.map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
+    fit(&wanted, &weights, &BTreeSet::new()).map_err(|misfit| InteropError::Misfit {
+        path: path.to_owned(),
+        model: model.name.to_owned(),
+        misfit,
+    })?;
+    Ok(weights)
+}
+
+/// Writes the model's parameters and running statistics of `checkpoint`, which was read from `path`,
+/// as safetensors under torchvision's names. Each batch norm gets the counter
+/// `num_batches_tracked`, the steps of training, which `load_state_dict(strict=True)` asks for.
+///
+/// # Errors
+/// When a tensor is missing, or the file cannot be written.
+pub fn export_safetensors(checkpoint: &Checkpoint, path: &Path, out: &Path) -> Result<(), InteropError> {
+    let weights = weights_of(checkpoint, path)?;
+    let steps = checkpoint.header.progress.step.to_le_bytes();
+    let counters: Vec<String> = weights
+        .keys()
+        .filter_map(|name| name.strip_suffix("running_mean"))
+        .map(|layer| format!("{layer}num_batches_tracked"))
+        .collect();
+    let failed = |reason: safetensors::SafeTensorError| InteropError::file(out, "written")(io::Error::other(reason));
+    let floats = weights.iter().map(|(name, (shape, data))| {
+        Ok((name, TensorView::new(Dtype::F32, shape.to_vec(), bytemuck::cast_slice(data))?))
+    });
+    let counts = counters.iter().map(|name| Ok((name, TensorView::new(Dtype::I64, Vec::new(), &steps)?)));
+    let views = floats.chain(counts).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(failed)?;
+    replace_file(out, &bytes).map_err(InteropError::file(out, "written"))
+}

@@ -1,0 +1,85 @@
+//! Makes a checkpoint of a model's tensors.
+
+use super::{InteropError, StateDict, fit, head_of, model_tensors};
+use crate::data::{Normalization, Source};
+use crate::models::{Model, ModelOptions};
+use crate::train::{Checkpoint, Header, TrainConfig};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What weights do not say of the images they are for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Labels {
+    /// The data they were trained on, if it is here.
+    pub data: Option<Source>,
+    /// Name of each class; numbers from 0 on by default.
+    pub classes: Option<Vec<String>>,
+    /// Mean and standard deviation that images are normalised by. By default those of ImageNet for
+    /// images of three channels, and else none but the division by 255.
+    pub normalization: Option<Normalization>,
+}
+
+/// Mean and deviation of ImageNet's channels, which torchvision's weights expect.
+const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
+
+/// A checkpoint of `model` with `weights`, which were read from `path`. The number of classes is that
+/// of the weights where the options say none.
+///
+/// # Errors
+/// When the weights are not those of the model, or the labels do not suit it.
+pub fn import(
+    model: &Model,
+    options: &ModelOptions,
+    weights: StateDict,
+    path: &Path,
+    labels: Labels,
+) -> Result<Checkpoint, InteropError> {
+    let classes = match options.get("num_classes") {
+        Some(_) => None,
+        None => head_of(model, options)?.iter().find_map(|name| weights.get(name)?.0.first().copied()),
+    };
+    let options = match classes {
+        Some(classes) => options.clone().num_classes(classes),
+        None => options.clone(),
+    };
+    let built = model.graph(&options, 1, crate::graph::Mode::Eval)?;
+    let classes = built.graph.shape(built.logits).last().copied().unwrap_or(1);
+    let input = model.input(&options)?;
+    fit(&model_tensors(model, &options)?, &weights, &BTreeSet::new()).map_err(|misfit| InteropError::Misfit {
+        path: path.to_owned(),
+        model: model.name.to_owned(),
+        misfit,
+    })?;
+
+    let names = labels.classes.unwrap_or_else(|| (0..classes).map(|class| class.to_string()).collect());
+    if names.len() != classes {
+        let rule = format!("{classes}, as the weights tell so many classes apart");
+        return Err(InteropError::Setting { what: "the number of class names", value: names.len().to_string(), rule });
+    }
+    let normalization = labels.normalization.unwrap_or_else(|| match input[0] {
+        3 => Normalization { mean: IMAGENET_MEAN.into(), std: IMAGENET_STD.into() },
+        channels => Normalization { mean: vec![0.0; channels], std: vec![1.0; channels] },
+    });
+    check_normalization(&normalization, input[0])?;
+
+    let mut attributes = options.attributes().clone();
+    attributes.remove("num_classes");
+    let mut config = TrainConfig { model: model.name.to_owned(), attributes, ..TrainConfig::default() };
+    let without_data = labels.data.is_none();
+    config.data = labels.data.unwrap_or(config.data);
+    let header = Header { without_data, ..Header::new(config, input, names, normalization) };
+    Ok(Checkpoint { header, tensors: weights })
+}
+
+fn check_normalization(normalization: &Normalization, channels: usize) -> Result<(), InteropError> {
+    let Normalization { mean, std } = normalization;
+    for (what, values, rule) in [("--mean", mean, "numbers"), ("--std", std, "numbers above 0")] {
+        let allowed = |value: &f32| value.is_finite() && (what == "--mean" || *value > 0.0);
+        if values.len() != channels || !values.iter().all(allowed) {
+            let rule = format!("{channels} {rule}, one a channel");
+            return Err(InteropError::Setting { what, value: format!("{values:?}"), rule });
+        }
+    }
+    Ok(())
+}

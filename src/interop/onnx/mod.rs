@@ -1,0 +1,107 @@
+//! Writes a model as ONNX: the inference graph, node by node, for any number of images.
+//!
+//! Our graphs know their batch, ONNX's need not. The graph is built for two and for three images: a
+//! size that is the same in both does not depend on the batch, one in the ratio 2 : 3 is a multiple
+//! of it.
+
+mod ops;
+pub mod schema;
+mod writer;
+
+use self::schema::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto, ValueInfoProto};
+use self::writer::Writer;
+use super::export::{inference_graph, weights_of};
+use super::{InteropError, StateDict};
+use crate::graph::{Graph, Role};
+use crate::train::{Checkpoint, replace_file};
+use prost::Message;
+use std::path::Path;
+
+/// Version of the operators: the first with layer normalisation.
+const OPSET: i64 = 17;
+/// Version of the file format that came with it.
+const IR_VERSION: i64 = 8;
+
+/// Name of the model's input, `[N, C, H, W]`, normalised images.
+const IMAGES: &str = "images";
+/// Name of its output, `[N, classes]`.
+const LOGITS: &str = "logits";
+
+/// Writes the model of `checkpoint`, which was read from `path`, to `out`. With `fold_batch_norm`,
+/// batch norms become part of the convolutions before them. Class names and normalisation are in the
+/// file's metadata, as JSON under `classes`, `mean` and `std`.
+///
+/// # Errors
+/// When a tensor is missing, an op has no counterpart in ONNX, or the file cannot be written.
+pub fn export(checkpoint: &Checkpoint, path: &Path, out: &Path, fold_batch_norm: bool) -> Result<(), InteropError> {
+    let bytes = model(checkpoint, path, fold_batch_norm)?.encode_to_vec();
+    replace_file(out, &bytes).map_err(InteropError::file(out, "written"))
+}
+
+/// The model that [`export`] writes.
+///
+/// # Errors
+/// As [`export`].
+pub fn model(checkpoint: &Checkpoint, path: &Path, fold_batch_norm: bool) -> Result<ModelProto, InteropError> {
+    let mut weights = weights_of(checkpoint, path)?;
+    let [mut two, mut three] = [2, 3].map(|batch| inference_graph(checkpoint, batch).map(|built| built.graph));
+    if fold_batch_norm {
+        let fold = |graph: Graph, weights: Option<&mut StateDict>| {
+            let folded = graph.fold_batch_norm();
+            weights.into_iter().for_each(|weights| folded.apply(weights));
+            folded.graph
+        };
+        two = two.map(|graph| fold(graph, Some(&mut weights)));
+        three = three.map(|graph| fold(graph, None));
+    }
+    let graph = convert(&two?, &three?, &weights)?;
+    let header = &checkpoint.header;
+    let entry = |key: &str, value: serde_json::Value| StringStringEntryProto {
+        key: key.to_owned(),
+        value: value.to_string(),
+    };
+    Ok(ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: "tilewright".to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        graph: Some(GraphProto { name: header.config.model.clone(), ..graph }),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+        metadata_props: vec![
+            entry("classes", header.classes.clone().into()),
+            entry("mean", header.normalization.mean.clone().into()),
+            entry("std", header.normalization.std.clone().into()),
+        ],
+    })
+}
+
+/// The graph for two and for three images as one for any number.
+fn convert(two: &Graph, three: &Graph, weights: &StateDict) -> Result<GraphProto, InteropError> {
+    let mut writer = Writer::new(two, three);
+    let mut graph = GraphProto::default();
+    for value in two.values() {
+        let tensor = two.tensor(value);
+        match tensor.role {
+            Role::Input => {
+                writer.name(value, IMAGES);
+                graph.input.push(ValueInfoProto::batch_of(IMAGES, &tensor.spec.shape[1..]));
+            }
+            Role::Parameter { .. } | Role::Buffer { .. } => writer.name(value, &tensor.name),
+            Role::Pack { .. } | Role::Node { .. } => {}
+        }
+    }
+    for &(_, value) in two.outputs() {
+        writer.name(value, LOGITS);
+        graph.output.push(ValueInfoProto::batch_of(LOGITS, &two.shape(value)[1..]));
+    }
+    let live = two.live_nodes();
+    for (node, other) in two.nodes().iter().zip(three.nodes()).zip(live).filter_map(|(pair, live)| live.then_some(pair))
+    {
+        ops::convert(&mut writer, node, other).map_err(|reason| InteropError::NotInOnnx {
+            layer: node.layer.clone(),
+            op: node.op.name().to_owned(),
+            reason,
+        })?;
+    }
+    (graph.node, graph.initializer) = writer.finish(weights);
+    Ok(graph)
+}

@@ -1,0 +1,378 @@
+//! A reader for Python's pickles that runs nothing: a call is kept as a name and its arguments.
+//!
+//! Pickle is a program for a stack machine, one byte an instruction. The objects it makes are rows of
+//! a table and refer to each other by index. A class or function is only a [`Object::Global`], and to
+//! call it gives an [`Object::Call`]; what a caller makes of that is up to the caller. The instructions
+//! are those that `torch.save` writes, of protocols 2 to 5.
+
+use std::collections::HashMap;
+
+/// Index of an object.
+pub type Id = usize;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Object {
+    None,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    Bytes(Vec<u8>),
+    /// A tuple or a list.
+    Sequence(Vec<Id>),
+    Dict(Vec<(Id, Id)>),
+    /// A class or function: module and name.
+    Global(String, String),
+    /// What a class or function would give for the arguments.
+    Call { function: Id, arguments: Id },
+    /// An object that is kept elsewhere.
+    Persistent(Id),
+}
+
+/// The objects of a pickle.
+#[derive(Debug)]
+pub struct Pickle {
+    objects: Vec<Object>,
+    /// The object that was pickled.
+    pub root: Id,
+}
+
+impl Pickle {
+    /// Reads a pickle.
+    ///
+    /// # Errors
+    /// When it ends early, has an instruction that is not read, or takes what is not on its stack.
+    pub fn read(bytes: &[u8]) -> Result<Pickle, String> {
+        let mut machine = Machine { bytes, at: 0, objects: Vec::new(), stack: Vec::new(), memo: HashMap::new() };
+        let root = machine.run().map_err(|reason| format!("its pickle, at byte {}: {reason}", machine.at))?;
+        Ok(Pickle { objects: machine.objects, root })
+    }
+
+    pub fn get(&self, id: Id) -> &Object {
+        &self.objects[id]
+    }
+
+    pub fn text(&self, id: Id) -> Option<&str> {
+        match self.get(id) {
+            Object::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub fn sequence(&self, id: Id) -> Option<&[Id]> {
+        match self.get(id) {
+            Object::Sequence(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// A sequence of whole numbers that are not negative.
+    pub fn sizes(&self, id: Id) -> Option<Vec<usize>> {
+        self.sequence(id)?.iter().map(|&item| self.size(item)).collect()
+    }
+
+    /// A whole number that is not negative.
+    pub fn size(&self, id: Id) -> Option<usize> {
+        match self.get(id) {
+            Object::Int(number) => usize::try_from(*number).ok(),
+            _ => None,
+        }
+    }
+
+    /// `module.name` of a class or function.
+    pub fn global(&self, id: Id) -> Option<String> {
+        match self.get(id) {
+            Object::Global(module, name) => Some(format!("{module}.{name}")),
+            _ => None,
+        }
+    }
+}
+
+enum Item {
+    Object(Id),
+    Mark,
+}
+
+struct Machine<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    objects: Vec<Object>,
+    stack: Vec<Item>,
+    memo: HashMap<u64, Id>,
+}
+
+impl Machine<'_> {
+    fn run(&mut self) -> Result<Id, String> {
+        loop {
+            let [opcode] = self.take()?;
+            match opcode {
+                b'.' => return self.pop(),
+                b'(' => self.stack.push(Item::Mark),
+                0x80 => drop(self.take::<1>()?),
+                // FRAME: only says how many bytes follow.
+                0x95 => drop(self.take::<8>()?),
+                b'N' => self.push(Object::None),
+                0x88 => self.push(Object::Bool(true)),
+                0x89 => self.push(Object::Bool(false)),
+                b'K' => {
+                    let [number] = self.take()?;
+                    self.push(Object::Int(number.into()));
+                }
+                b'M' => {
+                    let number = u16::from_le_bytes(self.take()?);
+                    self.push(Object::Int(number.into()));
+                }
+                b'J' => {
+                    let number = i32::from_le_bytes(self.take()?);
+                    self.push(Object::Int(number.into()));
+                }
+                0x8a => self.long()?,
+                b'G' => {
+                    let number = f64::from_be_bytes(self.take()?);
+                    self.push(Object::Float(number));
+                }
+                0x8c => self.text::<1>()?,
+                b'X' => self.text::<4>()?,
+                0x8d => self.text::<8>()?,
+                b'U' | b'C' => self.byte_string::<1>()?,
+                b'T' | b'B' => self.byte_string::<4>()?,
+                b')' | b']' => self.push(Object::Sequence(Vec::new())),
+                b'}' => self.push(Object::Dict(Vec::new())),
+                0x85 => self.tuple(1)?,
+                0x86 => self.tuple(2)?,
+                0x87 => self.tuple(3)?,
+                b't' | b'l' => {
+                    let items = self.pop_to_mark()?;
+                    self.push(Object::Sequence(items));
+                }
+                b'a' => {
+                    let item = self.pop()?;
+                    self.extend(&[item])?;
+                }
+                b'e' => {
+                    let items = self.pop_to_mark()?;
+                    self.extend(&items)?;
+                }
+                b's' => {
+                    let (value, key) = (self.pop()?, self.pop()?);
+                    self.set(&[key, value])?;
+                }
+                b'u' => {
+                    let pairs = self.pop_to_mark()?;
+                    self.set(&pairs)?;
+                }
+                b'c' => {
+                    let (module, name) = (self.line()?, self.line()?);
+                    self.push(Object::Global(module, name));
+                }
+                0x93 => {
+                    let (name, module) = (self.pop_text()?, self.pop_text()?);
+                    self.push(Object::Global(module, name));
+                }
+                b'R' | 0x81 => self.call()?,
+                // The state of an object, which no tensor is in.
+                b'b' => drop(self.pop()?),
+                b'Q' => {
+                    let id = self.pop()?;
+                    self.push(Object::Persistent(id));
+                }
+                b'q' => {
+                    let [slot] = self.take()?;
+                    self.remember(slot.into())?;
+                }
+                b'r' => {
+                    let slot = u32::from_le_bytes(self.take()?);
+                    self.remember(slot.into())?;
+                }
+                0x94 => self.remember(self.memo.len() as u64)?,
+                b'h' => {
+                    let [slot] = self.take()?;
+                    self.recall(slot.into())?;
+                }
+                b'j' => {
+                    let slot = u32::from_le_bytes(self.take()?);
+                    self.recall(slot.into())?;
+                }
+                b'0' => drop(self.stack.pop()),
+                other => return Err(format!("instruction {other:#04x} is none that a state_dict needs")),
+            }
+        }
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], String> {
+        let bytes = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()).ok_or("it ends too early")?;
+        self.at += N;
+        Ok(*bytes)
+    }
+
+    /// As many bytes as a little-endian length of N bytes before them says.
+    fn counted<const N: usize>(&mut self) -> Result<&[u8], String> {
+        let mut length = [0; 8];
+        length[..N].copy_from_slice(&self.take::<N>()?);
+        let length = usize::try_from(u64::from_le_bytes(length)).unwrap_or(usize::MAX);
+        let end = self.at.checked_add(length).filter(|&end| end <= self.bytes.len()).ok_or("it ends too early")?;
+        let start = std::mem::replace(&mut self.at, end);
+        Ok(&self.bytes[start..end])
+    }
+
+    fn text<const N: usize>(&mut self) -> Result<(), String> {
+        let text = std::str::from_utf8(self.counted::<N>()?).map_err(|reason| reason.to_string())?.to_owned();
+        self.push(Object::Text(text));
+        Ok(())
+    }
+
+    fn byte_string<const N: usize>(&mut self) -> Result<(), String> {
+        let bytes = self.counted::<N>()?.to_vec();
+        self.push(Object::Bytes(bytes));
+        Ok(())
+    }
+
+    /// A whole number of any length; PyTorch's fit into 64 bits.
+    fn long(&mut self) -> Result<(), String> {
+        let bytes = self.counted::<1>()?;
+        let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
+        let mut number = [if negative { 0xff } else { 0 }; 8];
+        number.get_mut(..bytes.len()).ok_or("a whole number has more than 64 bits")?.copy_from_slice(bytes);
+        self.push(Object::Int(i64::from_le_bytes(number)));
+        Ok(())
+    }
+
+    fn line(&mut self) -> Result<String, String> {
+        let rest = &self.bytes[self.at..];
+        let length = rest.iter().position(|&byte| byte == b'\n').ok_or("it ends too early")?;
+        self.at += length + 1;
+        String::from_utf8(rest[..length].to_vec()).map_err(|reason| reason.to_string())
+    }
+
+    fn push(&mut self, object: Object) {
+        self.objects.push(object);
+        self.stack.push(Item::Object(self.objects.len() - 1));
+    }
+
+    fn pop(&mut self) -> Result<Id, String> {
+        match self.stack.pop() {
+            Some(Item::Object(id)) => Ok(id),
+            _ => Err("an object is missing on its stack".to_owned()),
+        }
+    }
+
+    fn pop_text(&mut self) -> Result<String, String> {
+        let id = self.pop()?;
+        match &self.objects[id] {
+            Object::Text(text) => Ok(text.clone()),
+            _ => Err("the name of a class is no text".to_owned()),
+        }
+    }
+
+    fn pop_to_mark(&mut self) -> Result<Vec<Id>, String> {
+        let mut items = Vec::new();
+        loop {
+            match self.stack.pop() {
+                Some(Item::Object(id)) => items.push(id),
+                Some(Item::Mark) => break,
+                None => return Err("a mark is missing on its stack".to_owned()),
+            }
+        }
+        items.reverse();
+        Ok(items)
+    }
+
+    fn top(&self) -> Result<Id, String> {
+        match self.stack.last() {
+            Some(Item::Object(id)) => Ok(*id),
+            _ => Err("an object is missing on its stack".to_owned()),
+        }
+    }
+
+    fn tuple(&mut self, length: usize) -> Result<(), String> {
+        let mut items = (0..length).map(|_| self.pop()).collect::<Result<Vec<_>, _>>()?;
+        items.reverse();
+        self.push(Object::Sequence(items));
+        Ok(())
+    }
+
+    fn extend(&mut self, items: &[Id]) -> Result<(), String> {
+        let list = self.top()?;
+        match &mut self.objects[list] {
+            Object::Sequence(held) => held.extend(items),
+            _ => return Err("something is appended to what is no list".to_owned()),
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, pairs: &[Id]) -> Result<(), String> {
+        let dict = self.top()?;
+        let (pairs, rest) = pairs.as_chunks();
+        match &mut self.objects[dict] {
+            Object::Dict(held) if rest.is_empty() => held.extend(pairs.iter().map(|&[key, value]| (key, value))),
+            // An object that behaves as a dict; what it holds is not looked at.
+            Object::Call { .. } => {}
+            _ => return Err("a key is set of what is no dict".to_owned()),
+        }
+        Ok(())
+    }
+
+    /// Keeps the call, except that of an ordered dict, which is a dict.
+    fn call(&mut self) -> Result<(), String> {
+        let (arguments, function) = (self.pop()?, self.pop()?);
+        let is_dict = match &self.objects[function] {
+            Object::Global(module, name) => module == "collections" && name == "OrderedDict",
+            _ => false,
+        };
+        let is_empty = matches!(&self.objects[arguments], Object::Sequence(items) if items.is_empty());
+        self.push(match is_dict && is_empty {
+            true => Object::Dict(Vec::new()),
+            false => Object::Call { function, arguments },
+        });
+        Ok(())
+    }
+
+    fn remember(&mut self, slot: u64) -> Result<(), String> {
+        let id = self.top()?;
+        self.memo.insert(slot, id);
+        Ok(())
+    }
+
+    fn recall(&mut self, slot: u64) -> Result<(), String> {
+        let id = *self.memo.get(&slot).ok_or("it asks for what it never stored")?;
+        self.stack.push(Item::Object(id));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_kept_and_not_made() {
+        // os.system("echo"), as pickle.dumps would have it called.
+        let pickle = Pickle::read(b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00echo\x85R.").unwrap();
+        let Object::Call { function, arguments } = *pickle.get(pickle.root) else { panic!("{pickle:?}") };
+        assert_eq!(pickle.global(function).unwrap(), "os.system");
+        assert_eq!(pickle.text(pickle.sequence(arguments).unwrap()[0]), Some("echo"));
+    }
+
+    #[test]
+    fn whole_numbers_keep_their_sign() {
+        for (bytes, number) in [
+            (&b"K\xff."[..], 255),
+            (b"M\xff\xff.", 65_535),
+            (b"J\xff\xff\xff\xff.", -1),
+            (b"\x8a\x02\x00\xff.", -256),
+            (b"\x8a\x05\x00\x00\x00\x00\x01.", 1 << 32),
+        ] {
+            let pickle = Pickle::read(bytes).unwrap();
+            assert_eq!(*pickle.get(pickle.root), Object::Int(number), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_pickle_is_refused_at_any_length() {
+        let whole = b"\x80\x02ccollections\nOrderedDict\n)Rq\x00(X\x01\x00\x00\x00aK\x01X\x01\x00\x00\x00b\x8a\x01\x02u.";
+        assert!(Pickle::read(whole).is_ok());
+        for length in 0..whole.len() {
+            assert!(Pickle::read(&whole[..length]).is_err(), "{length} bytes");
+        }
+    }
+}
