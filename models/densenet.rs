@@ -11,6 +11,7 @@ const ATTRIBUTES: &[Attribute] = &[("dropout", Takes::Probability(0.0))];
 pub(super) const MODELS: &[Model] = &[
     imagenet("densenet121", HUANG, ATTRIBUTES, |net, x, with| densenet(net, x, with, [6, 12, 24, 16])),
     imagenet("densenet169", HUANG, ATTRIBUTES, |net, x, with| densenet(net, x, with, [6, 12, 32, 32])),
+    imagenet("densenet201", HUANG, ATTRIBUTES, |net, x, with| densenet(net, x, with, [6, 12, 48, 32])),
     cifar(
         "densenet40_cifar",
         HUANG,

@@ -8,8 +8,8 @@ use crate::ops::MaxPool2d;
 pub(super) const MODELS: &[Model] = &[
     imagenet(
         "googlenet",
-        "Szegedy et al. 2015, Going deeper with convolutions, with batch norm and without auxiliary classifiers",
-        &[("dropout", Takes::Probability(0.2))],
+        "Szegedy et al. 2015, Going deeper with convolutions, with batch norm",
+        &[("aux_logits", Takes::Flag(false)), ("dropout", Takes::Probability(0.2))],
         googlenet,
     ),
     cifar(
@@ -79,14 +79,36 @@ fn googlenet(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, GraphE
     let y = net.scope("maxpool2").max_pool2d(y, pool)?;
     let y = inceptions(net, y, &STAGE3, unit)?;
     let y = net.scope("maxpool3").max_pool2d(y, pool)?;
-    let y = inceptions(net, y, &STAGE4, unit)?;
+    let early = inceptions(net, y, &STAGE4[..1], unit)?;
+    let late = inceptions(net, early, &STAGE4[1..4], unit)?;
+    let y = inceptions(net, late, &STAGE4[4..], unit)?;
     let y = net.scope("maxpool4").max_pool2d(y, MaxPool2d::square(2).ceil_mode())?;
     let y = inceptions(net, y, &STAGE5, unit)?;
+    if with.flag("aux_logits")? {
+        auxiliary_classifier(&mut net.scope("aux1"), early, with, unit)?;
+        auxiliary_classifier(&mut net.scope("aux2"), late, with, unit)?;
+    }
     let y = net.scope("avgpool").global_avg_pool2d(y)?;
     let y = net.flatten(y)?;
     let y = net.dropout("dropout", y, with.dropout()?)?;
     let bias = Init::torch_default(net.channels(y));
     net.linear_with("fc", y, with.num_classes, Init::Normal { std: 0.01 }, bias)
+}
+
+/// Szegedy et al. 2015, section 5: a classifier on the way, whose loss counts 0.3 times. Its dropout is
+/// the paper's 0.7, and none where the network has none.
+fn auxiliary_classifier(net: &mut Scope, x: Value, with: &Settings, unit: Unit) -> Result<(), GraphError> {
+    let weight = Init::Normal { std: 0.01 };
+    let y = net.adaptive_avg_pool2d(x, [4, 4])?;
+    let y = unit.apply(&mut net.scope("conv"), y, Conv2d::square(128, 1))?;
+    let y = net.flatten(y)?;
+    let bias = Init::torch_default(net.channels(y));
+    let y = net.linear_with("fc1", y, 1024, weight, bias)?;
+    let y = net.relu(y);
+    let y = net.dropout("dropout", y, if with.dropout()? == 0.0 { 0.0 } else { 0.7 })?;
+    let logits = net.linear_with("fc2", y, with.num_classes, weight, Init::torch_default(1024))?;
+    net.auxiliary(logits, 0.3);
+    Ok(())
 }
 
 fn googlenet_cifar(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, GraphError> {

@@ -1,6 +1,6 @@
 //! MobileNetV2: inverted residuals with linear bottlenecks.
 
-use super::inverted_residual::{conv, depthwise, unit};
+use super::inverted_residual::{conv, depthwise, multiple_of_8, unit};
 use super::options::{Settings, Takes};
 use super::{Model, imagenet};
 use crate::graph::{BatchNorm, GraphError, Init, Scope, Value};
@@ -9,7 +9,7 @@ use crate::ops::Activation::Relu6;
 pub(super) const MODELS: &[Model] = &[imagenet(
     "mobilenet_v2",
     "Sandler et al. 2018, MobileNetV2: Inverted residuals and linear bottlenecks",
-    &[("dropout", Takes::Probability(0.2))],
+    &[("dropout", Takes::Probability(0.2)), ("width_mult", Takes::Number(1.0))],
     mobilenet_v2,
 )];
 
@@ -19,16 +19,20 @@ const STAGES: [[usize; 4]; 7] =
 
 fn mobilenet_v2(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, GraphError> {
     let norm = BatchNorm::default();
-    let mut y = unit(&mut net.scope("features.0"), x, conv(32, 3, 2), norm, Some(Relu6))?;
+    let width = with.width_factor("width_mult")?;
+    let wide = |channels: usize| multiple_of_8(channels as f64 * width);
+    let mut y = unit(&mut net.scope("features.0"), x, conv(wide(32), 3, 2), norm, Some(Relu6))?;
     let mut index = 1;
     for [expansion, channels, blocks, first_stride] in STAGES {
         for block in 0..blocks {
             let stride = if block == 0 { first_stride } else { 1 };
-            y = bottleneck(&mut net.scope(format!("features.{index}")), y, expansion, channels, stride)?;
+            y = bottleneck(&mut net.scope(format!("features.{index}")), y, expansion, wide(channels), stride)?;
             index += 1;
         }
     }
-    y = unit(&mut net.scope(format!("features.{index}")), y, conv(1280, 1, 1), norm, Some(Relu6))?;
+    // A narrow network keeps its 1280 features (Sandler et al. 2018, section 5).
+    let last = multiple_of_8(1280.0 * width.max(1.0));
+    y = unit(&mut net.scope(format!("features.{index}")), y, conv(last, 1, 1), norm, Some(Relu6))?;
     y = net.scope("avgpool").global_avg_pool2d(y)?;
     y = net.flatten(y)?;
     y = net.dropout("classifier.0", y, with.dropout()?)?;

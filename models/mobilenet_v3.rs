@@ -7,7 +7,7 @@ use crate::graph::{BatchNorm, GraphError, Init, Scope, Value};
 use crate::ops::Activation::{HardSigmoid, HardSwish, Relu};
 
 const HOWARD: &str = "Howard et al. 2019, Searching for MobileNetV3";
-const ATTRIBUTES: &[Attribute] = &[("dropout", Takes::Probability(0.2))];
+const ATTRIBUTES: &[Attribute] = &[("dropout", Takes::Probability(0.2)), ("width_mult", Takes::Number(1.0))];
 
 pub(super) const MODELS: &[Model] = &[
     imagenet("mobilenet_v3_small", HOWARD, ATTRIBUTES, |net, x, with| mobilenet_v3(net, x, with, &SMALL, 1024)),
@@ -73,15 +73,18 @@ fn mobilenet_v3(net: &mut Scope, x: Value, with: &Settings, rows: &[Row], hidden
     let norm = BatchNorm { eps: 1e-3, momentum: 0.01, ..BatchNorm::default() };
     let normal = Init::Normal { std: 0.01 };
 
-    let mut y = unit(&mut net.scope("features.0"), x, conv(16, 3, 2), norm, Some(HardSwish))?;
+    let width = with.width_factor("width_mult")?;
+    let wide = |channels: usize| multiple_of_8(channels as f64 * width);
+    let mut y = unit(&mut net.scope("features.0"), x, conv(wide(16), 3, 2), norm, Some(HardSwish))?;
     for (index, row) in rows.iter().enumerate() {
-        let squeeze = Squeeze { channels: multiple_of_8(row.expanded as f64 / 4.0), act: Relu, gate: HardSigmoid };
+        let expanded = wide(row.expanded);
+        let squeeze = Squeeze { channels: multiple_of_8((expanded / 4) as f64), act: Relu, gate: HardSigmoid };
         let block = InvertedResidual {
-            expanded: row.expanded,
+            expanded,
             kernel: row.kernel,
             stride: row.stride,
             squeeze: row.squeeze.then_some(squeeze),
-            channels: row.channels,
+            channels: wide(row.channels),
             act: if row.hard_swish { HardSwish } else { Relu },
             norm,
         };
@@ -91,7 +94,7 @@ fn mobilenet_v3(net: &mut Scope, x: Value, with: &Settings, rows: &[Row], hidden
     y = unit(&mut net.scope(format!("features.{}", rows.len() + 1)), y, last, norm, Some(HardSwish))?;
     y = net.scope("avgpool").global_avg_pool2d(y)?;
     y = net.flatten(y)?;
-    y = net.linear_with("classifier.0", y, hidden, normal, Init::ZEROS)?;
+    y = net.linear_with("classifier.0", y, wide(hidden), normal, Init::ZEROS)?;
     y = net.activation(y, HardSwish);
     y = net.dropout("classifier.2", y, with.dropout()?)?;
     net.linear_with("classifier.3", y, with.num_classes, normal, Init::ZEROS)

@@ -120,6 +120,10 @@ impl Takes {
 /// Sizes up to this keep every product of a few of them countable.
 pub(super) const LARGEST: usize = 65_536;
 
+/// Width factors between which a network is still one.
+const MIN_FACTOR: f64 = 0.05;
+const MAX_FACTOR: f64 = 16.0;
+
 fn count(value: &Json) -> Option<usize> {
     value.as_u64().and_then(|count| usize::try_from(count).ok()).filter(|count| (1..=LARGEST).contains(count))
 }
@@ -212,6 +216,15 @@ impl Settings {
 
     pub fn number(&self, name: &str) -> Result<f32, GraphError> {
         self.read(name, |value| value.as_f64().map(|number| number as f32))
+    }
+
+    /// The factor `name` that widths are multiplied by.
+    pub fn width_factor(&self, name: &str) -> Result<f64, GraphError> {
+        let factor = self.read(name, Json::as_f64)?;
+        match (MIN_FACTOR..=MAX_FACTOR).contains(&factor) {
+            true => Ok(factor),
+            false => Err(GraphError::attribute(name, factor, format!("it is from {MIN_FACTOR} to {MAX_FACTOR}"))),
+        }
     }
 
     pub fn word(&self, name: &str) -> Result<String, GraphError> {

@@ -14,34 +14,44 @@ const NEXT: &str = "Xie et al. 2017, Aggregated residual transformations for dee
 const SQUEEZE: &str = "Hu et al. 2018, Squeeze-and-excitation networks";
 const PREACT: &str = "He et al. 2016, Identity mappings in deep residual networks";
 
-const ATTRIBUTES: &[Attribute] = &[("zero_init_residual", Takes::Flag(false))];
-const NEXT_ATTRIBUTES: &[Attribute] =
-    &[("groups", Takes::Count(32)), ("width_per_group", Takes::Count(4)), ("zero_init_residual", Takes::Flag(false))];
+const ZERO_INIT: Attribute = ("zero_init_residual", Takes::Flag(false));
+const BASIC: &[Attribute] = &[ZERO_INIT];
+const BOTTLENECK: &[Attribute] = &[("groups", Takes::Count(1)), ("width_per_group", Takes::Count(64)), ZERO_INIT];
+const WIDE_2: &[Attribute] = &[("groups", Takes::Count(1)), ("width_per_group", Takes::Count(128)), ZERO_INIT];
+const NEXT_4D: &[Attribute] = &[("groups", Takes::Count(32)), ("width_per_group", Takes::Count(4)), ZERO_INIT];
+const NEXT_8D: &[Attribute] = &[("groups", Takes::Count(32)), ("width_per_group", Takes::Count(8)), ZERO_INIT];
+const SQUEEZE_BASIC: &[Attribute] = &[("reduction", Takes::Count(16)), ZERO_INIT];
+const SQUEEZE_BOTTLENECK: &[Attribute] = &[
+    ("groups", Takes::Count(1)),
+    ("reduction", Takes::Count(16)),
+    ("width_per_group", Takes::Count(64)),
+    ZERO_INIT,
+];
 
 #[rustfmt::skip]
 pub(super) const MODELS: &[Model] = &[
-    imagenet("resnet18", HE, ATTRIBUTES, |net, x, with| resnet(net, x, with, &RESNET18)),
-    imagenet("resnet34", HE, ATTRIBUTES, |net, x, with| resnet(net, x, with, &RESNET34)),
-    imagenet("resnet50", HE, ATTRIBUTES, |net, x, with| resnet(net, x, with, &RESNET50)),
-    imagenet("resnet101", HE, ATTRIBUTES, |net, x, with| resnet(net, x, with, &RESNET101)),
-    imagenet("resnet152", HE, ATTRIBUTES, |net, x, with| resnet(net, x, with, &RESNET152)),
-    imagenet("resnet50_v1", HE_V1, ATTRIBUTES, |net, x, with| resnet(net, x, with, &ResNet { v1: true, ..RESNET50 })),
-    imagenet("resnet101_v1", HE_V1, ATTRIBUTES, |net, x, with| resnet(net, x, with, &ResNet { v1: true, ..RESNET101 })),
-    imagenet("resnet152_v1", HE_V1, ATTRIBUTES, |net, x, with| resnet(net, x, with, &ResNet { v1: true, ..RESNET152 })),
-    imagenet("wide_resnet50_2", WIDE, ATTRIBUTES, |net, x, with| resnet(net, x, with, &ResNet { width: 128, ..RESNET50 })),
-    imagenet("resnext50_32x4d", NEXT, ATTRIBUTES, |net, x, with| {
-        resnet(net, x, with, &ResNet { groups: 32, width: 32 * 4, ..RESNET50 })
-    }),
-    imagenet("se_resnet50", SQUEEZE, ATTRIBUTES, |net, x, with| resnet(net, x, with, &ResNet { squeeze: true, ..RESNET50 })),
-    cifar("resnet18_cifar", HE_CIFAR, ATTRIBUTES, |net, x, with| resnet(net, x, with, &ResNet { stem: Stem::Cifar, ..RESNET18 })),
-    cifar("resnet34_cifar", HE_CIFAR, ATTRIBUTES, |net, x, with| resnet(net, x, with, &ResNet { stem: Stem::Cifar, ..RESNET34 })),
-    cifar("resnet50_cifar", HE_CIFAR, ATTRIBUTES, |net, x, with| resnet(net, x, with, &ResNet { stem: Stem::Cifar, ..RESNET50 })),
-    cifar("resnet101_cifar", HE_CIFAR, ATTRIBUTES, |net, x, with| resnet(net, x, with, &ResNet { stem: Stem::Cifar, ..RESNET101 })),
-    cifar("resnet152_cifar", HE_CIFAR, ATTRIBUTES, |net, x, with| resnet(net, x, with, &ResNet { stem: Stem::Cifar, ..RESNET152 })),
-    cifar("se_resnet18_cifar", SQUEEZE, ATTRIBUTES, |net, x, with| {
+    imagenet("resnet18", HE, BASIC, |net, x, with| resnet(net, x, with, &RESNET18)),
+    imagenet("resnet34", HE, BASIC, |net, x, with| resnet(net, x, with, &RESNET34)),
+    imagenet("resnet50", HE, BOTTLENECK, |net, x, with| resnet(net, x, with, &RESNET50)),
+    imagenet("resnet101", HE, BOTTLENECK, |net, x, with| resnet(net, x, with, &RESNET101)),
+    imagenet("resnet152", HE, BOTTLENECK, |net, x, with| resnet(net, x, with, &RESNET152)),
+    imagenet("resnet50_v1", HE_V1, BOTTLENECK, |net, x, with| resnet(net, x, with, &ResNet { v1: true, ..RESNET50 })),
+    imagenet("resnet101_v1", HE_V1, BOTTLENECK, |net, x, with| resnet(net, x, with, &ResNet { v1: true, ..RESNET101 })),
+    imagenet("resnet152_v1", HE_V1, BOTTLENECK, |net, x, with| resnet(net, x, with, &ResNet { v1: true, ..RESNET152 })),
+    imagenet("wide_resnet50_2", WIDE, WIDE_2, |net, x, with| resnet(net, x, with, &RESNET50)),
+    imagenet("wide_resnet101_2", WIDE, WIDE_2, |net, x, with| resnet(net, x, with, &RESNET101)),
+    imagenet("resnext50_32x4d", NEXT, NEXT_4D, |net, x, with| resnet(net, x, with, &RESNET50)),
+    imagenet("resnext101_32x8d", NEXT, NEXT_8D, |net, x, with| resnet(net, x, with, &RESNET101)),
+    imagenet("se_resnet50", SQUEEZE, SQUEEZE_BOTTLENECK, |net, x, with| resnet(net, x, with, &ResNet { squeeze: true, ..RESNET50 })),
+    cifar("resnet18_cifar", HE_CIFAR, BASIC, |net, x, with| resnet(net, x, with, &ResNet { stem: Stem::Cifar, ..RESNET18 })),
+    cifar("resnet34_cifar", HE_CIFAR, BASIC, |net, x, with| resnet(net, x, with, &ResNet { stem: Stem::Cifar, ..RESNET34 })),
+    cifar("resnet50_cifar", HE_CIFAR, BOTTLENECK, |net, x, with| resnet(net, x, with, &ResNet { stem: Stem::Cifar, ..RESNET50 })),
+    cifar("resnet101_cifar", HE_CIFAR, BOTTLENECK, |net, x, with| resnet(net, x, with, &ResNet { stem: Stem::Cifar, ..RESNET101 })),
+    cifar("resnet152_cifar", HE_CIFAR, BOTTLENECK, |net, x, with| resnet(net, x, with, &ResNet { stem: Stem::Cifar, ..RESNET152 })),
+    cifar("se_resnet18_cifar", SQUEEZE, SQUEEZE_BASIC, |net, x, with| {
         resnet(net, x, with, &ResNet { squeeze: true, stem: Stem::Cifar, ..RESNET18 })
     }),
-    cifar("resnext29_cifar", NEXT, NEXT_ATTRIBUTES, resnext29_cifar),
+    cifar("resnext29_cifar", NEXT, NEXT_4D, resnext29_cifar),
     cifar("preact_resnet18_cifar", PREACT, &[], preact_resnet18_cifar),
 ];
 
@@ -52,16 +62,18 @@ struct ResNet {
     block: Block,
     /// Blocks of each stage; a stage has twice the channels and half the size of the one before.
     stages: &'static [usize],
-    /// Channels inside a block of the first stage.
+    /// Channels inside a block of the first stage; a bottleneck's are asked for.
     width: usize,
     /// Channels that a block of the first stage gives.
     channels: usize,
-    /// Groups of a bottleneck's 3x3 convolution.
+    /// Groups of a bottleneck's 3x3 convolution, which are asked for.
     groups: usize,
     /// A bottleneck's first convolution has the stride, not the 3x3 one.
     v1: bool,
     /// Blocks weigh their channels before the addition.
     squeeze: bool,
+    /// Channels of a block for each one that weighs them, which are asked for.
+    reduction: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -87,6 +99,7 @@ const RESNET18: ResNet = ResNet {
     groups: 1,
     v1: false,
     squeeze: false,
+    reduction: 16,
 };
 const RESNET34: ResNet = ResNet { stages: &[3, 4, 6, 3], ..RESNET18 };
 const RESNET50: ResNet = ResNet { block: Block::Bottleneck, channels: 256, ..RESNET34 };
@@ -95,6 +108,13 @@ const RESNET152: ResNet = ResNet { stages: &[3, 8, 36, 3], ..RESNET50 };
 
 /// He et al. 2015, table 1.
 fn resnet(net: &mut Scope, x: Value, with: &Settings, figure: &ResNet) -> Result<Value, GraphError> {
+    let mut figure = *figure;
+    if let Block::Bottleneck = figure.block {
+        (figure.groups, figure.width) = grouped_width(with)?;
+    }
+    if figure.squeeze {
+        figure.reduction = with.count("reduction")?;
+    }
     let last_norm = BatchNorm { zero_init: with.flag("zero_init_residual")?, ..BatchNorm::default() };
 
     let mut y = match figure.stem {
@@ -107,7 +127,7 @@ fn resnet(net: &mut Scope, x: Value, with: &Settings, figure: &ResNet) -> Result
         y = net.scope("maxpool").max_pool2d(y, MaxPool2d::square(3).stride(2).padding(1))?;
     }
     for (stage, &blocks) in figure.stages.iter().enumerate() {
-        let figure = &ResNet { width: figure.width << stage, channels: figure.channels << stage, ..*figure };
+        let figure = &ResNet { width: figure.width << stage, channels: figure.channels << stage, ..figure };
         for block in 0..blocks {
             let stride = if stage > 0 && block == 0 { 2 } else { 1 };
             let net = &mut net.scope(format!("layer{}.{block}", stage + 1));
@@ -120,6 +140,16 @@ fn resnet(net: &mut Scope, x: Value, with: &Settings, figure: &ResNet) -> Result
     y = net.scope("avgpool").global_avg_pool2d(y)?;
     y = net.flatten(y)?;
     net.linear("fc", y, with.num_classes)
+}
+
+/// Groups, and channels of all of them in the first stage.
+fn grouped_width(with: &Settings) -> Result<(usize, usize), GraphError> {
+    let groups = with.count("groups")?;
+    let width = groups * with.count("width_per_group")?;
+    match width > LARGEST {
+        true => Err(GraphError::attribute("groups * width_per_group", width, format!("it is at most {LARGEST}"))),
+        false => Ok((groups, width)),
+    }
 }
 
 /// Residual block of two 3x3 convolutions (He et al. 2015, figure 5, left).
@@ -161,7 +191,7 @@ fn bottleneck(
 /// relu(x + y), x through a 1x1 convolution where its shape is another.
 fn add_identity(net: &mut Scope, x: Value, mut y: Value, figure: &ResNet, stride: usize) -> Result<Value, GraphError> {
     if figure.squeeze {
-        y = squeeze_excitation(&mut net.scope("se"), y)?;
+        y = squeeze_excitation(&mut net.scope("se"), y, figure.reduction)?;
     }
     let mut identity = x;
     if stride != 1 || net.channels(x) != figure.channels {
@@ -173,11 +203,14 @@ fn add_identity(net: &mut Scope, x: Value, mut y: Value, figure: &ResNet, stride
 }
 
 /// y = x * sigmoid(fc2(relu(fc1(mean of x over H and W)))) (Hu et al. 2018, figure 2).
-fn squeeze_excitation(net: &mut Scope, x: Value) -> Result<Value, GraphError> {
+fn squeeze_excitation(net: &mut Scope, x: Value, reduction: usize) -> Result<Value, GraphError> {
     let channels = net.channels(x);
+    if reduction > channels {
+        return Err(GraphError::attribute("reduction", reduction, format!("it is at most the {channels} channels")));
+    }
     let y = net.global_avg_pool2d(x)?;
     let y = net.flatten(y)?;
-    let y = net.linear("fc1", y, channels / 16)?;
+    let y = net.linear("fc1", y, channels / reduction)?;
     let y = net.relu(y);
     let y = net.linear("fc2", y, channels)?;
     let y = net.activation(y, Activation::Sigmoid);
@@ -188,12 +221,8 @@ fn squeeze_excitation(net: &mut Scope, x: Value) -> Result<Value, GraphError> {
 
 /// Xie et al. 2017, section 5.3: three stages of three bottlenecks.
 fn resnext29_cifar(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, GraphError> {
-    let groups = with.count("groups")?;
-    let width = groups * with.count("width_per_group")?;
-    if width > LARGEST {
-        return Err(GraphError::attribute("groups * width_per_group", width, format!("it is at most {LARGEST}")));
-    }
-    let figure = ResNet { stem: Stem::Cifar, stages: &[3, 3, 3], groups, width, channels: 2 * width, ..RESNET50 };
+    let (_, width) = grouped_width(with)?;
+    let figure = ResNet { stem: Stem::Cifar, stages: &[3, 3, 3], channels: 2 * width, ..RESNET50 };
     resnet(net, x, with, &figure)
 }
 

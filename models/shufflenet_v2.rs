@@ -5,27 +5,36 @@ use super::{Model, imagenet};
 use crate::graph::{Conv2d, GraphError, Scope, Value};
 use crate::ops::MaxPool2d;
 
-pub(super) const MODELS: &[Model] = &[imagenet(
-    "shufflenet_v2_x1_0",
-    "Ma et al. 2018, ShuffleNet V2: Practical guidelines for efficient CNN architecture design",
-    &[],
-    shufflenet_v2_x1_0,
-)];
+const MA: &str = "Ma et al. 2018, ShuffleNet V2: Practical guidelines for efficient CNN architecture design";
 
-/// Ma et al. 2018, table 5: channels and units of stages 2 to 4.
-const STAGES: [[usize; 2]; 3] = [[116, 4], [232, 8], [464, 4]];
+pub(super) const MODELS: &[Model] = &[
+    imagenet("shufflenet_v2_x0_5", MA, &[], |net, x, with| shufflenet_v2(net, x, with, [48, 96, 192], 1024)),
+    imagenet("shufflenet_v2_x1_0", MA, &[], |net, x, with| shufflenet_v2(net, x, with, [116, 232, 464], 1024)),
+    imagenet("shufflenet_v2_x1_5", MA, &[], |net, x, with| shufflenet_v2(net, x, with, [176, 352, 704], 1024)),
+    imagenet("shufflenet_v2_x2_0", MA, &[], |net, x, with| shufflenet_v2(net, x, with, [244, 488, 976], 2048)),
+];
 
-fn shufflenet_v2_x1_0(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, GraphError> {
+/// Units of stages 2 to 4.
+const UNITS: [usize; 3] = [4, 8, 4];
+
+/// Ma et al. 2018, table 5: channels of stages 2 to 4, and features.
+fn shufflenet_v2(
+    net: &mut Scope,
+    x: Value,
+    with: &Settings,
+    channels: [usize; 3],
+    features: usize,
+) -> Result<Value, GraphError> {
     let mut y = conv_norm(&mut net.scope("conv1"), x, 0, conv(24, 3).stride(2))?;
     y = net.relu(y);
     y = net.scope("maxpool").max_pool2d(y, MaxPool2d::square(3).stride(2).padding(1))?;
-    for (stage, [channels, units]) in (2..).zip(STAGES) {
+    for (stage, (channels, units)) in (2..).zip(channels.into_iter().zip(UNITS)) {
         y = down_unit(&mut net.scope(format!("stage{stage}.0")), y, channels / 2)?;
         for unit in 1..units {
             y = basic_unit(&mut net.scope(format!("stage{stage}.{unit}")), y)?;
         }
     }
-    y = conv_norm(&mut net.scope("conv5"), y, 0, conv(1024, 1))?;
+    y = conv_norm(&mut net.scope("conv5"), y, 0, conv(features, 1))?;
     y = net.relu(y);
     y = net.scope("avgpool").global_avg_pool2d(y)?;
     y = net.flatten(y)?;

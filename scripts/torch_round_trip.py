@@ -35,7 +35,7 @@ MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 def tilewright(*arguments):
     """Runs the command; its JSON result."""
-    command = [str(ROOT / "target/release/tilewright"), *map(str, arguments), "--json"]
+    command = [BINARY, *map(str, arguments), "--json"]
     ended = subprocess.run(command, capture_output=True, text=True)
     if ended.returncode != 0:
         sys.exit(f"{' '.join(command)}\n{ended.stderr}")
@@ -106,8 +106,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=FAMILIES)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--binary", default=BINARY)
     parser.add_argument("--bound", type=float, default=1e-4)
     arguments = parser.parse_args()
+    globals()["BINARY"] = arguments.binary
     torch.manual_seed(0)
     np.random.seed(0)
     failed = []
@@ -121,7 +123,7 @@ def main():
         sys.exit(f"above {arguments.bound}: {', '.join(failed)}")
 
 
-ROOT = Path(__file__).resolve().parent.parent
+BINARY = str(Path(__file__).resolve().parent.parent / "target/release/tilewright")
 
 if __name__ == "__main__":
     main()

@@ -34,7 +34,9 @@ const PARAMETERS: &[(&str, usize)] = &[
     ("resnet101_v1", 44_549_160),
     ("resnet152_v1", 60_192_808),
     ("wide_resnet50_2", 68_883_240),
+    ("wide_resnet101_2", 126_886_696),
     ("resnext50_32x4d", 25_028_904),
+    ("resnext101_32x8d", 88_791_336),
     ("resnet18_cifar", 11_173_962),
     ("resnet34_cifar", 21_282_122),
     ("resnet50_cifar", 23_520_842),
@@ -48,12 +50,16 @@ const PARAMETERS: &[(&str, usize)] = &[
     ("googlenet_cifar", 5_871_914),
     ("densenet121", 7_978_856),
     ("densenet169", 14_149_480),
+    ("densenet201", 20_013_928),
     ("densenet40_cifar", 1_019_722),
     ("squeezenet1_1", 1_235_496),
     ("mobilenet_v2", 3_504_872),
     ("mobilenet_v3_small", 2_542_856),
     ("mobilenet_v3_large", 5_483_032),
+    ("shufflenet_v2_x0_5", 1_366_792),
     ("shufflenet_v2_x1_0", 2_278_604),
+    ("shufflenet_v2_x1_5", 3_503_624),
+    ("shufflenet_v2_x2_0", 7_393_996),
     ("efficientnet_b0", 5_288_548),
     ("efficientnet_b1", 7_794_184),
     ("efficientnet_b2", 9_109_994),
@@ -90,10 +96,16 @@ const STATE_DICTS: &[(&str, u64)] = &[
     ("wide_resnet50_2", 0x04dc12398cad798d),
     ("densenet121", 0x797f864c5fb17dfb),
     ("densenet169", 0x0e23c61b12ef43e3),
+    ("densenet201", 0x4627132f14614ce1),
     ("mobilenet_v2", 0xa5f7d42eb1cf68c9),
     ("mobilenet_v3_small", 0x601e628b2bc85feb),
     ("mobilenet_v3_large", 0x7defd988980224a6),
+    ("shufflenet_v2_x0_5", 0xc5680b2759f8c73f),
     ("shufflenet_v2_x1_0", 0xd23fd2f9b5282401),
+    ("shufflenet_v2_x1_5", 0x4182f15e3a4b051b),
+    ("shufflenet_v2_x2_0", 0x9c206ae7ec5c6304),
+    ("resnext101_32x8d", 0x31cbe983299faa19),
+    ("wide_resnet101_2", 0xab0d1590b34514fa),
     ("efficientnet_b0", 0x77a679435641d5be),
     ("efficientnet_b1", 0x4890590102bb6048),
     ("efficientnet_b2", 0x9c68bfec9a2142ad),
@@ -107,6 +119,16 @@ const STATE_DICTS: &[(&str, u64)] = &[
     ("convnext_tiny", 0x8f94ea0a71a44bfd),
     ("convnext_small", 0x03e98d6e92a9f8f8),
     ("convnext_base", 0xfdd5696bde73d337),
+];
+
+/// As [`STATE_DICTS`], of a model with an attribute set.
+const CONFIGURED: &[(&str, &str, &str, u64)] = &[
+    ("googlenet", "aux_logits", "true", 0x84002eb610d97c2b),
+    ("mobilenet_v2", "width_mult", "0.35", 0xe7212bb15ff140e6),
+    ("mobilenet_v2", "width_mult", "1.4", 0x65483089fa3ebae4),
+    ("mobilenet_v3_small", "width_mult", "0.75", 0x48192a6c495522d5),
+    ("resnet50", "width_per_group", "96", 0x87b35b4291c063c3),
+    ("resnet101", "groups", "2", 0x8874a4d13af9507d),
 ];
 
 fn built(model: &Model, mode: Mode) -> Graph {
@@ -125,14 +147,15 @@ fn every_model_has_the_published_number_of_parameters() {
 
 #[test]
 fn names_shapes_and_order_are_those_of_torchvisions_state_dict() {
-    for &(name, want) in STATE_DICTS {
-        let graph = built(models::find(name).unwrap(), Mode::Train);
-        let kept = graph
-            .values()
-            .map(|value| graph.tensor(value))
-            .filter(|tensor| matches!(tensor.role, Role::Parameter { .. } | Role::Buffer { .. }));
+    let plain = STATE_DICTS.iter().map(|&(name, want)| (name, ModelOptions::new(), want));
+    let configured = CONFIGURED.iter().map(|&(name, attribute, value, want)| {
+        (name, ModelOptions::new().with(attribute, serde_json::from_str::<Json>(value).unwrap()), want)
+    });
+    for (name, options, want) in plain.chain(configured) {
+        let graph = models::find(name).unwrap().graph(&options, 2, Mode::Train).unwrap().graph;
+        let kept = graph.tensors().iter().filter(|tensor| tensor.is_kept());
         let text: String = kept.map(|tensor| format!("{} {}\n", tensor.name, tensor.spec.shape)).collect();
-        assert_eq!(fnv1a64(text.as_bytes()), want, "{name}:\n{text}");
+        assert_eq!(fnv1a64(text.as_bytes()), want, "{name} {:?}:\n{text}", options.attributes());
     }
 }
 
@@ -233,6 +256,10 @@ fn a_bad_attribute_is_refused_with_what_the_model_takes() {
     assert_says(&refusal("resnet18", &[("image_size", (-1).into())]), &["image_size = -1", "[height, width]"]);
     assert_says(&refusal("resnet18", &[("dropout", 0.5.into())]), &["no attribute `dropout`", "zero_init_residual"]);
     assert_says(&refusal("resnext29_cifar", &[("groups", 3.5.into())]), &["groups = 3.5", "whole number"]);
+    assert_says(&refusal("resnet18", &[("groups", 2.into())]), &["no attribute `groups`", "zero_init_residual"]);
+    assert_says(&refusal("resnet50", &[("groups", 7.into()), ("width_per_group", 9363.into())]), &["at most 65536"]);
+    assert_says(&refusal("se_resnet18_cifar", &[("reduction", 65.into())]), &["reduction = 65", "at most the 64"]);
+    assert_says(&refusal("mobilenet_v2", &[("width_mult", 0.into())]), &["width_mult = 0", "from 0.05 to 16"]);
     let wide = [("groups", 65_536.into()), ("width_per_group", 65_536.into())];
     assert_says(&refusal("resnext29_cifar", &wide), &["4294967296", "at most 65536"]);
 }

@@ -55,8 +55,7 @@ impl Eval {
         let mut engine = global.training_engine(header.config.seed)?;
         let shape = [self.batch.min(test.len().max(1)), channels, height, width];
         let batch = Batch { shape, classes: header.classes.len() };
-        let mut evaluator = Evaluator::new(&header.config, batch, &mut engine)?;
-        evaluator.restore(&mut engine, &checkpoint, &path)?;
+        let mut evaluator = Evaluator::of(&checkpoint, &path, batch, &mut engine)?;
         let begin = Instant::now();
         let result = evaluator.evaluate(&mut engine, &test, &header.normalization)?;
         let seconds = begin.elapsed().as_secs_f64();

@@ -32,8 +32,7 @@ impl Predict {
             self.images.iter().map(|image| load_image(image, channels, (height, width))).collect::<Result<_, _>>()?;
         let mut engine = global.training_engine(header.config.seed)?;
         let batch = Batch { shape: [1, channels, height, width], classes: header.classes.len() };
-        let mut evaluator = Evaluator::new(&header.config, batch, &mut engine)?;
-        evaluator.restore(&mut engine, &checkpoint, &path)?;
+        let mut evaluator = Evaluator::of(&checkpoint, &path, batch, &mut engine)?;
         let mut predictions = Vec::new();
         for (file, image) in self.images.iter().zip(images) {
             let logits = evaluator.logits(&mut engine, header.normalization.apply(&image))?;

@@ -69,6 +69,16 @@ pub struct Train {
     /// An attribute of the model, such as `dropout=0.2`; may be given again
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_attribute)]
     attributes: Vec<(String, Value)>,
+    /// Start from these weights: a checkpoint, or a state_dict of PyTorch (.safetensors, .pth)
+    #[arg(long, value_name = "FILE")]
+    init: Option<PathBuf>,
+    /// With --init: the classifier's last layer starts fresh, for so many classes
+    #[arg(long, value_name = "CLASSES")]
+    head: Option<usize>,
+    /// Leave a layer as it starts, its batch norms' running statistics too: a path such as `layer1`, in
+    /// which `*` stands for any characters; may be given again. A fresh --head is trained in any case
+    #[arg(long, value_name = "PATTERN")]
+    freeze: Vec<String>,
     /// Steps between checkpoints, besides those after each epoch
     #[arg(long, value_name = "STEPS")]
     checkpoint_every: Option<u64>,
@@ -82,7 +92,7 @@ pub struct Train {
     /// Go on with the run in this folder from its last checkpoint
     #[arg(long, value_name = "RUN", conflicts_with_all = ["model", "data", "batch", "micro_batch", "lr", "optimizer", "schedule",
         "seed", "limit", "size", "label_smoothing", "clip_grad_norm", "clip_grad_value", "flip", "crop", "attributes",
-        "checkpoint_every", "run", "recipe"])]
+        "init", "head", "freeze", "checkpoint_every", "run", "recipe"])]
     resume: Option<PathBuf>,
 }
 
@@ -151,6 +161,9 @@ impl Train {
         config.size = self.size.or(config.size);
         config.gradient.clip_grad_norm = self.clip_grad_norm.or(config.gradient.clip_grad_norm);
         config.gradient.clip_grad_value = self.clip_grad_value.or(config.gradient.clip_grad_value);
+        config.init = self.init.clone().or(config.init);
+        config.head = self.head.or(config.head);
+        config.freeze.extend(self.freeze.iter().cloned());
         config.horizontal_flip |= self.flip;
         config.attributes.extend(self.attributes.iter().cloned());
         config.validate()?;

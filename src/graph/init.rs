@@ -136,3 +136,62 @@ impl rand::TryRng for SplitMix64 {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Mean, standard deviation and largest magnitude of many values.
+    fn statistics(init: Init) -> [f64; 3] {
+        let values = init.values("layer.weight", 3, 200_000);
+        let count = values.len() as f64;
+        let mean = values.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
+        let variance = values.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
+        [mean, variance.sqrt(), values.iter().fold(0.0, |largest, &x| f64::max(largest, f64::from(x).abs()))]
+    }
+
+    #[test]
+    fn every_named_init_has_its_papers_variance() {
+        let (fan_in, fan_out) = (144, 288);
+        let both = (fan_in + fan_out) as f64;
+        for (name, init, variance) in [
+            ("lecun_normal", Init::lecun_normal(fan_in), 1.0 / 144.0),
+            ("xavier_normal", Init::xavier_normal(fan_in, fan_out), 2.0 / both),
+            ("xavier_uniform", Init::xavier_uniform(fan_in, fan_out), 2.0 / both),
+            ("kaiming_normal", Init::kaiming_normal(fan_in), 2.0 / 144.0),
+            ("kaiming_uniform", Init::kaiming_uniform(fan_in), 2.0 / 144.0),
+            // torch.nn.Conv2d.reset_parameters: kaiming_uniform with a = sqrt(5).
+            ("torch_default", Init::torch_default(fan_in), 2.0 / ((1.0 + 5.0) * 144.0)),
+            ("normal", Init::Normal { std: 0.02 }, 0.02 * 0.02),
+            // A standard normal that is cut at two deviations has the variance 0.774.
+            ("truncated_normal", Init::TruncatedNormal { std: 0.02 }, 0.773_741 * 0.02 * 0.02),
+        ] {
+            let [mean, std, _] = statistics(init);
+            let want: f64 = variance;
+            // The relative error of a deviation of n samples is about 1 / sqrt(2 n), here 0.0016.
+            assert!((std / want.sqrt() - 1.0).abs() < 0.008, "{name}: {std}, not {}", want.sqrt());
+            assert!(mean.abs() < 0.012 * want.sqrt(), "{name}: mean {mean}");
+        }
+    }
+
+    #[test]
+    fn uniform_and_truncated_values_stay_within_their_bounds() {
+        for (init, bound) in [
+            (Init::torch_default(100), 0.1),
+            (Init::kaiming_uniform(600), 0.1),
+            (Init::xavier_uniform(200, 400), 0.1),
+            (Init::TruncatedNormal { std: 0.05 }, 0.1),
+        ] {
+            let [_, _, largest] = statistics(init);
+            assert!(largest <= bound + 1e-7 && largest > 0.999 * bound, "{init:?}: {largest}");
+        }
+    }
+
+    #[test]
+    fn a_tensor_starts_the_same_whatever_else_the_model_has() {
+        let values = |name: &str, seed| Init::Normal { std: 1.0 }.values(name, seed, 4);
+        assert_eq!(values("a.weight", 1), values("a.weight", 1));
+        assert_ne!(values("a.weight", 1), values("b.weight", 1));
+        assert_ne!(values("a.weight", 1), values("a.weight", 2));
+    }
+}

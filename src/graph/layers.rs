@@ -186,7 +186,7 @@ impl Scope<'_> {
         let bias = self.graph.parameter(&format!("{path}.bias"), [channels], Init::ZEROS)?;
         let running_mean = self.graph.buffer(&format!("{path}.running_mean"), [channels], Init::ZEROS)?;
         let running_var = self.graph.buffer(&format!("{path}.running_var"), [channels], Init::ONES)?;
-        let train = self.mode == Mode::Train;
+        let train = self.mode == Mode::Train && !self.graph.is_frozen(&format!("{path}.weight"));
         let (mean, var) = match train {
             true => {
                 let statistics = self.graph.apply(BatchStatistics, &[x])?;

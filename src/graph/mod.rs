@@ -6,6 +6,7 @@
 mod autodiff;
 mod dump;
 mod error;
+mod freeze;
 mod functions;
 mod init;
 mod layers;
@@ -14,6 +15,7 @@ mod scope;
 mod summary;
 
 pub use error::GraphError;
+pub use freeze::is_meant;
 pub use functions::LayerNorm;
 pub use init::{Init, SplitMix64, fnv1a64, splitmix64};
 pub use layers::{BatchNorm, Conv2d, ConvInit, STEP_NUMBERS};
@@ -24,7 +26,7 @@ pub use summary::LayerRow;
 use crate::ops::Op;
 use crate::tensor::{Shape, TensorSpec};
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// A tensor of a graph, named by its place in it.
@@ -106,6 +108,9 @@ pub struct Graph {
     outputs: Vec<(String, Value)>,
     layer: String,
     pass: Option<Pass>,
+    /// Patterns of what is not trained, and names that they do not mean.
+    frozen: (Vec<String>, BTreeSet<String>),
+    auxiliary: Vec<(Value, f32)>,
 }
 
 impl Graph {
@@ -126,7 +131,8 @@ impl Graph {
     /// # Errors
     /// When another input, parameter or buffer has the name.
     pub fn parameter(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Value, GraphError> {
-        self.named_tensor(name, TensorSpec::f32(shape), Role::Parameter { init, trainable: true })
+        let trainable = !self.is_frozen(name);
+        self.named_tensor(name, TensorSpec::f32(shape), Role::Parameter { init, trainable })
     }
 
     /// A tensor of f32 that lives on between runs and is written by ops.
@@ -196,13 +202,27 @@ impl Graph {
         self.outputs.push((name.to_owned(), value));
     }
 
-    /// Marks parameters as not to be trained: they get no gradient and no optimizer state.
-    pub fn freeze(&mut self, frozen: impl Fn(&str) -> bool) {
-        for tensor in &mut self.tensors {
-            if let Role::Parameter { trainable, .. } = &mut tensor.role {
-                *trainable &= !frozen(&tensor.name);
-            }
-        }
+    /// Leaves untrained what is added from now on and meant by one of `patterns` ([`is_meant`]), except
+    /// the parameters named in `except`: it gets no gradient and no optimizer state, and a batch norm
+    /// keeps its running statistics and normalises by them.
+    pub fn freeze(&mut self, patterns: &[String], except: BTreeSet<String>) {
+        self.frozen = (patterns.to_vec(), except);
+    }
+
+    /// Whether a parameter of that name is not to be trained.
+    pub fn is_frozen(&self, name: &str) -> bool {
+        let (patterns, except) = &self.frozen;
+        !except.contains(name) && patterns.iter().any(|pattern| is_meant(pattern, name))
+    }
+
+    /// Adds logits whose loss counts, times `weight`, into the loss of training.
+    pub fn auxiliary(&mut self, logits: Value, weight: f32) {
+        self.auxiliary.push((logits, weight));
+    }
+
+    /// Logits besides the model's own, with the weights of their losses.
+    pub fn auxiliaries(&self) -> &[(Value, f32)] {
+        &self.auxiliary
     }
 
     pub fn nodes(&self) -> &[Node] {

@@ -64,6 +64,11 @@ impl<'g> Scope<'g> {
         self.graph.apply_one(Add, &[a, b])
     }
 
+    /// Logits of an auxiliary classifier, whose loss counts `weight` times into the loss of training.
+    pub fn auxiliary(&mut self, logits: Value, weight: f32) {
+        self.graph.auxiliary(logits, weight);
+    }
+
     /// Dimensions from the second on as one: [N, C, H, W] to [N, C*H*W].
     ///
     /// # Errors

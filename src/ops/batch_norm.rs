@@ -136,12 +136,16 @@ impl Op for BatchNormalize {
         let count = 1 + self.vectors();
         let Some(dy) = backward.upstream() else { return Ok(vec![None; count]) };
         let (x, mean, var) = (backward.input(0), backward.input(count - 2), backward.input(count - 1));
-        let sums = BatchNormSums { eps: self.eps };
-        let sums = backward.apply(sums, &[x, dy, mean, var])?;
         let mut gradients = vec![None; count];
+        // A frozen layer's own gradients are nobody's, and with running statistics not x's either.
+        let needs_sums = self.batch_statistics || self.affine && (backward.wants(1) || backward.wants(2));
+        let sums = match needs_sums {
+            true => backward.apply(BatchNormSums { eps: self.eps }, &[x, dy, mean, var])?,
+            false => Vec::new(),
+        };
         if self.affine {
-            gradients[1] = Some(sums[0]);
-            gradients[2] = Some(sums[1]);
+            gradients[1] = sums.first().copied();
+            gradients[2] = sums.get(1).copied();
         }
         if backward.wants(0) {
             let mut inputs = vec![dy, var];

@@ -4,7 +4,7 @@
 use super::run_folder::write_whole;
 use super::{TrainConfig, TrainError};
 use crate::data::Normalization;
-use crate::tensor::{HostTensor, Shape};
+use crate::tensor::Shape;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -131,15 +131,15 @@ pub fn load_checkpoint(path: &Path) -> Result<Checkpoint, TrainError> {
 }
 
 impl Checkpoint {
-    /// A tensor of the checkpoint.
+    /// The elements of a tensor of the checkpoint.
     ///
     /// # Errors
     /// When it is missing, or its shape is another than the model's.
-    pub fn tensor(&self, path: &Path, name: &str, shape: &Shape) -> Result<HostTensor, TrainError> {
+    pub fn tensor(&self, path: &Path, name: &str, shape: &Shape) -> Result<Vec<f32>, TrainError> {
         let not = |reason: String| TrainError::NotACheckpoint { path: path.to_owned(), reason };
         let (held, data) = self.tensors.get(name).ok_or_else(|| not(format!("it has no tensor `{name}`")))?;
         match held == shape {
-            true => Ok(HostTensor::F32(data.clone())),
+            true => Ok(data.clone()),
             false => Err(not(format!("`{name}` has the shape {held}, the model's has {shape}"))),
         }
     }

@@ -6,6 +6,7 @@ use crate::optim::schedule::{Schedule, ScheduleError};
 use crate::optim::{Adam, GradientTransform, Optimizer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::path::PathBuf;
 
 /// Settings of a run. Written to `config.toml`, read back by `--resume`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,12 @@ pub struct TrainConfig {
     pub horizontal_flip: bool,
     /// Random crops from images with so many black pixels around.
     pub crop_padding: usize,
+    /// A file with the weights to start from: a checkpoint, or PyTorch's.
+    pub init: Option<PathBuf>,
+    /// The classifier's last layer starts fresh, for so many classes.
+    pub head: Option<usize>,
+    /// Layers and parameters that stay as they start; `*` stands for any characters.
+    pub freeze: Vec<String>,
     /// A [`Schedule`]'s text, counted in steps. `cosine` and `one_cycle` alone end with the run.
     pub schedule: String,
     pub optimizer: Optimizer,
@@ -61,6 +68,9 @@ impl Default for TrainConfig {
             checkpoint_every: 0,
             horizontal_flip: false,
             crop_padding: 0,
+            init: None,
+            head: None,
+            freeze: Vec::new(),
             schedule: "cosine".to_owned(),
             optimizer: Optimizer::Adam(Adam::default()),
             gradient: GradientTransform::default(),
@@ -87,6 +97,9 @@ impl TrainConfig {
         }
         if !(0.0..1.0).contains(&self.label_smoothing) {
             return Err(setting("--label-smoothing", self.label_smoothing.to_string(), "in [0, 1)"));
+        }
+        if self.head.is_some() && self.init.is_none() {
+            return Err(setting("--init", "not given".to_owned(), "a file with weights where --head is given"));
         }
         let clips =
             [("--clip-grad-norm", self.gradient.clip_grad_norm), ("--clip-grad-value", self.gradient.clip_grad_value)];

@@ -3,6 +3,7 @@
 use crate::data::DataError;
 use crate::gpu::GpuError;
 use crate::graph::GraphError;
+use crate::interop::InteropError;
 use crate::models::ModelError;
 use crate::optim::OptimizerError;
 use crate::optim::schedule::ScheduleError;
@@ -25,6 +26,10 @@ pub enum TrainError {
     Gpu(#[from] GpuError),
     #[error(transparent)]
     Optimizer(#[from] OptimizerError),
+    #[error(transparent)]
+    Weights(#[from] InteropError),
+    #[error("{reason}; with --head {classes} the classifier's last layer starts fresh")]
+    OtherHead { reason: InteropError, classes: usize },
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
     #[error("`{}` cannot be {action}: {reason}", path.display())]
@@ -61,6 +66,7 @@ impl TrainError {
             | TrainError::Schedule(_)
             | TrainError::NotARun { .. } => true,
             TrainError::Data(error) => error.is_usage(),
+            TrainError::Weights(error) => error.is_usage(),
             _ => false,
         }
     }

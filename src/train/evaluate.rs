@@ -4,9 +4,10 @@ use super::graphs::{Batch, IMAGES, LABELS, LOGITS, evaluation_graph, step_number
 use super::{Checkpoint, TrainConfig, TrainError};
 use crate::data::{Batches, Dataset, Normalization};
 use crate::engine::{Engine, Executable};
-use crate::graph::{Graph, STEP_NUMBERS};
-use crate::tensor::HostTensor;
+use crate::graph::{Folded, Graph, STEP_NUMBERS};
+use crate::tensor::{HostTensor, Shape};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What an evaluation found; shares from 0 to 1.
@@ -24,17 +25,40 @@ pub struct Evaluation {
 /// An evaluation graph on an engine.
 pub struct Evaluator {
     program: Executable,
-    graph: Graph,
+    /// Parameters and running statistics of the model, before any folding.
+    tensors: Vec<(String, Shape)>,
+    folded: Option<Folded>,
     batch: Batch,
 }
 
 impl Evaluator {
+    /// An evaluator that shares its tensors with what trains them on `engine`.
+    ///
     /// # Errors
     /// When the model does not take such images, or the device cannot run it.
     pub fn new(config: &TrainConfig, batch: Batch, engine: &mut Engine) -> Result<Evaluator, TrainError> {
         let graph = evaluation_graph(config, batch)?;
         let program = engine.prepare(&graph)?;
-        Ok(Evaluator { program, graph, batch })
+        Ok(Evaluator { program, tensors: kept(&graph), folded: None, batch })
+    }
+
+    /// An evaluator of a checkpoint, read from `path`, with batch norms folded into convolutions.
+    ///
+    /// # Errors
+    /// When the model does not take such images, the device cannot run it, or a tensor is missing or of
+    /// another shape.
+    pub fn of(
+        checkpoint: &Checkpoint,
+        path: &Path,
+        batch: Batch,
+        engine: &mut Engine,
+    ) -> Result<Evaluator, TrainError> {
+        let graph = evaluation_graph(&checkpoint.header.config, batch)?;
+        let folded = graph.fold_batch_norm();
+        let program = engine.prepare(&folded.graph)?;
+        let evaluator = Evaluator { program, tensors: kept(&graph), folded: Some(folded), batch };
+        evaluator.restore(engine, checkpoint, path)?;
+        Ok(evaluator)
     }
 
     /// Sets parameters and running statistics to those of a checkpoint.
@@ -42,13 +66,22 @@ impl Evaluator {
     /// # Errors
     /// When one is missing, or of another shape.
     pub fn restore(&self, engine: &mut Engine, checkpoint: &Checkpoint, path: &Path) -> Result<(), TrainError> {
-        for value in self.graph.parameters().chain(self.graph.buffers()) {
-            let tensor = self.graph.tensor(value);
-            if !tensor.name.starts_with("history.") {
-                engine.set_state(&tensor.name, &checkpoint.tensor(path, &tensor.name, &tensor.spec.shape)?)?;
-            }
+        let mut tensors = BTreeMap::new();
+        for (name, shape) in &self.tensors {
+            tensors.insert(name.clone(), (shape.clone(), checkpoint.tensor(path, name, shape)?));
+        }
+        if let Some(folded) = &self.folded {
+            folded.apply(&mut tensors);
+        }
+        for (name, (_, data)) in tensors {
+            engine.set_state(&name, &HostTensor::F32(data))?;
         }
         Ok(())
+    }
+
+    /// Name and shape of the model's parameters and running statistics.
+    pub fn tensors(&self) -> &[(String, Shape)] {
+        &self.tensors
     }
 
     /// Logits `[N, classes]` of a batch of normalised images.
@@ -99,6 +132,12 @@ impl Evaluator {
         result.top5 = top5 as f64 / count;
         Ok(result)
     }
+}
+
+/// What a checkpoint holds of an evaluation graph.
+fn kept(graph: &Graph) -> Vec<(String, Shape)> {
+    let tensors = graph.tensors().iter().filter(|tensor| tensor.is_kept() && !tensor.name.starts_with("history."));
+    tensors.map(|tensor| (tensor.name.clone(), tensor.spec.shape.clone())).collect()
 }
 
 struct Judged {

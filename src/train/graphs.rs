@@ -1,9 +1,9 @@
 //! The training graph and the evaluation graph of a configuration.
 
-use super::{TrainConfig, TrainError};
+use super::{TrainConfig, TrainError, init};
 use crate::graph::{Graph, Init, Mode, STEP_NUMBERS, Scope, Value};
 use crate::models::{self, ModelOptions};
-use crate::ops::{CountCorrect, CrossEntropy, RecordMetrics};
+use crate::ops::{Add, CountCorrect, CrossEntropy, RecordMetrics, Scale};
 use crate::optim::{Attached, UpdateConfig, accumulate, accumulated_gradients};
 use crate::tensor::TensorSpec;
 use std::collections::HashMap;
@@ -98,11 +98,24 @@ fn forward(
 ) -> Result<(Value, Vec<Value>), TrainError> {
     let images = graph.input(IMAGES, TensorSpec::f32(batch.shape))?;
     let labels = graph.input(LABELS, TensorSpec::u32([batch.shape[0]]))?;
-    let options = ModelOptions::from(config.attributes.clone()).num_classes(batch.classes);
+    graph.freeze(&config.freeze, init::fresh(config, batch)?);
+    let options = options(config, batch);
     let logits = models::find(&config.model)?.build(&mut Scope::new(graph, mode), images, &options)?;
     let label_smoothing = if mode == Mode::Train { config.label_smoothing as f32 } else { 0.0 };
-    let loss = graph.apply(CrossEntropy { label_smoothing }, &[logits, labels])?;
+    let mut loss = graph.apply(CrossEntropy { label_smoothing }, &[logits, labels])?;
+    if mode == Mode::Train {
+        for (auxiliary, weight) in graph.auxiliaries().to_vec() {
+            let own = graph.apply(CrossEntropy { label_smoothing }, &[auxiliary, labels])?[0];
+            let own = graph.apply_one(Scale { factor: weight }, &[own])?;
+            loss[0] = graph.apply_one(Add, &[loss[0], own])?;
+        }
+    }
     Ok((logits, loss))
+}
+
+/// What a run asks of its model.
+pub(super) fn options(config: &TrainConfig, batch: Batch) -> ModelOptions {
+    ModelOptions::from(config.attributes.clone()).num_classes(batch.classes)
 }
 
 fn record(graph: &mut Graph, logits: Value, loss: &[Value], name: &str) -> Result<(), TrainError> {

@@ -6,6 +6,7 @@ mod curves;
 mod error;
 mod evaluate;
 mod graphs;
+mod init;
 mod progress;
 mod run_folder;
 mod runner;

@@ -1,7 +1,8 @@
 //! What a run holds on its device: the graphs of a step and of an evaluation, ready to run.
 
+use super::checkpoint::Header;
 use super::graphs::{Batch, PartGraphs, part_graphs, training_graph};
-use super::{Evaluator, Resolved, TrainConfig, TrainError};
+use super::{Evaluator, Resolved, TrainConfig, TrainError, init};
 use crate::data::Splits;
 use crate::engine::{Engine, Executable};
 use crate::graph::Graph;
@@ -21,6 +22,7 @@ pub(super) struct Runner {
     pub parameter_count: usize,
     /// Names and shapes of the tensors that a checkpoint holds.
     pub saved: BTreeMap<String, Shape>,
+    batch: Batch,
 }
 
 impl Runner {
@@ -45,11 +47,23 @@ impl Runner {
                 (part, Some(update), attached)
             }
         };
+        init::check(config, &graph, batch)?;
         let saved = [Some(&graph), update.as_ref()].into_iter().flatten().flat_map(saved_tensors).collect();
         let update = update.map(|graph| engine.prepare(&graph)).transpose()?;
         let program = engine.prepare(&graph)?;
         let evaluator = Evaluator::new(config, batch, &mut engine)?;
-        Ok(Runner { engine, program, update, attached, evaluator, parameter_count: graph.parameter_count(), saved })
+        let parameter_count = graph.parameter_count();
+        Ok(Runner { engine, program, update, attached, evaluator, parameter_count, saved, batch })
+    }
+
+    /// Takes over the weights that the run starts from, and the normalisation they were trained with.
+    ///
+    /// # Errors
+    /// When the file of weights cannot be read, or does not suit the model.
+    pub fn initialise(&mut self, config: &TrainConfig, header: &mut Header) -> Result<(), TrainError> {
+        let normalization = init::initialise(&mut self.engine, config, self.evaluator.tensors(), self.batch)?;
+        header.normalization = normalization.unwrap_or(header.normalization.clone());
+        Ok(())
     }
 }
 

@@ -58,9 +58,10 @@ impl Trainer {
     pub fn create(mut config: TrainConfig, engine: Engine, path: Option<&Path>) -> Result<Trainer, TrainError> {
         let (splits, resolved) = prepare_data(&config)?;
         config.schedule = config.schedule_of(resolved.total_steps)?.to_string();
-        let runner = Runner::new(&config, &splits, resolved, engine)?;
+        let mut runner = Runner::new(&config, &splits, resolved, engine)?;
+        let (mut header, learning_rate) = start(&config, &splits)?;
+        runner.initialise(&config, &mut header)?;
         let folder = RunFolder::create(path, &config)?;
-        let (header, learning_rate) = start(&config, &splits)?;
         Ok(Trainer::new(splits, resolved, runner, header, learning_rate, folder))
     }
 
@@ -79,11 +80,14 @@ impl Trainer {
         if file.is_file() {
             let checkpoint = load_checkpoint(&file)?;
             for (name, shape) in &runner.saved {
-                runner.engine.set_state(name, &checkpoint.tensor(&file, name, shape)?)?;
+                runner.engine.set_state(name, &HostTensor::F32(checkpoint.tensor(&file, name, shape)?))?;
             }
             header.progress = checkpoint.header.progress;
+            header.normalization = checkpoint.header.normalization;
             learning_rate = serde_json::from_value(checkpoint.header.learning_rate)
                 .map_err(|reason| TrainError::NotACheckpoint { path: file, reason: reason.to_string() })?;
+        } else {
+            runner.initialise(&config, &mut header)?;
         }
         let done = header.progress.step;
         let folder = RunFolder::resume(path, &config, done, done / resolved.steps_per_epoch.max(1))?;

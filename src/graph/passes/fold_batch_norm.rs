@@ -4,9 +4,9 @@
 //! w' = w * s and b' = (b - mean) * s + beta, s by filter: one pass over the activations less, and
 //! two tensors of the store less.
 
-use crate::graph::{Graph, Init, Node, Pass, Role, Value};
+use crate::graph::{Graph, Init, Node, Pass, Role, Tensor, Value};
 use crate::ops::{BatchNormalize, Conv2d, Linear};
-use crate::tensor::Shape;
+use crate::tensor::{Shape, TensorSpec};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -93,8 +93,8 @@ impl Graph {
             if let (Some(fold), 2) = (layers.get(&index), inputs.len()) {
                 let filters = self.shape(node.inputs[1])[0];
                 let role = Role::Parameter { init: Init::ZEROS, trainable: true };
-                let spec = crate::tensor::TensorSpec::f32([filters]);
-                let bias = graph.tensor_of(super::super::Tensor { name: fold.bias.clone(), spec, role });
+                let spec = TensorSpec::f32([filters]);
+                let bias = graph.tensor_of(Tensor { name: fold.bias.clone(), spec, role });
                 graph.named.insert(fold.bias.clone(), bias);
                 inputs.push(bias);
             }
@@ -144,7 +144,7 @@ impl Graph {
             .enumerate()
             .map(|(output, &old)| {
                 let role = Role::Node { node: index, output };
-                self.tensor_of(super::super::Tensor { role, ..from.tensor(old).clone() })
+                self.tensor_of(Tensor { role, ..from.tensor(old).clone() })
             })
             .collect();
         debug_assert_eq!(node.pass, Pass::Forward, "only inference graphs are folded");

@@ -105,3 +105,51 @@ fn convert(two: &Graph, three: &Graph, weights: &StateDict) -> Result<GraphProto
     (graph.node, graph.initializer) = writer.finish(weights);
     Ok(graph)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Mode;
+    use crate::models::{self, ModelOptions};
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_model_is_a_graph_for_any_batch_whose_nodes_read_what_is_there() {
+        for model in models::all() {
+            let [two, three] =
+                [2, 3].map(|batch| model.graph(&ModelOptions::new(), batch, Mode::Eval).unwrap().graph);
+            for (two, three) in [(two.fold_batch_norm().graph, three.fold_batch_norm().graph), (two, three)] {
+                let graph = convert(&two, &three, &StateDict::new()).unwrap_or_else(|e| panic!("{}: {e}", model.name));
+                let mut known: HashSet<&str> = two.parameters().chain(two.buffers()).map(|v| &*two.tensor(v).name).collect();
+                known.extend(graph.initializer.iter().map(|tensor| tensor.name.as_str()));
+                known.insert(IMAGES);
+                for node in &graph.node {
+                    for input in &node.input {
+                        assert!(known.contains(input.as_str()), "{}: `{}` reads `{input}`", model.name, node.name);
+                    }
+                    assert!(known.insert(&node.output[0]), "{}: `{}` is computed twice", model.name, node.output[0]);
+                }
+                assert!(known.contains(LOGITS), "{}", model.name);
+                let names: HashSet<&str> = graph.node.iter().map(|node| node.name.as_str()).collect();
+                assert_eq!(names.len(), graph.node.len(), "{}: two nodes have one name", model.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_no_counterpart_is_named() {
+        use crate::graph::{Graph, Scope};
+        use crate::ops::LocalResponseNorm;
+        use crate::tensor::TensorSpec;
+        let [two, three] = [2, 3].map(|batch| {
+            let mut graph = Graph::new();
+            let x = graph.input("x", TensorSpec::f32([batch, 4, 3, 3])).unwrap();
+            let norm = LocalResponseNorm { size: 2, alpha: 1e-4, beta: 0.75, k: 1.0 };
+            let y = Scope::new(&mut graph, Mode::Eval).scope("norm").local_response_norm(x, norm).unwrap();
+            graph.output("logits", y);
+            graph
+        });
+        let error = convert(&two, &three, &StateDict::new()).unwrap_err().to_string();
+        assert!(error.starts_with("layer `norm`: local_response_norm cannot be written as ONNX"), "{error}");
+    }
+}

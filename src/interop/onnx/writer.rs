@@ -53,11 +53,6 @@ impl<'g> Writer<'g> {
         self.names.insert(value, name.to_owned());
     }
 
-    /// The graph for two images.
-    pub fn graph(&self) -> &'g Graph {
-        self.graph
-    }
-
     pub fn shape(&self, value: Value) -> &'g Shape {
         self.graph.shape(value)
     }
