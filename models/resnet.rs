@@ -21,12 +21,8 @@ const WIDE_2: &[Attribute] = &[("groups", Takes::Count(1)), ("width_per_group", 
 const NEXT_4D: &[Attribute] = &[("groups", Takes::Count(32)), ("width_per_group", Takes::Count(4)), ZERO_INIT];
 const NEXT_8D: &[Attribute] = &[("groups", Takes::Count(32)), ("width_per_group", Takes::Count(8)), ZERO_INIT];
 const SQUEEZE_BASIC: &[Attribute] = &[("reduction", Takes::Count(16)), ZERO_INIT];
-const SQUEEZE_BOTTLENECK: &[Attribute] = &[
-    ("groups", Takes::Count(1)),
-    ("reduction", Takes::Count(16)),
-    ("width_per_group", Takes::Count(64)),
-    ZERO_INIT,
-];
+const SQUEEZE_BOTTLENECK: &[Attribute] =
+    &[("groups", Takes::Count(1)), ("reduction", Takes::Count(16)), ("width_per_group", Takes::Count(64)), ZERO_INIT];
 
 #[rustfmt::skip]
 pub(super) const MODELS: &[Model] = &[

@@ -74,8 +74,18 @@ fn pytorchs_weights_give_pytorchs_logits_from_both_kinds_of_file() {
 fn a_tensor_is_read_whatever_its_type_and_memory_order() {
     let held = read_state_dict(&fixture("odd.pth")).unwrap();
     let names: Vec<&str> = held.keys().map(String::as_str).collect();
-    let expected =
-        ["bias", "column", "double", "parameter", "row", "running_mean", "running_var", "scalar", "transposed", "weight"];
+    let expected = [
+        "bias",
+        "column",
+        "double",
+        "parameter",
+        "row",
+        "running_mean",
+        "running_var",
+        "scalar",
+        "transposed",
+        "weight",
+    ];
     assert_eq!(names, expected, "without `module.` and without num_batches_tracked");
     let grid = |shape: &[usize], data: &[f32]| (Shape::from(shape), data.to_vec());
     let counting: Vec<f32> = (0..12).map(|x| x as f32).collect();

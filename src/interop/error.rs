@@ -14,7 +14,7 @@ pub enum InteropError {
     #[error("`{}` holds no weights that can be read: {reason}", path.display())]
     Format { path: PathBuf, reason: String },
     #[error("`{}` does not suit the model `{model}`: {misfit}", path.display())]
-    Misfit { path: PathBuf, model: String, misfit: Misfit },
+    Misfit { path: PathBuf, model: String, misfit: Box<Misfit> },
     #[error("{what} is {value}, but must be {rule}")]
     Setting { what: &'static str, value: String, rule: String },
     #[error(transparent)]

@@ -39,7 +39,7 @@ pub(super) fn weights_of(checkpoint: &Checkpoint, path: &Path) -> Result<StateDi
     fit(&wanted, &weights, &BTreeSet::new()).map_err(|misfit| InteropError::Misfit {
         path: path.to_owned(),
         model: model.name.to_owned(),
-        misfit,
+        misfit: Box::new(misfit),
     })?;
     Ok(weights)
 }

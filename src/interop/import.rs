@@ -49,7 +49,7 @@ pub fn import(
     fit(&model_tensors(model, &options)?, &weights, &BTreeSet::new()).map_err(|misfit| InteropError::Misfit {
         path: path.to_owned(),
         model: model.name.to_owned(),
-        misfit,
+        misfit: Box::new(misfit),
     })?;
 
     let names = labels.classes.unwrap_or_else(|| (0..classes).map(|class| class.to_string()).collect());

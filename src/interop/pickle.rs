@@ -24,7 +24,10 @@ pub enum Object {
     /// A class or function: module and name.
     Global(String, String),
     /// What a class or function would give for the arguments.
-    Call { function: Id, arguments: Id },
+    Call {
+        function: Id,
+        arguments: Id,
+    },
     /// An object that is kept elsewhere.
     Persistent(Id),
 }
@@ -369,7 +372,8 @@ mod tests {
 
     #[test]
     fn a_damaged_pickle_is_refused_at_any_length() {
-        let whole = b"\x80\x02ccollections\nOrderedDict\n)Rq\x00(X\x01\x00\x00\x00aK\x01X\x01\x00\x00\x00b\x8a\x01\x02u.";
+        let whole =
+            b"\x80\x02ccollections\nOrderedDict\n)Rq\x00(X\x01\x00\x00\x00aK\x01X\x01\x00\x00\x00b\x8a\x01\x02u.";
         assert!(Pickle::read(whole).is_ok());
         for length in 0..whole.len() {
             assert!(Pickle::read(&whole[..length]).is_err(), "{length} bytes");

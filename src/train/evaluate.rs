@@ -7,7 +7,7 @@ use crate::engine::{Engine, Executable};
 use crate::graph::{Folded, Graph, STEP_NUMBERS};
 use crate::tensor::{HostTensor, Shape};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 /// What an evaluation found; shares from 0 to 1.
@@ -28,6 +28,8 @@ pub struct Evaluator {
     /// Parameters and running statistics of the model, before any folding.
     tensors: Vec<(String, Shape)>,
     folded: Option<Folded>,
+    /// Names of what the program reads: not all, where a model has parts for training only.
+    read: HashSet<String>,
     batch: Batch,
 }
 
@@ -39,7 +41,7 @@ impl Evaluator {
     pub fn new(config: &TrainConfig, batch: Batch, engine: &mut Engine) -> Result<Evaluator, TrainError> {
         let graph = evaluation_graph(config, batch)?;
         let program = engine.prepare(&graph)?;
-        Ok(Evaluator { program, tensors: kept(&graph), folded: None, batch })
+        Ok(Evaluator { program, tensors: kept(&graph), folded: None, read: read(&graph), batch })
     }
 
     /// An evaluator of a checkpoint, read from `path`, with batch norms folded into convolutions.
@@ -56,7 +58,8 @@ impl Evaluator {
         let graph = evaluation_graph(&checkpoint.header.config, batch)?;
         let folded = graph.fold_batch_norm();
         let program = engine.prepare(&folded.graph)?;
-        let evaluator = Evaluator { program, tensors: kept(&graph), folded: Some(folded), batch };
+        let read = read(&folded.graph);
+        let evaluator = Evaluator { program, tensors: kept(&graph), folded: Some(folded), read, batch };
         evaluator.restore(engine, checkpoint, path)?;
         Ok(evaluator)
     }
@@ -73,7 +76,7 @@ impl Evaluator {
         if let Some(folded) = &self.folded {
             folded.apply(&mut tensors);
         }
-        for (name, (_, data)) in tensors {
+        for (name, (_, data)) in tensors.into_iter().filter(|(name, _)| self.read.contains(name)) {
             engine.set_state(&name, &HostTensor::F32(data))?;
         }
         Ok(())
@@ -138,6 +141,13 @@ impl Evaluator {
 fn kept(graph: &Graph) -> Vec<(String, Shape)> {
     let tensors = graph.tensors().iter().filter(|tensor| tensor.is_kept() && !tensor.name.starts_with("history."));
     tensors.map(|tensor| (tensor.name.clone(), tensor.spec.shape.clone())).collect()
+}
+
+/// The parameters and buffers that live nodes read.
+fn read(graph: &Graph) -> HashSet<String> {
+    let live = graph.nodes().iter().zip(graph.live_nodes()).filter_map(|(node, live)| live.then_some(node));
+    let inputs = live.flat_map(|node| &node.inputs).map(|&input| graph.tensor(input));
+    inputs.filter(|tensor| tensor.is_kept()).map(|tensor| tensor.name.clone()).collect()
 }
 
 struct Judged {

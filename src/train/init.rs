@@ -29,7 +29,8 @@ pub(super) fn check(config: &TrainConfig, graph: &Graph, batch: Batch) -> Result
         return Err(TrainError::Setting { what: "--head", value: head.to_string(), rule });
     }
     let names = || graph.parameters().map(|value| graph.tensor(value).name.as_str());
-    if let Some(pattern) = config.freeze.iter().find(|pattern| !names().any(|name| crate::graph::is_meant(pattern, name)))
+    if let Some(pattern) =
+        config.freeze.iter().find(|pattern| !names().any(|name| crate::graph::is_meant(pattern, name)))
     {
         let rule = format!("a layer or parameter of {}, such as `{}`", config.model, names().next().unwrap_or("fc"));
         return Err(TrainError::Setting { what: "--freeze", value: format!("`{pattern}`"), rule });
@@ -62,7 +63,7 @@ pub(super) fn initialise(
         let only_head = misfit.missing.is_empty()
             && misfit.unexpected.is_empty()
             && misfit.misshaped.iter().all(|(name, ..)| head.contains(name));
-        let error = InteropError::Misfit { path: path.clone(), model: config.model.clone(), misfit };
+        let error = InteropError::Misfit { path: path.clone(), model: config.model.clone(), misfit: Box::new(misfit) };
         return Err(match only_head {
             true => TrainError::OtherHead { reason: error, classes: batch.classes },
             false => error.into(),

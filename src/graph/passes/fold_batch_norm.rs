@@ -119,8 +119,8 @@ impl Graph {
             let &[x, gamma, beta, mean, var] = &node.inputs[..] else { return None };
             let Role::Node { node: index, .. } = self.tensor(x).role else { return None };
             let layer = &self.nodes[index];
-            let is_layer = layer.op_as::<Conv2d>().is_some()
-                || layer.op_as::<Linear>().is_some() && self.shape(x).len() == 2;
+            let is_layer =
+                layer.op_as::<Conv2d>().is_some() || layer.op_as::<Linear>().is_some() && self.shape(x).len() == 2;
             let vectors = [gamma, beta, mean, var];
             let kept = |value: Value| only(value) && self.tensor(value).is_kept();
             let own = layer.inputs.get(1..)?.iter().chain(&vectors).all(|&value| kept(value));

@@ -56,10 +56,8 @@ pub fn model(checkpoint: &Checkpoint, path: &Path, fold_batch_norm: bool) -> Res
     }
     let graph = convert(&two?, &three?, &weights)?;
     let header = &checkpoint.header;
-    let entry = |key: &str, value: serde_json::Value| StringStringEntryProto {
-        key: key.to_owned(),
-        value: value.to_string(),
-    };
+    let entry =
+        |key: &str, value: serde_json::Value| StringStringEntryProto { key: key.to_owned(), value: value.to_string() };
     Ok(ModelProto {
         ir_version: IR_VERSION,
         producer_name: "tilewright".to_owned(),
@@ -116,11 +114,11 @@ mod tests {
     #[test]
     fn every_model_is_a_graph_for_any_batch_whose_nodes_read_what_is_there() {
         for model in models::all() {
-            let [two, three] =
-                [2, 3].map(|batch| model.graph(&ModelOptions::new(), batch, Mode::Eval).unwrap().graph);
+            let [two, three] = [2, 3].map(|batch| model.graph(&ModelOptions::new(), batch, Mode::Eval).unwrap().graph);
             for (two, three) in [(two.fold_batch_norm().graph, three.fold_batch_norm().graph), (two, three)] {
                 let graph = convert(&two, &three, &StateDict::new()).unwrap_or_else(|e| panic!("{}: {e}", model.name));
-                let mut known: HashSet<&str> = two.parameters().chain(two.buffers()).map(|v| &*two.tensor(v).name).collect();
+                let mut known: HashSet<&str> =
+                    two.parameters().chain(two.buffers()).map(|v| &*two.tensor(v).name).collect();
                 known.extend(graph.initializer.iter().map(|tensor| tensor.name.as_str()));
                 known.insert(IMAGES);
                 for node in &graph.node {

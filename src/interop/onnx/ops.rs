@@ -114,7 +114,12 @@ fn batch_norm(writer: &mut Writer<'_>, node: &Node, inputs: Vec<String>, norm: &
             return Err("a weight for each row of a layer normalisation has no counterpart".to_owned());
         }
         let ones = writer.floats(&format!("constant/ones[{columns}]"), &[columns], &vec![1.0; columns]);
-        writer.give(node, "LayerNormalization", vec![inputs[0].clone(), ones], vec![Attribute::int("axis", 2), epsilon]);
+        writer.give(
+            node,
+            "LayerNormalization",
+            vec![inputs[0].clone(), ones],
+            vec![Attribute::int("axis", 2), epsilon],
+        );
         return Ok(());
     }
     let inputs = match <[String; 3]>::try_from(inputs) {
@@ -245,9 +250,8 @@ fn slice(writer: &mut Writer<'_>, node: &Node, inputs: Vec<String>, slice: &Slic
         writer.give(node, "Identity", inputs, vec![]);
         return Ok(());
     }
-    let mut list = |value: &dyn Fn(usize) -> usize| {
-        writer.ints(&dims.iter().map(|&dim| value(dim) as i64).collect::<Vec<_>>())
-    };
+    let mut list =
+        |value: &dyn Fn(usize) -> usize| writer.ints(&dims.iter().map(|&dim| value(dim) as i64).collect::<Vec<_>>());
     let starts = list(&|dim| slice.start[dim]);
     let ends = list(&|dim| slice.start[dim] + slice.size[dim]);
     let axes = list(&|dim| dim);

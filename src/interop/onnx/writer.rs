@@ -80,14 +80,7 @@ impl<'g> Writer<'g> {
         output
     }
 
-    fn push(
-        &mut self,
-        node: &Node,
-        op_type: &str,
-        input: Vec<String>,
-        attribute: Vec<AttributeProto>,
-        output: String,
-    ) {
+    fn push(&mut self, node: &Node, op_type: &str, input: Vec<String>, attribute: Vec<AttributeProto>, output: String) {
         // A layer of several nodes numbers them from the second on.
         let base = if node.layer.is_empty() { op_type.to_owned() } else { format!("{}/{op_type}", node.layer) };
         let numbered = (2..).map(|number| format!("{base}_{number}"));
