@@ -32,7 +32,7 @@ pub struct Writer<'g> {
     nodes: Vec<NodeProto>,
     /// By name, so that equal constants are written once.
     constants: BTreeMap<String, TensorProto>,
-    /// Nodes so far under each name.
+    /// Names of nodes so far.
     used: HashSet<String>,
 }
 
