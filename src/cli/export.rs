@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use tilewright::interop::{export_safetensors, onnx};
 use tilewright::train::load_checkpoint;
 
-/// Write a checkpoint's weights for PyTorch (.safetensors) or its model for ONNX runtimes (.onnx)
+/// Write a checkpoint's weights for PyTorch, or its model as ONNX
 #[derive(Args)]
 pub struct Export {
     /// A checkpoint, or a run folder whose last checkpoint is taken
