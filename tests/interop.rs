@@ -254,7 +254,7 @@ fn frozen_layers_keep_every_bit_and_only_the_head_is_trained() {
     config.head = Some(3);
     config.freeze = vec!["layer9".to_owned()];
     assert!(refused(config).contains("--freeze is `layer9`, but must be a layer or parameter of resnext29_cifar"));
-    let config = TrainConfig { freeze: vec!["*".to_owned()], ..small_run("lenet5") };
+    let config = TrainConfig { freeze: vec!["*".to_owned()], ..small_run("resnext29_cifar") };
     assert!(refused(config).contains("left to train"));
 }
 
