@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn a_tensor_outside_of_its_storage_is_refused() {
         for (offset, sizes, strides) in
-            [(0, vec![4], vec![2]), (7, vec![1], vec![1]), (0, vec![usize::MAX, 2], vec![1, 1]), (0, vec![99], vec![0])]
+            [(0, vec![4], vec![3]), (7, vec![1], vec![1]), (0, vec![usize::MAX, 2], vec![1, 1]), (0, vec![99], vec![0])]
         {
             assert!(View { offset, sizes: sizes.clone(), strides }.read(&STORED).is_err(), "{offset} {sizes:?}");
         }

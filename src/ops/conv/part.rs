@@ -41,6 +41,13 @@ impl Part {
         g.filters * g.group_channels() * g.kernel[0] * g.kernel[1]
     }
 
+    /// How often the reduction of a weight gradient may be split: the splits' results lie side by side in
+    /// one binding until they are summed.
+    pub fn most_splits(&self, launch: &Launch<'_>) -> usize {
+        let bindable = (launch.profile().max_binding_bytes / 4) as usize;
+        (bindable / self.weight_elements().max(1)).max(1)
+    }
+
     /// The part's range of a binding of the weight, or of its gradient.
     pub fn weight(&self, binding: Binding) -> Binding {
         let of_filter = self.weight_elements() / self.geometry.filters;

@@ -390,7 +390,8 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
     let tiles = row_tiles * column_tiles;
     // Enough invocations for every core's lanes, each with an image's worth of pixels, and no loop too long.
     let pixels_of_all = g.batch * g.out[0] * g.out[1];
-    let parts = 512usize.div_ceil(tiles).clamp(1, g.batch).max(pixels_of_all.div_ceil(MAX_LOOP_STEPS));
+    let parts = 512usize.div_ceil(tiles).clamp(1, g.batch).min(part.most_splits(launch));
+    let parts = parts.max(pixels_of_all.div_ceil(MAX_LOOP_STEPS));
     let blocks = pixels_of_all.div_ceil(parts);
     let parts = pixels_of_all.div_ceil(blocks);
     let kernel = tile_kernel("conv/texture_weight_gradient", rows, quads, 1)

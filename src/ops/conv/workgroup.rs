@@ -135,6 +135,7 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
     let shape = tile_shape(launch.profile(), rows, columns, g.groups);
     let tiles = rows.div_ceil(shape.rows) * columns.div_ceil(shape.columns) * g.groups;
     let parts = ENOUGH_WORKGROUPS.div_ceil(tiles).min(depth.div_ceil(8 * shape.depth)).max(1);
+    let parts = parts.min(part.most_splits(launch));
     let product = Product { rows, columns, depth, groups: g.groups, parts };
     let kernel = kernel("conv/workgroup_tile", part).operands("conv/workgroup_weight_gradient");
     let elements = part.weight_elements();
