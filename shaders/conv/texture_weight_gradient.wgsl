@@ -1,11 +1,13 @@
 // Operands of the tile body for dw = dy * x^T: rows are filters, columns (tap, channel), blocks
-// output pixels of all images; one part of the invocations sums `blocks` of them.
+// output pixels of all images; one part of the invocations sums BLOCKS of them.
 //
 // With `rows`, the four channels of a texel are four neighbours of a row: column 4 * tap column + i
 // of the kernel.
 
-import package::constants::{ROW_QUADS, COLUMN_TEXELS};
-import package::arguments::arguments;
+import package::constants::{BLOCKS, ALL_BLOCKS, ROW_TILES, ROW_QUADS, COLUMN_TILES, COLUMN_TEXELS, COLUMN_QUADS};
+import package::constants::{QUADS, TAP_COLUMNS, KERNEL_HEIGHT, KERNEL_WIDTH, OUT_HEIGHT, OUT_WIDTH};
+import package::constants::{PADDED_HEIGHT, PADDED_WIDTH, STRIDE_Y, STRIDE_X, DILATION_Y, DILATION_X};
+import package::constants::{CHANNELS, FILTERS};
 
 @group(0) @binding(0) var image: texture_2d<f32>;
 @group(0) @binding(1) var gradient: texture_2d<f32>;
@@ -13,126 +15,63 @@ import package::arguments::arguments;
 
 struct Tile {
     // First texel of four filters, and of four columns.
-    quad: i32,
-    column_quad: i32,
-    part: i32,
-    // One beyond its last block.
-    end: i32,
+    quad: u32,
+    column_quad: u32,
+    part: u32,
+    first_block: u32,
+    end_block: u32,
 }
 
-// Four columns: their number, tap row, tap column and texel of channels.
-struct Column {
-    index: i32,
-    ky: i32,
-    kx: i32,
-    quad: i32,
+fn tile_at(index: u32) -> Tile {
+    let column = index % COLUMN_TILES;
+    let row = index / COLUMN_TILES % ROW_TILES;
+    let part = index / (COLUMN_TILES * ROW_TILES);
+    let first = part * BLOCKS;
+    return Tile(row * ROW_QUADS, column * COLUMN_TEXELS, part, first, min(first + BLOCKS, ALL_BLOCKS));
 }
 
-struct Block {
-    index: i32,
-    x: i32,
-    y: i32,
-    // Row of the gradient, and of the packed image, counted over all images.
-    row: i32,
-    image_row: i32,
-}
-
-fn is_idle(index: i32) -> bool {
+fn is_idle(index: u32) -> bool {
     return false;
 }
 
-fn tile_at(index: i32) -> Tile {
-    let columns = arguments.column_tiles;
-    let rows = arguments.row_tiles;
-    let part = index / (columns * rows);
-    return Tile(
-        index / columns % rows * ROW_QUADS,
-        index % columns * COLUMN_TEXELS,
-        part,
-        min((part + 1) * arguments.blocks, arguments.all_blocks),
-    );
+fn skips(tile: Tile, block: u32) -> bool {
+    return false;
 }
 
-fn first_column(tile: Tile) -> Column {
-    let tap = tile.column_quad / arguments.quads;
-    let quad = tile.column_quad % arguments.quads;
-    return Column(tile.column_quad, tap / arguments.tap_columns, tap % arguments.tap_columns, quad);
+// Tap row, tap column and texel of channels of a column.
+fn meaning_of(column_quad: u32) -> vec3<u32> {
+    let tap = column_quad / QUADS;
+    return vec3(tap / TAP_COLUMNS, tap % TAP_COLUMNS, column_quad % QUADS);
 }
 
-// Columns beyond the last repeat its place, and are not stored.
-fn next_column(column: Column) -> Column {
-    let index = column.index + 1;
-    if (index >= arguments.column_quads) {
-        return Column(index, column.ky, column.kx, column.quad);
-    }
-    let ends_tap = column.quad + 1 == arguments.quads;
-    let ends_row = ends_tap && column.kx + 1 == arguments.tap_columns;
-    let kx = select(column.kx, column.kx + 1, ends_tap);
-    return Column(
-        index,
-        select(column.ky, column.ky + 1, ends_row),
-        select(kx, 0, ends_row),
-        select(column.quad + 1, 0, ends_tap),
-    );
+fn load_columns(tile: Tile, block: u32, j: u32) -> vec4<f32> {
+    // Columns beyond the last repeat it; they are not stored.
+    let column = meaning_of(min(tile.column_quad + j, COLUMN_QUADS - 1));
+    let x = block % OUT_WIDTH * STRIDE_X + column.y * DILATION_X;
+    let y = block / OUT_WIDTH % OUT_HEIGHT * STRIDE_Y + column.x * DILATION_Y;
+    let n = block / (OUT_WIDTH * OUT_HEIGHT);
+    return textureLoad(image, vec2(column.z * PADDED_WIDTH + x, n * PADDED_HEIGHT + y), 0);
 }
 
-fn place_of(tile: Tile, column: Column) -> vec2<i32> {
-    return vec2(
-        column.quad * arguments.padded_width + column.kx * arguments.dilation_x,
-        column.ky * arguments.dilation_y,
-    );
+fn load_rows(tile: Tile, block: u32, step: u32, q: u32) -> vec4<f32> {
+    let quad = min(tile.quad + q, (FILTERS - 1) / 4);
+    return textureLoad(gradient, vec2(quad * OUT_WIDTH + block % OUT_WIDTH, block / OUT_WIDTH), 0);
 }
 
-fn first_block(tile: Tile) -> Block {
-    let index = tile.part * arguments.blocks;
-    let row = index / arguments.out_width;
-    let y = row % arguments.out_height;
-    let n = row / arguments.out_height;
-    let image_row = n * arguments.padded_height + y * arguments.stride_y;
-    return Block(index, index % arguments.out_width, y, row, image_row);
-}
-
-fn is_past(tile: Tile, block: Block) -> bool {
-    return block.index >= tile.end;
-}
-
-fn next_block(tile: Tile, block: Block) -> Block {
-    let ends_row = block.x + 1 == arguments.out_width;
-    let ends_image = ends_row && block.y + 1 == arguments.out_height;
-    let y = select(block.y, block.y + 1, ends_row);
-    let skipped = select(arguments.stride_y, arguments.next_image, ends_image);
-    return Block(
-        block.index + 1,
-        select(block.x + 1, 0, ends_row),
-        select(y, 0, ends_image),
-        select(block.row, block.row + 1, ends_row),
-        select(block.image_row, block.image_row + skipped, ends_row),
-    );
-}
-
-fn load_columns(block: Block, place: vec2<i32>) -> vec4<f32> {
-    return textureLoad(image, place + vec2(block.x * arguments.stride_x, block.image_row), 0);
-}
-
-fn load_rows(tile: Tile, block: Block, step: i32, q: i32) -> vec4<f32> {
-    let quad = min(tile.quad + q, (arguments.filters - 1) / 4);
-    return textureLoad(gradient, vec2(quad * arguments.out_width + block.x, block.row), 0);
-}
-
-fn store(tile: Tile, column: Column, lane: i32, q: i32, sums: vec4<f32>) {
-    @if(rows) let channel = column.quad;
-    @if(rows) let kx = 4 * column.kx + lane;
-    @if(!rows) let channel = 4 * column.quad + lane;
-    @if(!rows) let kx = column.kx;
-    if (column.index >= arguments.column_quads || channel >= arguments.channels || kx >= arguments.kernel_width) {
+fn store(tile: Tile, q: u32, j: u32, sums: vec4<f32>) {
+    let column = meaning_of(tile.column_quad + j / 4);
+    @if(rows) let channel = column.z;
+    @if(rows) let kx = 4 * column.y + j % 4;
+    @if(!rows) let channel = 4 * column.z + j % 4;
+    @if(!rows) let kx = column.y;
+    if (tile.column_quad + j / 4 >= COLUMN_QUADS || channel >= CHANNELS || kx >= KERNEL_WIDTH) {
         return;
     }
-    let taps = arguments.kernel_height * arguments.kernel_width;
-    for (var i = 0; i < 4; i++) {
+    for (var i = 0u; i < 4; i++) {
         let k = 4 * (tile.quad + q) + i;
-        if (k < arguments.filters) {
-            let filter_channel = (tile.part * arguments.filters + k) * arguments.channels + channel;
-            dw[filter_channel * taps + column.ky * arguments.kernel_width + kx] = sums[i];
+        if (k < FILTERS) {
+            let element = ((k * CHANNELS + channel) * KERNEL_HEIGHT + column.x) * KERNEL_WIDTH + kx;
+            dw[tile.part * (FILTERS * CHANNELS * KERNEL_HEIGHT * KERNEL_WIDTH) + element] = sums[i];
         }
     }
 }

@@ -41,7 +41,6 @@ pub struct Chapter {
 pub const SHARED: &[(&str, &str)] = &[
     ("lib/grid", "index of an invocation in a one-dimensional grid that is folded into x and y"),
     ("lib/strided", "offset of an element that is walked with up to six strides"),
-    ("conv/texture_pixels", "tiles of pixels of the convolutions whose operands are textures"),
 ];
 
 /// Every op, chapter by chapter.

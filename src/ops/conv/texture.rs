@@ -9,7 +9,7 @@
 use super::ConvGeometry;
 use super::part::Part;
 use crate::ops::reduce::sum_parts;
-use crate::plan::{Argument, Binding, DeviceProfile, Kernel, Launch, MAX_LOOP_STEPS, Operand};
+use crate::plan::{Binding, DeviceProfile, Kernel, Launch, MAX_LOOP_STEPS, Operand};
 
 /// Rows and columns of the largest register tile, and of the one for small problems, which compiles
 /// in a fraction of the time.
@@ -17,7 +17,7 @@ const LARGE_TILE: usize = 16;
 const SMALL_TILE: usize = 8;
 
 /// Multiply-adds below which the small tile is used.
-const SMALL_PROBLEM: u64 = 20_000_000;
+const SMALL_PROBLEM: u64 = 8_000_000;
 
 /// Invocations of a workgroup: one vector register of lanes, so that few tiles spread over the cores.
 const WORKGROUP: u32 = 8;
@@ -61,19 +61,19 @@ impl Packed {
     fn pack(&self, launch: &mut Launch<'_>, source: Operand) -> Operand {
         let texture = launch.texture(self.width(), self.height());
         let kernel = Kernel::new("conv/pack_pixels")
-            .arguments(signed([
-                ("images", self.images),
-                ("channels", self.channels),
-                ("first_channel", self.first_channel),
-                ("all_channels", self.all_channels),
-                ("height", self.size[0]),
-                ("width", self.size[1]),
-                ("border_y", self.border[0]),
-                ("border_x", self.border[1]),
-                ("padded_height", self.padded[0]),
-                ("padded_width", self.padded[1]),
-                ("quads", self.quads()),
-            ]))
+            .constants([
+                ("IMAGES", self.images as i32),
+                ("CHANNELS", self.channels as i32),
+                ("FIRST_CHANNEL", self.first_channel as i32),
+                ("ALL_CHANNELS", self.all_channels as i32),
+                ("HEIGHT", self.size[0] as i32),
+                ("WIDTH", self.size[1] as i32),
+                ("BORDER_Y", self.border[0] as i32),
+                ("BORDER_X", self.border[1] as i32),
+                ("PADDED_HEIGHT", self.padded[0] as i32),
+                ("PADDED_WIDTH", self.padded[1] as i32),
+                ("QUADS", self.quads() as i32),
+            ])
             .condition("rows", self.rows);
         launch.linear(kernel, self.width() * self.height(), [source.read(), texture.write()]);
         texture
@@ -124,67 +124,29 @@ pub(super) fn fits(profile: &DeviceProfile, geometry: &ConvGeometry) -> bool {
         && weights.div_ceil(WEIGHT_ROW) <= limit
 }
 
-/// Pixels that a tile covers, at most `columns` of them.
-#[derive(Clone, Copy)]
-struct PixelTile {
-    /// Images, rows and columns of pixels.
-    size: [usize; 3],
-    columns: usize,
-    /// Tiles over images, rows and columns.
-    grid: [usize; 3],
-}
-
-impl PixelTile {
-    /// The least waste, loads of rows that a narrow tile spreads over few columns included. Few widths
-    /// are tried, since each is a pipeline of its own.
-    fn of(largest: usize, images: usize, [height, width]: [usize; 2]) -> PixelTile {
-        let mut best = (PixelTile { size: [1; 3], columns: largest, grid: [images, height, width] }, f64::MAX);
-        for columns in [largest, largest / 2, largest / 4] {
-            for x in 1..=columns.min(width) {
-                for y in 1..=(columns / x).min(height) {
-                    let n = (columns / (x * y)).min(images);
-                    let grid = [images.div_ceil(n), height.div_ceil(y), width.div_ceil(x)];
-                    let cost = (grid.iter().product::<usize>() * columns) as f64 * (1.0 + 4.0 / columns as f64);
-                    if cost < best.1 {
-                        best = (PixelTile { size: [n, y, x], columns, grid }, cost);
-                    }
+/// How many images, rows and columns of pixels a tile covers.
+fn pixel_tile(columns: usize, images: usize, size: [usize; 2]) -> [usize; 3] {
+    let mut best = ([1, 1, 1], f64::MAX);
+    for x in 1..=columns.min(size[1]) {
+        for y in 1..=(columns / x).min(size[0]) {
+            for n in 1..=(columns / (x * y)).min(images) {
+                let covered = size[1].next_multiple_of(x) * size[0].next_multiple_of(y) * images.next_multiple_of(n);
+                // Wasted work, and the loads of rows that a small tile spreads over few columns.
+                let cost = covered as f64 * (1.0 + 4.0 / (x * y * n) as f64);
+                if cost < best.1 {
+                    best = ([n, y, x], cost);
                 }
             }
         }
-        best.0
     }
-
-    fn tiles(&self) -> usize {
-        self.grid.iter().product()
-    }
-
-    /// Pixels along (height, width) that the tiles reach over.
-    fn reach(&self) -> [usize; 2] {
-        [self.grid[1] * self.size[1], self.grid[2] * self.size[2]]
-    }
-
-    fn arguments(&self) -> [(&'static str, Argument); 6] {
-        signed([
-            ("tile_images", self.size[0]),
-            ("tile_height", self.size[1]),
-            ("tile_width", self.size[2]),
-            ("grid_images", self.grid[0]),
-            ("grid_rows", self.grid[1]),
-            ("grid_columns", self.grid[2]),
-        ])
-    }
+    best.0
 }
 
-/// Sizes as the shaders count them.
-fn signed<const N: usize>(sizes: [(&'static str, usize); N]) -> [(&'static str, Argument); N] {
-    sizes.map(|(name, size)| (name, Argument::I32(size as i32)))
-}
-
-/// Texels of four channels in a tile, of `quads` in all: the least waste, loads of the other side that
-/// a small tile spreads over few channels included.
-fn tile_quads(quads: usize, largest: usize) -> usize {
-    let cost = |size: &usize| (quads.next_multiple_of(*size) as f64 * (1.0 + 0.5 / *size as f64) * 8.0) as usize;
-    [4, 2, 1].into_iter().filter(|&size| size <= largest / 4).min_by_key(cost).unwrap_or(1)
+/// Rows of a tile, in texels of four channels: the least waste.
+fn row_quads(channels: usize, largest: usize) -> usize {
+    let quads = channels.div_ceil(4);
+    let tiles = quads.div_ceil(largest / 4);
+    quads.div_ceil(tiles)
 }
 
 fn tile_size(geometry: &ConvGeometry) -> usize {
@@ -204,15 +166,15 @@ fn pack_weights(
     let texels = steps * quads;
     let texture = launch.texture(WEIGHT_ROW.min(texels), texels.div_ceil(WEIGHT_ROW));
     let kernel = Kernel::new("conv/pack_weights")
-        .constant("WEIGHT_ROW", WEIGHT_ROW)
-        .arguments([
-            ("channels", geometry.channels),
-            ("filters", geometry.filters),
-            ("kernel_height", geometry.kernel[0]),
-            ("kernel_width", geometry.kernel[1]),
-            ("steps", steps),
-            ("step_channels", 4 * if transposed { geometry.filters.div_ceil(4) } else { shape.quads }),
-            ("tap_columns", shape.kernel_width),
+        .constants([
+            ("CHANNELS", geometry.channels),
+            ("FILTERS", geometry.filters),
+            ("KERNEL_HEIGHT", geometry.kernel[0]),
+            ("KERNEL_WIDTH", geometry.kernel[1]),
+            ("WEIGHT_ROW", WEIGHT_ROW),
+            ("STEPS", steps),
+            ("STEP_CHANNELS", 4 * if transposed { geometry.filters.div_ceil(4) } else { shape.quads }),
+            ("TAP_COLUMNS", shape.kernel_width),
         ])
         .condition("transposed", transposed)
         .condition("rows", shape.rows);
@@ -224,9 +186,9 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
     let g = &part.geometry;
     let shape = Shape::of(g);
     let largest = tile_size(g);
-    let tile = PixelTile::of(largest, g.batch, g.out);
-    let reach = tile.reach();
-    let rows = tile_quads(g.filters.div_ceil(4), largest);
+    let [tn, ty, tx] = pixel_tile(largest, g.batch, g.out);
+    let rows = row_quads(g.filters, largest);
+    let grid = [g.batch.div_ceil(tn), g.out[0].div_ceil(ty), g.out[1].div_ceil(tx)];
     let image = Packed {
         images: g.batch,
         channels: g.channels,
@@ -235,10 +197,10 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
         size: g.size,
         border: g.padding,
         padded: [
-            (reach[0] - 1) * g.stride[0] + (g.kernel[0] - 1) * g.dilation[0] + 1,
-            (reach[1] - 1) * g.stride[1] + (shape.kernel_width - 1) * shape.dilation_x + 1,
+            (grid[1] * ty - 1) * g.stride[0] + (g.kernel[0] - 1) * g.dilation[0] + 1,
+            (grid[2] * tx - 1) * g.stride[1] + (shape.kernel_width - 1) * shape.dilation_x + 1,
         ],
-        slots: tile.grid[0] * tile.size[0],
+        slots: grid[0] * tn,
         rows: shape.rows,
     };
     let pixels = image.pack(launch, Operand::Input(0));
@@ -247,32 +209,30 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
     let weights = pack_weights(launch, g, shape, part.weight(Operand::Input(1).read()), false, steps, row_tiles * rows);
 
     let bias = launch.inputs() == 3;
-    let kernel = tile_kernel("conv/texture_forward", rows, tile.columns, 4)
-        .constant("WEIGHT_ROW", WEIGHT_ROW as i32)
-        .arguments(tile.arguments())
-        .arguments(signed([
-            ("quads", image.quads()),
-            ("padded_height", image.padded[0]),
-            ("padded_width", image.padded[1]),
-            ("blocks", steps / 4),
-            ("steps", steps),
-            ("kernel_width", shape.kernel_width),
-            ("stride_y", g.stride[0]),
-            ("stride_x", g.stride[1]),
-            ("dilation_y", g.dilation[0]),
-            ("dilation_x", shape.dilation_x),
-            ("batch", g.batch),
-            ("channels", g.filters),
-            ("first_channel", part.first_filter),
-            ("all_channels", part.all_filters),
-            ("height", g.out[0]),
-            ("width", g.out[1]),
-        ]))
+    let kernel = tile_kernel("conv/texture_forward", rows, tn * ty * tx, 4)
+        .constants(pixel_constants(&image, [tn, ty, tx], grid))
+        .constants([
+            ("BLOCKS", steps / 4),
+            ("ROW_TILES", row_tiles),
+            ("WEIGHT_ROW", WEIGHT_ROW),
+            ("STEPS", steps),
+            ("KERNEL_WIDTH", shape.kernel_width),
+            ("STRIDE_Y", g.stride[0]),
+            ("STRIDE_X", g.stride[1]),
+            ("DILATION_Y", g.dilation[0]),
+            ("DILATION_X", shape.dilation_x),
+            ("BATCH", g.batch),
+            ("CHANNELS", g.filters),
+            ("FIRST_CHANNEL", part.first_filter),
+            ("ALL_CHANNELS", part.all_filters),
+            ("HEIGHT", g.out[0]),
+            ("WIDTH", g.out[1]),
+        ])
         .condition("bias", bias);
     let mut bindings = vec![pixels.read(), weights.read()];
     bindings.extend(bias.then(|| part.bias()));
     bindings.push(Operand::Output(0).write());
-    launch.linear_by(WORKGROUP, kernel, tile.tiles() * row_tiles, bindings);
+    launch.linear_by(WORKGROUP, kernel, grid.iter().product::<usize>() * row_tiles, bindings);
 }
 
 pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding) {
@@ -281,8 +241,9 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding) 
     // The inputs of one residue class modulo the stride meet the same taps; each class is a grid of
     // its own, in which neighbours are a stride apart.
     let class: [usize; 2] = std::array::from_fn(|axis| g.size[axis].div_ceil(g.stride[axis]));
-    let tile = PixelTile::of(largest, g.batch, class);
-    let rows = tile_quads(g.channels.div_ceil(4), largest);
+    let [tn, ty, tx] = pixel_tile(largest, g.batch, class);
+    let rows = row_quads(g.channels, largest);
+    let grid = [g.batch.div_ceil(tn), class[0].div_ceil(ty), class[1].div_ceil(tx)];
     // Output o = q + (residue + padding - tap * dilation) / stride, which may start below 0.
     let border: [usize; 2] = std::array::from_fn(|axis| {
         ((g.kernel[axis] - 1) * g.dilation[axis]).saturating_sub(g.padding[axis]).div_ceil(g.stride[axis])
@@ -295,9 +256,10 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding) 
         size: g.out,
         border,
         padded: std::array::from_fn(|axis| {
-            border[axis] + tile.reach()[axis] + g.padding[axis].div_ceil(g.stride[axis])
+            let reach = [grid[1] * ty, grid[2] * tx][axis];
+            border[axis] + reach + g.padding[axis].div_ceil(g.stride[axis])
         }),
-        slots: tile.grid[0] * tile.size[0],
+        slots: grid[0] * tn,
         rows: false,
     };
     let pixels = image.pack(launch, Operand::Input(0));
@@ -306,48 +268,36 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding) 
     let row_tiles = g.channels.div_ceil(4).div_ceil(rows);
     let weights = pack_weights(launch, g, shape, part.weight(Operand::Input(1).read()), true, steps, row_tiles * rows);
 
-    // Taps that meet one residue are so far apart, and move the output they meet by `shift`.
-    let common: [usize; 2] = std::array::from_fn(|axis| greatest_common_divisor(g.stride[axis], g.dilation[axis]));
-    let tap_step: [usize; 2] = std::array::from_fn(|axis| g.stride[axis] / common[axis]);
-    let shift: [usize; 2] = std::array::from_fn(|axis| g.dilation[axis] / common[axis]);
-    let tiles = tile.tiles() * row_tiles;
-    // Whole workgroups a class, so that the taps are the same for all lanes of one.
-    let class_invocations = tiles.next_multiple_of(WORKGROUP as usize);
-    let kernel = tile_kernel("conv/texture_input_gradient", rows, tile.columns, 4)
-        .constant("WEIGHT_ROW", WEIGHT_ROW as i32)
-        .arguments(tile.arguments())
-        .arguments(signed([
-            ("quads", image.quads()),
-            ("padded_height", image.padded[0]),
-            ("padded_width", image.padded[1]),
-            ("steps", steps),
-            ("batch", g.batch),
-            ("channels", g.channels),
-            ("height", g.size[0]),
-            ("width", g.size[1]),
-            ("kernel_height", g.kernel[0]),
-            ("kernel_width", g.kernel[1]),
-            ("stride_y", g.stride[0]),
-            ("stride_x", g.stride[1]),
-            ("padding_y", g.padding[0]),
-            ("padding_x", g.padding[1]),
-            ("dilation_y", g.dilation[0]),
-            ("dilation_x", g.dilation[1]),
-            ("border_y", border[0]),
-            ("border_x", border[1]),
-            ("tap_step_y", tap_step[0]),
-            ("tap_step_x", tap_step[1]),
-            ("shift_y", shift[0]),
-            ("shift_x", shift[1]),
-            ("tiles", tiles),
-            ("class_invocations", class_invocations),
-        ]));
+    let classes = g.stride[0] * g.stride[1];
+    let kernel = tile_kernel("conv/texture_input_gradient", rows, tn * ty * tx, 4)
+        .constants(pixel_constants(&image, [tn, ty, tx], grid))
+        .constants([
+            ("BLOCKS", steps / 4),
+            ("ROW_TILES", row_tiles),
+            ("WEIGHT_ROW", WEIGHT_ROW),
+            ("STEPS", steps),
+            ("BATCH", g.batch),
+            ("CHANNELS", g.channels),
+            ("HEIGHT", g.size[0]),
+            ("WIDTH", g.size[1]),
+        ])
+        .constants([
+            ("KERNEL_WIDTH", g.kernel[1] as i32),
+            ("STRIDE_Y", g.stride[0] as i32),
+            ("STRIDE_X", g.stride[1] as i32),
+            ("PADDING_Y", g.padding[0] as i32),
+            ("PADDING_X", g.padding[1] as i32),
+            ("DILATION_Y", g.dilation[0] as i32),
+            ("DILATION_X", g.dilation[1] as i32),
+            ("BORDER_Y", border[0] as i32),
+            ("BORDER_X", border[1] as i32),
+        ]);
     let bindings = [pixels.read(), weights.read(), dx];
-    launch.linear_by(WORKGROUP, kernel, class_invocations * g.stride[0] * g.stride[1], bindings);
-}
-
-fn greatest_common_divisor(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+    let tiles = grid.iter().product::<usize>() * row_tiles;
+    // Whole workgroups a class, so that its taps are the same for all lanes of one.
+    let tiles_of_class = tiles.next_multiple_of(WORKGROUP as usize);
+    let kernel = kernel.constants([("TILES", tiles), ("CLASS_INVOCATIONS", tiles_of_class)]);
+    launch.linear_by(WORKGROUP, kernel, tiles_of_class * classes, bindings);
 }
 
 pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
@@ -383,9 +333,9 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
     let dy = upstream.pack(launch, Operand::Input(1));
 
     let column_quads = g.kernel[0] * shape.kernel_width * shape.quads;
-    let quads = tile_quads(column_quads, largest);
+    let quads = column_quads.div_ceil(column_quads.div_ceil(largest / 4));
     let column_tiles = column_quads.div_ceil(quads);
-    let rows = tile_quads(g.filters.div_ceil(4), largest);
+    let rows = row_quads(g.filters, largest);
     let row_tiles = g.filters.div_ceil(4).div_ceil(rows);
     let tiles = row_tiles * column_tiles;
     // Enough invocations for every core's lanes, each with an image's worth of pixels, and no loop too long.
@@ -394,30 +344,28 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
     let parts = parts.max(pixels_of_all.div_ceil(MAX_LOOP_STEPS));
     let blocks = pixels_of_all.div_ceil(parts);
     let parts = pixels_of_all.div_ceil(blocks);
-    let kernel = tile_kernel("conv/texture_weight_gradient", rows, quads, 1)
-        .arguments(signed([
-            ("blocks", blocks),
-            ("all_blocks", pixels_of_all),
-            ("row_tiles", row_tiles),
-            ("column_tiles", column_tiles),
-            ("column_quads", column_quads),
-            ("quads", shape.quads),
-            ("tap_columns", shape.kernel_width),
-            ("kernel_height", g.kernel[0]),
-            ("kernel_width", g.kernel[1]),
-            ("out_height", g.out[0]),
-            ("out_width", g.out[1]),
-            ("padded_height", image.padded[0]),
-            ("padded_width", image.padded[1]),
-            ("stride_y", g.stride[0]),
-            ("stride_x", g.stride[1]),
-            ("dilation_y", g.dilation[0]),
-            ("dilation_x", shape.dilation_x),
-            // From the last row of an image to the first of the next.
-            ("next_image", image.padded[0] - (g.out[0] - 1) * g.stride[0]),
-            ("channels", g.channels),
-            ("filters", g.filters),
-        ]))
+    let kernel = tile_kernel("conv/texture_weight_gradient", rows, quads * 4, 1)
+        .constants([
+            ("BLOCKS", blocks),
+            ("ALL_BLOCKS", pixels_of_all),
+            ("ROW_TILES", row_tiles),
+            ("COLUMN_TILES", column_tiles),
+            ("COLUMN_QUADS", column_quads),
+            ("QUADS", shape.quads),
+            ("TAP_COLUMNS", shape.kernel_width),
+            ("KERNEL_HEIGHT", g.kernel[0]),
+            ("KERNEL_WIDTH", g.kernel[1]),
+            ("OUT_HEIGHT", g.out[0]),
+            ("OUT_WIDTH", g.out[1]),
+            ("PADDED_HEIGHT", image.padded[0]),
+            ("PADDED_WIDTH", image.padded[1]),
+            ("STRIDE_Y", g.stride[0]),
+            ("STRIDE_X", g.stride[1]),
+            ("DILATION_Y", g.dilation[0]),
+            ("DILATION_X", shape.dilation_x),
+            ("CHANNELS", g.channels),
+            ("FILTERS", g.filters),
+        ])
         .condition("rows", shape.rows);
     let elements = part.weight_elements();
     let dw = part.weight(Operand::Output(0).write());
@@ -428,16 +376,31 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
     }
 }
 
-/// The tile body with `operands`' load and store functions: `row_quads` x 4 rows, `texels` texels of
-/// columns, each of `steps` steps of the reduction for one column, or of one step for four columns.
-fn tile_kernel(operands: &'static str, row_quads: usize, texels: usize, steps: usize) -> Kernel {
+/// The tile body with `operands`' load and store functions: `row_quads` x 4 rows, `columns` columns,
+/// `steps` steps of the reduction in one texel of the columns.
+fn tile_kernel(operands: &'static str, row_quads: usize, columns: usize, steps: usize) -> Kernel {
     Kernel::new("conv/texture_tile")
         .operands(operands)
         .constants([
-            ("ROW_QUADS", row_quads as i32),
-            ("COLUMN_TEXELS", texels as i32),
-            ("TEXEL_COLUMNS", (4 / steps) as i32),
-            ("TEXEL_STEPS", steps as i32),
+            ("ROW_QUADS", row_quads),
+            ("COLUMNS", columns),
+            ("COLUMN_TEXELS", if steps == 4 { columns } else { columns / 4 }),
+            ("BLOCK_STEPS", steps),
+            ("SUMS", row_quads * columns),
         ])
         .condition("steps_in_texel", steps == 4)
+}
+
+fn pixel_constants(image: &Packed, tile: [usize; 3], grid: [usize; 3]) -> [(&'static str, usize); 9] {
+    [
+        ("QUADS", image.quads()),
+        ("PADDED_HEIGHT", image.padded[0]),
+        ("PADDED_WIDTH", image.padded[1]),
+        ("TILE_IMAGES", tile[0]),
+        ("TILE_HEIGHT", tile[1]),
+        ("TILE_WIDTH", tile[2]),
+        ("GRID_IMAGES", grid[0]),
+        ("GRID_ROWS", grid[1]),
+        ("GRID_COLUMNS", grid[2]),
+    ]
 }
