@@ -1,9 +1,9 @@
 // dweight[c] = sum over l of part[c, l].x / sqrt(variance[c] + EPS), dbias[c] = sum over l of
 // part[c, l].y, in order.
 //
-// part [CHANNELS, LANES] pairs, the vectors [CHANNELS]. One invocation a channel.
+// part [channels, lanes] pairs, the vectors [channels]. One invocation a channel.
 
-import package::constants::{WORKGROUP, LANES, EPS};
+import package::constants::{WORKGROUP, EPS};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
@@ -19,8 +19,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     var sums = vec2(0.0);
-    for (var lane = 0u; lane < LANES; lane++) {
-        sums += part[c * LANES + lane];
+    for (var lane = 0u; lane < arguments.lanes; lane++) {
+        sums += part[c * arguments.lanes + lane];
     }
     dweight[c] = sums.x / sqrt(variance[c] + EPS);
     dbias[c] = sums.y;

@@ -1,7 +1,7 @@
-// running_mean += MOMENTUM * (mean - running_mean), running_var += MOMENTUM * (CORRECTION * var -
+// running_mean += MOMENTUM * (mean - running_mean), running_var += MOMENTUM * (correction * var -
 // running_var), in place. One invocation a channel.
 
-import package::constants::{WORKGROUP, MOMENTUM, CORRECTION};
+import package::constants::{WORKGROUP, MOMENTUM};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
@@ -17,5 +17,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     running_mean[c] = (1.0 - MOMENTUM) * running_mean[c] + MOMENTUM * mean[c];
-    running_var[c] = (1.0 - MOMENTUM) * running_var[c] + MOMENTUM * (CORRECTION * variance[c]);
+    running_var[c] = (1.0 - MOMENTUM) * running_var[c] + MOMENTUM * (arguments.correction * variance[c]);
 }

@@ -1,11 +1,11 @@
-// packed(q * PADDED_WIDTH + x, n * PADDED_HEIGHT + y) = image n's channels 4q .. 4q+3 at pixel
-// (y - BORDER_Y, x - BORDER_X); zero outside of the image and beyond its channels.
-// With `rows`: channel q's pixels x - BORDER_X .. + 3 of one row instead.
+// packed(q * padded_width + x, n * padded_height + y) = image n's channels 4q .. 4q+3 at pixel
+// (y - border_y, x - border_x); zero outside of the image and beyond its channels.
+// With `rows`: channel q's pixels x - border_x .. + 3 of one row instead.
 //
-// source [IMAGES, ALL_CHANNELS, HEIGHT, WIDTH]; CHANNELS of them, from FIRST_CHANNEL on, are packed. One invocation a texel.
+// source [images, all_channels, height, width]; `channels` of them, from first_channel on, are packed. One
+// invocation a texel.
 
-import package::constants::{WORKGROUP, IMAGES, CHANNELS, FIRST_CHANNEL, ALL_CHANNELS, HEIGHT, WIDTH};
-import package::constants::{BORDER_Y, BORDER_X, PADDED_HEIGHT, PADDED_WIDTH, QUADS};
+import package::constants::WORKGROUP;
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
@@ -13,8 +13,8 @@ import package::lib::grid::linear_index;
 @group(0) @binding(1) var packed: texture_storage_2d<rgba32float, write>;
 
 fn pixel(n: i32, c: i32, y: i32, x: i32) -> f32 {
-    if (n < IMAGES && c < CHANNELS && y >= 0 && y < HEIGHT && x >= 0 && x < WIDTH) {
-        return source[((n * ALL_CHANNELS + FIRST_CHANNEL + c) * HEIGHT + y) * WIDTH + x];
+    if (n < arguments.images && c < arguments.channels && y >= 0 && y < arguments.height && x >= 0 && x < arguments.width) {
+        return source[((n * arguments.all_channels + arguments.first_channel + c) * arguments.height + y) * arguments.width + x];
     }
     return 0.0;
 }
@@ -25,12 +25,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (index >= arguments.count) {
         return;
     }
-    let column = i32(index) % (QUADS * PADDED_WIDTH);
-    let row = i32(index) / (QUADS * PADDED_WIDTH);
-    let q = column / PADDED_WIDTH;
-    let x = column % PADDED_WIDTH - BORDER_X;
-    let n = row / PADDED_HEIGHT;
-    let y = row % PADDED_HEIGHT - BORDER_Y;
+    let column = i32(index) % (arguments.quads * arguments.padded_width);
+    let row = i32(index) / (arguments.quads * arguments.padded_width);
+    let q = column / arguments.padded_width;
+    let x = column % arguments.padded_width - arguments.border_x;
+    let n = row / arguments.padded_height;
+    let y = row % arguments.padded_height - arguments.border_y;
     @if(rows) let texel = vec4(pixel(n, q, y, x), pixel(n, q, y, x + 1), pixel(n, q, y, x + 2), pixel(n, q, y, x + 3));
     @if(!rows) let texel = vec4(
         pixel(n, 4 * q, y, x),

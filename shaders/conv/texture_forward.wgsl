@@ -1,13 +1,10 @@
 // Operands of the tile body for y = w * x + bias: rows are filters, columns output pixels, blocks
-// (tap, four channels).
-//
-// A tile covers TILE_IMAGES x TILE_HEIGHT x TILE_WIDTH pixels; the packed image has zeros wherever a
-// tile or a window reaches beyond it. Tiles run along pixels first, so lanes share their weights.
+// (tap, four channels), the channels of a tap a run. The packed image has zeros wherever a tile or a
+// window reaches beyond it.
 
-import package::constants::{BLOCKS, ROW_TILES, ROW_QUADS, WEIGHT_ROW, STEPS, QUADS, KERNEL_WIDTH};
-import package::constants::{PADDED_HEIGHT, PADDED_WIDTH, TILE_IMAGES, TILE_HEIGHT, TILE_WIDTH};
-import package::constants::{GRID_IMAGES, GRID_ROWS, GRID_COLUMNS, STRIDE_Y, STRIDE_X, DILATION_Y, DILATION_X};
-import package::constants::{BATCH, CHANNELS, FIRST_CHANNEL, ALL_CHANNELS, HEIGHT, WIDTH};
+import package::constants::ROW_QUADS;
+import package::arguments::arguments;
+import package::conv::texture_pixels::{PixelTile, pixel_tile_at, pixel_of, first_weight, weight_texel};
 
 @group(0) @binding(0) var image: texture_2d<f32>;
 @group(0) @binding(1) var weights: texture_2d<f32>;
@@ -15,67 +12,96 @@ import package::constants::{BATCH, CHANNELS, FIRST_CHANNEL, ALL_CHANNELS, HEIGHT
 @if(bias) @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @if(!bias) @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
-struct Tile {
-    // First image, row and column of output pixels.
-    n: u32,
-    y: u32,
-    x: u32,
-    // First texel of four filters.
-    quad: u32,
-    first_block: u32,
-    end_block: u32,
+// A tap, and its first block.
+struct Run {
+    block: i32,
+    kx: i32,
+    ky: i32,
 }
 
-fn tile_at(index: u32) -> Tile {
-    let column = index % GRID_COLUMNS;
-    let row = index / GRID_COLUMNS % GRID_ROWS;
-    let n = index / (GRID_COLUMNS * GRID_ROWS) % GRID_IMAGES;
-    let rows = index / (GRID_COLUMNS * GRID_ROWS * GRID_IMAGES);
-    return Tile(n * TILE_IMAGES, row * TILE_HEIGHT, column * TILE_WIDTH, rows * ROW_QUADS, 0, BLOCKS);
-}
-
-fn is_idle(index: u32) -> bool {
+fn is_idle(index: i32) -> bool {
     return false;
 }
 
-fn skips(tile: Tile, block: u32) -> bool {
-    return false;
+fn tile_at(index: i32) -> PixelTile {
+    return pixel_tile_at(index);
 }
 
-// Image, row and column of column j within a tile.
-fn pixel_of(j: u32) -> vec3<u32> {
-    return vec3(j / (TILE_HEIGHT * TILE_WIDTH), j / TILE_WIDTH % TILE_HEIGHT, j % TILE_WIDTH);
+fn column_of(tile: PixelTile, j: i32) -> vec3<i32> {
+    return pixel_of(j);
 }
 
-fn load_columns(tile: Tile, block: u32, j: u32) -> vec4<f32> {
-    let tap = block / QUADS;
-    let pixel = pixel_of(j);
-    let column = (tile.x + pixel.z) * STRIDE_X + tap % KERNEL_WIDTH * DILATION_X;
-    let row = (tile.y + pixel.y) * STRIDE_Y + tap / KERNEL_WIDTH * DILATION_Y;
-    return textureLoad(image, vec2(block % QUADS * PADDED_WIDTH + column, (tile.n + pixel.x) * PADDED_HEIGHT + row), 0);
+fn place_of(tile: PixelTile, pixel: vec3<i32>) -> vec2<i32> {
+    return vec2(
+        (tile.x + pixel.z) * arguments.stride_x,
+        (tile.n + pixel.x) * arguments.padded_height + (tile.y + pixel.y) * arguments.stride_y,
+    );
 }
 
-fn load_rows(tile: Tile, block: u32, step: u32, q: u32) -> vec4<f32> {
-    let texel = (tile.quad + q) * STEPS + 4 * block + step;
-    return textureLoad(weights, vec2(texel % WEIGHT_ROW, texel / WEIGHT_ROW), 0);
+// Sums start at the bias: a store that added it would load it for each column.
+fn start_of(tile: PixelTile, q: i32) -> vec4<f32> {
+    var start = vec4(0.0);
+    @if(bias) for (var i = 0; i < 4; i++) {
+        let channel = 4 * (tile.quad + q) + i;
+        if (channel < arguments.channels) {
+            start[i] = bias[channel];
+        }
+    }
+    return start;
 }
 
-fn store(tile: Tile, q: u32, j: u32, sums: vec4<f32>) {
-    let pixel = pixel_of(j);
+fn first_run(tile: PixelTile) -> Run {
+    return Run(0, 0, 0);
+}
+
+fn is_past(tile: PixelTile, run: Run) -> bool {
+    return run.ky >= arguments.kernel_height;
+}
+
+fn next_run(tile: PixelTile, run: Run) -> Run {
+    let ends_row = run.kx + 1 == arguments.kernel_width;
+    return Run(
+        run.block + arguments.quads,
+        select(run.kx + 1, 0, ends_row),
+        select(run.ky, run.ky + 1, ends_row),
+    );
+}
+
+fn length_of(tile: PixelTile, run: Run) -> i32 {
+    return arguments.quads;
+}
+
+fn shift_of(run: Run) -> vec2<i32> {
+    return vec2(run.kx * arguments.dilation_x, run.ky * arguments.dilation_y);
+}
+
+// Texels from one block's to the next's.
+fn pitch() -> i32 {
+    return arguments.padded_width;
+}
+
+fn load_columns(place: vec2<i32>, offset: i32) -> vec4<f32> {
+    return textureLoad(image, vec2(place.x + offset, place.y), 0);
+}
+
+fn row_of(tile: PixelTile, q: i32) -> i32 {
+    return first_weight(tile.quad + q);
+}
+
+fn load_rows(run: Run, row: i32, block: i32, step: i32) -> vec4<f32> {
+    return textureLoad(weights, weight_texel(row, run.block + block, step), 0);
+}
+
+fn store(tile: PixelTile, pixel: vec3<i32>, q: i32, sums: vec4<f32>) {
     let n = tile.n + pixel.x;
     let row = tile.y + pixel.y;
     let column = tile.x + pixel.z;
-    if (n >= BATCH || row >= HEIGHT || column >= WIDTH) {
+    if (n >= arguments.batch || row >= arguments.height || column >= arguments.width) {
         return;
     }
-    for (var i = 0u; i < 4; i++) {
-        let channel = 4 * (tile.quad + q) + i;
-        if (channel < CHANNELS) {
-            var value = sums[i];
-            @if(bias) {
-                value += bias[channel];
-            }
-            y[((n * ALL_CHANNELS + FIRST_CHANNEL + channel) * HEIGHT + row) * WIDTH + column] = value;
-        }
+    let first = 4 * (tile.quad + q);
+    for (var i = 0; i < min(4, arguments.channels - first); i++) {
+        let plane = n * arguments.all_channels + arguments.first_channel + first + i;
+        y[(plane * arguments.height + row) * arguments.width + column] = sums[i];
     }
 }

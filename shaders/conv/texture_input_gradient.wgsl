@@ -1,102 +1,156 @@
 // Operands of the tile body for dx = w^T * dy: rows are channels, columns input pixels, blocks (tap,
-// four filters).
+// four filters), the filters of a tap a run.
 //
 // Input pixel i = q * stride + residue meets output q + (residue + padding - tap * dilation) / stride,
-// where that divides. All pixels of a tile have one residue, so a tap either counts for all of them
-// or is skipped. The packed gradient has BORDER zeros before it, and enough after it.
+// where that divides. All pixels of a tile have one residue, so they meet the same taps: every
+// tap_step-th from the first that divides. The packed gradient has border zeros before it, and enough
+// after it.
 
-import package::constants::{BLOCKS, ROW_TILES, ROW_QUADS, WEIGHT_ROW, STEPS, QUADS, KERNEL_WIDTH};
-import package::constants::{PADDED_HEIGHT, PADDED_WIDTH, TILE_IMAGES, TILE_HEIGHT, TILE_WIDTH};
-import package::constants::{GRID_IMAGES, GRID_ROWS, GRID_COLUMNS, STRIDE_Y, STRIDE_X, DILATION_Y, DILATION_X};
-import package::constants::{BATCH, CHANNELS, HEIGHT, WIDTH, PADDING_Y, PADDING_X, BORDER_Y, BORDER_X};
-import package::constants::{TILES, CLASS_INVOCATIONS};
+import package::constants::ROW_QUADS;
+import package::arguments::arguments;
+import package::conv::texture_pixels::{PixelTile, pixel_tile_at, pixel_of, first_weight, weight_texel};
 
 @group(0) @binding(0) var gradient: texture_2d<f32>;
 @group(0) @binding(1) var weights: texture_2d<f32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;
 
 struct Tile {
-    // First image, row and column, the latter two in strides.
-    n: u32,
-    y: i32,
-    x: i32,
+    // First image, and first row and column in strides.
+    pixels: PixelTile,
     residue_y: i32,
     residue_x: i32,
-    // First texel of four channels.
-    quad: u32,
-    first_block: u32,
-    end_block: u32,
+    first: Run,
 }
 
-fn tile_at(invocation: u32) -> Tile {
-    let residue = i32(invocation / CLASS_INVOCATIONS);
-    let index = invocation % CLASS_INVOCATIONS;
-    let column = index % GRID_COLUMNS;
-    let row = index / GRID_COLUMNS % GRID_ROWS;
-    let n = index / (GRID_COLUMNS * GRID_ROWS) % GRID_IMAGES;
-    let rows = index / (GRID_COLUMNS * GRID_ROWS * GRID_IMAGES);
+// A tap that meets the tile, and where the output that a pixel meets lies from it, the border included.
+struct Run {
+    // Its first block.
+    block: i32,
+    kx: i32,
+    ky: i32,
+    x: i32,
+    y: i32,
+}
+
+// Invocations are in classes of one residue each, padded to whole workgroups.
+fn is_idle(index: i32) -> bool {
+    return index % arguments.class_invocations >= arguments.tiles;
+}
+
+// The first tap that meets pixels of a residue, or `taps` where none does.
+fn first_tap(residue: i32, padding: i32, dilation: i32, stride: i32, step: i32, taps: i32) -> i32 {
+    for (var tap = 0; tap < min(step, taps); tap++) {
+        if ((residue + padding - tap * dilation) % stride == 0) {
+            return tap;
+        }
+    }
+    return taps;
+}
+
+fn tile_at(index: i32) -> Tile {
+    let residue = index / arguments.class_invocations;
+    let residue_y = residue / arguments.stride_x;
+    let residue_x = residue % arguments.stride_x;
+    let ky = first_tap(
+        residue_y,
+        arguments.padding_y,
+        arguments.dilation_y,
+        arguments.stride_y,
+        arguments.tap_step_y,
+        arguments.kernel_height,
+    );
+    let kx = first_tap(
+        residue_x,
+        arguments.padding_x,
+        arguments.dilation_x,
+        arguments.stride_x,
+        arguments.tap_step_x,
+        arguments.kernel_width,
+    );
+    let y = (residue_y + arguments.padding_y - ky * arguments.dilation_y) / arguments.stride_y;
+    let x = (residue_x + arguments.padding_x - kx * arguments.dilation_x) / arguments.stride_x;
+    // Where no column of taps meets the tile, no row counts either.
+    let first_ky = select(ky, arguments.kernel_height, kx >= arguments.kernel_width);
     return Tile(
-        n * TILE_IMAGES,
-        i32(row * TILE_HEIGHT),
-        i32(column * TILE_WIDTH),
-        residue / STRIDE_X,
-        residue % STRIDE_X,
-        rows * ROW_QUADS,
-        0,
-        BLOCKS,
+        pixel_tile_at(index % arguments.class_invocations),
+        residue_y,
+        residue_x,
+        run_at(kx, first_ky, x + arguments.border_x, y + arguments.border_y),
     );
 }
 
-fn is_idle(invocation: u32) -> bool {
-    return invocation % CLASS_INVOCATIONS >= TILES;
+fn column_of(tile: Tile, j: i32) -> vec3<i32> {
+    return pixel_of(j);
 }
 
-// Distance from the pixel of residue 0 to the output it meets at a block's tap, times the stride.
-fn reach(tile: Tile, block: u32) -> vec2<i32> {
-    let tap = i32(block / QUADS);
+fn place_of(tile: Tile, pixel: vec3<i32>) -> vec2<i32> {
     return vec2(
-        tile.residue_x + PADDING_X - tap % KERNEL_WIDTH * DILATION_X,
-        tile.residue_y + PADDING_Y - tap / KERNEL_WIDTH * DILATION_Y,
+        tile.pixels.x + pixel.z,
+        (tile.pixels.n + pixel.x) * arguments.padded_height + tile.pixels.y + pixel.y,
     );
 }
 
-fn skips(tile: Tile, block: u32) -> bool {
-    let distance = reach(tile, block);
-    return distance.x % STRIDE_X != 0 || distance.y % STRIDE_Y != 0;
+fn start_of(tile: Tile, q: i32) -> vec4<f32> {
+    return vec4(0.0);
 }
 
-// Image, row and column of column j within a tile.
-fn pixel_of(j: u32) -> vec3<u32> {
-    return vec3(j / (TILE_HEIGHT * TILE_WIDTH), j / TILE_WIDTH % TILE_HEIGHT, j % TILE_WIDTH);
+fn run_at(kx: i32, ky: i32, x: i32, y: i32) -> Run {
+    return Run((ky * arguments.kernel_width + kx) * arguments.quads, kx, ky, x, y);
 }
 
-fn load_columns(tile: Tile, block: u32, j: u32) -> vec4<f32> {
-    let pixel = vec3<i32>(pixel_of(j));
-    let distance = reach(tile, block);
-    let column = tile.x + pixel.z + distance.x / STRIDE_X + BORDER_X;
-    let row = tile.y + pixel.y + distance.y / STRIDE_Y + BORDER_Y;
-    let quad = i32(block % QUADS);
-    let image = i32(tile.n) + pixel.x;
-    return textureLoad(gradient, vec2(quad * i32(PADDED_WIDTH) + column, image * i32(PADDED_HEIGHT) + row), 0);
+fn first_run(tile: Tile) -> Run {
+    return tile.first;
 }
 
-fn load_rows(tile: Tile, block: u32, step: u32, q: u32) -> vec4<f32> {
-    let texel = (tile.quad + q) * STEPS + 4 * block + step;
-    return textureLoad(weights, vec2(texel % WEIGHT_ROW, texel / WEIGHT_ROW), 0);
+fn is_past(tile: Tile, run: Run) -> bool {
+    return run.ky >= arguments.kernel_height;
 }
 
-fn store(tile: Tile, q: u32, j: u32, sums: vec4<f32>) {
-    let pixel = pixel_of(j);
-    let n = tile.n + pixel.x;
-    let row = u32((tile.y + i32(pixel.y)) * STRIDE_Y + tile.residue_y);
-    let column = u32((tile.x + i32(pixel.z)) * STRIDE_X + tile.residue_x);
-    if (n >= BATCH || row >= HEIGHT || column >= WIDTH) {
+fn next_run(tile: Tile, run: Run) -> Run {
+    let ends_row = run.kx + arguments.tap_step_x >= arguments.kernel_width;
+    return run_at(
+        select(run.kx + arguments.tap_step_x, tile.first.kx, ends_row),
+        select(run.ky, run.ky + arguments.tap_step_y, ends_row),
+        select(run.x - arguments.shift_x, tile.first.x, ends_row),
+        select(run.y, run.y - arguments.shift_y, ends_row),
+    );
+}
+
+fn length_of(tile: Tile, run: Run) -> i32 {
+    return arguments.quads;
+}
+
+fn shift_of(run: Run) -> vec2<i32> {
+    return vec2(run.x, run.y);
+}
+
+// Texels from one block's to the next's.
+fn pitch() -> i32 {
+    return arguments.padded_width;
+}
+
+fn load_columns(place: vec2<i32>, offset: i32) -> vec4<f32> {
+    return textureLoad(gradient, vec2(place.x + offset, place.y), 0);
+}
+
+fn row_of(tile: Tile, q: i32) -> i32 {
+    return first_weight(tile.pixels.quad + q);
+}
+
+fn load_rows(run: Run, row: i32, block: i32, step: i32) -> vec4<f32> {
+    return textureLoad(weights, weight_texel(row, run.block + block, step), 0);
+}
+
+fn store(tile: Tile, pixel: vec3<i32>, q: i32, sums: vec4<f32>) {
+    let n = tile.pixels.n + pixel.x;
+    let row = (tile.pixels.y + pixel.y) * arguments.stride_y + tile.residue_y;
+    let column = (tile.pixels.x + pixel.z) * arguments.stride_x + tile.residue_x;
+    if (n >= arguments.batch || row >= arguments.height || column >= arguments.width) {
         return;
     }
-    for (var i = 0u; i < 4; i++) {
-        let channel = 4 * (tile.quad + q) + i;
-        if (channel < CHANNELS) {
-            dx[((n * CHANNELS + channel) * HEIGHT + row) * WIDTH + column] = sums[i];
-        }
+    let first = 4 * (tile.pixels.quad + q);
+    for (var i = 0; i < min(4, arguments.channels - first); i++) {
+        let plane = n * arguments.channels + first + i;
+        dx[(plane * arguments.height + row) * arguments.width + column] = sums[i];
     }
 }

@@ -1,13 +1,12 @@
 // Operands of the tile body for dw = dy * x^T: rows are filters, columns (tap, channel), blocks
-// output pixels of all images; one part of the invocations sums BLOCKS of them.
+// output pixels, those of an output's row a run. With `vectors`, images of one output pixel each, a run
+// is of images. One part of the invocations sums `rows` of the output's rows, counted over all images.
 //
 // With `rows`, the four channels of a texel are four neighbours of a row: column 4 * tap column + i
 // of the kernel.
 
-import package::constants::{BLOCKS, ALL_BLOCKS, ROW_TILES, ROW_QUADS, COLUMN_TILES, COLUMN_TEXELS, COLUMN_QUADS};
-import package::constants::{QUADS, TAP_COLUMNS, KERNEL_HEIGHT, KERNEL_WIDTH, OUT_HEIGHT, OUT_WIDTH};
-import package::constants::{PADDED_HEIGHT, PADDED_WIDTH, STRIDE_Y, STRIDE_X, DILATION_Y, DILATION_X};
-import package::constants::{CHANNELS, FILTERS};
+import package::constants::{ROW_QUADS, COLUMN_TEXELS};
+import package::arguments::arguments;
 
 @group(0) @binding(0) var image: texture_2d<f32>;
 @group(0) @binding(1) var gradient: texture_2d<f32>;
@@ -15,63 +14,127 @@ import package::constants::{CHANNELS, FILTERS};
 
 struct Tile {
     // First texel of four filters, and of four columns.
-    quad: u32,
-    column_quad: u32,
-    part: u32,
-    first_block: u32,
-    end_block: u32,
+    quad: i32,
+    column_quad: i32,
+    part: i32,
+    // One beyond its last row.
+    end: i32,
 }
 
-fn tile_at(index: u32) -> Tile {
-    let column = index % COLUMN_TILES;
-    let row = index / COLUMN_TILES % ROW_TILES;
-    let part = index / (COLUMN_TILES * ROW_TILES);
-    let first = part * BLOCKS;
-    return Tile(row * ROW_QUADS, column * COLUMN_TEXELS, part, first, min(first + BLOCKS, ALL_BLOCKS));
+// A column: its texel of four, their tap row, tap column and texel of channels.
+struct Column {
+    texel: i32,
+    ky: i32,
+    kx: i32,
+    quad: i32,
+    // Which of the four.
+    lane: i32,
 }
 
-fn is_idle(index: u32) -> bool {
+// A row of the output, counted over all images, its number in its image, and the packed image's row
+// at its first tap.
+struct Run {
+    row: i32,
+    y: i32,
+    image_row: i32,
+}
+
+fn is_idle(index: i32) -> bool {
     return false;
 }
 
-fn skips(tile: Tile, block: u32) -> bool {
-    return false;
+fn tile_at(index: i32) -> Tile {
+    let columns = arguments.column_tiles;
+    let rows = arguments.row_tiles;
+    let part = index / (columns * rows);
+    return Tile(
+        index / columns % rows * ROW_QUADS,
+        index % columns * COLUMN_TEXELS,
+        part,
+        min((part + 1) * arguments.part_rows, arguments.all_rows),
+    );
 }
 
-// Tap row, tap column and texel of channels of a column.
-fn meaning_of(column_quad: u32) -> vec3<u32> {
-    let tap = column_quad / QUADS;
-    return vec3(tap / TAP_COLUMNS, tap % TAP_COLUMNS, column_quad % QUADS);
+// Columns beyond the last repeat its place, and are not stored.
+fn column_of(tile: Tile, j: i32) -> Column {
+    let texel = tile.column_quad + j / 4;
+    let known = min(texel, arguments.column_quads - 1);
+    let tap = known / arguments.quads;
+    return Column(texel, tap / arguments.tap_columns, tap % arguments.tap_columns, known % arguments.quads, j % 4);
 }
 
-fn load_columns(tile: Tile, block: u32, j: u32) -> vec4<f32> {
-    // Columns beyond the last repeat it; they are not stored.
-    let column = meaning_of(min(tile.column_quad + j, COLUMN_QUADS - 1));
-    let x = block % OUT_WIDTH * STRIDE_X + column.y * DILATION_X;
-    let y = block / OUT_WIDTH % OUT_HEIGHT * STRIDE_Y + column.x * DILATION_Y;
-    let n = block / (OUT_WIDTH * OUT_HEIGHT);
-    return textureLoad(image, vec2(column.z * PADDED_WIDTH + x, n * PADDED_HEIGHT + y), 0);
+fn place_of(tile: Tile, column: Column) -> vec2<i32> {
+    return vec2(
+        column.quad * arguments.padded_width + column.kx * arguments.dilation_x,
+        column.ky * arguments.dilation_y,
+    );
 }
 
-fn load_rows(tile: Tile, block: u32, step: u32, q: u32) -> vec4<f32> {
-    let quad = min(tile.quad + q, (FILTERS - 1) / 4);
-    return textureLoad(gradient, vec2(quad * OUT_WIDTH + block % OUT_WIDTH, block / OUT_WIDTH), 0);
+fn start_of(tile: Tile, q: i32) -> vec4<f32> {
+    return vec4(0.0);
 }
 
-fn store(tile: Tile, q: u32, j: u32, sums: vec4<f32>) {
-    let column = meaning_of(tile.column_quad + j / 4);
-    @if(rows) let channel = column.z;
-    @if(rows) let kx = 4 * column.y + j % 4;
-    @if(!rows) let channel = 4 * column.z + j % 4;
-    @if(!rows) let kx = column.y;
-    if (tile.column_quad + j / 4 >= COLUMN_QUADS || channel >= CHANNELS || kx >= KERNEL_WIDTH) {
+fn first_run(tile: Tile) -> Run {
+    let row = tile.part * arguments.part_rows;
+    let y = row % arguments.out_height;
+    return Run(row, y, row / arguments.out_height * arguments.padded_height + y * arguments.stride_y);
+}
+
+fn is_past(tile: Tile, run: Run) -> bool {
+    return run.row >= tile.end;
+}
+
+fn next_run(tile: Tile, run: Run) -> Run {
+    @if(vectors) return Run(tile.end, 0, 0);
+    let ends_image = run.y + 1 == arguments.out_height;
+    let rows = select(arguments.stride_y, arguments.next_image, ends_image);
+    return Run(run.row + 1, select(run.y + 1, 0, ends_image), run.image_row + rows);
+}
+
+fn length_of(tile: Tile, run: Run) -> i32 {
+    @if(vectors) return tile.end - run.row;
+    @if(!vectors) return arguments.out_width;
+}
+
+fn shift_of(run: Run) -> vec2<i32> {
+    return vec2(0, run.image_row);
+}
+
+// Texels from one block's to the next's.
+fn pitch() -> i32 {
+    @if(vectors) return arguments.padded_height;
+    @if(!vectors) return arguments.stride_x;
+}
+
+fn load_columns(place: vec2<i32>, offset: i32) -> vec4<f32> {
+    @if(vectors) let texel = vec2(place.x, place.y + offset);
+    @if(!vectors) let texel = vec2(place.x + offset, place.y);
+    return textureLoad(image, texel, 0);
+}
+
+// Rows beyond the last repeat it, and are not stored.
+fn row_of(tile: Tile, q: i32) -> i32 {
+    return min(tile.quad + q, (arguments.filters - 1) / 4) * arguments.out_width;
+}
+
+fn load_rows(run: Run, row: i32, block: i32, step: i32) -> vec4<f32> {
+    @if(vectors) let texel = vec2(row, run.row + block);
+    @if(!vectors) let texel = vec2(row + block, run.row);
+    return textureLoad(gradient, texel, 0);
+}
+
+fn store(tile: Tile, column: Column, q: i32, sums: vec4<f32>) {
+    @if(rows) let channel = column.quad;
+    @if(rows) let kx = 4 * column.kx + column.lane;
+    @if(!rows) let channel = 4 * column.quad + column.lane;
+    @if(!rows) let kx = column.kx;
+    if (column.texel >= arguments.column_quads || channel >= arguments.channels || kx >= arguments.kernel_width) {
         return;
     }
-    for (var i = 0u; i < 4; i++) {
-        let k = 4 * (tile.quad + q) + i;
-        if (k < FILTERS) {
-            let element = ((k * CHANNELS + channel) * KERNEL_HEIGHT + column.x) * KERNEL_WIDTH + kx;
-            dw[tile.part * (FILTERS * CHANNELS * KERNEL_HEIGHT * KERNEL_WIDTH) + element] = sums[i];
-        }
+    let taps = arguments.kernel_height * arguments.kernel_width;
+    let first = 4 * (tile.quad + q);
+    for (var i = 0; i < min(4, arguments.filters - first); i++) {
+        let filter_channel = (tile.part * arguments.filters + first + i) * arguments.channels + channel;
+        dw[filter_channel * taps + column.ky * arguments.kernel_width + kx] = sums[i];
     }
 }

@@ -1,7 +1,7 @@
-// y[i] = sum over p of x[i * STRIDE + p * PART_STRIDE], in the order of p. One invocation an element
-// of y.
+// y[i] = sum over p < parts of x[i * stride + p * part_stride], in the order of p. One invocation an
+// element of y.
 
-import package::constants::{WORKGROUP, STRIDE, PART_STRIDE, PARTS};
+import package::constants::WORKGROUP;
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
@@ -15,8 +15,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     var sum = 0.0;
-    for (var p = 0u; p < PARTS; p++) {
-        sum += x[i * STRIDE + p * PART_STRIDE];
+    for (var p = 0u; p < arguments.parts; p++) {
+        sum += x[i * arguments.stride + p * arguments.part_stride];
     }
     y[i] = sum;
 }

@@ -95,7 +95,8 @@ impl Op for BatchStatistics {
         let partial = launch.scratch(2 * layout.channels * lanes);
         let kernel = layout.kernel("batch_norm/partial_statistics").constant("LANES", lanes);
         launch.linear(kernel, layout.channels * lanes, [Operand::Input(0).read(), partial.write()]);
-        let kernel = layout.kernel("batch_norm/merge_statistics").constant("LANES", lanes);
+        let kernel =
+            Kernel::new("batch_norm/merge_statistics").arguments([("elements", layout.count()), ("lanes", lanes)]);
         let bindings = [partial.read(), Operand::Output(0).write(), Operand::Output(1).write()];
         launch.linear(kernel, layout.channels, bindings);
         Ok(())
@@ -233,7 +234,7 @@ impl Op for BatchNormSums {
         let kernel = layout.kernel("batch_norm/partial_sums").constant("LANES", lanes);
         let bindings = [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Input(2).read(), partial.write()];
         launch.linear(kernel, layout.channels * lanes, bindings);
-        let kernel = layout.kernel("batch_norm/merge_sums").constant("LANES", lanes).constant("EPS", self.eps);
+        let kernel = Kernel::new("batch_norm/merge_sums").constant("EPS", self.eps).argument("lanes", lanes);
         let bindings =
             [partial.read(), Operand::Input(3).read(), Operand::Output(0).write(), Operand::Output(1).write()];
         launch.linear(kernel, layout.channels, bindings);
@@ -345,7 +346,7 @@ impl Op for UpdateRunningStatistics {
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
         let kernel = Kernel::new("batch_norm/update_running")
             .constant("MOMENTUM", self.momentum)
-            .constant("CORRECTION", self.correction());
+            .argument("correction", self.correction());
         let bindings =
             [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Input(2).write(), Operand::Input(3).write()];
         launch.linear(kernel, launch.input(0).elements(), bindings);

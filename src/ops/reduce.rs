@@ -76,6 +76,6 @@ pub(crate) fn sum_parts(
     y: Binding,
 ) {
     let kernel =
-        Kernel::new("reduce/sum_parts").constants([("STRIDE", stride), ("PART_STRIDE", part_stride), ("PARTS", parts)]);
+        Kernel::new("reduce/sum_parts").arguments([("stride", stride), ("part_stride", part_stride), ("parts", parts)]);
     launch.linear(kernel, count, [x.read(), y]);
 }

@@ -72,10 +72,11 @@ impl fmt::Display for Constant {
 
 /// A value that a shader reads when it runs, so that kernels which differ in nothing else share a
 /// pipeline: right for sizes that no inner loop divides by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Argument {
     U32(u32),
     I32(i32),
+    F32(f32),
 }
 
 impl Argument {
@@ -84,6 +85,17 @@ impl Argument {
         match self {
             Argument::U32(_) => "u32",
             Argument::I32(_) => "i32",
+            Argument::F32(_) => "f32",
+        }
+    }
+
+    /// As a WGSL expression.
+    pub fn expression(self) -> String {
+        match self {
+            Argument::U32(value) => format!("{value}u"),
+            Argument::I32(value) => format!("{value}i"),
+            // The shortest decimal that reads back as the same float.
+            Argument::F32(value) => format!("{value:?}f"),
         }
     }
 
@@ -92,6 +104,7 @@ impl Argument {
         match self {
             Argument::U32(value) => value,
             Argument::I32(value) => value.cast_unsigned(),
+            Argument::F32(value) => value.to_bits(),
         }
     }
 }
@@ -114,6 +127,12 @@ impl From<i32> for Argument {
     }
 }
 
+impl From<f32> for Argument {
+    fn from(value: f32) -> Self {
+        Argument::F32(value)
+    }
+}
+
 /// A shader with its constants and arguments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kernel {
@@ -126,6 +145,8 @@ pub struct Kernel {
     pub conditions: Vec<&'static str>,
     /// Members of the shader's `package::arguments`, in their order.
     pub arguments: Vec<(&'static str, Argument)>,
+    /// The arguments are constants too: a pipeline of its own, and no division by what is not known.
+    pub specialised: bool,
 }
 
 /// Bytes of a uniform binding that holds one kernel's arguments, and the distance between two.
@@ -133,7 +154,14 @@ pub const ARGUMENT_BYTES: u32 = 256;
 
 impl Kernel {
     pub fn new(shader: &'static str) -> Self {
-        Kernel { shader, operands: None, constants: Vec::new(), conditions: Vec::new(), arguments: Vec::new() }
+        Kernel {
+            shader,
+            operands: None,
+            constants: Vec::new(),
+            conditions: Vec::new(),
+            arguments: Vec::new(),
+            specialised: false,
+        }
     }
 
     pub fn operands(mut self, shader: &'static str) -> Self {
@@ -168,13 +196,23 @@ impl Kernel {
         self
     }
 
-    /// The kernel less the values of its arguments: kernels of one form share a pipeline.
+    /// With the arguments as constants, if `holds`.
+    pub fn specialise(mut self, holds: bool) -> Self {
+        self.specialised = holds;
+        self
+    }
+
+    /// The kernel less the values that it reads when it runs: kernels of one form share a pipeline.
     pub fn form(&self) -> Kernel {
         let mut form = self.clone();
+        if form.specialised {
+            return form;
+        }
         for (_, value) in &mut form.arguments {
             *value = match value {
                 Argument::U32(_) => Argument::U32(0),
                 Argument::I32(_) => Argument::I32(0),
+                Argument::F32(_) => Argument::F32(0.0),
             };
         }
         form
@@ -305,9 +343,12 @@ impl<'a> Launch<'a> {
         Operand::Scratch(self.launched.scratch.len() - 1)
     }
 
-    /// An uninitialised texture of `width` x `height` texels of four floats for this node alone.
+    /// An uninitialised texture of at least `width` x `height` texels of four floats for this node alone.
     pub fn texture(&mut self, width: usize, height: usize) -> Operand {
-        self.launched.textures.push(ScratchTexture { width: width as u32, height: height as u32 });
+        // llvmpipe compiles a pipeline anew for each mix of sizes that are and are not powers of two.
+        let avoid = |size: usize| (size as u32..).find(|size| !size.is_power_of_two()).unwrap_or(u32::MAX);
+        let [width, height] = [width, height].map(avoid);
+        self.launched.textures.push(ScratchTexture { width, height });
         Operand::Texture(self.launched.textures.len() - 1)
     }
 

@@ -129,7 +129,7 @@ impl Arguments {
     /// Offset in bytes of a kernel's block.
     fn place(&mut self, kernel: &Kernel) -> Option<u32> {
         let block: Vec<u32> = kernel.arguments.iter().map(|(_, value)| value.word()).collect();
-        if block.is_empty() {
+        if block.is_empty() || kernel.specialised {
             return None;
         }
         let next = (self.words.len() * size_of::<u32>()) as u32;

@@ -95,7 +95,14 @@ impl Sources {
         for (name, value) in &kernel.arguments {
             writeln!(arguments, "{name}: {},", value.type_name()).expect("writing to a string does not fail");
         }
-        arguments.push_str("}\n@group(1) @binding(0) var<uniform> arguments: Arguments;\n");
+        match kernel.specialised {
+            true => {
+                let values: Vec<String> = kernel.arguments.iter().map(|(_, value)| value.expression()).collect();
+                writeln!(arguments, "}}\nconst arguments: Arguments = Arguments({});", values.join(", "))
+                    .expect("writing to a string does not fail");
+            }
+            false => arguments.push_str("}\n@group(1) @binding(0) var<uniform> arguments: Arguments;\n"),
+        }
         resolver.add_module(path("arguments"), arguments.into());
 
         let mut compiler = Wesl::new_barebones().set_custom_resolver(resolver);

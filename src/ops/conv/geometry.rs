@@ -36,6 +36,11 @@ impl ConvGeometry {
         }
     }
 
+    /// Whether a window is one pixel, so that no output needs a pixel's neighbours: a matrix product.
+    pub fn is_product(&self) -> bool {
+        self.kernel == [1, 1]
+    }
+
     /// Channels that one filter sees.
     pub fn group_channels(&self) -> usize {
         self.channels / self.groups

@@ -1,0 +1,234 @@
+//! Convolution for CPU adapters: operands are packed into textures, four channels a texel, whose
+//! loads are cheap there (docs/decisions/0002-texture-operands.md); one tile body then keeps up to 16 x 16
+//! sums an invocation in registers.
+//!
+//! In all three passes a row of the tile is a channel of the result and a step is one element of the
+//! reduction. Forward and input gradient: columns are pixels, and one texel of the image holds four
+//! steps. Weight gradient: columns are (tap, channel) pairs, and one texel holds four columns.
+
+mod pack;
+mod tile;
+
+use self::pack::{Packed, Shape, WEIGHT_ROW, pack_weights, signed};
+use self::tile::{PixelTile, is_specialised, tile_kernel, tile_quads, tile_size};
+use super::part::Part;
+use crate::ops::reduce::sum_parts;
+use crate::plan::{Binding, Launch, MAX_LOOP_STEPS, Operand};
+
+pub(super) use self::pack::fits;
+
+/// Invocations of a workgroup: one vector register of lanes, so that few tiles spread over the cores.
+const WORKGROUP: u32 = 8;
+
+pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
+    let g = &part.geometry;
+    let shape = Shape::of(g);
+    let largest = tile_size(g);
+    let tile = PixelTile::of(largest, g.batch, g.out);
+    let reach = tile.reach();
+    let rows = tile_quads(g.filters.div_ceil(4), largest);
+    let image = Packed {
+        images: g.batch,
+        channels: g.channels,
+        first_channel: 0,
+        all_channels: g.channels,
+        size: g.size,
+        border: g.padding,
+        padded: [
+            (reach[0] - 1) * g.stride[0] + (g.kernel[0] - 1) * g.dilation[0] + 1,
+            (reach[1] - 1) * g.stride[1] + (shape.kernel_width - 1) * shape.dilation_x + 1,
+        ],
+        slots: tile.grid[0] * tile.size[0],
+        rows: shape.rows,
+    };
+    let pixels = image.pack(launch, Operand::Input(0), is_specialised(g));
+    let steps = g.kernel[0] * shape.kernel_width * shape.quads * 4;
+    let row_tiles = g.filters.div_ceil(4).div_ceil(rows);
+    let weights = pack_weights(launch, g, shape, part.weight(Operand::Input(1).read()), false, steps, row_tiles * rows);
+
+    let bias = launch.inputs() == 3;
+    let kernel = tile_kernel("conv/texture_forward", rows, tile.columns(), 4)
+        .specialise(is_specialised(g))
+        .constant("WEIGHT_ROW", WEIGHT_ROW as i32)
+        .constants(tile.constants())
+        .arguments(tile.arguments())
+        .arguments(signed([
+            ("quads", image.quads()),
+            ("padded_height", image.padded[0]),
+            ("padded_width", image.padded[1]),
+            ("steps", steps),
+            ("kernel_height", g.kernel[0]),
+            ("kernel_width", shape.kernel_width),
+            ("stride_y", g.stride[0]),
+            ("stride_x", g.stride[1]),
+            ("dilation_y", g.dilation[0]),
+            ("dilation_x", shape.dilation_x),
+            ("batch", g.batch),
+            ("channels", g.filters),
+            ("first_channel", part.first_filter),
+            ("all_channels", part.all_filters),
+            ("height", g.out[0]),
+            ("width", g.out[1]),
+        ]))
+        .condition("bias", bias);
+    let mut bindings = vec![pixels.read(), weights.read()];
+    bindings.extend(bias.then(|| part.bias()));
+    bindings.push(Operand::Output(0).write());
+    launch.linear_by(WORKGROUP, kernel, tile.tiles() * row_tiles, bindings);
+}
+
+pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding) {
+    let g = &part.geometry;
+    let largest = tile_size(g);
+    // The inputs of one residue class modulo the stride meet the same taps; each class is a grid of
+    // its own, in which neighbours are a stride apart.
+    let class: [usize; 2] = std::array::from_fn(|axis| g.size[axis].div_ceil(g.stride[axis]));
+    let tile = PixelTile::of(largest, g.batch, class);
+    let rows = tile_quads(g.channels.div_ceil(4), largest);
+    // Output o = q + (residue + padding - tap * dilation) / stride, which may start below 0.
+    let border: [usize; 2] = std::array::from_fn(|axis| {
+        ((g.kernel[axis] - 1) * g.dilation[axis]).saturating_sub(g.padding[axis]).div_ceil(g.stride[axis])
+    });
+    let image = Packed {
+        images: g.batch,
+        channels: g.filters,
+        first_channel: part.first_filter,
+        all_channels: part.all_filters,
+        size: g.out,
+        border,
+        padded: std::array::from_fn(|axis| {
+            border[axis] + tile.reach()[axis] + g.padding[axis].div_ceil(g.stride[axis])
+        }),
+        slots: tile.grid[0] * tile.size[0],
+        rows: false,
+    };
+    let pixels = image.pack(launch, Operand::Input(0), is_specialised(g));
+    let shape = Shape { rows: false, quads: 0, kernel_width: g.kernel[1], dilation_x: g.dilation[1] };
+    let steps = g.kernel[0] * g.kernel[1] * image.quads() * 4;
+    let row_tiles = g.channels.div_ceil(4).div_ceil(rows);
+    let weights = pack_weights(launch, g, shape, part.weight(Operand::Input(1).read()), true, steps, row_tiles * rows);
+
+    // Taps that meet one residue are so far apart, and move the output they meet by `shift`.
+    let common: [usize; 2] = std::array::from_fn(|axis| greatest_common_divisor(g.stride[axis], g.dilation[axis]));
+    let tap_step: [usize; 2] = std::array::from_fn(|axis| g.stride[axis] / common[axis]);
+    let shift: [usize; 2] = std::array::from_fn(|axis| g.dilation[axis] / common[axis]);
+    let tiles = tile.tiles() * row_tiles;
+    // Whole workgroups a class, so that the taps are the same for all lanes of one.
+    let class_invocations = tiles.next_multiple_of(WORKGROUP as usize);
+    let kernel = tile_kernel("conv/texture_input_gradient", rows, tile.columns(), 4)
+        .specialise(is_specialised(g))
+        .constant("WEIGHT_ROW", WEIGHT_ROW as i32)
+        .constants(tile.constants())
+        .arguments(tile.arguments())
+        .arguments(signed([
+            ("quads", image.quads()),
+            ("padded_height", image.padded[0]),
+            ("padded_width", image.padded[1]),
+            ("steps", steps),
+            ("batch", g.batch),
+            ("channels", g.channels),
+            ("height", g.size[0]),
+            ("width", g.size[1]),
+            ("kernel_height", g.kernel[0]),
+            ("kernel_width", g.kernel[1]),
+            ("stride_y", g.stride[0]),
+            ("stride_x", g.stride[1]),
+            ("padding_y", g.padding[0]),
+            ("padding_x", g.padding[1]),
+            ("dilation_y", g.dilation[0]),
+            ("dilation_x", g.dilation[1]),
+            ("border_y", border[0]),
+            ("border_x", border[1]),
+            ("tap_step_y", tap_step[0]),
+            ("tap_step_x", tap_step[1]),
+            ("shift_y", shift[0]),
+            ("shift_x", shift[1]),
+            ("tiles", tiles),
+            ("class_invocations", class_invocations),
+        ]));
+    let bindings = [pixels.read(), weights.read(), dx];
+    launch.linear_by(WORKGROUP, kernel, class_invocations * g.stride[0] * g.stride[1], bindings);
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
+    let g = &part.geometry;
+    let shape = Shape::of(g);
+    let largest = tile_size(g);
+    let image = Packed {
+        images: g.batch,
+        channels: g.channels,
+        first_channel: 0,
+        all_channels: g.channels,
+        size: g.size,
+        border: g.padding,
+        padded: [
+            (g.out[0] - 1) * g.stride[0] + (g.kernel[0] - 1) * g.dilation[0] + 1,
+            (g.out[1] - 1) * g.stride[1] + (shape.kernel_width - 1) * shape.dilation_x + 1,
+        ],
+        slots: g.batch,
+        rows: shape.rows,
+    };
+    let upstream = Packed {
+        images: g.batch,
+        channels: g.filters,
+        first_channel: part.first_filter,
+        all_channels: part.all_filters,
+        size: g.out,
+        border: [0, 0],
+        padded: g.out,
+        slots: g.batch,
+        rows: false,
+    };
+    let pixels = image.pack(launch, Operand::Input(0), is_specialised(g));
+    let dy = upstream.pack(launch, Operand::Input(1), is_specialised(g));
+
+    let column_quads = g.kernel[0] * shape.kernel_width * shape.quads;
+    let quads = tile_quads(column_quads, largest);
+    let column_tiles = column_quads.div_ceil(quads);
+    let rows = tile_quads(g.filters.div_ceil(4), largest);
+    let row_tiles = g.filters.div_ceil(4).div_ceil(rows);
+    let tiles = row_tiles * column_tiles;
+    // Enough invocations for every core's lanes, each with an image's worth of pixels, and no loop too long.
+    let all_rows = g.batch * g.out[0];
+    let parts = 512usize.div_ceil(tiles).clamp(1, g.batch).min(part.most_splits(launch));
+    let part_rows = all_rows.div_ceil(parts).min(MAX_LOOP_STEPS / (g.out[1] + 1));
+    let parts = all_rows.div_ceil(part_rows);
+    let kernel = tile_kernel("conv/texture_weight_gradient", rows, quads, 1)
+        .specialise(is_specialised(g))
+        .arguments(signed([
+            ("part_rows", part_rows),
+            ("all_rows", all_rows),
+            ("row_tiles", row_tiles),
+            ("column_tiles", column_tiles),
+            ("column_quads", column_quads),
+            ("quads", shape.quads),
+            ("tap_columns", shape.kernel_width),
+            ("kernel_height", g.kernel[0]),
+            ("kernel_width", g.kernel[1]),
+            ("out_height", g.out[0]),
+            ("out_width", g.out[1]),
+            ("padded_height", image.padded[0]),
+            ("padded_width", image.padded[1]),
+            ("stride_y", g.stride[0]),
+            ("stride_x", g.stride[1]),
+            ("dilation_y", g.dilation[0]),
+            ("dilation_x", shape.dilation_x),
+            // From the last row of an image to the first of the next.
+            ("next_image", image.padded[0] - (g.out[0] - 1) * g.stride[0]),
+            ("channels", g.channels),
+            ("filters", g.filters),
+        ]))
+        .condition("rows", shape.rows)
+        .condition("vectors", g.out == [1, 1]);
+    let elements = part.weight_elements();
+    let dw = part.weight(Operand::Output(0).write());
+    let target = if parts == 1 { dw } else { launch.scratch(parts * elements).write() };
+    launch.linear_by(WORKGROUP, kernel, tiles * parts, [pixels.read(), dy.read(), target]);
+    if parts > 1 {
+        sum_parts(launch, target.operand, elements, 1, elements, parts, dw);
+    }
+}

@@ -1,0 +1,145 @@
+//! What the tile body reads: images and weights as textures.
+
+use super::tile::{LARGE_TILE, is_specialised};
+use crate::ops::conv::ConvGeometry;
+use crate::plan::{Argument, Binding, DeviceProfile, Kernel, Launch, Operand};
+
+/// Texels in a row of the packed weights, a power of two.
+pub const WEIGHT_ROW: usize = 4096;
+
+/// Images as a texture: `quads` of channels side by side, images below each other, zeros around.
+#[derive(Clone, Copy)]
+pub struct Packed {
+    pub images: usize,
+    /// Channels that are packed, the first of them, and all that the buffer [images, channels, height,
+    /// width] holds.
+    pub channels: usize,
+    pub first_channel: usize,
+    pub all_channels: usize,
+    pub size: [usize; 2],
+    /// Zeros above and to the left.
+    pub border: [usize; 2],
+    /// Height and width with the borders.
+    pub padded: [usize; 2],
+    /// Image slots, at least `images`.
+    pub slots: usize,
+    /// A texel holds four neighbours of a row instead of four channels.
+    pub rows: bool,
+}
+
+impl Packed {
+    pub fn quads(&self) -> usize {
+        if self.rows { self.channels } else { self.channels.div_ceil(4) }
+    }
+
+    pub fn width(&self) -> usize {
+        self.quads() * self.padded[1]
+    }
+
+    pub fn height(&self) -> usize {
+        self.slots * self.padded[0]
+    }
+
+    pub fn pack(&self, launch: &mut Launch<'_>, source: Operand, specialise: bool) -> Operand {
+        let texture = launch.texture(self.width(), self.height());
+        let kernel = Kernel::new("conv/pack_pixels")
+            .arguments(signed([
+                ("images", self.images),
+                ("channels", self.channels),
+                ("first_channel", self.first_channel),
+                ("all_channels", self.all_channels),
+                ("height", self.size[0]),
+                ("width", self.size[1]),
+                ("border_y", self.border[0]),
+                ("border_x", self.border[1]),
+                ("padded_height", self.padded[0]),
+                ("padded_width", self.padded[1]),
+                ("quads", self.quads()),
+            ]))
+            .condition("rows", self.rows)
+            .specialise(specialise);
+        launch.linear(kernel, self.width() * self.height(), [source.read(), texture.write()]);
+        texture
+    }
+}
+
+/// A convolution as the tile body sees it: images of few channels take four neighbours of a row as
+/// channels, so that texels are full and the kernel is a quarter as wide.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    pub rows: bool,
+    /// Texels of channels at one pixel.
+    pub quads: usize,
+    pub kernel_width: usize,
+    pub dilation_x: usize,
+}
+
+impl Shape {
+    pub fn of(g: &ConvGeometry) -> Shape {
+        let rows = g.channels < 3 && g.dilation[1] == 1 && g.kernel[1] > 1;
+        match rows {
+            true => Shape { rows, quads: g.channels, kernel_width: g.kernel[1].div_ceil(4), dilation_x: 4 },
+            false => {
+                Shape { rows, quads: g.channels.div_ceil(4), kernel_width: g.kernel[1], dilation_x: g.dilation[1] }
+            }
+        }
+    }
+}
+
+/// Whether the packed operands of all three passes stay within the device's texture size.
+pub fn fits(profile: &DeviceProfile, geometry: &ConvGeometry) -> bool {
+    let g = geometry;
+    // Textures are made one larger than a power of two.
+    let limit = profile.max_texture_size as usize - 1;
+    // A tile reaches less than its own size beyond the image, and is no larger than the image.
+    let reach = |axis: usize| {
+        let outside = g.padding[axis] + (g.kernel[axis] - 1) * g.dilation[axis] + 2 * g.stride[axis];
+        let beyond = (LARGE_TILE - 1).min(g.out[axis].max(g.size[axis]) - 1) * g.stride[axis];
+        let outside = if g.kernel[axis] == 1 && g.padding[axis] == 0 && g.stride[axis] == 1 { 0 } else { outside };
+        g.size[axis].max(g.out[axis]) + outside + beyond
+    };
+    let quads = g.channels.max(g.filters).div_ceil(4);
+    let blocks = g.kernel[0] * g.kernel[1] * quads;
+    let slots = g.batch + LARGE_TILE;
+    let weights = g.channels.next_multiple_of(4) * g.filters.next_multiple_of(4) * g.kernel[0] * g.kernel[1];
+    // The loops over taps count as well.
+    blocks + g.kernel[0] * g.kernel[1] + g.stride[0] + g.stride[1] <= profile.max_loop_steps
+        && quads * reach(1) <= limit
+        && slots * reach(0) <= limit
+        && weights.div_ceil(WEIGHT_ROW) <= limit
+}
+
+/// Sizes as the shaders count them.
+pub fn signed<const N: usize>(sizes: [(&'static str, usize); N]) -> [(&'static str, Argument); N] {
+    sizes.map(|(name, size)| (name, Argument::I32(size as i32)))
+}
+
+/// The weights as texels of four result channels, one a reduction step: steps side by side.
+pub fn pack_weights(
+    launch: &mut Launch<'_>,
+    geometry: &ConvGeometry,
+    shape: Shape,
+    source: Binding,
+    transposed: bool,
+    steps: usize,
+    quads: usize,
+) -> Operand {
+    let texels = steps * quads;
+    let texture = launch.texture(WEIGHT_ROW.min(texels), texels.div_ceil(WEIGHT_ROW));
+    let kernel = Kernel::new("conv/pack_weights")
+        .constant("WEIGHT_ROW", WEIGHT_ROW)
+        .arguments([
+            ("channels", geometry.channels),
+            ("filters", geometry.filters),
+            ("kernel_height", geometry.kernel[0]),
+            ("kernel_width", geometry.kernel[1]),
+            ("steps", steps),
+            ("step_channels", 4 * if transposed { geometry.filters.div_ceil(4) } else { shape.quads }),
+            ("tap_columns", shape.kernel_width),
+        ])
+        .condition("transposed", transposed)
+        .condition("rows", shape.rows)
+        .specialise(is_specialised(geometry));
+    launch.linear(kernel, texels, [source, texture.write()]);
+    texture
+}

@@ -1,0 +1,99 @@
+//! Shapes of the register tile, and which of its kernels are compiled for their sizes.
+
+use super::pack::signed;
+use crate::ops::conv::ConvGeometry;
+use crate::plan::{Argument, Kernel};
+
+/// Rows and columns of the largest register tile, and of the one for small problems, which compiles
+/// in a fraction of the time.
+pub const LARGE_TILE: usize = 16;
+const SMALL_TILE: usize = 8;
+
+/// Multiply-adds below which the small tile is used.
+const SMALL_PROBLEM: u64 = 8_000_000;
+
+/// Multiply-adds below which a convolution's kernels are compiled for its sizes: it spends much of its time
+/// on finding its texels. The others read their sizes when they run, and share pipelines.
+const SPECIALISED_PROBLEM: u64 = 20_000_000;
+
+/// Pixels that a tile covers.
+#[derive(Clone, Copy)]
+pub struct PixelTile {
+    /// Images, rows and columns of pixels, each a power of two: few shapes, since each is a pipeline.
+    pub size: [usize; 3],
+    /// Tiles over images, rows and columns.
+    pub grid: [usize; 3],
+}
+
+impl PixelTile {
+    /// The least waste, loads of rows that a small tile spreads over few columns included; of equals the one
+    /// of fewest images, and of those the squarest.
+    pub fn of(largest: usize, images: usize, [height, width]: [usize; 2]) -> PixelTile {
+        let powers = |limit: usize| (0..=limit.ilog2()).map(|power| 1 << power);
+        let sizes = powers(largest.min(images)).flat_map(|n| {
+            powers((largest / n).min(height))
+                .flat_map(move |y| powers((largest / n / y).min(width)).map(move |x| [n, y, x]))
+        });
+        let tiles = sizes.map(|[n, y, x]| PixelTile {
+            size: [n, y, x],
+            grid: [images.div_ceil(n), height.div_ceil(y), width.div_ceil(x)],
+        });
+        let order = |tile: &PixelTile| {
+            let [n, y, x] = tile.size;
+            (tile.tiles() * (tile.columns() + 4), n, y.abs_diff(x))
+        };
+        tiles.min_by_key(order).unwrap_or(PixelTile { size: [1; 3], grid: [images, height, width] })
+    }
+
+    pub fn columns(&self) -> usize {
+        self.size.iter().product()
+    }
+
+    pub fn tiles(&self) -> usize {
+        self.grid.iter().product()
+    }
+
+    /// Pixels along (height, width) that the tiles reach over.
+    pub fn reach(&self) -> [usize; 2] {
+        [self.grid[1] * self.size[1], self.grid[2] * self.size[2]]
+    }
+
+    pub fn constants(&self) -> [(&'static str, i32); 3] {
+        let [images, height, width] = self.size.map(|size| size as i32);
+        [("TILE_IMAGES", images), ("TILE_HEIGHT", height), ("TILE_WIDTH", width)]
+    }
+
+    pub fn arguments(&self) -> [(&'static str, Argument); 3] {
+        let [images, rows, columns] = self.grid;
+        signed([("grid_images", images), ("grid_rows", rows), ("grid_columns", columns)])
+    }
+}
+
+/// Texels of four channels in a tile, of `quads` in all: the least waste, loads of the other side that
+/// a small tile spreads over few channels included. A power of two, as a tile's pixels are.
+pub fn tile_quads(quads: usize, largest: usize) -> usize {
+    let sizes = [4, 2, 1].into_iter().filter(|&size| size <= largest / 4);
+    sizes.min_by_key(|size| quads.div_ceil(*size) * (size + 1)).unwrap_or(1)
+}
+
+pub fn tile_size(geometry: &ConvGeometry) -> usize {
+    if geometry.multiply_adds() < SMALL_PROBLEM { SMALL_TILE } else { LARGE_TILE }
+}
+
+pub fn is_specialised(geometry: &ConvGeometry) -> bool {
+    !geometry.is_product() && geometry.multiply_adds() < SPECIALISED_PROBLEM
+}
+
+/// The tile body with `operands`' load and store functions: `row_quads` x 4 rows, `texels` texels of
+/// columns, each of `steps` steps of the reduction for one column, or of one step for four columns.
+pub fn tile_kernel(operands: &'static str, row_quads: usize, texels: usize, steps: usize) -> Kernel {
+    Kernel::new("conv/texture_tile")
+        .operands(operands)
+        .constants([
+            ("ROW_QUADS", row_quads as i32),
+            ("COLUMN_TEXELS", texels as i32),
+            ("TEXEL_COLUMNS", (4 / steps) as i32),
+            ("TEXEL_STEPS", steps as i32),
+        ])
+        .condition("steps_in_texel", steps == 4)
+}
