@@ -1,0 +1,38 @@
+//! `--precision`, for the commands that measure and check kernels.
+
+use super::{CliError, Global};
+use clap::{Args, ValueEnum};
+use tilewright::gpu::Gpu;
+use tilewright::plan::Precision;
+
+#[derive(Args)]
+pub struct PrecisionOption {
+    /// How exact convolutions and linear layers are: `f16` rounds their factors and adds in f32, on the
+    /// device's matrix units
+    #[arg(long, global = true, value_name = "f32|f16", hide_possible_values = true)]
+    pub precision: Option<Word>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Word {
+    F32,
+    F16,
+}
+
+impl Word {
+    pub fn precision(self) -> Precision {
+        match self {
+            Word::F32 => Precision::F32,
+            Word::F16 => Precision::F16,
+        }
+    }
+}
+
+impl PrecisionOption {
+    /// The GPU that was asked for, with kernels of this precision, f32 when none is said. It has matrix
+    /// units where the device has them.
+    pub fn gpu(&self, global: &Global) -> Result<Gpu, CliError> {
+        let precision = self.precision.map_or(Precision::F32, Word::precision);
+        Ok(global.gpu_with_matrix_units()?.with_precision(precision)?)
+    }
+}
