@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tilewright::check;
 use tilewright::graph::{Graph, Mode};
 use tilewright::models::{self, ModelOptions};
+use tilewright::ops::Linear;
 use tilewright::plan::{
     ARGUMENT_BYTES, Access, Constant, DeviceClass, DeviceProfile, Kernel, MatrixUnits, Plan, PlanError, PlannedBinding,
     PlannedDispatch, Precision,
 };
 use tilewright::shader;
+use tilewright::tensor::TensorSpec;
 use tilewright::train::{Batch, TrainConfig, evaluation_graph, training_graph};
 
 /// A dispatch of a plan, where it came from, and the module its kernel becomes.
@@ -326,9 +328,26 @@ fn every_shader_file_is_part_of_some_kernel() {
 }
 
 #[test]
+fn matrix_units_are_used_only_where_f16_is_asked_for() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", TensorSpec::f32([65, 129])).unwrap();
+    let weight = graph.input("weight", TensorSpec::f32([33, 129])).unwrap();
+    let y = graph.apply_one(Linear, &[x, weight]).unwrap();
+    graph.output("y", y);
+    let shaders = |precision| -> Vec<&str> {
+        let units = MatrixUnits { edge: 16, smallest_subgroup: 32, largest_subgroup: 32, emulated: false };
+        let least = DeviceProfile::webgpu_defaults(DeviceClass::Gpu);
+        let profile = DeviceProfile { matrix_units: Some(units), precision, ..least };
+        Plan::new(&graph, &profile).unwrap().steps.iter().map(|step| step.kernel.shader).collect()
+    };
+    assert_eq!(shaders(Precision::F32), ["conv/workgroup_tile"]);
+    assert_eq!(shaders(Precision::F16), ["conv/cooperative_tile"]);
+}
+
+#[test]
 fn a_device_that_ends_long_loops_is_not_given_one() {
     let mut graph = Graph::new();
-    let x = graph.input("x", tilewright::tensor::TensorSpec::f32([2, 70_001])).unwrap();
+    let x = graph.input("x", TensorSpec::f32([2, 70_001])).unwrap();
     let y = tilewright::graph::Scope::new(&mut graph, Mode::Eval).softmax(x, 1).unwrap();
     graph.output("y", y);
     assert!(Plan::new(&graph, &DeviceProfile::webgpu_defaults(DeviceClass::Gpu)).is_ok());

@@ -39,13 +39,12 @@ impl Variant {
     /// # Errors
     /// When it has no matrix units, for those.
     pub fn of(self, gpu: &Gpu) -> Result<Gpu, GpuError> {
-        let (class, precision) = match self {
-            Variant::Gpu | Variant::Plain => (DeviceClass::Gpu, Precision::F32),
-            Variant::Cpu => (DeviceClass::Cpu, Precision::F32),
-            Variant::MatrixUnits => (DeviceClass::Gpu, Precision::F16),
-        };
-        let gpu = gpu.with_class(class).with_precision(precision)?;
-        Ok(if self == Variant::Plain { gpu.with_plain_kernels() } else { gpu })
+        match self {
+            Variant::Gpu => gpu.with_class(DeviceClass::Gpu).with_precision(Precision::F32),
+            Variant::Cpu => gpu.with_class(DeviceClass::Cpu).with_precision(Precision::F32),
+            Variant::Plain => gpu.with_plain_kernels().with_precision(Precision::F32),
+            Variant::MatrixUnits => gpu.with_class(DeviceClass::Gpu).with_precision(Precision::F16),
+        }
     }
 
     /// How far this variant may be from the reference where an exact one may be as far as `exact`.
