@@ -52,7 +52,7 @@ const SLOWER: f64 = 1.1;
 
 impl Bench {
     pub fn run(&self, global: &Global) -> Result<(), CliError> {
-        let gpu = self.precision.gpu(global)?;
+        let gpu = self.precision.gpu(global, self.variants)?;
         let before = self.compare.as_ref().map(read_result).transpose()?;
         let peak = bench::measure_peak(&gpu)?;
         global.say(format_args!(

@@ -21,7 +21,6 @@ pub struct Check {
     /// without a build. They run checked
     #[arg(long, value_name = "DIR")]
     shaders: Option<PathBuf>,
-    /// Only the kernels of this precision; all that the device has when none is said
     #[command(flatten)]
     precision: PrecisionOption,
     /// Compute the matrix units' functions in WGSL: tries the rest of their kernels on a device with f16
@@ -43,8 +42,7 @@ impl Check {
     fn gpu(&self, global: &Global) -> Result<Gpu, CliError> {
         match (self.precision.precision, self.emulate) {
             (Some(Word::F32), true) => Err(CliError::usage("`--emulate` is for f16, but `--precision` says f32")),
-            (Some(Word::F32), false) => global.gpu(),
-            (_, false) => self.precision.gpu(global),
+            (_, false) => self.precision.gpu(global, true),
             (word, true) => {
                 let gpu = global.gpu_with_matrix_units()?.with_emulated_matrix_units()?;
                 Ok(gpu.with_precision(word.map_or(Precision::F32, Word::precision))?)
@@ -136,7 +134,7 @@ fn half_kernels(gpu: &Gpu) -> String {
     match gpu.profile().matrix_units {
         Some(MatrixUnits { edge, emulated: true, .. }) => format!("emulated matrix units of {edge}x{edge}"),
         Some(MatrixUnits { edge, .. }) => format!("matrix units of {edge}x{edge}"),
-        None => format!("not run, for there are no {}", gpu.missing_for_matrix_units().join(", no ")),
+        None => format!("not run: no {}", gpu.missing_for_matrix_units().join(", no ")),
     }
 }
 

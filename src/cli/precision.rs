@@ -8,7 +8,7 @@ use tilewright::plan::Precision;
 #[derive(Args)]
 pub struct PrecisionOption {
     /// How exact convolutions and linear layers are: `f16` rounds their factors and adds in f32, on the
-    /// device's matrix units
+    /// device's matrix units. `check` runs what the device has of both when this is not said
     #[arg(long, global = true, value_name = "f32|f16", hide_possible_values = true)]
     pub precision: Option<Word>,
 }
@@ -29,10 +29,14 @@ impl Word {
 }
 
 impl PrecisionOption {
-    /// The GPU that was asked for, with kernels of this precision, f32 when none is said. It has matrix
-    /// units where the device has them.
-    pub fn gpu(&self, global: &Global) -> Result<Gpu, CliError> {
-        let precision = self.precision.map_or(Precision::F32, Word::precision);
-        Ok(global.gpu_with_matrix_units()?.with_precision(precision)?)
+    /// The GPU that was asked for, with kernels of this precision, f32 when none is said. It has its matrix
+    /// units for f16, and where none is said for `all` variants.
+    pub fn gpu(&self, global: &Global, all: bool) -> Result<Gpu, CliError> {
+        let gpu = match self.precision {
+            Some(Word::F16) => global.gpu_with_matrix_units()?,
+            None if all => global.gpu_with_matrix_units()?,
+            Some(Word::F32) | None => global.gpu()?,
+        };
+        Ok(gpu.with_precision(self.precision.map_or(Precision::F32, Word::precision))?)
     }
 }

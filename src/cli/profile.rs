@@ -33,7 +33,7 @@ impl Profile {
         if self.batch == 0 {
             return Err(CliError::usage("--batch is 0, but must be at least 1"));
         }
-        let gpu = self.precision.gpu(global)?;
+        let gpu = self.precision.gpu(global, false)?;
         let peak = bench::measure_peak(&gpu)?;
         let case = bench::step_case(&self.model, self.batch, self.classes, Default::default())?;
         let profile = bench::profile_step(&gpu, &case.graph)?;

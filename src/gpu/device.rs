@@ -1,6 +1,7 @@
 //! Finds an adapter, opens it with the limits and features that the kernels use, and watches it.
 
 use super::GpuError;
+use super::matrix_units;
 use super::pipelines::Pipelines;
 use crate::plan::{DeviceClass, DeviceProfile, MatrixUnits, Precision};
 use crate::shader::Sources;
@@ -112,40 +113,9 @@ pub fn adapters() -> Vec<AdapterSummary> {
         info: adapter.get_info(),
         limits: adapter.limits(),
         features: adapter.features(),
-        matrix_units: matrix_units(&adapter),
+        matrix_units: matrix_units::of(&adapter),
     };
     sorted_adapters().into_iter().map(summary).collect()
-}
-
-/// What kernels on matrix units need, and how it is called where it is missing. The feature of matrices is
-/// experimental in wgpu, and so is asked for only by who means to use it.
-const MATRIX_FEATURES: [(wgpu::Features, &str); 3] = [
-    (wgpu::Features::SHADER_F16, "f16 in shaders"),
-    (wgpu::Features::SUBGROUP, "subgroups"),
-    (wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, "cooperative matrices"),
-];
-
-/// An adapter's units for products of matrices as the kernels have them, or what is missing.
-fn matrix_units(adapter: &wgpu::Adapter) -> Result<MatrixUnits, Vec<&'static str>> {
-    let features = adapter.features();
-    let missing = MATRIX_FEATURES.iter().filter(|(feature, _)| !features.contains(*feature));
-    let missing: Vec<&'static str> = missing.map(|(_, name)| *name).collect();
-    if !missing.is_empty() {
-        return Err(missing);
-    }
-    let shapes = adapter.cooperative_matrix_properties();
-    let has = |edge: u32| {
-        shapes.iter().any(|shape| {
-            [shape.m_size, shape.n_size, shape.k_size] == [edge; 3]
-                && shape.ab_type == wgpu::CooperativeScalarType::F16
-                && shape.cr_type == wgpu::CooperativeScalarType::F32
-        })
-    };
-    let edge = [16, 8].into_iter().find(|&edge| has(edge));
-    let edge = edge.ok_or_else(|| vec!["cooperative matrices of 16x16 or 8x8 f16 with sums in f32"])?;
-    let info = adapter.get_info();
-    let (smallest_subgroup, largest_subgroup) = (info.subgroup_min_size, info.subgroup_max_size);
-    Ok(MatrixUnits { edge, smallest_subgroup, largest_subgroup, emulated: false })
 }
 
 impl Gpu {
@@ -178,7 +148,7 @@ impl Gpu {
     fn open_adapter(adapter: &wgpu::Adapter, options: DeviceOptions) -> Result<Gpu, GpuError> {
         let info = adapter.get_info();
         let matrix_units = match options.matrix_units && !options.default_limits {
-            true => matrix_units(adapter),
+            true => matrix_units::of(adapter),
             false => Err(vec!["matrix units that it was opened with"]),
         };
         let (limits, features) = match options.default_limits {
@@ -187,7 +157,7 @@ impl Gpu {
                 let mut useful = wgpu::Features::PIPELINE_CACHE | wgpu::Features::TIMESTAMP_QUERY;
                 useful.set(wgpu::Features::SHADER_F16, options.matrix_units);
                 if matrix_units.is_ok() {
-                    MATRIX_FEATURES.iter().for_each(|(feature, _)| useful.insert(*feature));
+                    useful |= matrix_units::features();
                 }
                 (adapter.limits(), adapter.features() & useful)
             }

@@ -33,10 +33,9 @@ pub struct MatrixUnits {
 }
 
 impl MatrixUnits {
-    /// Units that every device with f16 has. The size is that of `LANES` in
-    /// `shaders/conv/cooperative_emulated.wgsl`.
+    /// Units that every device with f16 has: one thread for each element of a matrix.
     pub const EMULATED: MatrixUnits =
-        MatrixUnits { edge: 16, smallest_subgroup: 32, largest_subgroup: 32, emulated: true };
+        MatrixUnits { edge: 16, smallest_subgroup: 256, largest_subgroup: 256, emulated: true };
 }
 
 /// Steps after which reductions are split: well within [`DeviceProfile::max_loop_steps`] everywhere.
