@@ -68,10 +68,12 @@ fn kernels_on_matrix_units_agree_with_the_reference_where_the_device_has_them() 
 fn the_tile_of_matrix_units_agrees_with_the_reference_with_their_functions_emulated() {
     let strided = Conv2d { stride: [2, 1], padding: [1, 2], ..Conv2d::default() };
     let grouped = Conv2d { groups: 2, padding: [1, 1], ..Conv2d::default() };
-    // Less and more than a tile in each direction, more than one tile, and a reduction in parts.
+    // Less and more than a tile in each direction, more than one tile, a tile of 2x2 blocks, and a reduction in
+    // parts.
     let cases = [
         layer("conv2d", &[&[2, 5, 11, 7], &[17, 5, 3, 3], &[17]], strided),
         layer("conv2d", &[&[1, 24, 6, 6], &[70, 12, 3, 3]], grouped),
+        layer("conv2d", &[&[1, 3, 128, 128], &[64, 3, 1, 1]], Conv2d::default()),
         layer("linear", &[&[130, 65], &[33, 65], &[33]], Linear),
         layer("linear", &[&[600, 3], &[5, 3], &[5]], Linear),
     ];

@@ -290,16 +290,15 @@ enum Variant {
 fn variant(launch: &Launch<'_>, geometry: &ConvGeometry) -> Variant {
     let profile = launch.profile();
     let narrow = geometry.groups > 1 && geometry.group_filters().min(geometry.group_channels()) < 4;
-    match profile.class {
+    let units = profile.matrix_units.filter(|_| profile.precision == Precision::F16);
+    match (profile.class, units) {
         _ if profile.plain_kernels => Variant::Plain,
         _ if depthwise::suits(geometry) => Variant::Depthwise,
         _ if narrow => Variant::Plain,
-        DeviceClass::Cpu if geometry.groups == 1 && texture::fits(profile, geometry) => Variant::Texture,
-        DeviceClass::Cpu => Variant::Plain,
-        DeviceClass::Gpu => Variant::Workgroup(match (profile.precision, profile.matrix_units) {
-            (Precision::F16, Some(units)) => Body::MatrixUnits(units),
-            _ => Body::Threads,
-        }),
+        (_, Some(units)) => Variant::Workgroup(Body::MatrixUnits(units)),
+        (DeviceClass::Cpu, None) if geometry.groups == 1 && texture::fits(profile, geometry) => Variant::Texture,
+        (DeviceClass::Cpu, None) => Variant::Plain,
+        (DeviceClass::Gpu, None) => Variant::Workgroup(Body::Threads),
     }
 }
 
