@@ -7,7 +7,8 @@
 
 A mutation is killed when the check of the ops that use the file fails. No build is needed between
 mutations: `tilewright check --shaders` takes the changed file in place of the program's. Ends with status 1
-when a mutation survives, a text to be replaced is not in its file, or a shader file has no mutation.
+when a mutation survives, a text to be replaced is not in its file, or a shader file has no mutation. What needs
+matrix units is counted as not run on a device without them.
 """
 
 import argparse
@@ -69,6 +70,18 @@ MUTATIONS = [
     ("conv/plain_input_gradient", "kx * DILATION_X", "kx", "conv2d", "no dilation"),
     ("conv/plain_weight_gradient", "ix < WIDTH", "ix < WIDTH - 1", "conv2d", "last column left out"),
     ("conv/plain_weight_gradient", "k / GROUP_FILTERS * GROUP_CHANNELS + c", "c", "conv2d", "first group for all"),
+    ("conv/cooperative_tile", "workgroupBarrier();", "", "linear", "missing barrier before the products"),
+    ("conv/cooperative_tile", "left_matrix(block_row + EDGE, step)", "left_matrix(block_row, step)", "linear",
+     "first matrix for the second"),
+    ("conv/cooperative_tile", "subgroup % BLOCK_COLUMNS * BLOCK", "0u", "conv2d", "first column of blocks for all"),
+    ("conv/cooperative_tile", "i32(first + step)", "i32(step)", "linear", "first steps again"),
+    ("conv/cooperative_tile", "store_results(place, thread, EDGE, 0)", "store_results(place, thread, 0, 0)", "linear",
+     "third matrix in the place of the first"),
+    ("conv/cooperative_emulated", "others.y + lane % EDGE", "others.y", "linear", "first column for all"),
+    ("conv/cooperative_emulated", "sum += f32(a) * f32(b)", "sum = f32(f16(sum + f32(a) * f32(b)))", "linear",
+     "sums kept in f16"),
+    ("conv/cooperative_units", "coopLoadT<Left>", "coopLoad<Left>", "linear", "left matrices transposed"),
+    ("conv/cooperative_units", "coopStoreT", "coopStore", "linear", "sums transposed"),
     ("conv/depthwise", "k / GROUP_FILTERS", "k", "conv2d", "filter for channel"),
     ("conv/depthwise", "KERNEL_WIDTH - 1 - kx", "kx", "conv2d", "columns of the kernel not turned"),
     ("conv/depthwise", "start + sums[o]", "sums[o]", "conv2d", "dropped bias"),
@@ -195,10 +208,19 @@ MUTATIONS = [
 ]
 
 
-def checked(program, device, folder, ops, seconds):
+# How to check the files of which a device may not have the kernels, and what it then says.
+OPTIONS = {
+    "conv/cooperative_tile": ["--precision", "f16", "--emulate"],
+    "conv/cooperative_emulated": ["--precision", "f16", "--emulate"],
+    "conv/cooperative_units": ["--precision", "f16"],
+}
+LACKING = "error: `--precision f16` runs on matrix units"
+
+
+def checked(program, device, folder, ops, options, seconds):
     """What the check of `ops` reports first with the shaders in `folder`, None when it passes."""
     for op in ops.split(","):
-        command = [program, "check", "--op", op, "--shaders", str(folder), "--device", device]
+        command = [program, "check", "--op", op, "--shaders", str(folder), "--device", device, *options]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         last = ""
         started = time.monotonic()
@@ -214,22 +236,24 @@ def checked(program, device, folder, ops, seconds):
 
 
 def mutate(program, device, mutation, seconds):
-    """Whether the mutation is killed, and by what."""
+    """The verdict on a mutation, and its reason."""
     file, text, other, ops, _ = mutation
     source = (SHADERS / f"{file}.wgsl").read_text()
     start = source.find(text)
     while start >= 0 and source[source.rfind("\n", 0, start) + 1 :].startswith("//"):
         start = source.find(text, start + 1)
     if start < 0 or text == other:
-        return None, "the text to be replaced is not in the code"
+        return "NOT APPLIED", "the text to be replaced is not in the code"
     with tempfile.TemporaryDirectory() as folder:
         target = pathlib.Path(folder) / f"{file}.wgsl"
         target.parent.mkdir(parents=True)
         target.write_text(source[:start] + other + source[start + len(text) :])
-        failure = checked(program, device, folder, ops, seconds)
-    if failure and "element" not in failure:
-        return None, failure
-    return failure is not None, failure
+        failure = checked(program, device, folder, ops, OPTIONS.get(file, []), seconds)
+    if failure is None:
+        return "SURVIVED", failure
+    if failure.startswith(LACKING):
+        return "not run", failure
+    return "killed" if "element" in failure else "NOT APPLIED", failure
 
 
 def main():
@@ -245,18 +269,18 @@ def main():
 
     files = {path.relative_to(SHADERS).with_suffix("").as_posix() for path in SHADERS.rglob("*.wgsl")}
     chosen = [mutation for mutation in MUTATIONS if arguments.part in mutation[0]]
-    rows, survivors, wrong = [], 0, sorted(files - {mutation[0] for mutation in MUTATIONS})
+    rows, survivors, missed, wrong = [], 0, 0, sorted(files - {mutation[0] for mutation in MUTATIONS})
     for file in wrong:
         print(f"NO MUTATION of {file}", flush=True)
     for mutation in chosen:
-        killed, by = mutate(arguments.program, arguments.device, mutation, arguments.seconds)
+        verdict, by = mutate(arguments.program, arguments.device, mutation, arguments.seconds)
         file, _, _, ops, what = mutation
-        verdict = {True: "killed", False: "SURVIVED", None: "NOT APPLIED"}[killed]
-        survivors += killed is False
-        wrong += [file] * (killed is None)
+        survivors += verdict == "SURVIVED"
+        missed += verdict == "not run"
+        wrong += [file] * (verdict == "NOT APPLIED")
         print(f"{verdict}: {file}, {what}: {by}", flush=True)
         rows.append((file, what, ops, verdict))
-    print(f"{len(rows)} mutations, {survivors} survived, {len(wrong)} wrong entries")
+    print(f"{len(rows)} mutations, {survivors} survived, {missed} not run, {len(wrong)} wrong entries")
     if arguments.write:
         write(rows)
     sys.exit(1 if survivors or wrong else 0)

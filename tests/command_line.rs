@@ -199,6 +199,25 @@ fn an_unknown_device_is_refused_with_those_there_are() {
 }
 
 #[test]
+fn f16_is_refused_where_the_device_has_no_matrix_units_and_where_nothing_runs_in_it() {
+    run(&["train", "--precision", "f16"], 2).says("--precision");
+    run(&["check", "--op", "linear", "--precision", "f32", "--emulate"], 2).says("f32");
+    let Some(adapter) = adapters().into_iter().next() else {
+        println!("skipped: there is no adapter to have or lack matrix units");
+        return;
+    };
+    match adapter.matrix_units {
+        Ok(_) => println!("skipped: {} has matrix units", adapter.info.name),
+        Err(missing) => {
+            for command in [&["check"][..], &["bench", "gemm"], &["profile", "lenet5"]] {
+                let ended = run(&[command, &["--precision", "f16"]].concat(), 2);
+                ended.says(&adapter.info.name).says(missing[0]).says("tilewright devices");
+            }
+        }
+    }
+}
+
+#[test]
 fn json_is_the_last_line_and_the_only_one_on_standard_output() {
     let only_json = |arguments: &[&str], status: i32| {
         let ended = run(arguments, status);

@@ -7,18 +7,20 @@ use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
 use tilewright::graph::{Graph, Init};
 use tilewright::ops::{Conv2d, Linear, Op, Shapes};
 use tilewright::optim::{Averaging, GradientTransform, UpdateConfig};
-use tilewright::plan::{Kernel, Launch, Operand, Plan, PlanError};
+use tilewright::plan::{Kernel, Launch, Operand, Plan, PlanError, Precision};
 use tilewright::reference::Tensors;
 use tilewright::tensor::{HostTensor, TensorSpec};
 
-/// Sweeps the cases that `chosen` picks, and gives the variants that ran.
-fn sweep_all(options: DeviceOptions, chosen: impl Fn(&Case) -> bool) -> BTreeSet<String> {
-    let gpu = Gpu::open(&DeviceSelector::Auto, options).unwrap();
-    let cases: Vec<Case> = cases().into_iter().filter(chosen).collect();
+/// Sweeps the cases on a device that is opened so, and gives the variants that ran.
+fn sweep_all(options: DeviceOptions, cases: &[Case]) -> BTreeSet<String> {
+    sweep_on(&Gpu::open(&DeviceSelector::Auto, options).unwrap(), cases)
+}
+
+fn sweep_on(gpu: &Gpu, cases: &[Case]) -> BTreeSet<String> {
     let mut variants = BTreeSet::new();
     let mut failures = Vec::new();
     let [mut passed, mut unsupported] = [0; 2];
-    sweep(&gpu, &cases, |verdict| {
+    sweep(gpu, cases, |verdict| {
         variants.insert(verdict.variant.to_string());
         let what = || format!("{}, {}, {}", verdict.case.op, verdict.variant, verdict.case.what);
         match &verdict.result {
@@ -39,21 +41,56 @@ fn sweep_all(options: DeviceOptions, chosen: impl Fn(&Case) -> bool) -> BTreeSet
 #[test]
 fn every_kernel_agrees_with_the_reference_in_checked_mode_within_default_limits() {
     let options = DeviceOptions { checked: true, default_limits: true, ..DeviceOptions::default() };
-    let variants = sweep_all(options, |_| true);
-    assert_eq!(variants.len(), Variant::ALL.len(), "only these variants ran: {variants:?}");
+    let variants = sweep_all(options, &cases());
+    assert_eq!(variants.len(), Variant::EXACT.len(), "only these variants ran: {variants:?}");
 }
 
 #[test]
 fn every_kernel_agrees_with_the_reference_in_trusted_mode_within_default_limits() {
     let options = DeviceOptions { default_limits: true, ..DeviceOptions::default() };
-    let variants = sweep_all(options, |_| true);
-    assert_eq!(variants.len(), Variant::ALL.len(), "only these variants ran: {variants:?}");
+    let variants = sweep_all(options, &cases());
+    assert_eq!(variants.len(), Variant::EXACT.len(), "only these variants ran: {variants:?}");
+}
+
+#[test]
+fn kernels_on_matrix_units_agree_with_the_reference_where_the_device_has_them() {
+    for checked in [true, false] {
+        let options = DeviceOptions { checked, matrix_units: true, ..DeviceOptions::default() };
+        let gpu = Gpu::open(&DeviceSelector::Auto, options).unwrap();
+        match gpu.with_precision(Precision::F16) {
+            Ok(gpu) => drop(sweep_on(&gpu, &cases())),
+            Err(reason) => println!("skipped: {reason}"),
+        }
+    }
+}
+
+#[test]
+fn the_tile_of_matrix_units_agrees_with_the_reference_with_their_functions_emulated() {
+    let strided = Conv2d { stride: [2, 1], padding: [1, 2], ..Conv2d::default() };
+    let grouped = Conv2d { groups: 2, padding: [1, 1], ..Conv2d::default() };
+    // Less and more than a tile in each direction, more than one tile, a tile of 2x2 blocks, and a reduction in
+    // parts.
+    let cases = [
+        layer("conv2d", &[&[2, 5, 11, 7], &[17, 5, 3, 3], &[17]], strided),
+        layer("conv2d", &[&[1, 24, 6, 6], &[70, 12, 3, 3]], grouped),
+        layer("conv2d", &[&[1, 3, 128, 128], &[64, 3, 1, 1]], Conv2d::default()),
+        layer("linear", &[&[130, 65], &[33, 65], &[33]], Linear),
+        layer("linear", &[&[600, 3], &[5, 3], &[5]], Linear),
+    ];
+    for checked in [true, false] {
+        let options = DeviceOptions { checked, matrix_units: true, ..DeviceOptions::default() };
+        let gpu = Gpu::open(&DeviceSelector::Auto, options).unwrap();
+        match gpu.with_emulated_matrix_units().and_then(|gpu| gpu.with_precision(Precision::F16)) {
+            Ok(gpu) => assert_eq!(sweep_on(&gpu, &cases).len(), 1),
+            Err(reason) => println!("skipped: {reason}"),
+        }
+    }
 }
 
 /// A layer's graph with all its gradients, of inputs and parameters of the given shapes.
 fn layer(op: &'static str, shapes: &[&[usize]], build: impl Op + Clone + 'static) -> Case {
     let shapes: Vec<Vec<usize>> = shapes.iter().map(|shape| shape.to_vec()).collect();
-    let what = format!("{shapes:?} in parts");
+    let what = format!("{shapes:?}");
     Case::differentiated(op, what, shapes, move |graph, x| graph.apply_one(build.clone(), x))
 }
 

@@ -1,12 +1,13 @@
 //! `tilewright bench`: throughput of kernels and steps.
 
+use super::precision::PrecisionOption;
 use super::{CliError, Global};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use tilewright::bench::{self, Case, Group, Peak, Timing};
 use tilewright::gpu::Gpu;
-use tilewright::plan::DeviceClass;
+use tilewright::plan::{DeviceClass, Precision};
 use tilewright::report::Table;
 
 /// Measure kernels and training steps beside what the device can reach
@@ -20,6 +21,8 @@ pub struct Bench {
     /// Compare with a result that `--json` wrote: what takes more than 1.1 times as long is named
     #[arg(long, global = true, value_name = "FILE")]
     compare: Option<PathBuf>,
+    #[command(flatten)]
+    precision: PrecisionOption,
 }
 
 #[derive(Subcommand, Clone)]
@@ -49,7 +52,7 @@ const SLOWER: f64 = 1.1;
 
 impl Bench {
     pub fn run(&self, global: &Global) -> Result<(), CliError> {
-        let gpu = global.gpu()?;
+        let gpu = self.precision.gpu(global, self.variants)?;
         let before = self.compare.as_ref().map(read_result).transpose()?;
         let peak = bench::measure_peak(&gpu)?;
         global.say(format_args!(
@@ -80,13 +83,9 @@ impl Bench {
 
     fn kernels(&self, global: &Global, gpu: &Gpu, peak: &Peak, groups: &[Group]) -> Result<Value, CliError> {
         let own = gpu.profile().class;
-        let variants: Vec<(&str, Gpu)> = match self.variants {
+        let variants = match self.variants {
             false => vec![("rule", gpu.clone())],
-            true => vec![
-                ("plain", gpu.with_plain_kernels()),
-                ("workgroup", gpu.with_class(DeviceClass::Gpu)),
-                ("texture", gpu.with_class(DeviceClass::Cpu)),
-            ],
+            true => variants(gpu)?,
         };
         let mut table = Table::new(["kernel", "variant", "ms", "spread", "GFLOP/s", "GB/s", "share of peak"]);
         let mut kernels = Vec::new();
@@ -121,6 +120,20 @@ impl Bench {
         global.say(table.to_markdown());
         Ok(json!({ "device": gpu.info().name, "peak": peak_json(peak), "kernels": kernels }))
     }
+}
+
+/// The device once for each variant of its kernels, and how it is called.
+fn variants(gpu: &Gpu) -> Result<Vec<(&'static str, Gpu)>, CliError> {
+    let exact = gpu.with_precision(Precision::F32)?;
+    let mut variants = vec![
+        ("plain", exact.with_plain_kernels()),
+        ("workgroup", exact.with_class(DeviceClass::Gpu)),
+        ("texture", exact.with_class(DeviceClass::Cpu)),
+    ];
+    if gpu.profile().matrix_units.is_some() {
+        variants.push(("matrix units, f16", gpu.with_class(DeviceClass::Gpu).with_precision(Precision::F16)?));
+    }
+    Ok(variants)
 }
 
 fn step(global: &Global, gpu: &Gpu, model: &str, batch: usize, classes: usize) -> Result<Value, CliError> {

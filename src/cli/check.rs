@@ -1,11 +1,14 @@
 //! `tilewright check`: every kernel in every variant on this device, against the CPU reference.
 
 use super::global::{describe, kind};
+use super::precision::{PrecisionOption, Word};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
 use tilewright::check::{self, Case};
+use tilewright::gpu::Gpu;
+use tilewright::plan::{MatrixUnits, Precision};
 use tilewright::shader::Sources;
 
 /// Run every kernel variant on awkward shapes and hold it against the CPU reference
@@ -18,6 +21,12 @@ pub struct Check {
     /// without a build. They run checked
     #[arg(long, value_name = "DIR")]
     shaders: Option<PathBuf>,
+    #[command(flatten)]
+    precision: PrecisionOption,
+    /// Compute the matrix units' functions in WGSL: tries the rest of their kernels on a device with f16
+    /// but without such units
+    #[arg(long)]
+    emulate: bool,
 }
 
 /// Verdicts of one op's cases.
@@ -30,6 +39,17 @@ struct Row {
 }
 
 impl Check {
+    fn gpu(&self, global: &Global) -> Result<Gpu, CliError> {
+        match (self.precision.precision, self.emulate) {
+            (Some(Word::F32), true) => Err(CliError::usage("`--emulate` is for f16, but `--precision` says f32")),
+            (_, false) => self.precision.gpu(global, true),
+            (word, true) => {
+                let gpu = global.gpu_with_matrix_units()?.with_emulated_matrix_units()?;
+                Ok(gpu.with_precision(word.map_or(Precision::F32, Word::precision))?)
+            }
+        }
+    }
+
     pub fn run(&self, global: &Global) -> Result<(), CliError> {
         let cases: Vec<Case> = check::cases()
             .into_iter()
@@ -39,7 +59,7 @@ impl Check {
             let ops = op_names();
             return Err(CliError::usage(format!("no op's name holds what `--op` says; there are {}", ops.join(", "))));
         }
-        let mut gpu = global.gpu()?;
+        let mut gpu = self.gpu(global)?;
         if let Some(folder) = &self.shaders {
             let unreadable = |reason| CliError::usage(format!("the shaders in `{}`: {reason}", folder.display()));
             gpu = gpu.with_shaders(Sources::with_folder(folder).map_err(unreadable)?);
@@ -71,12 +91,16 @@ impl Check {
             global.say(format_args!("{word}: {op}, {}, {}: {failure}", verdict.variant, verdict.case.what));
         });
 
+        if rows.is_empty() {
+            return Err(CliError::usage("none of these ops has a kernel in f16, which `--precision` asks for"));
+        }
         let info = gpu.info();
         global.say(format_args!("device   {}, {}", info.name, kind(info.device_type)));
         global.say(format_args!("driver   {} {}", info.driver, info.driver_info));
         global.say(format_args!("backend  {:?}", info.backend));
         global.say(format_args!("version  tilewright {}", env!("CARGO_PKG_VERSION")));
         global.say(format_args!("mode     {}", if global.checked { "checked" } else { "trusted" }));
+        global.say(format_args!("f16      {}", half_kernels(&gpu)));
         global.say(format_args!("{:<28}{:>8}{:>8}{:>13}", "op", "passed", "failed", "unsupported"));
         for Row { op, passed, failed, unsupported } in &rows {
             global.say(format_args!("{op:<28}{passed:>8}{failed:>8}{unsupported:>13}"));
@@ -95,12 +119,22 @@ impl Check {
             "unsupported": unsupported,
             "device": describe(info),
             "checked": global.checked,
+            "f16": half_kernels(&gpu),
             "ops": ops,
         }));
         match failed {
             0 => Ok(()),
             _ => Err(CliError::Judged),
         }
+    }
+}
+
+/// Whether kernels in f16 are among those that ran, and why not.
+fn half_kernels(gpu: &Gpu) -> String {
+    match gpu.profile().matrix_units {
+        Some(MatrixUnits { edge, emulated: true, .. }) => format!("emulated matrix units of {edge}x{edge}"),
+        Some(MatrixUnits { edge, .. }) => format!("matrix units of {edge}x{edge}"),
+        None => format!("not run: no {}", gpu.missing_for_matrix_units().join(", no ")),
     }
 }
 

@@ -68,9 +68,16 @@ fn features(adapter: &AdapterSummary) -> [(bool, &'static str, &'static str); 5]
     [
         (has(wgpu::Features::TIMESTAMP_QUERY), "timestamps", "times each kernel in `profile` and `bench`"),
         (has(wgpu::Features::PIPELINE_CACHE), "pipeline cache", "compiled kernels are kept for the next start"),
-        (has(wgpu::Features::SHADER_F16), "f16", "offered; no kernel asks for it yet"),
-        (has(wgpu::Features::SUBGROUP), "subgroup ops", "offered; no kernel asks for it yet"),
-        (has(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX), "matrix units", "offered; no kernel asks for it yet"),
+        (has(wgpu::Features::SHADER_F16), "f16", "for matrix units only"),
+        (has(wgpu::Features::SUBGROUP), "subgroup ops", "for matrix units only"),
+        (
+            has(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+            "matrix units",
+            match adapter.matrix_units {
+                Ok(_) => "products of f16 with sums in f32, where `--precision f16` asks for them",
+                Err(_) => "offered, but not for products of f16 with sums in f32",
+            },
+        ),
     ]
 }
 

@@ -66,7 +66,8 @@ impl<E: std::error::Error + 'static> From<E> for CliError {
             source = cause.source();
         }
         let whole: &dyn std::error::Error = &error;
-        if let Some(GpuError::NoSuchAdapter { .. }) = whole.downcast_ref::<GpuError>() {
+        if let Some(GpuError::NoSuchAdapter { .. } | GpuError::NoMatrixUnits { .. }) = whole.downcast_ref::<GpuError>()
+        {
             return CliError::Usage(message);
         }
         if let Some(TrainError::Stopped { .. }) = whole.downcast_ref::<TrainError>() {

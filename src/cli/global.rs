@@ -66,6 +66,15 @@ impl Global {
 
     /// The GPU that was asked for; says which it is. Refuses `--device cpu`.
     pub fn gpu(&self) -> Result<Gpu, CliError> {
+        self.open(DeviceOptions { checked: self.checked, ..DeviceOptions::default() })
+    }
+
+    /// As [`Global::gpu`], with the device's matrix units, if it has any.
+    pub fn gpu_with_matrix_units(&self) -> Result<Gpu, CliError> {
+        self.open(DeviceOptions { checked: self.checked, matrix_units: true, ..DeviceOptions::default() })
+    }
+
+    fn open(&self, options: DeviceOptions) -> Result<Gpu, CliError> {
         if self.on_reference() {
             return Err(CliError::usage("this command runs kernels, which `--device cpu` does not have"));
         }
@@ -73,7 +82,6 @@ impl Global {
             Ok(selector) => selector,
             Err(never) => match never {},
         };
-        let options = DeviceOptions { checked: self.checked, ..DeviceOptions::default() };
         let gpu = Gpu::open(&selector, options)?;
         self.note(format_args!("device: {}", describe(gpu.info())));
         Ok(gpu)

@@ -13,6 +13,7 @@ mod export;
 mod global;
 mod import;
 mod models;
+mod precision;
 mod predict;
 mod profile;
 mod summary;

@@ -1,5 +1,6 @@
 //! `tilewright profile`: one training step, kernel by kernel.
 
+use super::precision::PrecisionOption;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
@@ -23,6 +24,8 @@ pub struct Profile {
     /// Write a trace that Perfetto and chrome://tracing show
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    #[command(flatten)]
+    precision: PrecisionOption,
 }
 
 impl Profile {
@@ -30,7 +33,7 @@ impl Profile {
         if self.batch == 0 {
             return Err(CliError::usage("--batch is 0, but must be at least 1"));
         }
-        let gpu = global.gpu()?;
+        let gpu = self.precision.gpu(global, false)?;
         let peak = bench::measure_peak(&gpu)?;
         let case = bench::step_case(&self.model, self.batch, self.classes, Default::default())?;
         let profile = bench::profile_step(&gpu, &case.graph)?;

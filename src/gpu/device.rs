@@ -1,8 +1,9 @@
 //! Finds an adapter, opens it with the limits and features that the kernels use, and watches it.
 
 use super::GpuError;
+use super::matrix_units;
 use super::pipelines::Pipelines;
-use crate::plan::{DeviceClass, DeviceProfile};
+use crate::plan::{DeviceClass, DeviceProfile, MatrixUnits, Precision};
 use crate::shader::Sources;
 use std::fmt;
 use std::str::FromStr;
@@ -51,6 +52,8 @@ pub struct DeviceOptions {
     pub default_limits: bool,
     /// Only the plain variant of every kernel.
     pub plain_kernels: bool,
+    /// With f16 and matrix units, where the adapter has them, for [`Gpu::with_precision`].
+    pub matrix_units: bool,
 }
 
 /// One adapter of this machine.
@@ -59,6 +62,8 @@ pub struct AdapterSummary {
     pub info: wgpu::AdapterInfo,
     pub limits: wgpu::Limits,
     pub features: wgpu::Features,
+    /// Units for products of f16, or what is missing for them.
+    pub matrix_units: Result<MatrixUnits, Vec<&'static str>>,
 }
 
 /// An open device. Cloning shares it.
@@ -69,6 +74,8 @@ pub struct Gpu {
     pub(super) pipelines: Arc<Pipelines>,
     info: Arc<wgpu::AdapterInfo>,
     profile: Arc<DeviceProfile>,
+    /// Why the profile has no matrix units.
+    missing: Arc<[&'static str]>,
     failure: Arc<Mutex<Option<Failure>>>,
 }
 
@@ -106,6 +113,7 @@ pub fn adapters() -> Vec<AdapterSummary> {
         info: adapter.get_info(),
         limits: adapter.limits(),
         features: adapter.features(),
+        matrix_units: matrix_units::of(&adapter),
     };
     sorted_adapters().into_iter().map(summary).collect()
 }
@@ -139,17 +147,32 @@ impl Gpu {
 
     fn open_adapter(adapter: &wgpu::Adapter, options: DeviceOptions) -> Result<Gpu, GpuError> {
         let info = adapter.get_info();
+        let matrix_units = match options.matrix_units && !options.default_limits {
+            true => matrix_units::of(adapter),
+            false => Err(vec!["matrix units that it was opened with"]),
+        };
         let (limits, features) = match options.default_limits {
             true => (wgpu::Limits::default(), wgpu::Features::empty()),
             false => {
-                let useful = wgpu::Features::PIPELINE_CACHE | wgpu::Features::TIMESTAMP_QUERY;
+                let mut useful = wgpu::Features::PIPELINE_CACHE | wgpu::Features::TIMESTAMP_QUERY;
+                useful.set(wgpu::Features::SHADER_F16, options.matrix_units);
+                if matrix_units.is_ok() {
+                    useful |= matrix_units::features();
+                }
                 (adapter.limits(), adapter.features() & useful)
             }
+        };
+        let experimental_features = match features.intersects(wgpu::Features::all_experimental_mask()) {
+            // SAFETY: matrices are loaded from and stored to workgroup memory within its bounds, in control
+            // flow that is the same in the whole workgroup; `check` holds the kernels against the reference.
+            true => unsafe { wgpu::ExperimentalFeatures::enabled() },
+            false => wgpu::ExperimentalFeatures::disabled(),
         };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("tilewright"),
             required_features: features,
             required_limits: limits.clone(),
+            experimental_features,
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
@@ -188,9 +211,12 @@ impl Gpu {
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             max_texture_size: limits.max_texture_dimension_2d,
             plain_kernels: options.plain_kernels,
+            matrix_units: matrix_units.as_ref().ok().copied(),
+            precision: Precision::F32,
         };
+        let missing = matrix_units.err().unwrap_or_default().into();
         let pipelines = Arc::new(Pipelines::new(&device, &info, options.checked, Sources::default()));
-        Ok(Gpu { device, queue, pipelines, info: Arc::new(info), profile: Arc::new(profile), failure })
+        Ok(Gpu { device, queue, pipelines, info: Arc::new(info), profile: Arc::new(profile), missing, failure })
     }
 
     /// The same device, taken for one of another class: its kernels run here too, only slower.
@@ -203,6 +229,40 @@ impl Gpu {
     pub fn with_plain_kernels(&self) -> Gpu {
         let profile = DeviceProfile { plain_kernels: true, ..(*self.profile).clone() };
         Gpu { profile: Arc::new(profile), ..self.clone() }
+    }
+
+    /// The same device, with kernels of that precision.
+    ///
+    /// # Errors
+    /// When f16 is asked for and the device has no matrix units, or was opened without
+    /// [`DeviceOptions::matrix_units`].
+    pub fn with_precision(&self, precision: Precision) -> Result<Gpu, GpuError> {
+        if precision == Precision::F16 && self.profile.matrix_units.is_none() {
+            return Err(self.no_matrix_units(&self.missing));
+        }
+        let profile = DeviceProfile { precision, ..(*self.profile).clone() };
+        Ok(Gpu { profile: Arc::new(profile), ..self.clone() })
+    }
+
+    /// The same device, with [`MatrixUnits::EMULATED`] in place of its own, if it has any.
+    ///
+    /// # Errors
+    /// When the device has no f16, or was opened without [`DeviceOptions::matrix_units`].
+    pub fn with_emulated_matrix_units(&self) -> Result<Gpu, GpuError> {
+        if !self.device.features().contains(wgpu::Features::SHADER_F16) {
+            return Err(self.no_matrix_units(&["f16 in shaders"]));
+        }
+        let profile = DeviceProfile { matrix_units: Some(MatrixUnits::EMULATED), ..(*self.profile).clone() };
+        Ok(Gpu { profile: Arc::new(profile), ..self.clone() })
+    }
+
+    /// What the device lacks, or was opened without, for kernels on matrix units.
+    pub fn missing_for_matrix_units(&self) -> &[&'static str] {
+        &self.missing
+    }
+
+    fn no_matrix_units(&self, missing: &[&str]) -> GpuError {
+        GpuError::NoMatrixUnits { adapter: self.info.name.clone(), missing: missing.join(", no ") }
     }
 
     /// The same device, as if it could bind no more than `bytes` at a time.

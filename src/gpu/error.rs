@@ -12,6 +12,11 @@ pub enum GpuError {
     NoAdapter,
     #[error("no adapter matches `--device {wanted}`; there are: {found}")]
     NoSuchAdapter { wanted: String, found: String },
+    #[error(
+        "`--precision f16` runs on matrix units, but `{adapter}` has no {missing}; leave it out, or take another \
+         device of `tilewright devices`"
+    )]
+    NoMatrixUnits { adapter: String, missing: String },
     #[error("the adapter `{adapter}` refused to open: {reason}")]
     Open { adapter: String, reason: String },
     #[error("the device ran out of memory while {what}; use a smaller `--batch`, or `--micro-batch`")]

@@ -2,6 +2,7 @@
 
 mod device;
 mod error;
+mod matrix_units;
 mod pipelines;
 mod program;
 mod readback;

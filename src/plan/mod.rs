@@ -10,7 +10,7 @@ pub use launch::{
     ARGUMENT_BYTES, Access, Argument, Binding, Constant, Dispatch, Kernel, Launch, Operand, ScratchTexture,
 };
 pub use memory::{MemoryReport, Place, Region};
-pub use profile::{DeviceClass, DeviceProfile, MAX_LOOP_STEPS};
+pub use profile::{DeviceClass, DeviceProfile, MAX_LOOP_STEPS, MatrixUnits, Precision};
 
 use crate::graph::{Graph, Pass, Role, Value};
 use crate::shader::ShaderError;

@@ -9,6 +9,35 @@ pub enum DeviceClass {
     Cpu,
 }
 
+/// How exact convolutions and linear layers are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// Exact f32.
+    #[default]
+    F32,
+    /// Factors rounded to f16 and sums in f32, on matrix units where a kernel has a variant for them.
+    F16,
+}
+
+/// A device's units for products of square matrices of f16 with sums in f32, each held by a subgroup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MatrixUnits {
+    /// Rows and columns of a matrix: 8 or 16.
+    pub edge: u32,
+    /// Fewest invocations of a subgroup; the driver chooses between this and the most.
+    pub smallest_subgroup: u32,
+    /// Most invocations of a subgroup.
+    pub largest_subgroup: u32,
+    /// Computed in WGSL where there are no such units: to try a kernel, not to be fast.
+    pub emulated: bool,
+}
+
+impl MatrixUnits {
+    /// Units that every device with f16 has: one thread for each element of a matrix.
+    pub const EMULATED: MatrixUnits =
+        MatrixUnits { edge: 16, smallest_subgroup: 256, largest_subgroup: 256, emulated: true };
+}
+
 /// Steps after which reductions are split: well within [`DeviceProfile::max_loop_steps`] everywhere.
 pub const MAX_LOOP_STEPS: usize = 32_768;
 
@@ -38,6 +67,10 @@ pub struct DeviceProfile {
     pub max_texture_size: u32,
     /// Only the plain variant of every kernel.
     pub plain_kernels: bool,
+    /// Units for products of f16, where the device has them and was opened with them.
+    pub matrix_units: Option<MatrixUnits>,
+    /// What was asked for. Nothing is less exact than f32 unless this says so.
+    pub precision: Precision,
 }
 
 impl DeviceProfile {
@@ -54,6 +87,8 @@ impl DeviceProfile {
             max_loop_steps: DeviceProfile::loop_steps(class),
             max_texture_size: 8192,
             plain_kernels: false,
+            matrix_units: None,
+            precision: Precision::F32,
         }
     }
 

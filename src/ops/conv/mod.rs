@@ -2,6 +2,7 @@
 //!
 //! A linear layer is a 1x1 convolution of 1x1 images, so all of them share their kernels.
 
+mod cooperative;
 mod depthwise;
 mod geometry;
 mod part;
@@ -16,9 +17,10 @@ use super::{Backward, Cost, Op, Shapes};
 use crate::graph::{GraphError, Value};
 use crate::ops::ChannelSum;
 use crate::ops::reduce::sum_parts;
-use crate::plan::{DeviceClass, Launch, Operand, PlanError};
+use crate::plan::{DeviceClass, Launch, Operand, PlanError, Precision};
 use crate::tensor::{HostTensor, Shape, TensorSpec};
 use part::{ALIGNMENT, parts};
+use workgroup::Body;
 
 /// y[n, k] = bias[k] + sum of w[k, c, tap] * x[n, c, ...]; inputs x, weight `[K, C/groups, kh, kw]`
 /// and, optionally, bias `[K]`. Pairs are (vertical, horizontal).
@@ -212,7 +214,7 @@ impl Op for ConvInputGradient {
             };
             match variant(launch, &part.geometry) {
                 Variant::Texture => texture::input_gradient(launch, part, dx),
-                Variant::Workgroup => workgroup::input_gradient(launch, part, dx),
+                Variant::Workgroup(body) => workgroup::input_gradient(launch, part, dx, body),
                 Variant::Depthwise if depthwise::input_gradient_suits(&part.geometry) => {
                     depthwise::input_gradient(launch, part, dx);
                 }
@@ -258,7 +260,7 @@ impl Op for ConvWeightGradient {
         for part in parts(launch, &self.geometry) {
             match variant(launch, &part.geometry) {
                 Variant::Texture => texture::weight_gradient(launch, &part),
-                Variant::Workgroup => workgroup::weight_gradient(launch, &part),
+                Variant::Workgroup(body) => workgroup::weight_gradient(launch, &part, body),
                 Variant::Depthwise => depthwise::weight_gradient(launch, &part),
                 Variant::Plain => plain::weight_gradient(launch, &part),
             }
@@ -279,7 +281,7 @@ enum Variant {
     /// Operands packed into textures, large register tiles, no barriers: for CPU adapters.
     Texture,
     /// Tiles in workgroup memory: for GPUs.
-    Workgroup,
+    Workgroup(Body),
     /// Kernels of their own for convolutions of one channel a filter, on every device.
     Depthwise,
 }
@@ -288,13 +290,15 @@ enum Variant {
 fn variant(launch: &Launch<'_>, geometry: &ConvGeometry) -> Variant {
     let profile = launch.profile();
     let narrow = geometry.groups > 1 && geometry.group_filters().min(geometry.group_channels()) < 4;
-    match profile.class {
+    let units = profile.matrix_units.filter(|_| profile.precision == Precision::F16);
+    match (profile.class, units) {
         _ if profile.plain_kernels => Variant::Plain,
         _ if depthwise::suits(geometry) => Variant::Depthwise,
         _ if narrow => Variant::Plain,
-        DeviceClass::Cpu if geometry.groups == 1 && texture::fits(profile, geometry) => Variant::Texture,
-        DeviceClass::Cpu => Variant::Plain,
-        DeviceClass::Gpu => Variant::Workgroup,
+        (_, Some(units)) => Variant::Workgroup(Body::MatrixUnits(units)),
+        (DeviceClass::Cpu, None) if geometry.groups == 1 && texture::fits(profile, geometry) => Variant::Texture,
+        (DeviceClass::Cpu, None) => Variant::Plain,
+        (DeviceClass::Gpu, None) => Variant::Workgroup(Body::Threads),
     }
 }
 
@@ -302,7 +306,7 @@ fn forward(launch: &mut Launch<'_>, geometry: &ConvGeometry) -> Result<(), PlanE
     for part in parts(launch, geometry) {
         match variant(launch, &part.geometry) {
             Variant::Texture => texture::forward(launch, &part),
-            Variant::Workgroup => workgroup::forward(launch, &part),
+            Variant::Workgroup(body) => workgroup::forward(launch, &part, body),
             Variant::Depthwise => depthwise::forward(launch, &part),
             Variant::Plain => {
                 launch.expect_loop(loop_steps(geometry.group_channels(), geometry.kernel))?;
