@@ -13,7 +13,7 @@ const VGG: &str = "Simonyan and Zisserman 2015, Very deep convolutional networks
 const VGG_BN: &str = "Simonyan and Zisserman 2015, with batch norm after each convolution";
 const VGG_CIFAR: &str = "Simonyan and Zisserman 2015, with a smaller classifier for 32x32 images";
 
-const ATTRIBUTES: &[Attribute] = &[("dropout", Takes::Probability(0.5))];
+const ATTRIBUTES: &[Attribute] = &[("hidden", Takes::Count(4096)), ("dropout", Takes::Probability(0.5))];
 
 pub(super) const MODELS: &[Model] = &[
     imagenet("vgg11", VGG, ATTRIBUTES, |net, x, with| vgg(net, x, with, A, false)),
@@ -27,14 +27,14 @@ pub(super) const MODELS: &[Model] = &[
     cifar(
         "vgg_a_cifar",
         VGG_CIFAR,
-        &[("batch_norm", Takes::Flag(false)), ("dropout", Takes::Probability(0.0))],
-        |net, x, with| vgg_cifar(net, x, with, A, 512),
+        &[("batch_norm", Takes::Flag(false)), ("hidden", Takes::Count(512)), ("dropout", Takes::Probability(0.0))],
+        |net, x, with| vgg_cifar(net, x, with, A),
     ),
     cifar(
         "vgg13_cifar",
         VGG_CIFAR,
-        &[("batch_norm", Takes::Flag(false)), ("dropout", Takes::Probability(0.5))],
-        |net, x, with| vgg_cifar(net, x, with, CIFAR13, 1024),
+        &[("batch_norm", Takes::Flag(false)), ("hidden", Takes::Count(1024)), ("dropout", Takes::Probability(0.5))],
+        |net, x, with| vgg_cifar(net, x, with, CIFAR13),
     ),
 ];
 
@@ -48,8 +48,9 @@ const CIFAR13: Stages = &[&[64, 64], &[128, 128], &[256, 256, 256], &[512, 512, 
 
 fn vgg(net: &mut Scope, x: Value, with: &Settings, stages: Stages, batch_norm: bool) -> Result<Value, GraphError> {
     let dropout = Dropout(with.dropout()?);
+    let hidden = with.count("hidden")?;
     let linear = |outputs| LinearNormal(outputs, 0.01);
-    let classifier = [linear(4096), Act(Relu), dropout, linear(4096), Act(Relu), dropout, linear(with.num_classes)];
+    let classifier = [linear(hidden), Act(Relu), dropout, linear(hidden), Act(Relu), dropout, linear(with.num_classes)];
 
     let y = sequential(&mut net.scope("features"), x, &features(stages, batch_norm))?;
     let y = net.scope("avgpool").adaptive_avg_pool2d(y, [7, 7])?;
@@ -57,7 +58,8 @@ fn vgg(net: &mut Scope, x: Value, with: &Settings, stages: Stages, batch_norm: b
     sequential(&mut net.scope("classifier"), y, &classifier)
 }
 
-fn vgg_cifar(net: &mut Scope, x: Value, with: &Settings, stages: Stages, hidden: usize) -> Result<Value, GraphError> {
+fn vgg_cifar(net: &mut Scope, x: Value, with: &Settings, stages: Stages) -> Result<Value, GraphError> {
+    let hidden = with.count("hidden")?;
     let dropout = Dropout(with.dropout()?);
     let classifier = [Linear(hidden), Act(Relu), dropout, Linear(hidden), Act(Relu), dropout, Linear(with.num_classes)];
 
