@@ -149,6 +149,9 @@ fn image_size(value: &Json) -> Option<[usize; 2]> {
     }
 }
 
+/// Channels of the first stage, to which those of the others are in the published proportion.
+pub(super) const WIDTH: Attribute = ("width", Takes::Count(64));
+
 /// The attributes a model is built with, each checked or at its default.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -229,6 +232,15 @@ impl Settings {
     /// The share `name`, in (0, 1].
     pub fn share(&self, name: &str) -> Result<f64, GraphError> {
         self.read(name, Json::as_f64)
+    }
+
+    /// The channels of the first stage, [`WIDTH`]; the widest stage has `times` as many.
+    pub fn width(&self, times: usize) -> Result<usize, GraphError> {
+        let (width, largest) = (self.count(WIDTH.0)?, LARGEST / times);
+        match width > largest {
+            true => Err(GraphError::attribute(WIDTH.0, width, format!("it is at most {largest}"))),
+            false => Ok(width),
+        }
     }
 
     /// The factor `name` that widths or depths are multiplied by.

@@ -1,7 +1,7 @@
 //! Residual networks: v1 and v1.5, wide, ResNeXt, squeeze-and-excitation, pre-activation, and their
 //! versions for 32x32 images.
 
-use super::options::{Attribute, LARGEST, STEM, Settings, Takes};
+use super::options::{Attribute, LARGEST, STEM, Settings, Takes, WIDTH};
 use super::{Model, cifar, imagenet};
 use crate::graph::{BatchNorm, Conv2d, ConvInit, GraphError, Scope, Value};
 use crate::ops::{Activation, MaxPool2d};
@@ -14,7 +14,6 @@ const NEXT: &str = "Xie et al. 2017, Aggregated residual transformations for dee
 const SQUEEZE: &str = "Hu et al. 2018, Squeeze-and-excitation networks";
 const PREACT: &str = "He et al. 2016, Identity mappings in deep residual networks";
 
-const WIDTH: Attribute = ("width", Takes::Count(64));
 const CIFAR_STEM: Attribute = ("stem", Takes::Word(&["cifar", "imagenet"]));
 const ACTIVATION: Attribute = ("activation", Takes::Word(&["relu", "leaky_relu", "elu", "silu", "gelu"]));
 const SLOPE: Attribute = ("negative_slope", Takes::Number(0.01));
@@ -118,7 +117,7 @@ impl ResNet {
     fn asked(mut self, with: &Settings) -> Result<ResNet, GraphError> {
         match self.block {
             Block::Basic => {
-                self.width = basic_width(with, self.stages.len())?;
+                self.width = with.width(1 << (self.stages.len() - 1))?;
                 self.channels = self.width;
             }
             Block::Bottleneck => (self.groups, self.width) = grouped_width(with)?,
@@ -161,15 +160,6 @@ fn resnet(net: &mut Scope, x: Value, with: &Settings, figure: &ResNet) -> Result
     y = net.scope("avgpool").global_avg_pool2d(y)?;
     y = net.flatten(y)?;
     net.linear("fc", y, with.num_classes)
-}
-
-/// Channels of the first of `stages` stages of basic blocks.
-fn basic_width(with: &Settings, stages: usize) -> Result<usize, GraphError> {
-    let (width, largest) = (with.count("width")?, LARGEST >> (stages - 1));
-    match width > largest {
-        true => Err(GraphError::attribute("width", width, format!("it is at most {largest}"))),
-        false => Ok(width),
-    }
 }
 
 /// Groups, and channels of all of them in the first stage.
@@ -246,7 +236,7 @@ fn resnext29_cifar(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, 
 
 /// ResNet-18 with each convolution after its batch norm and activation.
 fn preact_resnet18_cifar(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, GraphError> {
-    let width = basic_width(with, 4)?;
+    let width = with.width(8)?;
     let act = with.activation("activation")?;
     let mut y = net.conv2d("conv1", x, conv(width, 3, 1))?;
     for stage in 0..4 {
