@@ -22,10 +22,10 @@ from pathlib import Path
 
 # Images of a class in the first task, for training and testing, and in the second task the tenth's.
 NINE = {"train": 400, "test": 60}
-TENTH = {"train": 99, "test": 297}
+TENTH = {"train": 45, "test": 297}
 MODEL = ["cifar_cnn", "--set", "filters=[16,32,64]"]
 FIRST = ["--epochs", "12", "--batch", "64"]
-SECOND = ["--epochs", "20", "--batch", "18"]
+SECOND = ["--epochs", "20", "--batch", "9"]
 
 
 def unpacked(data, out):
