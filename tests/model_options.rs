@@ -103,7 +103,13 @@ fn a_width_is_that_of_the_first_stage() {
     let wide = graph("preact_resnet18_cifar", json!({ "width": 128 }));
     assert_eq!(shape(&wide, "layer1.0.conv1.weight"), [128, 128, 3, 3]);
     assert_eq!(shape(&wide, "fc.weight"), [10, 1024]);
-    assert_eq!(shape(&graph("vgg11", json!({ "hidden": 512 })), "classifier.3.weight"), [512, 512]);
+    let thin = graph("vgg11_bn", json!({ "width": 16, "hidden": 512 }));
+    assert_eq!(shape(&thin, "features.25.weight"), [128, 128, 3, 3]);
+    assert_eq!(shape(&thin, "classifier.0.weight"), [512, 128 * 7 * 7]);
+    assert_eq!(shape(&thin, "classifier.3.weight"), [512, 512]);
+    let thin = graph("alexnet", json!({ "width": 8 }));
+    assert_eq!(shape(&thin, "features.6.weight"), [48, 24, 3, 3]);
+    assert_eq!(shape(&thin, "classifier.1.weight"), [4096, 32 * 6 * 6]);
     assert_eq!(shape(&graph("vgg13_cifar", json!({ "hidden": 64 })), "classifier.0.weight"), [64, 2048]);
 }
 
@@ -196,6 +202,7 @@ fn a_combination_that_cannot_be_built_is_refused_with_the_reason() {
             "channels = [116, 232] cannot be used: they are three even numbers: half of a unit's channels pass by",
         ),
         ("resnet18", json!({ "width": 8193 }), "width = 8193 cannot be used: it is at most 8192"),
+        ("alexnet", json!({ "width": 10_923 }), "width = 10923 cannot be used: it is at most 10922"),
         (
             "convnext_tiny",
             json!({ "channels": 96, "depths": [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1] }),
