@@ -1,6 +1,6 @@
 //! ConvNeXt: a ResNet brought up to date step by step.
 
-use super::options::Settings;
+use super::options::{Attribute, LARGEST, Settings, Takes};
 use super::{Model, imagenet};
 use crate::graph::{Conv2d, ConvInit, GraphError, Init, LayerNorm, Scope, Value};
 use crate::ops::Activation;
@@ -8,10 +8,20 @@ use crate::ops::Activation;
 const LIU: &str = "Liu et al. 2022, A ConvNet for the 2020s, without stochastic depth";
 
 pub(super) const MODELS: &[Model] = &[
-    imagenet("convnext_tiny", LIU, &[], |net, x, with| convnext(net, x, with, 96, [3, 3, 9, 3])),
-    imagenet("convnext_small", LIU, &[], |net, x, with| convnext(net, x, with, 96, [3, 3, 27, 3])),
-    imagenet("convnext_base", LIU, &[], |net, x, with| convnext(net, x, with, 128, [3, 3, 27, 3])),
+    imagenet("convnext_tiny", LIU, &sized(96, &[3, 3, 9, 3]), convnext),
+    imagenet("convnext_small", LIU, &sized(96, &[3, 3, 27, 3]), convnext),
+    imagenet("convnext_base", LIU, &sized(128, &[3, 3, 27, 3]), convnext),
 ];
+
+/// Channels of the first stage, and blocks of each.
+const fn sized(channels: usize, depths: &'static [usize]) -> [Attribute; 4] {
+    [
+        ("channels", Takes::Count(channels)),
+        ("depths", Takes::Counts(depths)),
+        ("patch_size", Takes::Count(4)),
+        ("layer_scale", Takes::Number(1e-6)),
+    ]
+}
 
 const NORM: LayerNorm = LayerNorm { eps: 1e-6, dims: 1, affine: true };
 // torchvision cuts its normal at ±2, a hundred deviations away.
@@ -19,23 +29,27 @@ const WEIGHT: Init = Init::Normal { std: 0.02 };
 const CONV: ConvInit = ConvInit::Normal(0.02);
 
 /// Liu et al. 2022, table 9: stages of blocks, each of twice the channels and half the size.
-fn convnext(
-    net: &mut Scope,
-    x: Value,
-    with: &Settings,
-    channels: usize,
-    stages: [usize; 4],
-) -> Result<Value, GraphError> {
-    let mut y = net.conv2d("features.0.0", x, Conv2d::square(channels, 4).stride(4).init(CONV))?;
+fn convnext(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, GraphError> {
+    let [channels, patch] = [with.count("channels")?, with.count("patch_size")?];
+    let scale = with.number("layer_scale")?;
+    let depths = with.counts("depths")?;
+    let widest =
+        u32::try_from(depths.len() - 1).ok().and_then(|stages| 2usize.checked_pow(stages)?.checked_mul(channels));
+    if widest.is_none_or(|widest| widest > LARGEST) {
+        let rule = format!("the last stage's channels, which double from stage to stage, would be above {LARGEST}");
+        return Err(GraphError::attribute("depths", format!("{depths:?}"), rule));
+    }
+
+    let mut y = net.conv2d("features.0.0", x, Conv2d::square(channels, patch).stride(patch).init(CONV))?;
     y = channel_norm(net, "features.0.1", y)?;
-    for (stage, blocks) in stages.into_iter().enumerate() {
+    for (stage, blocks) in depths.into_iter().enumerate() {
         if stage > 0 {
             let mut down = net.scope(format!("features.{}", 2 * stage));
             y = channel_norm(&mut down, "0", y)?;
             y = down.conv2d("1", y, Conv2d::square(channels << stage, 2).stride(2).init(CONV))?;
         }
         for block in 0..blocks {
-            y = inverted_bottleneck(&mut net.scope(format!("features.{}.{block}", 2 * stage + 1)), y)?;
+            y = inverted_bottleneck(&mut net.scope(format!("features.{}.{block}", 2 * stage + 1)), y, scale)?;
         }
     }
     y = net.scope("avgpool").global_avg_pool2d(y)?;
@@ -45,9 +59,9 @@ fn convnext(
 }
 
 /// Liu et al. 2022, figure 4, right.
-fn inverted_bottleneck(net: &mut Scope, x: Value) -> Result<Value, GraphError> {
+fn inverted_bottleneck(net: &mut Scope, x: Value, scale: f32) -> Result<Value, GraphError> {
     let channels = net.channels(x);
-    let scale = net.parameter("layer_scale", [channels, 1, 1], Init::Constant(1e-6))?;
+    let scale = net.parameter("layer_scale", [channels, 1, 1], Init::Constant(scale))?;
     let filter = Conv2d::square(channels, 7).padding(3).groups(channels).init(CONV);
     let y = net.conv2d("block.0", x, filter)?;
     let y = net.permute(y, &[0, 2, 3, 1])?;

@@ -1,30 +1,35 @@
 //! EfficientNet: one network of inverted residuals, scaled in width, depth and image size together.
 
 use super::inverted_residual::{InvertedResidual, Squeeze, conv, multiple_of_8, unit};
-use super::options::{Attribute, Settings, Takes};
+use super::options::{Attribute, STEM, Settings, Takes};
 use super::{Model, Wiring};
 use crate::graph::{BatchNorm, GraphError, Init, Scope, Value};
 use crate::ops::Activation::{Sigmoid, Silu};
 
-const DROPOUT_2: &[Attribute] = &[("dropout", Takes::Probability(0.2))];
-const DROPOUT_3: &[Attribute] = &[("dropout", Takes::Probability(0.3))];
-const DROPOUT_4: &[Attribute] = &[("dropout", Takes::Probability(0.4))];
-const DROPOUT_5: &[Attribute] = &[("dropout", Takes::Probability(0.5))];
-
 const SMALLER: BatchNorm = BatchNorm { eps: 1e-5, momentum: 0.1, zero_init: false };
 const LARGER: BatchNorm = BatchNorm { eps: 1e-3, momentum: 0.01, zero_init: false };
 
-/// Width and depth of each as multiples of B0's, and torchvision's image sizes.
+/// Width and depth of each as multiples of B0's, dropout, and torchvision's image sizes.
 pub(super) const MODELS: &[Model] = &[
-    model("efficientnet_b0", 224, DROPOUT_2, |net, x, with| efficientnet(net, x, with, 1.0, 1.0, SMALLER)),
-    model("efficientnet_b1", 240, DROPOUT_2, |net, x, with| efficientnet(net, x, with, 1.0, 1.1, SMALLER)),
-    model("efficientnet_b2", 288, DROPOUT_3, |net, x, with| efficientnet(net, x, with, 1.1, 1.2, SMALLER)),
-    model("efficientnet_b3", 300, DROPOUT_3, |net, x, with| efficientnet(net, x, with, 1.2, 1.4, SMALLER)),
-    model("efficientnet_b4", 380, DROPOUT_4, |net, x, with| efficientnet(net, x, with, 1.4, 1.8, SMALLER)),
-    model("efficientnet_b5", 456, DROPOUT_4, |net, x, with| efficientnet(net, x, with, 1.6, 2.2, LARGER)),
-    model("efficientnet_b6", 528, DROPOUT_5, |net, x, with| efficientnet(net, x, with, 1.8, 2.6, LARGER)),
-    model("efficientnet_b7", 600, DROPOUT_5, |net, x, with| efficientnet(net, x, with, 2.0, 3.1, LARGER)),
+    model("efficientnet_b0", 224, &scaled(1.0, 1.0, 0.2), |net, x, with| efficientnet(net, x, with, SMALLER)),
+    model("efficientnet_b1", 240, &scaled(1.0, 1.1, 0.2), |net, x, with| efficientnet(net, x, with, SMALLER)),
+    model("efficientnet_b2", 288, &scaled(1.1, 1.2, 0.3), |net, x, with| efficientnet(net, x, with, SMALLER)),
+    model("efficientnet_b3", 300, &scaled(1.2, 1.4, 0.3), |net, x, with| efficientnet(net, x, with, SMALLER)),
+    model("efficientnet_b4", 380, &scaled(1.4, 1.8, 0.4), |net, x, with| efficientnet(net, x, with, SMALLER)),
+    model("efficientnet_b5", 456, &scaled(1.6, 2.2, 0.4), |net, x, with| efficientnet(net, x, with, LARGER)),
+    model("efficientnet_b6", 528, &scaled(1.8, 2.6, 0.5), |net, x, with| efficientnet(net, x, with, LARGER)),
+    model("efficientnet_b7", 600, &scaled(2.0, 3.1, 0.5), |net, x, with| efficientnet(net, x, with, LARGER)),
 ];
+
+const fn scaled(width: f64, depth: f64, dropout: f64) -> [Attribute; 5] {
+    [
+        ("width_mult", Takes::Number(width)),
+        ("depth_mult", Takes::Number(depth)),
+        ("reduction", Takes::Count(4)),
+        STEM,
+        ("dropout", Takes::Probability(dropout)),
+    ]
+}
 
 const fn model(name: &'static str, size: usize, attributes: &'static [Attribute], wiring: Wiring) -> Model {
     let source = "Tan and Le 2019, EfficientNet: Rethinking model scaling, without stochastic depth";
@@ -42,18 +47,14 @@ const STAGES: [[usize; 5]; 7] = [
     [6, 3, 1, 320, 1],
 ];
 
-fn efficientnet(
-    net: &mut Scope,
-    x: Value,
-    with: &Settings,
-    width: f64,
-    depth: f64,
-    norm: BatchNorm,
-) -> Result<Value, GraphError> {
+fn efficientnet(net: &mut Scope, x: Value, with: &Settings, norm: BatchNorm) -> Result<Value, GraphError> {
+    let [width, depth] = [with.factor("width_mult")?, with.factor("depth_mult")?];
+    let reduction = with.count("reduction")?;
     let wide = |channels: usize| multiple_of_8(channels as f64 * width);
     let deep = |blocks: usize| (blocks as f64 * depth).ceil() as usize;
+    let first_stride = if with.has_small_stem()? { 1 } else { 2 };
 
-    let mut y = unit(&mut net.scope("features.0"), x, conv(wide(32), 3, 2), norm, Some(Silu))?;
+    let mut y = unit(&mut net.scope("features.0"), x, conv(wide(32), 3, first_stride), norm, Some(Silu))?;
     for (stage, [expansion, kernel, first_stride, channels, blocks]) in (1..).zip(STAGES) {
         for block in 0..deep(blocks) {
             let inputs = net.channels(y);
@@ -61,7 +62,7 @@ fn efficientnet(
                 expanded: inputs * expansion,
                 kernel,
                 stride: if block == 0 { first_stride } else { 1 },
-                squeeze: Some(Squeeze { channels: (inputs / 4).max(1), act: Silu, gate: Sigmoid }),
+                squeeze: Some(Squeeze { channels: (inputs / reduction).max(1), act: Silu, gate: Sigmoid }),
                 channels: wide(channels),
                 act: Silu,
                 norm,

@@ -1,7 +1,7 @@
 //! MobileNetV2: inverted residuals with linear bottlenecks.
 
 use super::inverted_residual::{conv, depthwise, multiple_of_8, unit};
-use super::options::{Settings, Takes};
+use super::options::{STEM, Settings, Takes};
 use super::{Model, imagenet};
 use crate::graph::{BatchNorm, GraphError, Init, Scope, Value};
 use crate::ops::Activation::Relu6;
@@ -9,7 +9,7 @@ use crate::ops::Activation::Relu6;
 pub(super) const MODELS: &[Model] = &[imagenet(
     "mobilenet_v2",
     "Sandler et al. 2018, MobileNetV2: Inverted residuals and linear bottlenecks",
-    &[("dropout", Takes::Probability(0.2)), ("width_mult", Takes::Number(1.0))],
+    &[("width_mult", Takes::Number(1.0)), STEM, ("dropout", Takes::Probability(0.2))],
     mobilenet_v2,
 )];
 
@@ -19,9 +19,10 @@ const STAGES: [[usize; 4]; 7] =
 
 fn mobilenet_v2(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, GraphError> {
     let norm = BatchNorm::default();
-    let width = with.width_factor("width_mult")?;
+    let width = with.factor("width_mult")?;
     let wide = |channels: usize| multiple_of_8(channels as f64 * width);
-    let mut y = unit(&mut net.scope("features.0"), x, conv(wide(32), 3, 2), norm, Some(Relu6))?;
+    let first_stride = if with.has_small_stem()? { 1 } else { 2 };
+    let mut y = unit(&mut net.scope("features.0"), x, conv(wide(32), 3, first_stride), norm, Some(Relu6))?;
     let mut index = 1;
     for [expansion, channels, blocks, first_stride] in STAGES {
         for block in 0..blocks {

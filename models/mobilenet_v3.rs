@@ -1,13 +1,14 @@
 //! MobileNetV3: inverted residuals with squeeze-and-excitation and hard activations.
 
 use super::inverted_residual::{InvertedResidual, Squeeze, conv, multiple_of_8, unit};
-use super::options::{Attribute, Settings, Takes};
+use super::options::{Attribute, STEM, Settings, Takes};
 use super::{Model, imagenet};
 use crate::graph::{BatchNorm, GraphError, Init, Scope, Value};
 use crate::ops::Activation::{HardSigmoid, HardSwish, Relu};
 
 const HOWARD: &str = "Howard et al. 2019, Searching for MobileNetV3";
-const ATTRIBUTES: &[Attribute] = &[("dropout", Takes::Probability(0.2)), ("width_mult", Takes::Number(1.0))];
+const ATTRIBUTES: &[Attribute] =
+    &[("width_mult", Takes::Number(1.0)), ("reduction", Takes::Count(4)), STEM, ("dropout", Takes::Probability(0.2))];
 
 pub(super) const MODELS: &[Model] = &[
     imagenet("mobilenet_v3_small", HOWARD, ATTRIBUTES, |net, x, with| mobilenet_v3(net, x, with, &SMALL, 1024)),
@@ -73,12 +74,14 @@ fn mobilenet_v3(net: &mut Scope, x: Value, with: &Settings, rows: &[Row], hidden
     let norm = BatchNorm { eps: 1e-3, momentum: 0.01, ..BatchNorm::default() };
     let normal = Init::Normal { std: 0.01 };
 
-    let width = with.width_factor("width_mult")?;
+    let width = with.factor("width_mult")?;
     let wide = |channels: usize| multiple_of_8(channels as f64 * width);
-    let mut y = unit(&mut net.scope("features.0"), x, conv(wide(16), 3, 2), norm, Some(HardSwish))?;
+    let first_stride = if with.has_small_stem()? { 1 } else { 2 };
+    let reduction = with.count("reduction")?;
+    let mut y = unit(&mut net.scope("features.0"), x, conv(wide(16), 3, first_stride), norm, Some(HardSwish))?;
     for (index, row) in rows.iter().enumerate() {
         let expanded = wide(row.expanded);
-        let squeeze = Squeeze { channels: multiple_of_8((expanded / 4) as f64), act: Relu, gate: HardSigmoid };
+        let squeeze = Squeeze { channels: multiple_of_8((expanded / reduction) as f64), act: Relu, gate: HardSigmoid };
         let block = InvertedResidual {
             expanded,
             kernel: row.kernel,

@@ -64,6 +64,10 @@ impl From<Map<String, Json>> for ModelOptions {
 /// An attribute's name and what it takes.
 pub type Attribute = (&'static str, Takes);
 
+/// What comes before the first stage: as published for ImageNet, or for images of about 32x32 pixels, a
+/// convolution of stride 1 and no pooling.
+pub(super) const STEM: Attribute = ("stem", Takes::Word(&["imagenet", "cifar"]));
+
 /// What an attribute takes, and its default.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Takes {
@@ -75,6 +79,8 @@ pub enum Takes {
     Counts(&'static [usize]),
     /// A number in [0, 1).
     Probability(f64),
+    /// A number in (0, 1].
+    Share(f64),
     /// A finite number.
     Number(f64),
     /// One of these words; the first is the default.
@@ -88,7 +94,7 @@ impl Takes {
             Takes::Flag(flag) => flag.into(),
             Takes::Count(count) => count.into(),
             Takes::Counts(counts) => counts.into(),
-            Takes::Probability(number) | Takes::Number(number) => number.into(),
+            Takes::Probability(number) | Takes::Share(number) | Takes::Number(number) => number.into(),
             Takes::Word(words) => words.first().copied().into(),
         }
     }
@@ -100,6 +106,7 @@ impl Takes {
             Takes::Count(_) => format!("a whole number from 1 to {LARGEST}"),
             Takes::Counts(_) => format!("a list of whole numbers from 1 to {LARGEST}"),
             Takes::Probability(_) => "a number from 0 to less than 1".to_owned(),
+            Takes::Share(_) => "a number above 0 and up to 1".to_owned(),
             Takes::Number(_) => "a finite number".to_owned(),
             Takes::Word(words) => format!("one of {}", words.join(", ")),
         }
@@ -111,6 +118,7 @@ impl Takes {
             Takes::Count(_) => count(value).is_some(),
             Takes::Counts(_) => counts(value).is_some(),
             Takes::Probability(_) => value.as_f64().is_some_and(|p| (0.0..1.0).contains(&p)),
+            Takes::Share(_) => value.as_f64().is_some_and(|share| share > 0.0 && share <= 1.0),
             Takes::Number(_) => value.as_f64().is_some_and(|number| (number as f32).is_finite()),
             Takes::Word(words) => value.as_str().is_some_and(|word| words.contains(&word)),
         }
@@ -120,7 +128,7 @@ impl Takes {
 /// Sizes up to this keep every product of a few of them countable.
 pub(super) const LARGEST: usize = 65_536;
 
-/// Width factors between which a network is still one.
+/// Factors of width and depth between which a network is still one.
 const MIN_FACTOR: f64 = 0.05;
 const MAX_FACTOR: f64 = 16.0;
 
@@ -140,6 +148,9 @@ fn image_size(value: &Json) -> Option<[usize; 2]> {
         None => counts(value)?.try_into().ok(),
     }
 }
+
+/// Channels of the first stage, to which those of the others are in the published proportion.
+pub(super) const WIDTH: Attribute = ("width", Takes::Count(64));
 
 /// The attributes a model is built with, each checked or at its default.
 #[derive(Clone, Debug)]
@@ -218,8 +229,22 @@ impl Settings {
         self.read(name, |value| value.as_f64().map(|number| number as f32))
     }
 
-    /// The factor `name` that widths are multiplied by.
-    pub fn width_factor(&self, name: &str) -> Result<f64, GraphError> {
+    /// The share `name`, in (0, 1].
+    pub fn share(&self, name: &str) -> Result<f64, GraphError> {
+        self.read(name, Json::as_f64)
+    }
+
+    /// The channels of the first stage, [`WIDTH`]; the widest stage has `times` as many.
+    pub fn width(&self, times: usize) -> Result<usize, GraphError> {
+        let (width, largest) = (self.count(WIDTH.0)?, LARGEST / times);
+        match width > largest {
+            true => Err(GraphError::attribute(WIDTH.0, width, format!("it is at most {largest}"))),
+            false => Ok(width),
+        }
+    }
+
+    /// The factor `name` that widths or depths are multiplied by.
+    pub fn factor(&self, name: &str) -> Result<f64, GraphError> {
         let factor = self.read(name, Json::as_f64)?;
         match (MIN_FACTOR..=MAX_FACTOR).contains(&factor) {
             true => Ok(factor),
@@ -235,6 +260,11 @@ impl Settings {
         self.number("dropout")
     }
 
+    /// Whether the network is asked for with the [`STEM`] for small images.
+    pub fn has_small_stem(&self) -> Result<bool, GraphError> {
+        Ok(self.word(STEM.0)? == "cifar")
+    }
+
     /// The activation that the word `name` stands for; a leaky ReLU has the slope `negative_slope`.
     pub fn activation(&self, name: &str) -> Result<Activation, GraphError> {
         let word = self.word(name)?;
@@ -244,6 +274,8 @@ impl Settings {
             "elu" => Ok(Activation::Elu { alpha: 1.0 }),
             "sigmoid" => Ok(Activation::Sigmoid),
             "tanh" => Ok(Activation::Tanh),
+            "silu" => Ok(Activation::Silu),
+            "gelu" => Ok(Activation::Gelu),
             _ => Err(GraphError::attribute(name, word, "no activation has that name")),
         }
     }
@@ -268,10 +300,14 @@ impl Model {
             format!("image_size ([{height},{width}])"),
             format!("input_channels ({channels})"),
         ];
-        let own = self.attributes.iter().map(|(name, takes)| match takes {
+        common.into_iter().chain(self.own_attributes()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The attributes that not every model takes: `name (default)`, or all words with the default first.
+    pub fn own_attributes(&self) -> impl Iterator<Item = String> {
+        self.attributes.iter().map(|(name, takes)| match takes {
             Takes::Word(words) => format!("{name} ({})", words.join(" | ")),
             _ => format!("{name} ({})", takes.default_value()),
-        });
-        common.into_iter().chain(own).collect::<Vec<_>>().join(", ")
+        })
     }
 }

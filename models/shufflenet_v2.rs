@@ -1,6 +1,6 @@
 //! ShuffleNetV2: half of the channels pass by, the other half is filtered, then both are shuffled.
 
-use super::options::Settings;
+use super::options::{Attribute, STEM, Settings, Takes};
 use super::{Model, imagenet};
 use crate::graph::{Conv2d, GraphError, Scope, Value};
 use crate::ops::MaxPool2d;
@@ -8,33 +8,41 @@ use crate::ops::MaxPool2d;
 const MA: &str = "Ma et al. 2018, ShuffleNet V2: Practical guidelines for efficient CNN architecture design";
 
 pub(super) const MODELS: &[Model] = &[
-    imagenet("shufflenet_v2_x0_5", MA, &[], |net, x, with| shufflenet_v2(net, x, with, [48, 96, 192], 1024)),
-    imagenet("shufflenet_v2_x1_0", MA, &[], |net, x, with| shufflenet_v2(net, x, with, [116, 232, 464], 1024)),
-    imagenet("shufflenet_v2_x1_5", MA, &[], |net, x, with| shufflenet_v2(net, x, with, [176, 352, 704], 1024)),
-    imagenet("shufflenet_v2_x2_0", MA, &[], |net, x, with| shufflenet_v2(net, x, with, [244, 488, 976], 2048)),
+    imagenet("shufflenet_v2_x0_5", MA, &column(&[48, 96, 192], 1024), shufflenet_v2),
+    imagenet("shufflenet_v2_x1_0", MA, &column(&[116, 232, 464], 1024), shufflenet_v2),
+    imagenet("shufflenet_v2_x1_5", MA, &column(&[176, 352, 704], 1024), shufflenet_v2),
+    imagenet("shufflenet_v2_x2_0", MA, &column(&[244, 488, 976], 2048), shufflenet_v2),
 ];
+
+/// Ma et al. 2018, table 5: channels of stages 2 to 4, and features.
+const fn column(channels: &'static [usize], features: usize) -> [Attribute; 3] {
+    [("channels", Takes::Counts(channels)), ("features", Takes::Count(features)), STEM]
+}
 
 /// Units of stages 2 to 4.
 const UNITS: [usize; 3] = [4, 8, 4];
 
-/// Ma et al. 2018, table 5: channels of stages 2 to 4, and features.
-fn shufflenet_v2(
-    net: &mut Scope,
-    x: Value,
-    with: &Settings,
-    channels: [usize; 3],
-    features: usize,
-) -> Result<Value, GraphError> {
-    let mut y = conv_norm(&mut net.scope("conv1"), x, 0, conv(24, 3).stride(2))?;
+fn shufflenet_v2(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, GraphError> {
+    let channels = with.counts("channels")?;
+    if channels.len() != UNITS.len() || channels.iter().any(|channels| channels % 2 != 0) {
+        let rule = "they are three even numbers: half of a unit's channels pass by";
+        return Err(GraphError::attribute("channels", format!("{channels:?}"), rule));
+    }
+    let small = with.has_small_stem()?;
+    let first = if small { conv(24, 3) } else { conv(24, 3).stride(2) };
+
+    let mut y = conv_norm(&mut net.scope("conv1"), x, 0, first)?;
     y = net.relu(y);
-    y = net.scope("maxpool").max_pool2d(y, MaxPool2d::square(3).stride(2).padding(1))?;
+    if !small {
+        y = net.scope("maxpool").max_pool2d(y, MaxPool2d::square(3).stride(2).padding(1))?;
+    }
     for (stage, (channels, units)) in (2..).zip(channels.into_iter().zip(UNITS)) {
         y = down_unit(&mut net.scope(format!("stage{stage}.0")), y, channels / 2)?;
         for unit in 1..units {
             y = basic_unit(&mut net.scope(format!("stage{stage}.{unit}")), y)?;
         }
     }
-    y = conv_norm(&mut net.scope("conv5"), y, 0, conv(features, 1))?;
+    y = conv_norm(&mut net.scope("conv5"), y, 0, conv(with.count("features")?, 1))?;
     y = net.relu(y);
     y = net.scope("avgpool").global_avg_pool2d(y)?;
     y = net.flatten(y)?;

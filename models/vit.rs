@@ -6,10 +6,16 @@ use crate::graph::{Conv2d, ConvInit, GraphError, Init, LayerNorm, Scope, Value};
 use crate::ops::{Activation, BroadcastTo, Linear};
 
 const DOSOVITSKIY: &str = "Dosovitskiy et al. 2021, An image is worth 16x16 words";
-const ATTRIBUTES: &[Attribute] = &[("dropout", Takes::Probability(0.0))];
+const ATTRIBUTES: &[Attribute] = &[
+    ("patch_size", Takes::Count(16)),
+    ("layers", Takes::Count(12)),
+    ("heads", Takes::Count(12)),
+    ("hidden", Takes::Count(768)),
+    ("mlp", Takes::Count(3072)),
+    ("dropout", Takes::Probability(0.0)),
+];
 
-pub(super) const MODELS: &[Model] =
-    &[imagenet("vit_b_16", DOSOVITSKIY, ATTRIBUTES, |net, x, with| vit(net, x, with, &BASE_16))];
+pub(super) const MODELS: &[Model] = &[imagenet("vit_b_16", DOSOVITSKIY, ATTRIBUTES, vit)];
 
 /// One row of Dosovitskiy et al. 2021, table 1.
 struct Transformer {
@@ -20,14 +26,31 @@ struct Transformer {
     hidden: usize,
     /// Elements of a token inside the multilayer perceptron.
     mlp: usize,
+    dropout: f32,
 }
 
-const BASE_16: Transformer = Transformer { patch: 16, layers: 12, heads: 12, hidden: 768, mlp: 3072 };
+impl Transformer {
+    fn asked(with: &Settings) -> Result<Transformer, GraphError> {
+        let [heads, hidden] = [with.count("heads")?, with.count("hidden")?];
+        if hidden % heads != 0 {
+            return Err(GraphError::attribute("heads", heads, format!("it divides hidden, which is {hidden}")));
+        }
+        Ok(Transformer {
+            patch: with.count("patch_size")?,
+            layers: with.count("layers")?,
+            heads,
+            hidden,
+            mlp: with.count("mlp")?,
+            dropout: with.dropout()?,
+        })
+    }
+}
+
 const NORM: LayerNorm = LayerNorm { eps: 1e-6, dims: 1, affine: true };
 
 /// Dosovitskiy et al. 2021, figure 1.
-fn vit(net: &mut Scope, x: Value, with: &Settings, figure: &Transformer) -> Result<Value, GraphError> {
-    let dropout = with.dropout()?;
+fn vit(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, GraphError> {
+    let figure = &Transformer::asked(with)?;
     let (batch, hidden) = (net.shape(x)[0], figure.hidden);
 
     let class = net.parameter("class_token", [1, 1, hidden], Init::ZEROS)?;
@@ -39,9 +62,9 @@ fn vit(net: &mut Scope, x: Value, with: &Settings, figure: &Transformer) -> Resu
     let tokens = encoder.shape(y)[1];
     let position = encoder.parameter("pos_embedding", [1, tokens, hidden], Init::Normal { std: 0.02 })?;
     y = encoder.add(y, position)?;
-    y = encoder.dropout("dropout", y, dropout)?;
+    y = encoder.dropout("dropout", y, figure.dropout)?;
     for layer in 0..figure.layers {
-        y = block(&mut encoder.scope(format!("layers.encoder_layer_{layer}")), y, figure, dropout)?;
+        y = block(&mut encoder.scope(format!("layers.encoder_layer_{layer}")), y, figure)?;
     }
     y = encoder.layer_norm("ln", y, NORM)?;
 
@@ -67,18 +90,18 @@ fn patches(net: &mut Scope, x: Value, figure: &Transformer) -> Result<Value, Gra
 }
 
 /// Dosovitskiy et al. 2021, figure 1, right.
-fn block(net: &mut Scope, x: Value, figure: &Transformer, dropout: f32) -> Result<Value, GraphError> {
+fn block(net: &mut Scope, x: Value, figure: &Transformer) -> Result<Value, GraphError> {
     let y = net.layer_norm("ln_1", x, NORM)?;
     let y = self_attention(&mut net.scope("self_attention"), y, figure.heads)?;
-    let y = net.dropout("dropout", y, dropout)?;
+    let y = net.dropout("dropout", y, figure.dropout)?;
     let x = net.add(x, y)?;
 
     let y = net.layer_norm("ln_2", x, NORM)?;
     let y = perceptron_layer(net, "mlp.0", y, figure.mlp)?;
     let y = net.activation(y, Activation::Gelu);
-    let y = net.dropout("mlp.2", y, dropout)?;
+    let y = net.dropout("mlp.2", y, figure.dropout)?;
     let y = perceptron_layer(net, "mlp.3", y, figure.hidden)?;
-    let y = net.dropout("mlp.4", y, dropout)?;
+    let y = net.dropout("mlp.4", y, figure.dropout)?;
     net.add(x, y)
 }
 

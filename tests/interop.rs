@@ -198,6 +198,33 @@ fn folding_batch_norms_keeps_the_logits() {
     }
 }
 
+#[test]
+fn what_eval_and_predict_run_has_its_batch_norms_folded_and_gives_the_same_logits() {
+    let options = ModelOptions::new().with("width", 8).num_classes(5).image_size(8, 8);
+    let path = fixture("none");
+    let model = models::find("resnet18_cifar").unwrap();
+    let checkpoint = import(model, &options, weights_of(model.name, &options), &path, Labels::default()).unwrap();
+    let batch = Batch { shape: [2, 3, 8, 8], classes: 5 };
+    let images = filled("images", &batch.shape.into());
+
+    let mut engine = reference_engine();
+    let mut folded = Evaluator::of(&checkpoint, &path, batch, &mut engine).unwrap();
+    let after = folded.logits(&mut engine, images.clone()).unwrap();
+    assert!(engine.state("bn1.weight").is_err() && engine.state("conv1.bias").is_ok(), "bn1 is part of conv1");
+
+    let mut engine = reference_engine();
+    let mut plain = Evaluator::new(&checkpoint.header.config, batch, &mut engine).unwrap();
+    plain.restore(&mut engine, &checkpoint, &path).unwrap();
+    let before = plain.logits(&mut engine, images).unwrap();
+    assert!(engine.state("bn1.weight").is_ok() && engine.state("conv1.bias").is_err());
+
+    let largest = before.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+    assert!(largest > 0.0 && before[0] != before[1] && before[0] != before[5], "logits that tell something");
+    for (before, after) in before.iter().zip(&after) {
+        assert!((before - after).abs() <= 1e-5 * largest, "{before} became {after}");
+    }
+}
+
 fn small_run(model: &str) -> TrainConfig {
     TrainConfig {
         model: model.to_owned(),

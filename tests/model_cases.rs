@@ -193,7 +193,7 @@ fn run(case: &Case, model: &Model) -> usize {
     compared
 }
 
-/// Runs the cases of one model; the larger models are left to `tilewright verify`.
+/// Runs the cases of one model.
 fn reproduce(name: &str) {
     let mut ran = 0;
     for case in cases().iter().filter(|case| case.about["model"] == name && case.about.contains_key("input")) {
@@ -229,9 +229,43 @@ fn conformance_resnet18_cifar_is_reproduced_by_the_reference() {
 }
 
 #[test]
-#[ignore = "takes minutes; the models of the tests above are left out"]
-fn conformance_larger_models_are_reproduced_by_the_reference() {
-    let done = ["lenet5", "cifar_cnn", "cs231n_cnn", "resnet18_cifar"];
+fn conformance_resnet18_is_reproduced_by_the_reference() {
+    reproduce("resnet18");
+}
+
+#[test]
+fn conformance_mobilenet_v2_is_reproduced_by_the_reference() {
+    reproduce("mobilenet_v2");
+}
+
+#[test]
+fn conformance_googlenet_is_reproduced_by_the_reference() {
+    reproduce("googlenet");
+}
+
+#[test]
+fn conformance_densenet121_is_reproduced_by_the_reference() {
+    reproduce("densenet121");
+}
+
+#[test]
+fn conformance_vgg11_bn_is_reproduced_by_the_reference() {
+    reproduce("vgg11_bn");
+}
+
+#[test]
+fn conformance_every_other_model_is_reproduced_by_the_reference() {
+    let done = [
+        "lenet5",
+        "cifar_cnn",
+        "cs231n_cnn",
+        "resnet18_cifar",
+        "resnet18",
+        "mobilenet_v2",
+        "googlenet",
+        "densenet121",
+        "vgg11_bn",
+    ];
     for model in models::all().filter(|model| !done.contains(&model.name)) {
         reproduce(model.name);
     }

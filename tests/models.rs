@@ -121,14 +121,22 @@ const STATE_DICTS: &[(&str, u64)] = &[
     ("convnext_base", 0xfdd5696bde73d337),
 ];
 
-/// As [`STATE_DICTS`], of a model with an attribute set.
-const CONFIGURED: &[(&str, &str, &str, u64)] = &[
-    ("googlenet", "aux_logits", "true", 0x84002eb610d97c2b),
-    ("mobilenet_v2", "width_mult", "0.35", 0xe7212bb15ff140e6),
-    ("mobilenet_v2", "width_mult", "1.4", 0x65483089fa3ebae4),
-    ("mobilenet_v3_small", "width_mult", "0.75", 0x48192a6c495522d5),
-    ("resnet50", "width_per_group", "96", 0x87b35b4291c063c3),
-    ("resnet101", "groups", "2", 0x8874a4d13af9507d),
+/// As [`STATE_DICTS`], of a model with attributes set.
+const CONFIGURED: &[(&str, &str, u64)] = &[
+    ("googlenet", r#"{"aux_logits": true}"#, 0x84002eb610d97c2b),
+    ("mobilenet_v2", r#"{"width_mult": 0.35}"#, 0xe7212bb15ff140e6),
+    ("mobilenet_v2", r#"{"width_mult": 1.4}"#, 0x65483089fa3ebae4),
+    ("mobilenet_v3_small", r#"{"width_mult": 0.75}"#, 0x48192a6c495522d5),
+    ("resnet50", r#"{"width_per_group": 96}"#, 0x87b35b4291c063c3),
+    ("resnet101", r#"{"groups": 2}"#, 0x8874a4d13af9507d),
+    ("densenet121", r#"{"growth_rate": 16, "num_init_features": 32, "bn_size": 2}"#, 0xc899dcf15c11adf5),
+    ("efficientnet_b0", r#"{"width_mult": 0.75, "depth_mult": 0.5}"#, 0xb6b261563effa23d),
+    ("shufflenet_v2_x0_5", r#"{"channels": [32, 64, 128], "features": 512}"#, 0xc313ecc715068e6c),
+    // vit_l_16, vit_b_32 and convnext_large.
+    ("vit_b_16", r#"{"layers": 24, "heads": 16, "hidden": 1024, "mlp": 4096}"#, 0xf9e8b7e2f7f7cf30),
+    ("vit_b_16", r#"{"patch_size": 32}"#, 0xa277db954747e0ac),
+    ("convnext_base", r#"{"channels": 192}"#, 0x7920d40a3d048128),
+    ("convnext_tiny", r#"{"channels": 40, "depths": [2, 2, 6]}"#, 0x57ca82765e28452e),
 ];
 
 fn built(model: &Model, mode: Mode) -> Graph {
@@ -148,9 +156,9 @@ fn every_model_has_the_published_number_of_parameters() {
 #[test]
 fn names_shapes_and_order_are_those_of_torchvisions_state_dict() {
     let plain = STATE_DICTS.iter().map(|&(name, want)| (name, ModelOptions::new(), want));
-    let configured = CONFIGURED.iter().map(|&(name, attribute, value, want)| {
-        (name, ModelOptions::new().with(attribute, serde_json::from_str::<Json>(value).unwrap()), want)
-    });
+    let configured = CONFIGURED
+        .iter()
+        .map(|&(name, attributes, want)| (name, serde_json::from_str::<ModelOptions>(attributes).unwrap(), want));
     for (name, options, want) in plain.chain(configured) {
         let graph = models::find(name).unwrap().graph(&options, 2, Mode::Train).unwrap().graph;
         let kept = graph.tensors().iter().filter(|tensor| tensor.is_kept());

@@ -101,7 +101,30 @@ fn models_page() -> Result<String, ModelError> {
     }
     let titles = ["model", "source", "image", "parameters", "published", "GMACs", "published"];
     write_table(&mut text, titles, rows);
+    write_chapter(&mut text, "Attributes");
+    text.push_str(
+        "What `--set NAME=VALUE` takes besides `num_classes`, `image_size` (one number, or `[height,width]`) and \
+         `input_channels`, with the defaults; of words, the first is the default. `stem=cifar` is for images of about \
+         32x32: the first convolution has stride 1, and no pooling follows it. A value that a model cannot be built \
+         with is refused with the reason.\n\n",
+    );
+    write_table(&mut text, ["models", "attributes"], attributes());
     Ok(text)
+}
+
+/// The models that take the same, and what they take.
+fn attributes() -> Vec<[String; 2]> {
+    let mut rows: Vec<[String; 2]> = Vec::new();
+    for model in models::all() {
+        let own = model.own_attributes().collect::<Vec<_>>().join(", ");
+        let name = format!("`{}`", model.name);
+        match rows.iter_mut().find(|[_, attributes]| *attributes == own) {
+            Some([names, _]) => *names += &format!(", {name}"),
+            None => rows.push([name, own]),
+        }
+    }
+    rows.retain(|[_, attributes]| !attributes.is_empty());
+    rows
 }
 
 fn write_chapter(text: &mut String, title: &str) {
