@@ -2,9 +2,9 @@
 // stands at (t mod WEIGHT_ROW, t / WEIGHT_ROW). A step is (tap, channel), the channel fastest and
 // padded to step_channels; zero beyond the channels.
 //
-// Result channels are filters, the others channels; the other way round with `transposed`. With
-// `rows`, channel c of a step is channel c / 4 at the column 4 * tap column + c mod 4.
-// source [filters, channels, kernel_height, kernel_width]. One invocation a texel.
+// Result channels are filters, the others channels of their group; the other way round with
+// `transposed`. With `rows`, channel c of a step is channel c / 4 at the column 4 * tap column + c mod 4.
+// source [groups * filters, channels, kernel_height, kernel_width]. One invocation a texel.
 
 import package::constants::{WORKGROUP, WEIGHT_ROW};
 import package::arguments::arguments;
@@ -14,11 +14,15 @@ import package::lib::grid::linear_index;
 @group(0) @binding(1) var packed: texture_storage_2d<rgba32float, write>;
 
 fn weight(result: u32, other: u32, ky: u32, kx: u32) -> f32 {
-    @if(transposed) let k = other;
-    @if(transposed) let c = result;
-    @if(!transposed) let k = result;
+    @if(transposed) let group = result / arguments.channels;
+    @if(transposed) let filter_of_group = other;
+    @if(transposed) let c = result % arguments.channels;
+    @if(!transposed) let group = result / arguments.filters;
+    @if(!transposed) let filter_of_group = result % arguments.filters;
     @if(!transposed) let c = other;
-    if (k < arguments.filters && c < arguments.channels && kx < arguments.kernel_width) {
+    let k = group * arguments.filters + filter_of_group;
+    let inside = group < arguments.groups && filter_of_group < arguments.filters && c < arguments.channels;
+    if (inside && kx < arguments.kernel_width) {
         return source[((k * arguments.channels + c) * arguments.kernel_height + ky) * arguments.kernel_width + kx];
     }
     return 0.0;

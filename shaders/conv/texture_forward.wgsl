@@ -4,7 +4,7 @@
 
 import package::constants::ROW_QUADS;
 import package::arguments::arguments;
-import package::conv::texture_pixels::{PixelTile, pixel_tile_at, pixel_of, first_weight, weight_texel};
+import package::conv::texture_pixels::{PixelTile, pixel_tile_at, pixel_of, group_start, first_weight, weight_texel};
 
 @group(0) @binding(0) var image: texture_2d<f32>;
 @group(0) @binding(1) var weights: texture_2d<f32>;
@@ -33,7 +33,7 @@ fn column_of(tile: PixelTile, j: i32) -> vec3<i32> {
 
 fn place_of(tile: PixelTile, pixel: vec3<i32>) -> vec2<i32> {
     return vec2(
-        (tile.x + pixel.z) * arguments.stride_x,
+        group_start(tile.quad) + (tile.x + pixel.z) * arguments.stride_x,
         (tile.n + pixel.x) * arguments.padded_height + (tile.y + pixel.y) * arguments.stride_y,
     );
 }

@@ -8,7 +8,7 @@
 
 import package::constants::ROW_QUADS;
 import package::arguments::arguments;
-import package::conv::texture_pixels::{PixelTile, pixel_tile_at, pixel_of, first_weight, weight_texel};
+import package::conv::texture_pixels::{PixelTile, pixel_tile_at, pixel_of, group_start, first_weight, weight_texel};
 
 @group(0) @binding(0) var gradient: texture_2d<f32>;
 @group(0) @binding(1) var weights: texture_2d<f32>;
@@ -85,7 +85,7 @@ fn column_of(tile: Tile, j: i32) -> vec3<i32> {
 
 fn place_of(tile: Tile, pixel: vec3<i32>) -> vec2<i32> {
     return vec2(
-        tile.pixels.x + pixel.z,
+        group_start(tile.pixels.quad) + tile.pixels.x + pixel.z,
         (tile.pixels.n + pixel.x) * arguments.padded_height + tile.pixels.y + pixel.y,
     );
 }

@@ -25,6 +25,11 @@ fn pixel_tile_at(index: i32) -> PixelTile {
     );
 }
 
+// First texel of a row of the group's channels that a tile reads.
+fn group_start(quad: i32) -> i32 {
+    return quad / arguments.group_quads * arguments.quads * arguments.padded_width;
+}
+
 // Image, row and column of column j within a tile.
 fn pixel_of(j: i32) -> vec3<i32> {
     return vec3(j / (TILE_HEIGHT * TILE_WIDTH), j / TILE_WIDTH % TILE_HEIGHT, j % TILE_WIDTH);

@@ -64,8 +64,9 @@ fn column_of(tile: Tile, j: i32) -> Column {
 }
 
 fn place_of(tile: Tile, column: Column) -> vec2<i32> {
+    let group = tile.quad / arguments.group_quads;
     return vec2(
-        column.quad * arguments.padded_width + column.kx * arguments.dilation_x,
+        (group * arguments.quads + column.quad) * arguments.padded_width + column.kx * arguments.dilation_x,
         column.ky * arguments.dilation_y,
     );
 }

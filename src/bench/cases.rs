@@ -69,7 +69,7 @@ fn gemm(class: DeviceClass) -> Result<Vec<Case>, GraphError> {
 }
 
 /// [batch, channels, filters, image, kernel, stride, groups] of layers of the usual networks.
-const CONVOLUTIONS: [[usize; 7]; 8] = [
+const CONVOLUTIONS: [[usize; 7]; 9] = [
     [32, 64, 64, 32, 3, 1, 1],
     [32, 128, 128, 16, 3, 1, 1],
     [32, 256, 256, 8, 3, 1, 1],
@@ -77,6 +77,7 @@ const CONVOLUTIONS: [[usize; 7]; 8] = [
     [32, 64, 128, 32, 3, 2, 1],
     [32, 64, 256, 32, 1, 1, 1],
     [32, 3, 64, 32, 3, 1, 1],
+    [32, 128, 128, 32, 3, 1, 32],
     [32, 96, 96, 32, 3, 1, 96],
 ];
 

@@ -78,6 +78,8 @@ fn convolutions() -> Vec<Case> {
         // Groups, down to depthwise.
         ([2, 32, 8, 8], 64, [3, 3], grouped(4, 2, 1), true),
         ([1, 64, 6, 6], 64, [3, 3], grouped(32, 1, 1), false),
+        ([2, 24, 9, 7], 8, [3, 3], grouped(2, 1, 1), true),
+        ([4, 64, 16, 16], 256, [3, 3], grouped(4, 1, 1), false),
         ([2, 6, 9, 9], 12, [3, 3], grouped(6, 1, 1), true),
         ([2, 13, 11, 7], 13, [5, 5], grouped(13, 2, 2), true),
         ([2, 5, 9, 8], 5, [3, 5], Conv2d { groups: 5, stride: [1, 2], padding: [0, 2], dilation: [2, 1] }, true),

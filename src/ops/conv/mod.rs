@@ -296,7 +296,7 @@ fn variant(launch: &Launch<'_>, geometry: &ConvGeometry) -> Variant {
         _ if depthwise::suits(geometry) => Variant::Depthwise,
         _ if narrow => Variant::Plain,
         (_, Some(units)) => Variant::Workgroup(Body::MatrixUnits(units)),
-        (DeviceClass::Cpu, None) if geometry.groups == 1 && texture::fits(profile, geometry) => Variant::Texture,
+        (DeviceClass::Cpu, None) if texture::fits(profile, geometry) => Variant::Texture,
         (DeviceClass::Cpu, None) => Variant::Plain,
         (DeviceClass::Gpu, None) => Variant::Workgroup(Body::Threads),
     }

@@ -4,13 +4,14 @@
 //!
 //! In all three passes a row of the tile is a channel of the result and a step is one element of the
 //! reduction. Forward and input gradient: columns are pixels, and one texel of the image holds four
-//! steps. Weight gradient: columns are (tap, channel) pairs, and one texel holds four columns.
+//! steps. Weight gradient: columns are (tap, channel) pairs, and one texel holds four columns. A tile lies
+//! within one group, and begins to read at its group's channels.
 
 mod pack;
 mod tile;
 
 use self::pack::{Packed, Shape, WEIGHT_ROW, pack_weights, signed};
-use self::tile::{PixelTile, is_specialised, tile_kernel, tile_quads, tile_size};
+use self::tile::{PixelTile, group_tile_quads, is_specialised, tile_kernel, tile_quads, tile_size};
 use super::part::Part;
 use crate::ops::reduce::sum_parts;
 use crate::plan::{Binding, Launch, MAX_LOOP_STEPS, Operand};
@@ -26,7 +27,7 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
     let largest = tile_size(g);
     let tile = PixelTile::of(largest, g.batch, g.out);
     let reach = tile.reach();
-    let rows = tile_quads(g.filters.div_ceil(4), largest);
+    let rows = group_tile_quads(g.filters, g.groups, largest);
     let image = Packed {
         images: g.batch,
         channels: g.channels,
@@ -53,7 +54,8 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
         .constants(tile.constants())
         .arguments(tile.arguments())
         .arguments(signed([
-            ("quads", image.quads()),
+            ("group_quads", g.group_filters().div_ceil(4)),
+            ("quads", shape.quads),
             ("padded_height", image.padded[0]),
             ("padded_width", image.padded[1]),
             ("steps", steps),
@@ -84,7 +86,7 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding) 
     // its own, in which neighbours are a stride apart.
     let class: [usize; 2] = std::array::from_fn(|axis| g.size[axis].div_ceil(g.stride[axis]));
     let tile = PixelTile::of(largest, g.batch, class);
-    let rows = tile_quads(g.channels.div_ceil(4), largest);
+    let rows = group_tile_quads(g.channels, g.groups, largest);
     // Output o = q + (residue + padding - tap * dilation) / stride, which may start below 0.
     let border: [usize; 2] = std::array::from_fn(|axis| {
         ((g.kernel[axis] - 1) * g.dilation[axis]).saturating_sub(g.padding[axis]).div_ceil(g.stride[axis])
@@ -103,8 +105,9 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding) 
         rows: false,
     };
     let pixels = image.pack(launch, Operand::Input(0), is_specialised(g));
-    let shape = Shape { rows: false, quads: 0, kernel_width: g.kernel[1], dilation_x: g.dilation[1] };
-    let steps = g.kernel[0] * g.kernel[1] * image.quads() * 4;
+    let quads = g.group_filters().div_ceil(4);
+    let shape = Shape { rows: false, quads, kernel_width: g.kernel[1], dilation_x: g.dilation[1] };
+    let steps = g.kernel[0] * g.kernel[1] * quads * 4;
     let row_tiles = g.channels.div_ceil(4).div_ceil(rows);
     let weights = pack_weights(launch, g, shape, part.weight(Operand::Input(1).read()), true, steps, row_tiles * rows);
 
@@ -121,7 +124,8 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding) 
         .constants(tile.constants())
         .arguments(tile.arguments())
         .arguments(signed([
-            ("quads", image.quads()),
+            ("group_quads", g.group_channels().div_ceil(4)),
+            ("quads", quads),
             ("padded_height", image.padded[0]),
             ("padded_width", image.padded[1]),
             ("steps", steps),
@@ -189,7 +193,7 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
     let column_quads = g.kernel[0] * shape.kernel_width * shape.quads;
     let quads = tile_quads(column_quads, largest);
     let column_tiles = column_quads.div_ceil(quads);
-    let rows = tile_quads(g.filters.div_ceil(4), largest);
+    let rows = group_tile_quads(g.filters, g.groups, largest);
     let row_tiles = g.filters.div_ceil(4).div_ceil(rows);
     let tiles = row_tiles * column_tiles;
     // Enough invocations for every core's lanes, each with an image's worth of pixels, and no loop too long.
@@ -205,6 +209,7 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
             ("row_tiles", row_tiles),
             ("column_tiles", column_tiles),
             ("column_quads", column_quads),
+            ("group_quads", g.group_filters().div_ceil(4)),
             ("quads", shape.quads),
             ("tap_columns", shape.kernel_width),
             ("kernel_height", g.kernel[0]),
@@ -219,7 +224,7 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
             ("dilation_x", shape.dilation_x),
             // From the last row of an image to the first of the next.
             ("next_image", image.padded[0] - (g.out[0] - 1) * g.stride[0]),
-            ("channels", g.channels),
+            ("channels", g.group_channels()),
             ("filters", g.filters),
         ]))
         .condition("rows", shape.rows)

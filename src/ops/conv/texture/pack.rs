@@ -68,7 +68,7 @@ impl Packed {
 #[derive(Clone, Copy)]
 pub struct Shape {
     pub rows: bool,
-    /// Texels of channels at one pixel.
+    /// Texels of a group's channels at one pixel.
     pub quads: usize,
     pub kernel_width: usize,
     pub dilation_x: usize,
@@ -80,13 +80,15 @@ impl Shape {
         match rows {
             true => Shape { rows, quads: g.channels, kernel_width: g.kernel[1].div_ceil(4), dilation_x: 4 },
             false => {
-                Shape { rows, quads: g.channels.div_ceil(4), kernel_width: g.kernel[1], dilation_x: g.dilation[1] }
+                let quads = g.group_channels().div_ceil(4);
+                Shape { rows, quads, kernel_width: g.kernel[1], dilation_x: g.dilation[1] }
             }
         }
     }
 }
 
-/// Whether the packed operands of all three passes stay within the device's texture size.
+/// Whether texels of four channels do not straddle groups, and the packed operands of all three passes
+/// stay within the device's texture size.
 pub fn fits(profile: &DeviceProfile, geometry: &ConvGeometry) -> bool {
     let g = geometry;
     // Textures are made one larger than a power of two.
@@ -101,9 +103,11 @@ pub fn fits(profile: &DeviceProfile, geometry: &ConvGeometry) -> bool {
     let quads = g.channels.max(g.filters).div_ceil(4);
     let blocks = g.kernel[0] * g.kernel[1] * quads;
     let slots = g.batch + LARGE_TILE;
-    let weights = g.channels.next_multiple_of(4) * g.filters.next_multiple_of(4) * g.kernel[0] * g.kernel[1];
+    let weights = g.group_channels().next_multiple_of(4) * g.filters.next_multiple_of(4) * g.kernel[0] * g.kernel[1];
+    let whole_texels = g.groups == 1 || (g.group_channels() % 4 == 0 && g.group_filters() % 4 == 0);
     // The loops over taps count as well.
-    blocks + g.kernel[0] * g.kernel[1] + g.stride[0] + g.stride[1] <= profile.max_loop_steps
+    whole_texels
+        && blocks + g.kernel[0] * g.kernel[1] + g.stride[0] + g.stride[1] <= profile.max_loop_steps
         && quads * reach(1) <= limit
         && slots * reach(0) <= limit
         && weights.div_ceil(WEIGHT_ROW) <= limit
@@ -129,12 +133,13 @@ pub fn pack_weights(
     let kernel = Kernel::new("conv/pack_weights")
         .constant("WEIGHT_ROW", WEIGHT_ROW)
         .arguments([
-            ("channels", geometry.channels),
-            ("filters", geometry.filters),
+            ("groups", geometry.groups),
+            ("channels", geometry.group_channels()),
+            ("filters", geometry.group_filters()),
             ("kernel_height", geometry.kernel[0]),
             ("kernel_width", geometry.kernel[1]),
             ("steps", steps),
-            ("step_channels", 4 * if transposed { geometry.filters.div_ceil(4) } else { shape.quads }),
+            ("step_channels", 4 * shape.quads),
             ("tap_columns", shape.kernel_width),
         ])
         .condition("transposed", transposed)

@@ -76,6 +76,15 @@ pub fn tile_quads(quads: usize, largest: usize) -> usize {
     sizes.min_by_key(|size| quads.div_ceil(*size) * (size + 1)).unwrap_or(1)
 }
 
+/// As [`tile_quads`] for `channels` in `groups`: a tile lies within its group.
+pub fn group_tile_quads(channels: usize, groups: usize, largest: usize) -> usize {
+    let quads = (channels / groups).div_ceil(4);
+    match groups {
+        1 => tile_quads(quads, largest),
+        _ => [4, 2, 1].into_iter().find(|size| *size <= largest / 4 && quads % size == 0).unwrap_or(1),
+    }
+}
+
 pub fn tile_size(geometry: &ConvGeometry) -> usize {
     if geometry.multiply_adds() < SMALL_PROBLEM { SMALL_TILE } else { LARGE_TILE }
 }
