@@ -104,7 +104,7 @@ pub fn fits(profile: &DeviceProfile, geometry: &ConvGeometry) -> bool {
     let blocks = g.kernel[0] * g.kernel[1] * quads;
     let slots = g.batch + LARGE_TILE;
     let weights = g.group_channels().next_multiple_of(4) * g.filters.next_multiple_of(4) * g.kernel[0] * g.kernel[1];
-    let whole_texels = g.groups == 1 || (g.group_channels() % 4 == 0 && g.group_filters() % 4 == 0);
+    let whole_texels = g.groups == 1 || (g.group_channels().is_multiple_of(4) && g.group_filters().is_multiple_of(4));
     // The loops over taps count as well.
     whole_texels
         && blocks + g.kernel[0] * g.kernel[1] + g.stride[0] + g.stride[1] <= profile.max_loop_steps

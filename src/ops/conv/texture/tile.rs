@@ -81,7 +81,7 @@ pub fn group_tile_quads(channels: usize, groups: usize, largest: usize) -> usize
     let quads = (channels / groups).div_ceil(4);
     match groups {
         1 => tile_quads(quads, largest),
-        _ => [4, 2, 1].into_iter().find(|size| *size <= largest / 4 && quads % size == 0).unwrap_or(1),
+        _ => [4, 2, 1].into_iter().find(|size| *size <= largest / 4 && quads.is_multiple_of(*size)).unwrap_or(1),
     }
 }
 
