@@ -13,8 +13,10 @@ import package::lib::grid::linear_index;
 @group(0) @binding(1) var packed: texture_storage_2d<rgba32float, write>;
 
 fn pixel(n: i32, c: i32, y: i32, x: i32) -> f32 {
-    if (n < arguments.images && c < arguments.channels && y >= 0 && y < arguments.height && x >= 0 && x < arguments.width) {
-        return source[((n * arguments.all_channels + arguments.first_channel + c) * arguments.height + y) * arguments.width + x];
+    let inside = y >= 0 && y < arguments.height && x >= 0 && x < arguments.width;
+    if (n < arguments.images && c < arguments.channels && inside) {
+        let plane = n * arguments.all_channels + arguments.first_channel + c;
+        return source[(plane * arguments.height + y) * arguments.width + x];
     }
     return 0.0;
 }

@@ -1,6 +1,6 @@
 // Operands of the tile body for dw = dy * x^T: rows are filters, columns (tap, channel), blocks
 // output pixels, those of an output's row a run. With `vectors`, images of one output pixel each, a run
-// is of images. One part of the invocations sums `rows` of the output's rows, counted over all images.
+// is of images. A part of the invocations sums part_rows of the output's rows, counted over all images.
 //
 // With `rows`, the four channels of a texel are four neighbours of a row: column 4 * tap column + i
 // of the kernel.

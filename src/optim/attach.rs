@@ -96,10 +96,7 @@ impl UpdateConfig {
         let mut packs = Vec::new();
         let mut taken = HashSet::new();
         for (index, members) in in_packs(graph, &parameters).into_iter().enumerate() {
-            let own: Vec<Value> = members
-                .iter()
-                .map(|member| own_memory(graph, gradients[member], &mut taken))
-                .collect::<Result<_, _>>()?;
+            let own = own_gradients(graph, &members, gradients, &mut taken)?;
             let weights = graph.pack(&format!("parameters.{index}"), &members)?;
             let gradients = graph.pack(&format!("gradients.{index}"), &own)?;
             packs.push((members, weights, gradients));
@@ -160,10 +157,7 @@ pub fn accumulate(graph: &mut Graph, gradients: &HashMap<Value, Value>) -> Resul
         let parameters: Vec<Value> = graph.trainable().filter(|value| gradients.contains_key(value)).collect();
         let mut taken = HashSet::new();
         for (index, members) in in_packs(graph, &parameters).into_iter().enumerate() {
-            let own: Vec<Value> = members
-                .iter()
-                .map(|member| own_memory(graph, gradients[member], &mut taken))
-                .collect::<Result<_, _>>()?;
+            let own = own_gradients(graph, &members, gradients, &mut taken)?;
             let part = graph.pack(&format!("part_gradients.{index}"), &own)?;
             let buffers = buffers(graph, ACCUMULATED, &members, Init::ZEROS)?;
             // The update packs the same buffers under the same name, and so shares their memory.
@@ -200,6 +194,16 @@ fn buffers(graph: &mut Graph, prefix: &str, parameters: &[Value], init: Init) ->
         graph.buffer(&name, shape, init)
     };
     parameters.iter().map(make).collect()
+}
+
+/// The gradients of a pack's members, each in memory of its own.
+fn own_gradients(
+    graph: &mut Graph,
+    members: &[Value],
+    gradients: &HashMap<Value, Value>,
+    taken: &mut HashSet<Value>,
+) -> Result<Vec<Value>, GraphError> {
+    members.iter().map(|member| own_memory(graph, gradients[member], taken)).collect()
 }
 
 /// The gradient, or a copy of it where its memory is not its own to be laid into a pack.

@@ -2,13 +2,13 @@
 //! tensor. A plan knows no device, only its [`DeviceProfile`], so it can be made and checked
 //! without one.
 
+mod kernel;
 mod launch;
 mod memory;
 mod profile;
 
-pub use launch::{
-    ARGUMENT_BYTES, Access, Argument, Binding, Constant, Dispatch, Kernel, Launch, Operand, ScratchTexture,
-};
+pub use kernel::{ARGUMENT_BYTES, Argument, Constant, Kernel};
+pub use launch::{Access, Binding, Dispatch, Launch, Operand, ScratchTexture};
 pub use memory::{MemoryReport, Place, Region};
 pub use profile::{DeviceClass, DeviceProfile, MAX_LOOP_STEPS, MatrixUnits, Precision};
 

@@ -26,22 +26,8 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
     let shape = Shape::of(g);
     let largest = tile_size(g);
     let tile = PixelTile::of(largest, g.batch, g.out);
-    let reach = tile.reach();
     let rows = group_tile_quads(g.filters, g.groups, largest);
-    let image = Packed {
-        images: g.batch,
-        channels: g.channels,
-        first_channel: 0,
-        all_channels: g.channels,
-        size: g.size,
-        border: g.padding,
-        padded: [
-            (reach[0] - 1) * g.stride[0] + (g.kernel[0] - 1) * g.dilation[0] + 1,
-            (reach[1] - 1) * g.stride[1] + (shape.kernel_width - 1) * shape.dilation_x + 1,
-        ],
-        slots: tile.grid[0] * tile.size[0],
-        rows: shape.rows,
-    };
+    let image = Packed::windows(g, shape, tile.reach(), tile.grid[0] * tile.size[0]);
     let pixels = image.pack(launch, Operand::Input(0), is_specialised(g));
     let steps = g.kernel[0] * shape.kernel_width * shape.quads * 4;
     let row_tiles = g.filters.div_ceil(4).div_ceil(rows);
@@ -162,20 +148,7 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
     let g = &part.geometry;
     let shape = Shape::of(g);
     let largest = tile_size(g);
-    let image = Packed {
-        images: g.batch,
-        channels: g.channels,
-        first_channel: 0,
-        all_channels: g.channels,
-        size: g.size,
-        border: g.padding,
-        padded: [
-            (g.out[0] - 1) * g.stride[0] + (g.kernel[0] - 1) * g.dilation[0] + 1,
-            (g.out[1] - 1) * g.stride[1] + (shape.kernel_width - 1) * shape.dilation_x + 1,
-        ],
-        slots: g.batch,
-        rows: shape.rows,
-    };
+    let image = Packed::windows(g, shape, g.out, g.batch);
     let upstream = Packed {
         images: g.batch,
         channels: g.filters,

@@ -28,6 +28,24 @@ pub struct Packed {
 }
 
 impl Packed {
+    /// A convolution's input as its windows meet it, for `outputs` rows and columns of them.
+    pub fn windows(g: &ConvGeometry, shape: Shape, outputs: [usize; 2], slots: usize) -> Packed {
+        Packed {
+            images: g.batch,
+            channels: g.channels,
+            first_channel: 0,
+            all_channels: g.channels,
+            size: g.size,
+            border: g.padding,
+            padded: [
+                (outputs[0] - 1) * g.stride[0] + (g.kernel[0] - 1) * g.dilation[0] + 1,
+                (outputs[1] - 1) * g.stride[1] + (shape.kernel_width - 1) * shape.dilation_x + 1,
+            ],
+            slots,
+            rows: shape.rows,
+        }
+    }
+
     pub fn quads(&self) -> usize {
         if self.rows { self.channels } else { self.channels.div_ceil(4) }
     }

@@ -1,0 +1,216 @@
+//! A shader with what tells its pipelines apart: constants, conditions, and the arguments it reads.
+
+use std::fmt;
+
+/// A value that is written into a shader as `const`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Constant {
+    U32(u32),
+    I32(i32),
+    F32(f32),
+    Bool(bool),
+    /// Sizes or strides of a walk, as `lib/strided.wgsl` takes them.
+    U32x6([u32; 6]),
+}
+
+impl From<u32> for Constant {
+    fn from(value: u32) -> Self {
+        Constant::U32(value)
+    }
+}
+
+impl From<usize> for Constant {
+    /// Sizes fit u32: the plan refuses larger tensors before a shader sees them.
+    fn from(value: usize) -> Self {
+        Constant::U32(u32::try_from(value).unwrap_or(u32::MAX))
+    }
+}
+
+impl From<i32> for Constant {
+    fn from(value: i32) -> Self {
+        Constant::I32(value)
+    }
+}
+
+impl From<f32> for Constant {
+    fn from(value: f32) -> Self {
+        Constant::F32(value)
+    }
+}
+
+impl From<bool> for Constant {
+    fn from(value: bool) -> Self {
+        Constant::Bool(value)
+    }
+}
+
+impl From<[usize; 6]> for Constant {
+    fn from(values: [usize; 6]) -> Self {
+        Constant::U32x6(values.map(|value| u32::try_from(value).unwrap_or(u32::MAX)))
+    }
+}
+
+impl fmt::Display for Constant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Constant::U32(value) => write!(f, "u32 = {value}u"),
+            Constant::I32(value) => write!(f, "i32 = {value}i"),
+            // The shortest decimal that reads back as the same float.
+            Constant::F32(value) => write!(f, "f32 = {value:?}f"),
+            Constant::Bool(value) => write!(f, "bool = {value}"),
+            Constant::U32x6(values) => {
+                let values = values.map(|value| format!("{value}u"));
+                write!(f, "array<u32, 6> = array<u32, 6>({})", values.join(", "))
+            }
+        }
+    }
+}
+
+/// A value that a shader reads when it runs, so that kernels which differ in nothing else share a
+/// pipeline: right for sizes that no inner loop divides by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Argument {
+    U32(u32),
+    I32(i32),
+    F32(f32),
+}
+
+impl Argument {
+    /// The WGSL type.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Argument::U32(_) => "u32",
+            Argument::I32(_) => "i32",
+            Argument::F32(_) => "f32",
+        }
+    }
+
+    /// As a WGSL expression.
+    pub fn expression(self) -> String {
+        match self {
+            Argument::U32(value) => format!("{value}u"),
+            Argument::I32(value) => format!("{value}i"),
+            // The shortest decimal that reads back as the same float.
+            Argument::F32(value) => format!("{value:?}f"),
+        }
+    }
+
+    /// As it lies in a uniform buffer.
+    pub fn word(self) -> u32 {
+        match self {
+            Argument::U32(value) => value,
+            Argument::I32(value) => value.cast_unsigned(),
+            Argument::F32(value) => value.to_bits(),
+        }
+    }
+}
+
+impl From<usize> for Argument {
+    fn from(value: usize) -> Self {
+        Argument::U32(u32::try_from(value).unwrap_or(u32::MAX))
+    }
+}
+
+impl From<u32> for Argument {
+    fn from(value: u32) -> Self {
+        Argument::U32(value)
+    }
+}
+
+impl From<i32> for Argument {
+    fn from(value: i32) -> Self {
+        Argument::I32(value)
+    }
+}
+
+impl From<f32> for Argument {
+    fn from(value: f32) -> Self {
+        Argument::F32(value)
+    }
+}
+
+/// A shader with its constants and arguments.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kernel {
+    /// Path under `shaders/`, without the ending.
+    pub shader: &'static str,
+    /// The shader that stands for `package::operands` in it: the load and store functions of a tile body.
+    pub operands: Option<&'static str>,
+    pub constants: Vec<(&'static str, Constant)>,
+    /// Names that hold in the shader's `@if`s.
+    pub conditions: Vec<&'static str>,
+    /// Members of the shader's `package::arguments`, in their order.
+    pub arguments: Vec<(&'static str, Argument)>,
+    /// The arguments are constants too: a pipeline of its own, and no division by what is not known.
+    pub specialised: bool,
+}
+
+/// Bytes of a uniform binding that holds one kernel's arguments, and the distance between two.
+pub const ARGUMENT_BYTES: u32 = 256;
+
+impl Kernel {
+    pub fn new(shader: &'static str) -> Self {
+        Kernel {
+            shader,
+            operands: None,
+            constants: Vec::new(),
+            conditions: Vec::new(),
+            arguments: Vec::new(),
+            specialised: false,
+        }
+    }
+
+    pub fn operands(mut self, shader: &'static str) -> Self {
+        self.operands = Some(shader);
+        self
+    }
+
+    pub fn constant(mut self, name: &'static str, value: impl Into<Constant>) -> Self {
+        self.constants.push((name, value.into()));
+        self
+    }
+
+    pub fn constants<T: Into<Constant>>(mut self, constants: impl IntoIterator<Item = (&'static str, T)>) -> Self {
+        self.constants.extend(constants.into_iter().map(|(name, value)| (name, value.into())));
+        self
+    }
+
+    pub fn condition(mut self, name: &'static str, holds: bool) -> Self {
+        if holds {
+            self.conditions.push(name);
+        }
+        self
+    }
+
+    pub fn argument(mut self, name: &'static str, value: impl Into<Argument>) -> Self {
+        self.arguments.push((name, value.into()));
+        self
+    }
+
+    pub fn arguments<T: Into<Argument>>(mut self, arguments: impl IntoIterator<Item = (&'static str, T)>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(|(name, value)| (name, value.into())));
+        self
+    }
+
+    /// With the arguments as constants, if `holds`.
+    pub fn specialise(mut self, holds: bool) -> Self {
+        self.specialised = holds;
+        self
+    }
+
+    /// The kernel less the values that it reads when it runs: kernels of one form share a pipeline.
+    pub fn form(&self) -> Kernel {
+        let mut form = self.clone();
+        if form.specialised {
+            return form;
+        }
+        for (_, value) in &mut form.arguments {
+            *value = match value {
+                Argument::U32(_) => Argument::U32(0),
+                Argument::I32(_) => Argument::I32(0),
+                Argument::F32(_) => Argument::F32(0.0),
+            };
+        }
+        form
+    }
+}
