@@ -203,7 +203,8 @@ fn the_kernels_of_every_plan_are_in_their_ops_rows() {
         let profile =
             DeviceProfile { max_binding_bytes: 1 << 31, plain_kernels, ..DeviceProfile::webgpu_defaults(class) };
         for graph in &graphs {
-            let Ok(plan) = Plan::new(graph, &profile) else { continue };
+            let graph = graph.fuse_activations();
+            let Ok(plan) = Plan::new(&graph, &profile) else { continue };
             for step in &plan.steps {
                 let op = graph.nodes()[step.node].op.name();
                 for shader in [Some(step.kernel.shader), step.kernel.operands].into_iter().flatten() {

@@ -1,5 +1,5 @@
-// y[n,k,oy,ox] = bias[k] + sum over ky, kx of w[k,ky,kx] * x[n, k / GROUP_FILTERS, oy*sy + ky*dy - py,
-// ox*sx + kx*dx - px]: every filter sees one channel.
+// y[n,k,oy,ox] = f(bias[k] + sum over ky, kx of w[k,ky,kx] * x[n, k / GROUP_FILTERS, oy*sy + ky*dy - py,
+// ox*sx + kx*dx - px]), f an activation or none: every filter sees one channel.
 //
 // x [N, C, H, W], w [K, 1, kh, kw], y [N, K, oh, ow]. One invocation RUN neighbours of a row of y: what
 // it loads of a row of x serves all of them and all taps. With `flipped` the kernel is turned by 180
@@ -10,6 +10,7 @@ import package::constants::{KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PAD
 import package::constants::{DILATION_Y, DILATION_X, GROUP_FILTERS, RUN, RUNS, REACH};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::activation::epilogue::epilogue;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
@@ -65,7 +66,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let first = ((n * FILTERS + k) * OUT_HEIGHT + oy) * OUT_WIDTH + first_x;
     for (var o = 0; o < RUN; o++) {
         if (first_x + o < OUT_WIDTH) {
-            y[first + o] = start + sums[o];
+            y[first + o] = epilogue(start + sums[o]);
         }
     }
 }

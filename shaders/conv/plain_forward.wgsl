@@ -1,4 +1,5 @@
-// y[n,k,oy,ox] = bias[k] + sum over c, ky, kx of w[k,c,ky,kx] * x[n, c, oy*sy + ky*dy - py, ox*sx + kx*dx - px]
+// y[n,k,oy,ox] = f(bias[k] + sum over c, ky, kx of w[k,c,ky,kx] * x[n, c, oy*sy + ky*dy - py, ox*sx + kx*dx - px]),
+// f an activation or none
 //
 // x [N, C, H, W], w [K, C/groups, kh, kw], y [N, K, oh, ow]; zeros outside of x. One invocation an
 // element of y's FILTERS filters from FIRST_FILTER on.
@@ -8,6 +9,7 @@ import package::constants::{KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PAD
 import package::constants::{DILATION_Y, DILATION_X, GROUP_CHANNELS, GROUP_FILTERS};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::activation::epilogue::epilogue;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
@@ -49,5 +51,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     @if(bias) {
         sum += bias[k];
     }
-    y[((n * ALL_FILTERS + FIRST_FILTER + k) * OUT_HEIGHT + oy) * OUT_WIDTH + ox] = sum;
+    y[((n * ALL_FILTERS + FIRST_FILTER + k) * OUT_HEIGHT + oy) * OUT_WIDTH + ox] = epilogue(sum);
 }

@@ -1,9 +1,10 @@
-// Operands of the tile body for y = w * x + bias: rows are filters, columns output pixels, blocks
-// (tap, four channels), the channels of a tap a run. The packed image has zeros wherever a tile or a
-// window reaches beyond it.
+// Operands of the tile body for y = f(w * x + bias), f an activation or none: rows are filters, columns
+// output pixels, blocks (tap, four channels), the channels of a tap a run. The packed image has zeros
+// wherever a tile or a window reaches beyond it.
 
 import package::constants::ROW_QUADS;
 import package::arguments::arguments;
+import package::activation::epilogue::epilogue;
 import package::conv::texture_pixels::{PixelTile, pixel_tile_at, pixel_of, group_start, first_weight, weight_texel};
 
 @group(0) @binding(0) var image: texture_2d<f32>;
@@ -102,6 +103,6 @@ fn store(tile: PixelTile, pixel: vec3<i32>, q: i32, sums: vec4<f32>) {
     let first = 4 * (tile.quad + q);
     for (var i = 0; i < min(4, arguments.channels - first); i++) {
         let plane = n * arguments.all_channels + arguments.first_channel + first + i;
-        y[(plane * arguments.height + row) * arguments.width + column] = sums[i];
+        y[(plane * arguments.height + row) * arguments.width + column] = epilogue(sums[i]);
     }
 }

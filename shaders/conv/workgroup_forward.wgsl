@@ -1,9 +1,10 @@
-// Operands of the tile body for y = w * x + bias: rows are a group's filters, columns output pixels
+// Operands of the tile body for y = f(w * x + bias), f an activation or none: rows are a group's filters, columns output pixels
 // (n, oy, ox), steps (c, ky, kx).
 
 import package::constants::{CHANNELS, HEIGHT, WIDTH, FIRST_FILTER, ALL_FILTERS, OUT_HEIGHT, OUT_WIDTH, KERNEL_HEIGHT, KERNEL_WIDTH};
 import package::constants::{STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X, DILATION_Y, DILATION_X};
 import package::constants::{GROUP_CHANNELS, GROUP_FILTERS, DEPTH};
+import package::activation::epilogue::epilogue;
 
 const LEFT_RUNS_ALONG_STEPS: bool = true;
 const RIGHT_RUNS_ALONG_STEPS: bool = false;
@@ -37,5 +38,5 @@ fn store(group: i32, part: i32, row: i32, column: i32, sum: f32) {
     let n = column / (OUT_WIDTH * OUT_HEIGHT);
     @if(bias) let value = sum + bias[k];
     @if(!bias) let value = sum;
-    y[(n * ALL_FILTERS + FIRST_FILTER + k) * (OUT_WIDTH * OUT_HEIGHT) + pixel] = value;
+    y[(n * ALL_FILTERS + FIRST_FILTER + k) * (OUT_WIDTH * OUT_HEIGHT) + pixel] = epilogue(value);
 }

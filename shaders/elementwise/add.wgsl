@@ -1,8 +1,9 @@
-// y[i] = a[i] + b[i]. One invocation an element.
+// y[i] = f(a[i] + b[i]), f an activation or none. One invocation an element.
 
 import package::constants::WORKGROUP;
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::activation::epilogue::epilogue;
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
@@ -12,6 +13,6 @@ import package::lib::grid::linear_index;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
     if (i < arguments.count) {
-        y[i] = a[i] + b[i];
+        y[i] = epilogue(a[i] + b[i]);
     }
 }

@@ -1,10 +1,11 @@
-// y[i] = a[j] + b[k] or a[j] * b[k], j and k being where i lies in the broadcast a and b. One invocation
-// an element of y.
+// y[i] = f(a[j] + b[k]), f an activation or none, or a[j] * b[k], j and k being where i lies in the
+// broadcast a and b. One invocation an element of y.
 
 import package::constants::{WORKGROUP, SIZES, A_STRIDES, B_STRIDES};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::strided::strided;
+import package::activation::epilogue::epilogue;
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
@@ -19,5 +20,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let left = a[strided(i, SIZES, A_STRIDES)];
     let right = b[strided(i, SIZES, B_STRIDES)];
     @if(mul) { y[i] = left * right; }
-    @else { y[i] = left + right; }
+    @else { y[i] = epilogue(left + right); }
 }

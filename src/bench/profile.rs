@@ -54,6 +54,7 @@ pub fn profile_step(gpu: &Gpu, graph: &Graph) -> Result<Profile, GpuError> {
         wait.push(begin.elapsed().as_secs_f64() - encode.last().copied().unwrap_or(0.0));
     }
     let runs: Vec<Vec<[f64; 2]>> = (0..STEPS).map(|_| program.run_timed()).collect::<Result<_, _>>()?;
+    let graph = &graph.fuse_activations();
     let mut kernels: Vec<KernelTime> = program
         .kernels()
         .enumerate()

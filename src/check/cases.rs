@@ -4,6 +4,7 @@
 //! `binary` take the shapes and what is built on them, and every gradient is checked with it.
 
 use super::case::{Case, add_gradients, binary, differentiated, several, unary};
+use super::epilogues::epilogues;
 use crate::bench::MultiplyAdds;
 use crate::graph::{Graph, GraphError, Init, LayerNorm, Mode, Scope, Value};
 use crate::ops::{
@@ -39,6 +40,7 @@ pub fn cases() -> Vec<Case> {
         metrics(),
         optimizers(),
         micro_kernels(),
+        epilogues(),
     ];
     parts.into_iter().flatten().collect()
 }

@@ -2,6 +2,7 @@
 
 mod case;
 mod cases;
+mod epilogues;
 mod sweep;
 
 pub use case::{Case, add_gradients};

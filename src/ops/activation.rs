@@ -123,8 +123,9 @@ impl Activation {
         }
     }
 
-    fn kernel(&self, shader: &'static str) -> Kernel {
-        Kernel::new(shader).constant("SLOPE", self.slope()).condition(self.function(), true)
+    /// A kernel that imports `activation/functions.wgsl`, with this one meant.
+    pub(crate) fn on(&self, kernel: Kernel) -> Kernel {
+        kernel.constant("SLOPE", self.slope()).condition(self.function(), true)
     }
 }
 
@@ -152,7 +153,8 @@ impl Op for Activation {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
         let count = launch.output(0).elements();
-        launch.linear(self.kernel("activation/forward"), count, [Operand::Input(0).read(), Operand::Output(0).write()]);
+        let kernel = self.on(Kernel::new("activation/forward"));
+        launch.linear(kernel, count, [Operand::Input(0).read(), Operand::Output(0).write()]);
         Ok(())
     }
 
@@ -185,7 +187,7 @@ impl Op for ActivationBackward {
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
         let count = launch.output(0).elements();
         launch.linear(
-            self.0.kernel("activation/backward"),
+            self.0.on(Kernel::new("activation/backward")),
             count,
             [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Output(0).write()],
         );

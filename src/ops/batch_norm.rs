@@ -179,10 +179,15 @@ impl Op for BatchNormalize {
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
         let layout = Layout::known(&launch.input(0).shape);
         let kernel = layout.kernel("batch_norm/normalize").constant("EPS", self.eps).condition("affine", self.affine);
+        let kernel = launch.epilogue(kernel);
         let mut bindings: Vec<_> = (0..=self.vectors()).map(|input| Operand::Input(input).read()).collect();
         bindings.push(Operand::Output(0).write());
         launch.linear(kernel, launch.output(0).elements(), bindings);
         Ok(())
+    }
+
+    fn takes_activation(&self) -> bool {
+        true
     }
 
     fn cost(&self, shapes: &Shapes<'_>) -> Cost {

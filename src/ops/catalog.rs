@@ -40,6 +40,7 @@ pub struct Chapter {
 /// Files that several ops import.
 pub const SHARED: &[(&str, &str)] = &[
     ("lib/grid", "index of an invocation in a one-dimensional grid that is folded into x and y"),
+    ("activation/epilogue", "activation of what a kernel stores, where a plan has merged one into it"),
     ("conv/texture_pixels", "tiles of pixels of the convolutions whose operands are textures"),
     ("lib/strided", "offset of an element that is walked with up to six strides"),
 ];

@@ -54,7 +54,7 @@ fn launch_pair(launch: &mut Launch<'_>, equal: &'static str, mul: bool) -> Resul
         }
     };
     let bindings = [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Output(0).write()];
-    launch.linear(kernel, y.elements(), bindings);
+    launch.linear(launch.epilogue(kernel), y.elements(), bindings);
     Ok(())
 }
 
@@ -82,6 +82,10 @@ impl Op for Add {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
         launch_pair(launch, "elementwise/add", false)
+    }
+
+    fn takes_activation(&self) -> bool {
+        true
     }
 
     fn cost(&self, shapes: &Shapes<'_>) -> Cost {

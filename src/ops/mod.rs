@@ -11,6 +11,7 @@ mod conv;
 mod cross_entropy;
 mod dropout;
 mod elementwise;
+mod epilogue;
 mod layout;
 mod local_response_norm;
 mod losses;
@@ -28,6 +29,7 @@ pub use conv::{Conv2d, ConvGeometry, ConvInputGradient, ConvWeightGradient, Line
 pub use cross_entropy::{CountCorrect, CrossEntropy, CrossEntropyBackward, IGNORED_TARGET, RecordMetrics};
 pub use dropout::Dropout;
 pub use elementwise::{Add, Copy, Fill, Mul, Scale};
+pub use epilogue::Activated;
 pub use layout::{Concat, Permute, Slice, ZeroPad};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormBackward};
 pub use losses::{Loss, LossBackward};
@@ -76,6 +78,12 @@ pub trait Op: Any + Debug + Send + Sync {
     /// buffers or packs.
     fn updates(&self) -> &'static [usize] {
         &[]
+    }
+
+    /// Whether the op's last kernels can apply an activation to what they store: those that the op
+    /// passes through [`Launch::epilogue`].
+    fn takes_activation(&self) -> bool {
+        false
     }
 
     /// Whether the output is the input's memory under another shape.

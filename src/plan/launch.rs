@@ -2,7 +2,7 @@
 
 use super::{DeviceProfile, Kernel, PlanError};
 use crate::graph::{Graph, Node};
-use crate::ops::Shapes;
+use crate::ops::{Activation, Shapes};
 use crate::tensor::{Shape, TensorSpec};
 
 /// What a binding refers to.
@@ -68,6 +68,7 @@ pub struct Launch<'a> {
     graph: &'a Graph,
     node: &'a Node,
     profile: &'a DeviceProfile,
+    activation: Option<Activation>,
     launched: Launched,
 }
 
@@ -84,7 +85,7 @@ const LINEAR_WORKGROUP: u32 = 64;
 
 impl<'a> Launch<'a> {
     pub(super) fn new(graph: &'a Graph, node: &'a Node, profile: &'a DeviceProfile) -> Self {
-        Launch { graph, node, profile, launched: Launched::default() }
+        Launch { graph, node, profile, activation: None, launched: Launched::default() }
     }
 
     pub(super) fn finish(self) -> Launched {
@@ -120,6 +121,20 @@ impl<'a> Launch<'a> {
         Shapes {
             inputs: self.node.inputs.iter().map(shape).collect(),
             outputs: self.node.outputs.iter().map(shape).collect(),
+        }
+    }
+
+    /// From now on [`Launch::epilogue`] applies `activation`.
+    pub(crate) fn activate(&mut self, activation: Activation) {
+        self.activation = Some(activation);
+    }
+
+    /// A kernel that stores the op's output through `activation/epilogue.wgsl`, with the activation that
+    /// is merged into the op, if one is.
+    pub fn epilogue(&self, kernel: Kernel) -> Kernel {
+        match self.activation {
+            Some(activation) => activation.on(kernel).condition("activated", true),
+            None => kernel,
         }
     }
 

@@ -66,11 +66,12 @@ pub enum PlannedBinding {
 }
 
 impl Plan {
-    /// Chooses kernels, lays out memory and orders the dispatches of `graph` for a device.
+    /// Merges activations into other kernels, chooses kernels, lays out memory and orders the dispatches of `graph` for a device.
     ///
     /// # Errors
     /// When a node cannot run on such a device; the error names the layer and the limit.
     pub fn new(graph: &Graph, profile: &DeviceProfile) -> Result<Plan, PlanError> {
+        let graph = &graph.fuse_activations();
         let live = graph.live_nodes();
         let mut launches = Vec::new();
         for (index, node) in graph.nodes().iter().enumerate() {

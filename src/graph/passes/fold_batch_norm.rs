@@ -110,9 +110,7 @@ impl Graph {
 
     /// The batch norms that can be folded, by node.
     fn pairs(&self) -> HashMap<usize, Pair> {
-        let mut readers = vec![0usize; self.tensors.len()];
-        let read = self.nodes.iter().flat_map(|node| &node.inputs).chain(self.outputs.iter().map(|(_, value)| value));
-        read.for_each(|value| readers[value.index()] += 1);
+        let readers = self.readers();
         let only = |value: Value| readers[value.index()] == 1;
         let pair = |node: &Node| {
             let norm = node.op_as::<BatchNormalize>().filter(|norm| norm.affine && !norm.batch_statistics)?;

@@ -78,5 +78,6 @@ fn launch_runs(launch: &mut Launch<'_>, part: &Part, bias: bool, flipped: bool, 
         ])
         .condition("bias", bias)
         .condition("flipped", flipped);
+    let kernel = launch.epilogue(kernel);
     launch.linear(kernel, g.batch * g.filters * g.out[0] * runs, bindings);
 }

@@ -115,6 +115,10 @@ impl Op for Conv2d {
         forward(launch, &geometry)
     }
 
+    fn takes_activation(&self) -> bool {
+        true
+    }
+
     fn cost(&self, shapes: &Shapes<'_>) -> Cost {
         cost(&self.known_geometry(shapes.inputs[0], shapes.inputs[1]), shapes)
     }
@@ -173,6 +177,10 @@ impl Op for Linear {
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
         let geometry = Linear::known_geometry(&launch.input(0).shape, &launch.input(1).shape);
         forward(launch, &geometry)
+    }
+
+    fn takes_activation(&self) -> bool {
+        true
     }
 
     fn cost(&self, shapes: &Shapes<'_>) -> Cost {

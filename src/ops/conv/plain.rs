@@ -7,7 +7,7 @@ use crate::plan::{Binding, Kernel, Launch, MAX_LOOP_STEPS, Operand};
 pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
     let bias = launch.inputs() == 3;
     let g = &part.geometry;
-    let kernel = kernel("conv/plain_forward", part).condition("bias", bias);
+    let kernel = launch.epilogue(kernel("conv/plain_forward", part).condition("bias", bias));
     let mut bindings = vec![Operand::Input(0).read(), part.weight(Operand::Input(1).read())];
     bindings.extend(bias.then(|| part.bias()));
     bindings.push(Operand::Output(0).write());

@@ -133,6 +133,7 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part, body: Body) {
     let tile = body.tile(launch.profile(), product.rows, product.columns, product.groups);
     let bias = launch.inputs() == 3;
     let kernel = kernel(tile.shader, part).operands("conv/workgroup_forward").condition("bias", bias);
+    let kernel = launch.epilogue(kernel);
     let mut bindings = vec![Operand::Input(0).read(), part.weight(Operand::Input(1).read())];
     bindings.extend(bias.then(|| part.bias()));
     bindings.push(Operand::Output(0).write());

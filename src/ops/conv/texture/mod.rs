@@ -59,6 +59,7 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
             ("width", g.out[1]),
         ]))
         .condition("bias", bias);
+    let kernel = launch.epilogue(kernel);
     let mut bindings = vec![pixels.read(), weights.read()];
     bindings.extend(bias.then(|| part.bias()));
     bindings.push(Operand::Output(0).write());

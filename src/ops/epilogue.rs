@@ -1,0 +1,49 @@
+//! Activations in the stores of other ops' kernels.
+
+use super::{Activation, Backward, Cost, Op, Shapes};
+use crate::graph::{GraphError, Value};
+use crate::plan::{Launch, PlanError};
+use crate::tensor::{HostTensor, TensorSpec};
+use std::sync::Arc;
+
+/// y = f(op(inputs)): an op with one output that [takes an activation](Op::takes_activation), whose
+/// kernels apply it to what they store. One tensor less is written and read.
+///
+/// [`Graph::fuse_activations`](crate::graph::Graph::fuse_activations) makes it of two nodes, after the
+/// backward pass was added.
+#[derive(Clone, Debug)]
+pub struct Activated {
+    pub op: Arc<dyn Op>,
+    pub activation: Activation,
+}
+
+impl Op for Activated {
+    fn name(&self) -> &'static str {
+        self.op.name()
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        self.op.infer(inputs)
+    }
+
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        Err(backward.not_differentiable())
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+        self.op.reference(inputs, outputs, shapes);
+        for y in outputs[0].f32_mut() {
+            *y = self.activation.value(f64::from(*y)) as f32;
+        }
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        launch.activate(self.activation);
+        self.op.launch(launch)
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        let own = self.op.cost(shapes);
+        Cost { flops: own.flops + shapes.outputs[0].elements() as u64, ..own }
+    }
+}

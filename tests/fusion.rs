@@ -1,0 +1,128 @@
+//! Activations merged into the kernels before them: which are, which are not, and that none is lost.
+
+use tilewright::check;
+use tilewright::graph::{Graph, Mode, Scope, Value};
+use tilewright::models::{self, ModelOptions};
+use tilewright::ops::{Activated, Activation, ActivationBackward, Conv2d};
+use tilewright::plan::{DeviceClass, DeviceProfile, Plan};
+use tilewright::tensor::TensorSpec;
+use tilewright::train::{Batch, TrainConfig, training_graph};
+
+const CLASSES: [DeviceClass; 2] = [DeviceClass::Gpu, DeviceClass::Cpu];
+
+/// x, and a convolution of it.
+fn convolution(graph: &mut Graph) -> (Value, Value) {
+    let x = graph.input("x", TensorSpec::f32([2, 5, 9, 7])).unwrap();
+    let weight = graph.input("weight", TensorSpec::f32([4, 5, 3, 3])).unwrap();
+    (x, graph.apply_one(Conv2d::default(), &[x, weight]).unwrap())
+}
+
+/// Kernels of a graph that apply an activation to what they store, and kernels that do nothing else.
+fn activated(graph: &Graph, class: DeviceClass) -> (usize, usize) {
+    let plan = Plan::new(graph, &DeviceProfile::webgpu_defaults(class)).unwrap();
+    let merged = plan.steps.iter().filter(|step| step.kernel.conditions.contains(&"activated")).count();
+    let alone = plan.steps.iter().filter(|step| step.kernel.shader == "activation/forward").count();
+    (merged, alone)
+}
+
+#[test]
+fn an_activation_that_alone_reads_a_convolution_is_merged_into_it() {
+    let mut graph = Graph::new();
+    let (_, between) = convolution(&mut graph);
+    let y = graph.apply_one(Activation::Silu, &[between]).unwrap();
+    graph.output("y", y);
+    for class in CLASSES {
+        assert_eq!(activated(&graph, class), (1, 0), "{class:?}");
+    }
+    let fused = graph.fuse_activations();
+    let node = fused.nodes().last().unwrap();
+    assert_eq!(node.op_as::<Activated>().unwrap().activation, Activation::Silu);
+    assert_eq!((node.op.name(), &node.outputs), ("conv2d", &vec![y]));
+    assert_eq!(fused.live_nodes(), [false, true], "the convolution alone is dead");
+}
+
+#[test]
+fn merging_twice_is_merging_once() {
+    let mut graph = Graph::new();
+    let (x, between) = convolution(&mut graph);
+    let y = graph.apply_one(Activation::Relu, &[between]).unwrap();
+    let again = graph.apply_one(Activation::Relu, &[x]).unwrap();
+    graph.output("y", y);
+    graph.output("again", again);
+    let once = graph.fuse_activations();
+    assert_eq!(once.fuse_activations().to_text(), once.to_text());
+}
+
+#[test]
+fn what_is_read_between_is_kept() {
+    let mut graph = Graph::new();
+    let (_, between) = convolution(&mut graph);
+    let y = graph.apply_one(Activation::Relu, &[between]).unwrap();
+    graph.output("y", y);
+    graph.output("between", between);
+    for class in CLASSES {
+        assert_eq!(activated(&graph, class), (0, 1), "{class:?}");
+    }
+}
+
+#[test]
+fn in_training_only_activations_that_differentiate_from_their_output_are_merged() {
+    let merged = |activation: Activation| {
+        let mut graph = Graph::new();
+        let (x, between) = convolution(&mut graph);
+        let y = graph.apply_one(activation, &[between]).unwrap();
+        check::add_gradients(&mut graph, y, &[x]).unwrap();
+        activated(&graph, DeviceClass::Gpu)
+    };
+    for activation in [Activation::Relu, Activation::Relu6, Activation::Sigmoid, Activation::Tanh] {
+        assert_eq!(merged(activation), (1, 0), "{activation:?}");
+    }
+    for activation in [Activation::Silu, Activation::Gelu, Activation::HardSwish, Activation::HardSigmoid] {
+        assert_eq!(merged(activation), (0, 1), "{activation:?}");
+    }
+}
+
+#[test]
+fn every_merged_activation_is_in_a_kernel_of_its_node() {
+    for case in check::cases() {
+        let graph = case.graph().unwrap().fuse_activations();
+        let live = graph.live_nodes();
+        for class in CLASSES {
+            let profile = DeviceProfile { max_binding_bytes: 1 << 30, ..DeviceProfile::webgpu_defaults(class) };
+            let Ok(plan) = Plan::new(&graph, &profile) else { continue };
+            for (index, node) in graph.nodes().iter().enumerate().filter(|(index, _)| live[*index]) {
+                let Some(fused) = node.op_as::<Activated>() else { continue };
+                let function = fused.activation.function();
+                let own = plan.steps.iter().filter(|step| step.node == index);
+                let applied = own.filter(|step| {
+                    step.kernel.conditions.contains(&"activated") && step.kernel.conditions.contains(&function)
+                });
+                assert_eq!(applied.count(), 1, "{}, {}, {class:?}", case.op, case.what);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_relu_of_a_residual_network_has_a_kernel_of_its_own() {
+    let config = TrainConfig { model: "resnet18_cifar".to_owned(), ..TrainConfig::default() };
+    let (training, _) = training_graph(&config, Batch { shape: [2, 3, 32, 32], classes: 10 }).unwrap();
+    // Each reads a batch norm, or a sum with the identity: 1 after the stem, 2 in each of 8 blocks.
+    for class in CLASSES {
+        assert_eq!(activated(&training, class), (17, 0), "{class:?}");
+    }
+    let backward = training.nodes().iter().filter(|node| node.op_as::<ActivationBackward>().is_some()).count();
+    assert_eq!(backward, 17);
+}
+
+#[test]
+fn inference_of_a_folded_network_is_convolutions_with_their_activations() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", TensorSpec::f32([1, 3, 64, 64])).unwrap();
+    let model = models::find("efficientnet_b0").unwrap();
+    let y = model.build(&mut Scope::new(&mut graph, Mode::Eval), x, &ModelOptions::new()).unwrap();
+    graph.output("y", y);
+    let folded = graph.fold_batch_norm().graph;
+    // 16 blocks: 15 expansions, 16 depthwise, 2 in each gate; stem and head.
+    assert_eq!(activated(&folded, DeviceClass::Cpu), (15 + 16 + 32 + 2, 0));
+}
