@@ -1,9 +1,11 @@
 // packed(q * padded_width + x, n * padded_height + y) = image n's channels 4q .. 4q+3 at pixel
 // (y - border_y, x - border_x); zero outside of the image and beyond its channels.
 // With `rows`: channel q's pixels x - border_x .. + 3 of one row instead.
+// With `bias_gradient`: sums[p, c] = sum of channel c's pixels in part p, as well.
 //
-// source [images, all_channels, height, width]; `channels` of them, from first_channel on, are packed. One
-// invocation a texel.
+// source [images, all_channels, height, width]; `channels` of them, from first_channel on, are packed; sums
+// [parts, channels]. One invocation part_rows of the packed rows of a texel q: part p is the rows
+// p * part_rows and on, so that where a row lies is found once for all of its texels.
 
 import package::constants::WORKGROUP;
 import package::arguments::arguments;
@@ -11,12 +13,12 @@ import package::lib::grid::linear_index;
 
 @group(0) @binding(0) var<storage, read> source: array<f32>;
 @group(0) @binding(1) var packed: texture_storage_2d<rgba32float, write>;
+@if(bias_gradient) @group(0) @binding(2) var<storage, read_write> sums: array<f32>;
 
-fn pixel(n: i32, c: i32, y: i32, x: i32) -> f32 {
-    let inside = y >= 0 && y < arguments.height && x >= 0 && x < arguments.width;
-    if (n < arguments.images && c < arguments.channels && inside) {
-        let plane = n * arguments.all_channels + arguments.first_channel + c;
-        return source[(plane * arguments.height + y) * arguments.width + x];
+// A pixel of the row that begins at `line`, if the row is of an image.
+fn pixel(is_row: bool, line: i32, x: i32) -> f32 {
+    if (is_row && x >= 0 && x < arguments.width) {
+        return source[line + x];
     }
     return 0.0;
 }
@@ -27,18 +29,39 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (index >= arguments.count) {
         return;
     }
-    let column = i32(index) % (arguments.quads * arguments.padded_width);
-    let row = i32(index) / (arguments.quads * arguments.padded_width);
-    let q = column / arguments.padded_width;
-    let x = column % arguments.padded_width - arguments.border_x;
-    let n = row / arguments.padded_height;
-    let y = row % arguments.padded_height - arguments.border_y;
-    @if(rows) let texel = vec4(pixel(n, q, y, x), pixel(n, q, y, x + 1), pixel(n, q, y, x + 2), pixel(n, q, y, x + 3));
-    @if(!rows) let texel = vec4(
-        pixel(n, 4 * q, y, x),
-        pixel(n, 4 * q + 1, y, x),
-        pixel(n, 4 * q + 2, y, x),
-        pixel(n, 4 * q + 3, y, x),
-    );
-    textureStore(packed, vec2(column, row), texel);
+    let q = i32(index) % arguments.quads;
+    let part = i32(index) / arguments.quads;
+    @if(bias_gradient) var total = vec4(0.0);
+    for (var row = part * arguments.part_rows; row < min((part + 1) * arguments.part_rows, arguments.all_rows); row++) {
+        let n = row / arguments.padded_height;
+        let y = row % arguments.padded_height - arguments.border_y;
+        let is_row = n < arguments.images && y >= 0 && y < arguments.height;
+        @if(rows) let c = q;
+        @if(!rows) let c = 4 * q;
+        let plane = n * arguments.all_channels + arguments.first_channel + c;
+        let line = (plane * arguments.height + y) * arguments.width;
+        let pitch = arguments.height * arguments.width;
+        for (var column = 0; column < arguments.padded_width; column++) {
+            let x = column - arguments.border_x;
+            @if(rows) let texel = vec4(
+                pixel(is_row, line, x),
+                pixel(is_row, line, x + 1),
+                pixel(is_row, line, x + 2),
+                pixel(is_row, line, x + 3),
+            );
+            @if(!rows) let texel = vec4(
+                pixel(is_row, line, x),
+                pixel(is_row && c + 1 < arguments.channels, line + pitch, x),
+                pixel(is_row && c + 2 < arguments.channels, line + 2 * pitch, x),
+                pixel(is_row && c + 3 < arguments.channels, line + 3 * pitch, x),
+            );
+            textureStore(packed, vec2(q * arguments.padded_width + column, row), texel);
+            @if(bias_gradient) total += texel;
+        }
+    }
+    @if(bias_gradient) {
+        for (var i = 0; i < min(4, arguments.channels - 4 * q); i++) {
+            sums[part * arguments.channels + 4 * q + i] = total[i];
+        }
+    }
 }

@@ -28,7 +28,7 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
     let tile = PixelTile::of(largest, g.batch, g.out);
     let rows = group_tile_quads(g.filters, g.groups, largest);
     let image = Packed::windows(g, shape, tile.reach(), tile.grid[0] * tile.size[0]);
-    let pixels = image.pack(launch, Operand::Input(0), is_specialised(g));
+    let pixels = image.pack(launch, Operand::Input(0));
     let steps = g.kernel[0] * shape.kernel_width * shape.quads * 4;
     let row_tiles = g.filters.div_ceil(4).div_ceil(rows);
     let weights = pack_weights(launch, g, shape, part.weight(Operand::Input(1).read()), false, steps, row_tiles * rows);
@@ -91,7 +91,7 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding) 
         slots: tile.grid[0] * tile.size[0],
         rows: false,
     };
-    let pixels = image.pack(launch, Operand::Input(0), is_specialised(g));
+    let pixels = image.pack(launch, Operand::Input(0));
     let quads = g.group_filters().div_ceil(4);
     let shape = Shape { rows: false, quads, kernel_width: g.kernel[1], dilation_x: g.dilation[1] };
     let steps = g.kernel[0] * g.kernel[1] * quads * 4;
@@ -161,8 +161,8 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
         slots: g.batch,
         rows: false,
     };
-    let pixels = image.pack(launch, Operand::Input(0), is_specialised(g));
-    let dy = upstream.pack(launch, Operand::Input(1), is_specialised(g));
+    let pixels = image.pack(launch, Operand::Input(0));
+    let dy = upstream.pack(launch, Operand::Input(1));
 
     let column_quads = g.kernel[0] * shape.kernel_width * shape.quads;
     let quads = tile_quads(column_quads, largest);

@@ -1,8 +1,12 @@
 //! What the tile body reads: images and weights as textures.
 
+use super::WORKGROUP;
 use super::tile::{LARGE_TILE, is_specialised};
 use crate::ops::conv::ConvGeometry;
-use crate::plan::{Argument, Binding, DeviceProfile, Kernel, Launch, Operand};
+use crate::plan::{Argument, Binding, DeviceProfile, Kernel, Launch, MAX_LOOP_STEPS, Operand};
+
+/// Invocations that keep a CPU's lanes busy.
+const ENOUGH_INVOCATIONS: usize = 512;
 
 /// Texels in a row of the packed weights, a power of two.
 pub const WEIGHT_ROW: usize = 4096;
@@ -58,8 +62,12 @@ impl Packed {
         self.slots * self.padded[0]
     }
 
-    pub fn pack(&self, launch: &mut Launch<'_>, source: Operand, specialise: bool) -> Operand {
+    pub fn pack(&self, launch: &mut Launch<'_>, source: Operand) -> Operand {
         let texture = launch.texture(self.width(), self.height());
+        // Enough invocations for every core's lanes, and no loop too long.
+        let wanted = ENOUGH_INVOCATIONS.div_ceil(self.quads()).min(self.height());
+        let part_rows = self.height().div_ceil(wanted).min(MAX_LOOP_STEPS / (self.padded[1] + 1)).max(1);
+        let parts = self.height().div_ceil(part_rows);
         let kernel = Kernel::new("conv/pack_pixels")
             .arguments(signed([
                 ("images", self.images),
@@ -73,10 +81,11 @@ impl Packed {
                 ("padded_height", self.padded[0]),
                 ("padded_width", self.padded[1]),
                 ("quads", self.quads()),
+                ("part_rows", part_rows),
+                ("all_rows", self.height()),
             ]))
-            .condition("rows", self.rows)
-            .specialise(specialise);
-        launch.linear(kernel, self.width() * self.height(), [source.read(), texture.write()]);
+            .condition("rows", self.rows);
+        launch.linear_by(WORKGROUP, kernel, parts * self.quads(), [source.read(), texture.write()]);
         texture
     }
 }
