@@ -1,7 +1,8 @@
 // dw[p,k,ky,kx] = sum over rows (n, oy) of part p and ox of dy[n,k,oy,ox] * x[n, k / GROUP_FILTERS,
 // oy*sy + ky*dy - py, ox*sx + kx*dx - px]
+// With `bias_gradient`: db[p,k] = sum of the same dy[n,k,oy,ox], as well.
 //
-// x [N, C, H, W], dy [N, K, oh, ow], dw [parts, K, kh, kw]: part p sums rows p * PART_ROWS and on of all
+// x [N, C, H, W], dy [N, K, oh, ow], dw [parts, K, kh, kw], db [parts, K]: part p sums rows p * PART_ROWS and on of all
 // N * oh. One invocation all taps of a filter and a part: each dy is loaded once for all of them.
 
 import package::constants::{WORKGROUP, CHANNELS, HEIGHT, WIDTH, FILTERS, OUT_HEIGHT, OUT_WIDTH};
@@ -13,6 +14,7 @@ import package::lib::grid::linear_index;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dw: array<f32>;
+@if(bias_gradient) @group(0) @binding(3) var<storage, read_write> db: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -28,12 +30,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             sums[ky][kx] = 0.0;
         }
     }
+    @if(bias_gradient) var total = 0.0;
     for (var row = part * PART_ROWS; row < min((part + 1) * PART_ROWS, ROWS); row++) {
         let n = row / OUT_HEIGHT;
         let oy = row % OUT_HEIGHT;
         let plane = (n * CHANNELS + k / GROUP_FILTERS) * HEIGHT;
         for (var ox = 0; ox < OUT_WIDTH; ox++) {
             let gradient = dy[((n * FILTERS + k) * OUT_HEIGHT + oy) * OUT_WIDTH + ox];
+            @if(bias_gradient) total += gradient;
             for (var ky = 0; ky < KERNEL_HEIGHT; ky++) {
                 let iy = oy * STRIDE_Y + ky * DILATION_Y - PADDING_Y;
                 for (var kx = 0; kx < KERNEL_WIDTH; kx++) {
@@ -45,6 +49,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             }
         }
     }
+    @if(bias_gradient) db[part * FILTERS + k] = total;
     let first = (part * FILTERS + k) * (KERNEL_HEIGHT * KERNEL_WIDTH);
     for (var ky = 0; ky < KERNEL_HEIGHT; ky++) {
         for (var kx = 0; kx < KERNEL_WIDTH; kx++) {

@@ -1,11 +1,12 @@
 // dw[k,c,ky,kx] = sum over n, oy, ox of dy[n,k,oy,ox] * x[n, c, oy*sy + ky*dy - py, ox*sx + kx*dx - px]
+// With `bias_gradient`: db[k] = sum over n, oy, ox of dy[n,k,oy,ox], as well.
 //
-// x [N, C, H, W], dy [N, K, oh, ow], dw [parts, K, C/groups, kh, kw]: part p sums rows p * PART_ROWS
-// and on of all N * oh. One invocation an element of dw; rows are summed apart, so that long sums keep
-// their digits.
+// x [N, C, H, W], dy [N, K, oh, ow], dw [PARTS, K, C/groups, kh, kw], db [PARTS, K]: part p sums rows
+// p * PART_ROWS and on of all N * oh. One invocation an element of dw, and then of db; rows are summed
+// apart, so that long sums keep their digits.
 
 import package::constants::{WORKGROUP, CHANNELS, HEIGHT, WIDTH, FILTERS, OUT_HEIGHT, OUT_WIDTH};
-import package::constants::{FIRST_FILTER, ALL_FILTERS};
+import package::constants::{FIRST_FILTER, ALL_FILTERS, PARTS};
 import package::constants::{KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X};
 import package::constants::{DILATION_Y, DILATION_X, GROUP_CHANNELS, GROUP_FILTERS, ROWS, PART_ROWS};
 import package::arguments::arguments;
@@ -14,6 +15,27 @@ import package::lib::grid::linear_index;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dw: array<f32>;
+@if(bias_gradient) @group(0) @binding(3) var<storage, read_write> db: array<f32>;
+
+const ELEMENTS: i32 = FILTERS * GROUP_CHANNELS * KERNEL_HEIGHT * KERNEL_WIDTH;
+
+fn upstream(row: i32, k: i32, ox: i32) -> f32 {
+    let plane = row / OUT_HEIGHT * ALL_FILTERS + FIRST_FILTER + k;
+    return dy[(plane * OUT_HEIGHT + row % OUT_HEIGHT) * OUT_WIDTH + ox];
+}
+
+@if(bias_gradient)
+fn sum_bias(part: i32, k: i32) {
+    var sum = 0.0;
+    for (var row = part * PART_ROWS; row < min((part + 1) * PART_ROWS, ROWS); row++) {
+        var row_sum = 0.0;
+        for (var ox = 0; ox < OUT_WIDTH; ox++) {
+            row_sum += upstream(row, k, ox);
+        }
+        sum += row_sum;
+    }
+    db[part * FILTERS + k] = sum;
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -22,11 +44,17 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let i = i32(index);
+    @if(bias_gradient) {
+        if (i >= PARTS * ELEMENTS) {
+            sum_bias((i - PARTS * ELEMENTS) / FILTERS, i % FILTERS);
+            return;
+        }
+    }
     let kx = i % KERNEL_WIDTH;
     let ky = i / KERNEL_WIDTH % KERNEL_HEIGHT;
     let c = i / (KERNEL_WIDTH * KERNEL_HEIGHT) % GROUP_CHANNELS;
     let k = i / (KERNEL_WIDTH * KERNEL_HEIGHT * GROUP_CHANNELS) % FILTERS;
-    let part = i / (KERNEL_WIDTH * KERNEL_HEIGHT * GROUP_CHANNELS * FILTERS);
+    let part = i / ELEMENTS;
     let channel = k / GROUP_FILTERS * GROUP_CHANNELS + c;
 
     var sum = 0.0;
@@ -41,7 +69,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         for (var ox = 0; ox < OUT_WIDTH; ox++) {
             let ix = ox * STRIDE_X + kx * DILATION_X - PADDING_X;
             if (ix >= 0 && ix < WIDTH) {
-                row_sum += dy[((n * ALL_FILTERS + FIRST_FILTER + k) * OUT_HEIGHT + oy) * OUT_WIDTH + ox]
+                row_sum += upstream(row, k, ox)
                     * x[((n * CHANNELS + channel) * HEIGHT + iy) * WIDTH + ix];
             }
         }

@@ -5,10 +5,14 @@
 // vec4, one vec4 of padding a step against bank conflicts; a thread keeps THREAD x THREAD sums in
 // registers. `operands` loads single elements (zero outside) and stores sums, and says along which
 // direction its memory runs, so that neighbouring threads load neighbours.
+//
+// With `bias_gradient`, the sums of left's rows are stored as well: each thread adds up what it brings in, and
+// the threads of one row are added at the end.
 
 import package::constants::{TILE_ROWS, TILE_COLUMNS, TILE_DEPTH, THREAD, THREADS, GRID_COLUMNS};
 import package::constants::{ROW_TILES, COLUMN_TILES, GROUPS, PARTS, PART_DEPTH, ROWS, COLUMNS, DEPTH};
 import package::operands::{load_left, load_right, store, LEFT_RUNS_ALONG_STEPS, RIGHT_RUNS_ALONG_STEPS};
+@if(bias_gradient) import package::operands::store_row_sum;
 
 const ROW_QUADS: u32 = TILE_ROWS / 4;
 const COLUMN_QUADS: u32 = TILE_COLUMNS / 4;
@@ -17,6 +21,8 @@ const RIGHT_PITCH: u32 = COLUMN_QUADS + 1;
 const QUADS: u32 = THREAD / 4;
 const THREAD_COLUMNS: u32 = TILE_COLUMNS / THREAD;
 const SUMS: u32 = THREAD * QUADS;
+// Texels of left that a thread brings in at a time.
+const LEFT_LOADS: u32 = (TILE_DEPTH * ROW_QUADS + THREADS - 1) / THREADS;
 
 var<workgroup> left: array<vec4<f32>, TILE_DEPTH * LEFT_PITCH>;
 var<workgroup> right: array<vec4<f32>, TILE_DEPTH * RIGHT_PITCH>;
@@ -39,6 +45,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var i = 0u; i < SUMS; i++) {
         sums[i] = vec4(0.0);
     }
+    @if(bias_gradient) var row_sums: array<vec4<f32>, LEFT_LOADS>;
     let end = min((part + 1) * PART_DEPTH, u32(DEPTH));
     for (var first = part * PART_DEPTH; first < end; first += TILE_DEPTH) {
         for (var i = thread; i < TILE_DEPTH * ROW_QUADS; i += THREADS) {
@@ -58,6 +65,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 }
             }
             left[step * LEFT_PITCH + quad] = texel;
+            @if(bias_gradient) row_sums[i / THREADS] += texel;
         }
         for (var i = thread; i < TILE_DEPTH * COLUMN_QUADS; i += THREADS) {
             var step = i / COLUMN_QUADS;
@@ -94,6 +102,21 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             }
         }
         workgroupBarrier();
+    }
+    @if(bias_gradient) {
+        for (var i = thread; i < TILE_DEPTH * ROW_QUADS; i += THREADS) {
+            left[i % TILE_DEPTH * LEFT_PITCH + i / TILE_DEPTH] = row_sums[i / THREADS];
+        }
+        workgroupBarrier();
+        for (var row = thread; row < TILE_ROWS && first_column == 0; row += THREADS) {
+            var sum = 0.0;
+            for (var step = 0u; step < TILE_DEPTH; step++) {
+                sum += left[step * LEFT_PITCH + row / 4][row % 4];
+            }
+            if (first_row + row < u32(ROWS)) {
+                store_row_sum(i32(group), i32(part), i32(first_row + row), sum);
+            }
+        }
     }
     for (var c = 0u; c < THREAD; c++) {
         let column = i32(first_column + thread_column * THREAD + c);

@@ -1,9 +1,10 @@
 // Operands of the tile body for dw = dy * x^T: rows are a group's filters, columns (c, ky, kx), steps
-// output pixels (n, oy, ox), of which each part sums a run.
+// output pixels (n, oy, ox), of which each part sums a run. With `bias_gradient`, the sum of each row of dy is
+// db.
 
 import package::constants::{CHANNELS, HEIGHT, WIDTH, FIRST_FILTER, ALL_FILTERS, OUT_HEIGHT, OUT_WIDTH, KERNEL_HEIGHT, KERNEL_WIDTH};
 import package::constants::{STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X, DILATION_Y, DILATION_X};
-import package::constants::{GROUP_CHANNELS, GROUP_FILTERS, COLUMNS, ELEMENTS};
+import package::constants::{FILTERS, GROUP_CHANNELS, GROUP_FILTERS, COLUMNS, ELEMENTS};
 
 const LEFT_RUNS_ALONG_STEPS: bool = true;
 const RIGHT_RUNS_ALONG_STEPS: bool = true;
@@ -11,6 +12,7 @@ const RIGHT_RUNS_ALONG_STEPS: bool = true;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dw: array<f32>;
+@if(bias_gradient) @group(0) @binding(3) var<storage, read_write> db: array<f32>;
 
 fn load_left(group: i32, row: i32, step: i32) -> f32 {
     let pixel = step % (OUT_WIDTH * OUT_HEIGHT);
@@ -33,4 +35,9 @@ fn load_right(group: i32, step: i32, column: i32) -> f32 {
 
 fn store(group: i32, part: i32, row: i32, column: i32, sum: f32) {
     dw[part * ELEMENTS + (group * GROUP_FILTERS + row) * COLUMNS + column] = sum;
+}
+
+@if(bias_gradient)
+fn store_row_sum(group: i32, part: i32, row: i32, sum: f32) {
+    db[part * FILTERS + group * GROUP_FILTERS + row] = sum;
 }

@@ -111,7 +111,7 @@ fn conv(class: DeviceClass) -> Result<Vec<Case>, GraphError> {
         })?);
         let shape = weight.shape.clone();
         all.push(binary(format!("{name} weight gradient"), &x, &dy, move |graph, inputs| {
-            graph.apply_one(ConvWeightGradient { geometry, shape }, inputs)
+            graph.apply_one(ConvWeightGradient { geometry, shape, bias: false }, inputs)
         })?);
     }
     Ok(all)

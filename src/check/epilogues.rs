@@ -1,7 +1,7 @@
-//! Activations that a plan merges into the kernels before them: every activation in the stores of every
-//! kernel that takes one, and those that must not be merged.
+//! What kernels do besides their own: every activation in the stores of every kernel that takes one, those
+//! that must not be merged, and a bias's gradient with and without the weight's.
 
-use super::case::{Case, differentiated};
+use super::case::{Case, add_gradients, differentiated};
 use crate::graph::{Graph, GraphError, Mode, Scope, Value};
 use crate::ops::{Activation, Add, Conv2d, Linear};
 use crate::tensor::TensorSpec;
@@ -59,6 +59,7 @@ pub(super) fn epilogues() -> Vec<Case> {
         }
         cases.push(shared(op, &shapes, build));
     }
+    cases.extend((1..=2).map(one_gradient));
     cases.into_iter().map(|case| case.tolerance(2e-5, 2e-6)).collect()
 }
 
@@ -95,6 +96,16 @@ fn shared(
             let y = graph.apply_one(Activation::Relu, &[between])?;
             graph.apply_one(Add, &[y, between])
         })
+    })
+}
+
+/// The gradient of a convolution's weight alone, or of its bias.
+fn one_gradient(wanted: usize) -> Case {
+    let what = format!("x [3, 6, 11, 7], gradient of the {} alone", ["x", "weight", "bias"][wanted]);
+    Case::new("conv2d", what, move |graph| {
+        let inputs = [input(graph, 0, &[3, 6, 11, 7])?, input(graph, 1, &[17, 6, 3, 3])?, input(graph, 2, &[17])?];
+        let y = graph.apply_one(Conv2d::default(), &inputs)?;
+        add_gradients(graph, y, &[inputs[wanted]])
     })
 }
 

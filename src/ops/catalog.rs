@@ -72,7 +72,7 @@ const CONVOLUTION: &[Entry] = &[
         name: "conv2d",
         computes: "y[n, k] = bias[k] + sum over c and taps of w[k, c, tap] * x[n, c, ...]; stride, padding, dilation, groups",
         shapes: "x [N, C, H, W], w [K, C/groups, kh, kw], bias [K] or absent; y [N, K, OH, OW] with OH = floor((H + 2 padding - dilation (kh - 1) - 1) / stride) + 1",
-        gradient: "conv_input_gradient, conv_weight_gradient, channel_sum for the bias",
+        gradient: "conv_input_gradient, and conv_weight_gradient with the bias's; channel_sum for a bias alone",
         shaders: &[
             "conv/plain_forward",
             "conv/depthwise",
@@ -92,7 +92,7 @@ const CONVOLUTION: &[Entry] = &[
         name: "linear",
         computes: "y = x W^T + b over the last dimension; runs as a 1x1 convolution of 1x1 images",
         shapes: "x [..., in], w [out, in], bias [out] or absent; y [..., out]",
-        gradient: "conv_input_gradient, conv_weight_gradient, channel_sum for the bias",
+        gradient: "conv_input_gradient, and conv_weight_gradient with the bias's; channel_sum for a bias alone",
         shaders: &[
             "conv/plain_forward",
             "conv/workgroup_tile",
@@ -130,8 +130,8 @@ const CONVOLUTION: &[Entry] = &[
     },
     Entry {
         name: "conv_weight_gradient",
-        computes: "dw[k, c, tap] = sum over n and outputs o of x[n, c, ...] * dy[n, k, o]; parts of the sum run side by side and are added in a fixed order",
-        shapes: "x and dy as of the layer; dw as w",
+        computes: "dw[k, c, tap] = sum over n and outputs o of x[n, c, ...] * dy[n, k, o] and, where the bias is trained, db[k] = sum over n and o of dy[n, k, o]; parts of the sums run side by side and are added in a fixed order",
+        shapes: "x and dy as of the layer; dw as w, db [K] or absent",
         gradient: NO_GRADIENT,
         shaders: &[
             "conv/plain_weight_gradient",
@@ -144,6 +144,7 @@ const CONVOLUTION: &[Entry] = &[
             "conv/texture_tile",
             "conv/texture_weight_gradient",
             "conv/pack_pixels",
+            "reduce/channel_partial",
             "reduce/sum_parts",
         ],
         flops: "as the layer",

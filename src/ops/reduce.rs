@@ -26,16 +26,33 @@ impl Op for ChannelSum {
     }
 
     fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+        self.sum(inputs[0].f32(), outputs[0].f32_mut());
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+        self.dispatch(launch, Operand::Input(0).read(), Operand::Output(0).write());
+        Ok(())
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+}
+
+impl ChannelSum {
+    /// The reference, of which other ops' references are made.
+    pub(super) fn sum(&self, x: &[f32], y: &mut [f32]) {
         let mut sums = vec![0.0f64; self.channels];
-        for (index, plane) in inputs[0].f32().chunks_exact(self.inner).enumerate() {
+        for (index, plane) in x.chunks_exact(self.inner).enumerate() {
             sums[index % self.channels] += plane.iter().map(|&x| f64::from(x)).sum::<f64>();
         }
-        for (y, sum) in outputs[0].f32_mut().iter_mut().zip(sums) {
+        for (y, sum) in y.iter_mut().zip(sums) {
             *y = sum as f32;
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    /// The kernels, as a part of any node.
+    pub(super) fn dispatch(&self, launch: &mut Launch<'_>, x: Binding, y: Binding) {
         let lanes = channel_lanes(launch.profile(), self.channels, self.outer * self.inner);
         let partial = launch.scratch(self.channels * lanes);
         let kernel = Kernel::new("reduce/channel_partial").constants([
@@ -44,13 +61,8 @@ impl Op for ChannelSum {
             ("INNER", self.inner),
             ("LANES", lanes),
         ]);
-        launch.linear(kernel, self.channels * lanes, [Operand::Input(0).read(), partial.write()]);
-        sum_parts(launch, partial, self.channels, lanes, 1, lanes, Operand::Output(0).write());
-        Ok(())
-    }
-
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
-        Cost { flops: shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
+        launch.linear(kernel, self.channels * lanes, [x, partial.write()]);
+        sum_parts(launch, partial, self.channels, lanes, 1, lanes, y);
     }
 }
 

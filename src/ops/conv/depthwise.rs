@@ -4,7 +4,7 @@
 use super::ConvGeometry;
 use super::part::Part;
 use super::plain::kernel;
-use crate::ops::reduce::sum_parts;
+use super::split::Split;
 use crate::plan::{Binding, DeviceClass, Launch, MAX_LOOP_STEPS, Operand};
 
 /// Neighbours of a row that one invocation computes.
@@ -27,7 +27,7 @@ pub(super) fn input_gradient_suits(g: &ConvGeometry) -> bool {
 pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
     let bias = launch.inputs() == 3;
     let mut bindings = vec![Operand::Input(0).read(), Operand::Input(1).read()];
-    bindings.extend(bias.then(|| part.bias()));
+    bindings.extend(bias.then(|| part.bias(Operand::Input(2).read())));
     bindings.push(Operand::Output(0).write());
     launch_runs(launch, part, bias, false, bindings);
 }
@@ -44,7 +44,7 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding) 
     launch_runs(launch, &Part { geometry: turned, ..*part }, false, true, bindings);
 }
 
-pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
+pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Binding>) {
     let g = &part.geometry;
     let wanted = match launch.profile().class {
         DeviceClass::Gpu => 65_536,
@@ -57,13 +57,15 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
     let splits = rows.div_ceil(split_rows);
     let elements = part.weight_elements();
     let kernel = kernel("conv/depthwise_weight_gradient", part)
-        .constants([("ROWS", rows as i32), ("PART_ROWS", split_rows as i32)]);
-    let dw = Operand::Output(0).write();
-    let target = if splits == 1 { dw } else { launch.scratch(splits * elements).write() };
-    launch.linear(kernel, splits * g.filters, [Operand::Input(0).read(), Operand::Input(1).read(), target]);
-    if splits > 1 {
-        sum_parts(launch, target.operand, elements, 1, elements, splits, dw);
-    }
+        .constants([("ROWS", rows as i32), ("PART_ROWS", split_rows as i32)])
+        .condition("bias_gradient", db.is_some());
+    let dw = Split::new(launch, Operand::Output(0).write(), elements, splits);
+    let db = db.map(|db| Split::new(launch, db, g.filters, splits));
+    let mut bindings = vec![Operand::Input(0).read(), Operand::Input(1).read(), dw.target];
+    bindings.extend(db.as_ref().map(|db| db.target));
+    launch.linear(kernel, splits * g.filters, bindings);
+    dw.merge(launch);
+    db.into_iter().for_each(|db| db.merge(launch));
 }
 
 fn launch_runs(launch: &mut Launch<'_>, part: &Part, bias: bool, flipped: bool, bindings: Vec<Binding>) {

@@ -8,6 +8,7 @@ mod geometry;
 mod part;
 mod plain;
 mod reference;
+mod split;
 mod texture;
 mod workgroup;
 
@@ -243,12 +244,14 @@ impl Op for ConvInputGradient {
     }
 }
 
-/// Gradient of a convolution or linear layer by its weight; inputs x and dy.
+/// Gradient of a convolution or linear layer by its weight and, if it is wanted, by its bias `[K]`, the sum
+/// of dy over batch and pixels; inputs x and dy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvWeightGradient {
     pub geometry: ConvGeometry,
     /// Shape of the layer's weight.
     pub shape: Shape,
+    pub bias: bool,
 }
 
 impl Op for ConvWeightGradient {
@@ -257,21 +260,32 @@ impl Op for ConvWeightGradient {
     }
 
     fn infer(&self, _: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
-        Ok(vec![TensorSpec::f32(self.shape.clone())])
+        let weight = TensorSpec::f32(self.shape.clone());
+        let bias = self.bias.then(|| TensorSpec::f32([self.geometry.filters]));
+        Ok([weight].into_iter().chain(bias).collect())
     }
 
     fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
         reference::weight_gradient(&self.geometry, inputs[0].f32(), inputs[1].f32(), outputs[0].f32_mut());
+        if self.bias {
+            bias_sum(&self.geometry).sum(inputs[1].f32(), outputs[1].f32_mut());
+        }
     }
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
-        for part in parts(launch, &self.geometry) {
+        let all = parts(launch, &self.geometry);
+        let sums_bias = all.iter().all(|part| variant(launch, &part.geometry).sums_bias());
+        for part in &all {
+            let db = (self.bias && sums_bias).then(|| part.bias(Operand::Output(1).write()));
             match variant(launch, &part.geometry) {
-                Variant::Texture => texture::weight_gradient(launch, &part),
-                Variant::Workgroup(body) => workgroup::weight_gradient(launch, &part, body),
-                Variant::Depthwise => depthwise::weight_gradient(launch, &part),
-                Variant::Plain => plain::weight_gradient(launch, &part),
+                Variant::Texture => texture::weight_gradient(launch, part, db),
+                Variant::Workgroup(body) => workgroup::weight_gradient(launch, part, db, body),
+                Variant::Depthwise => depthwise::weight_gradient(launch, part, db),
+                Variant::Plain => plain::weight_gradient(launch, part, db),
             }
+        }
+        if self.bias && !sums_bias {
+            bias_sum(&self.geometry).dispatch(launch, Operand::Input(1).read(), Operand::Output(1).write());
         }
         Ok(())
     }
@@ -292,6 +306,13 @@ enum Variant {
     Workgroup(Body),
     /// Kernels of their own for convolutions of one channel a filter, on every device.
     Depthwise,
+}
+
+impl Variant {
+    /// Whether the kernels of the weight gradient sum dy over batch and pixels on the way.
+    fn sums_bias(self) -> bool {
+        !matches!(self, Variant::Workgroup(Body::MatrixUnits(_)))
+    }
 }
 
 /// The written rule. A grouped convolution's tile must lie within its group, or lanes idle.
@@ -339,20 +360,24 @@ fn gradients(backward: &mut Backward<'_>, geometry: ConvGeometry) -> Result<Vec<
     let has_bias = backward.inputs() == 3;
     let Some(dy) = backward.upstream() else { return Ok(vec![None; backward.inputs()]) };
     let mut gradients = vec![None; backward.inputs()];
+    let bias = has_bias && backward.wants(2);
     if backward.wants(1) {
         let shape = backward.shape(weight).clone();
-        gradients[1] = Some(backward.apply_one(ConvWeightGradient { geometry, shape }, &[x, dy])?);
-    }
-    if has_bias && backward.wants(2) {
-        let inner = geometry.out[0] * geometry.out[1];
-        let sum = ChannelSum { outer: geometry.batch, channels: geometry.filters, inner };
-        gradients[2] = Some(backward.apply_one(sum, &[dy])?);
+        let own = backward.apply(ConvWeightGradient { geometry, shape, bias }, &[x, dy])?;
+        gradients[1..].iter_mut().zip(own).for_each(|(gradient, own)| *gradient = Some(own));
+    } else if bias {
+        gradients[2] = Some(backward.apply_one(bias_sum(&geometry), &[dy])?);
     }
     if backward.wants(0) {
         let shape = backward.shape(x).clone();
         gradients[0] = Some(backward.apply_one(ConvInputGradient { geometry, shape }, &[dy, weight])?);
     }
     Ok(gradients)
+}
+
+/// The gradient of a bias, from dy.
+fn bias_sum(geometry: &ConvGeometry) -> ChannelSum {
+    ChannelSum { outer: geometry.batch, channels: geometry.filters, inner: geometry.out[0] * geometry.out[1] }
 }
 
 fn check_bias(bias: &[&TensorSpec], filters: usize) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! A convolution whose weight is larger than a device binds is run in parts of its filters.
 
 use super::ConvGeometry;
-use crate::plan::{Binding, Launch, Operand};
+use crate::plan::{Binding, Launch};
 
 /// Some of a convolution's filters, with their memory.
 #[derive(Clone, Copy, Debug)]
@@ -54,9 +54,8 @@ impl Part {
         if self.is_whole() { binding } else { binding.slice(self.first_filter * of_filter, self.weight_elements()) }
     }
 
-    /// The part's range of the bias.
-    pub fn bias(&self) -> Binding {
-        let bias = Operand::Input(2).read();
-        if self.is_whole() { bias } else { bias.slice(self.first_filter, self.geometry.filters) }
+    /// The part's range of a binding of the bias, or of its gradient.
+    pub fn bias(&self, binding: Binding) -> Binding {
+        if self.is_whole() { binding } else { binding.slice(self.first_filter, self.geometry.filters) }
     }
 }

@@ -1,7 +1,7 @@
 //! One invocation an output, storage loads only: what the fast kernels are measured against.
 
 use super::part::Part;
-use crate::ops::reduce::sum_parts;
+use super::split::Split;
 use crate::plan::{Binding, Kernel, Launch, MAX_LOOP_STEPS, Operand};
 
 pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
@@ -9,7 +9,7 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
     let g = &part.geometry;
     let kernel = launch.epilogue(kernel("conv/plain_forward", part).condition("bias", bias));
     let mut bindings = vec![Operand::Input(0).read(), part.weight(Operand::Input(1).read())];
-    bindings.extend(bias.then(|| part.bias()));
+    bindings.extend(bias.then(|| part.bias(Operand::Input(2).read())));
     bindings.push(Operand::Output(0).write());
     launch.linear(kernel, g.batch * g.filters * g.out[0] * g.out[1], bindings);
 }
@@ -20,21 +20,24 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding) 
     launch.linear(kernel, launch.output(0).elements(), bindings);
 }
 
-pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
+pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Binding>) {
     let geometry = &part.geometry;
     let rows = geometry.batch * geometry.out[0];
     let splits = (rows * (geometry.out[1] + 1)).div_ceil(MAX_LOOP_STEPS).min(rows);
     let split_rows = rows.div_ceil(splits);
     let splits = rows.div_ceil(split_rows);
     let elements = part.weight_elements();
-    let kernel =
-        kernel("conv/plain_weight_gradient", part).constants([("ROWS", rows as i32), ("PART_ROWS", split_rows as i32)]);
-    let dw = part.weight(Operand::Output(0).write());
-    let target = if splits == 1 { dw } else { launch.scratch(splits * elements).write() };
-    launch.linear(kernel, splits * elements, [Operand::Input(0).read(), Operand::Input(1).read(), target]);
-    if splits > 1 {
-        sum_parts(launch, target.operand, elements, 1, elements, splits, dw);
-    }
+    let kernel = kernel("conv/plain_weight_gradient", part)
+        .constants([("ROWS", rows as i32), ("PART_ROWS", split_rows as i32), ("PARTS", splits as i32)])
+        .condition("bias_gradient", db.is_some());
+    let dw = Split::new(launch, part.weight(Operand::Output(0).write()), elements, splits);
+    let db = db.map(|db| Split::new(launch, db, geometry.filters, splits));
+    let biases = if db.is_some() { geometry.filters } else { 0 };
+    let mut bindings = vec![Operand::Input(0).read(), Operand::Input(1).read(), dw.target];
+    bindings.extend(db.as_ref().map(|db| db.target));
+    launch.linear(kernel, splits * (elements + biases), bindings);
+    dw.merge(launch);
+    db.into_iter().for_each(|db| db.merge(launch));
 }
 
 /// A kernel with all sizes of the convolution.

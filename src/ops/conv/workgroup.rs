@@ -4,7 +4,7 @@
 use super::cooperative;
 use super::part::Part;
 use super::plain::kernel;
-use crate::ops::reduce::sum_parts;
+use super::split::Split;
 use crate::plan::{Binding, DeviceProfile, Kernel, Launch, MatrixUnits, Operand};
 
 /// What computes a tile, from operands that are loaded and stored in the same way.
@@ -135,7 +135,7 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part, body: Body) {
     let kernel = kernel(tile.shader, part).operands("conv/workgroup_forward").condition("bias", bias);
     let kernel = launch.epilogue(kernel);
     let mut bindings = vec![Operand::Input(0).read(), part.weight(Operand::Input(1).read())];
-    bindings.extend(bias.then(|| part.bias()));
+    bindings.extend(bias.then(|| part.bias(Operand::Input(2).read())));
     bindings.push(Operand::Output(0).write());
     product.launch(launch, kernel, &tile, bindings);
 }
@@ -155,7 +155,7 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding, 
     product.launch(launch, kernel, &tile, bindings);
 }
 
-pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, body: Body) {
+pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Binding>, body: Body) {
     let g = &part.geometry;
     let (rows, columns) = (g.group_filters(), g.group_channels() * g.kernel[0] * g.kernel[1]);
     let depth = g.batch * g.out[0] * g.out[1];
@@ -167,15 +167,12 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, body: Body) 
     let product = Product { rows, columns, depth, groups: g.groups, parts };
     let kernel = kernel(tile.shader, part).operands("conv/workgroup_weight_gradient");
     let elements = part.weight_elements();
-    let dw = part.weight(Operand::Output(0).write());
-    let target = if parts == 1 { dw } else { launch.scratch(parts * elements).write() };
-    product.launch(
-        launch,
-        kernel.constant("ELEMENTS", elements as i32),
-        &tile,
-        [Operand::Input(0).read(), Operand::Input(1).read(), target],
-    );
-    if parts > 1 {
-        sum_parts(launch, target.operand, elements, 1, elements, parts, dw);
-    }
+    let kernel = kernel.constant("ELEMENTS", elements as i32).condition("bias_gradient", db.is_some());
+    let dw = Split::new(launch, part.weight(Operand::Output(0).write()), elements, parts);
+    let db = db.map(|db| Split::new(launch, db, g.filters, parts));
+    let mut bindings = vec![Operand::Input(0).read(), Operand::Input(1).read(), dw.target];
+    bindings.extend(db.as_ref().map(|db| db.target));
+    product.launch(launch, kernel, &tile, bindings);
+    dw.merge(launch);
+    db.into_iter().for_each(|db| db.merge(launch));
 }

@@ -13,7 +13,7 @@ mod tile;
 use self::pack::{Packed, Shape, WEIGHT_ROW, pack_weights, signed};
 use self::tile::{PixelTile, group_tile_quads, is_specialised, tile_kernel, tile_quads, tile_size};
 use super::part::Part;
-use crate::ops::reduce::sum_parts;
+use super::split::Split;
 use crate::plan::{Binding, Launch, MAX_LOOP_STEPS, Operand};
 
 pub(super) use self::pack::fits;
@@ -61,7 +61,7 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
         .condition("bias", bias);
     let kernel = launch.epilogue(kernel);
     let mut bindings = vec![pixels.read(), weights.read()];
-    bindings.extend(bias.then(|| part.bias()));
+    bindings.extend(bias.then(|| part.bias(Operand::Input(2).read())));
     bindings.push(Operand::Output(0).write());
     launch.linear_by(WORKGROUP, kernel, tile.tiles() * row_tiles, bindings);
 }
@@ -145,7 +145,7 @@ fn greatest_common_divisor(a: usize, b: usize) -> usize {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
-pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
+pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Binding>) {
     let g = &part.geometry;
     let shape = Shape::of(g);
     let largest = tile_size(g);
@@ -162,7 +162,10 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
         rows: false,
     };
     let pixels = image.pack(launch, Operand::Input(0));
-    let dy = upstream.pack(launch, Operand::Input(1));
+    let dy = match db {
+        Some(db) => upstream.pack_and_sum(launch, Operand::Input(1), db),
+        None => upstream.pack(launch, Operand::Input(1)),
+    };
 
     let column_quads = g.kernel[0] * shape.kernel_width * shape.quads;
     let quads = tile_quads(column_quads, largest);
@@ -204,10 +207,7 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part) {
         .condition("rows", shape.rows)
         .condition("vectors", g.out == [1, 1]);
     let elements = part.weight_elements();
-    let dw = part.weight(Operand::Output(0).write());
-    let target = if parts == 1 { dw } else { launch.scratch(parts * elements).write() };
-    launch.linear_by(WORKGROUP, kernel, tiles * parts, [pixels.read(), dy.read(), target]);
-    if parts > 1 {
-        sum_parts(launch, target.operand, elements, 1, elements, parts, dw);
-    }
+    let dw = Split::new(launch, part.weight(Operand::Output(0).write()), elements, parts);
+    launch.linear_by(WORKGROUP, kernel, tiles * parts, [pixels.read(), dy.read(), dw.target]);
+    dw.merge(launch);
 }

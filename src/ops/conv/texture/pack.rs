@@ -1,7 +1,7 @@
 //! What the tile body reads: images and weights as textures.
 
-use super::WORKGROUP;
 use super::tile::{LARGE_TILE, is_specialised};
+use super::{Split, WORKGROUP};
 use crate::ops::conv::ConvGeometry;
 use crate::plan::{Argument, Binding, DeviceProfile, Kernel, Launch, MAX_LOOP_STEPS, Operand};
 
@@ -62,13 +62,34 @@ impl Packed {
         self.slots * self.padded[0]
     }
 
+    /// Images as a texture.
     pub fn pack(&self, launch: &mut Launch<'_>, source: Operand) -> Operand {
-        let texture = launch.texture(self.width(), self.height());
-        // Enough invocations for every core's lanes, and no loop too long.
+        let kernel = Kernel::new("conv/pack_pixels");
+        self.launch(launch, kernel, source, None)
+    }
+
+    /// As [`Packed::pack`], with the sum of each channel's pixels in `sums`.
+    pub fn pack_and_sum(&self, launch: &mut Launch<'_>, source: Operand, sums: Binding) -> Operand {
+        let sums = Split::new(launch, sums, self.channels, self.parts());
+        let kernel = Kernel::new("conv/pack_pixels").condition("bias_gradient", true);
+        let texture = self.launch(launch, kernel, source, Some(sums.target));
+        sums.merge(launch);
+        texture
+    }
+
+    /// Rows of an invocation: enough invocations for every core's lanes, and no loop too long.
+    fn part_rows(&self) -> usize {
         let wanted = ENOUGH_INVOCATIONS.div_ceil(self.quads()).min(self.height());
-        let part_rows = self.height().div_ceil(wanted).min(MAX_LOOP_STEPS / (self.padded[1] + 1)).max(1);
-        let parts = self.height().div_ceil(part_rows);
-        let kernel = Kernel::new("conv/pack_pixels")
+        self.height().div_ceil(wanted).min(MAX_LOOP_STEPS / (self.padded[1] + 1)).max(1)
+    }
+
+    fn parts(&self) -> usize {
+        self.height().div_ceil(self.part_rows())
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>, kernel: Kernel, source: Operand, sums: Option<Binding>) -> Operand {
+        let texture = launch.texture(self.width(), self.height());
+        let kernel = kernel
             .arguments(signed([
                 ("images", self.images),
                 ("channels", self.channels),
@@ -81,11 +102,12 @@ impl Packed {
                 ("padded_height", self.padded[0]),
                 ("padded_width", self.padded[1]),
                 ("quads", self.quads()),
-                ("part_rows", part_rows),
+                ("part_rows", self.part_rows()),
                 ("all_rows", self.height()),
             ]))
             .condition("rows", self.rows);
-        launch.linear_by(WORKGROUP, kernel, parts * self.quads(), [source.read(), texture.write()]);
+        let bindings = [source.read(), texture.write()].into_iter().chain(sums);
+        launch.linear_by(WORKGROUP, kernel, self.parts() * self.quads(), bindings);
         texture
     }
 }
