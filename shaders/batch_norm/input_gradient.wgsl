@@ -1,9 +1,10 @@
 // With batch statistics: dx = weight[c] / s * (dy - (dbias[c] + (x - mean[c]) / s * dweight[c]) /
 // elements), s = sqrt(variance[c] + EPS).
 //
-// x, dy and dx [BATCH, CHANNELS, INNER], the vectors [CHANNELS]. One invocation an element.
+// x, dy and dx [batch, channels, inner], the vectors [channels]. One invocation every lanes-th element of a
+// plane.
 
-import package::constants::{WORKGROUP, BATCH, CHANNELS, INNER, EPS};
+import package::constants::{WORKGROUP, EPS};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
@@ -19,16 +20,24 @@ import package::lib::grid::linear_index;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = linear_index(id);
-    if (i >= arguments.count) {
+    let index = linear_index(id);
+    if (index >= arguments.count) {
         return;
     }
-    let c = i / INNER % CHANNELS;
+    let plane = index / arguments.lanes;
+    let c = plane % arguments.channels;
+    let centre = mean[c];
     let deviation = sqrt(variance[c] + EPS);
-    let normal = (x[i] - mean[c]) / deviation;
-    var gradient = dy[i] - (dbias[c] + normal * dweight[c]) / f32(BATCH * INNER);
-    @if(affine) {
-        gradient *= weight[c];
+    let product = dweight[c];
+    let sum = dbias[c];
+    @if(affine) let factor = weight[c];
+    for (var e = index % arguments.lanes; e < arguments.inner; e += arguments.lanes) {
+        let i = plane * arguments.inner + e;
+        let normal = (x[i] - centre) / deviation;
+        var gradient = dy[i] - (sum + normal * product) / f32(arguments.batch * arguments.inner);
+        @if(affine) {
+            gradient *= factor;
+        }
+        dx[i] = gradient / deviation;
     }
-    dx[i] = gradient / deviation;
 }

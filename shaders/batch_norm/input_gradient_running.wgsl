@@ -1,8 +1,8 @@
 // With running statistics, which do not depend on x: dx = weight[c] / sqrt(variance[c] + EPS) * dy.
 //
-// dy and dx [BATCH, CHANNELS, INNER], the vectors [CHANNELS]. One invocation an element.
+// dy and dx [batch, channels, inner], the vectors [channels]. One invocation every lanes-th element of a plane.
 
-import package::constants::{WORKGROUP, CHANNELS, INNER, EPS};
+import package::constants::{WORKGROUP, EPS};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
@@ -14,14 +14,17 @@ import package::lib::grid::linear_index;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = linear_index(id);
-    if (i >= arguments.count) {
+    let index = linear_index(id);
+    if (index >= arguments.count) {
         return;
     }
-    let c = i / INNER % CHANNELS;
-    var gradient = dy[i];
-    @if(affine) {
-        gradient *= weight[c];
+    let plane = index / arguments.lanes;
+    let c = plane % arguments.channels;
+    let deviation = sqrt(variance[c] + EPS);
+    @if(affine) let factor = weight[c];
+    for (var e = index % arguments.lanes; e < arguments.inner; e += arguments.lanes) {
+        let i = plane * arguments.inner + e;
+        @if(affine) dx[i] = dy[i] * factor / deviation;
+        @if(!affine) dx[i] = dy[i] / deviation;
     }
-    dx[i] = gradient / sqrt(variance[c] + EPS);
 }

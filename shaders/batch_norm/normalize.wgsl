@@ -1,8 +1,9 @@
 // y = f((x - mean[c]) / sqrt(variance[c] + EPS) * weight[c] + bias[c]), f an activation or none
 //
-// x and y [BATCH, CHANNELS, INNER], the vectors [CHANNELS]. One invocation an element.
+// x and y [batch, channels, inner], the vectors [channels]. One invocation every lanes-th element of a plane,
+// so that what a channel has in common is found once for all of them.
 
-import package::constants::{WORKGROUP, CHANNELS, INNER, EPS};
+import package::constants::{WORKGROUP, EPS};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::activation::epilogue::epilogue;
@@ -19,12 +20,20 @@ import package::activation::epilogue::epilogue;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = linear_index(id);
-    if (i >= arguments.count) {
+    let index = linear_index(id);
+    if (index >= arguments.count) {
         return;
     }
-    let c = i / INNER % CHANNELS;
-    let normal = (x[i] - mean[c]) / sqrt(variance[c] + EPS);
-    @if(affine) y[i] = epilogue(fma(normal, weight[c], bias[c]));
-    @if(!affine) y[i] = epilogue(normal);
+    let plane = index / arguments.lanes;
+    let c = plane % arguments.channels;
+    let centre = mean[c];
+    let deviation = sqrt(variance[c] + EPS);
+    @if(affine) let factor = weight[c];
+    @if(affine) let shift = bias[c];
+    for (var e = index % arguments.lanes; e < arguments.inner; e += arguments.lanes) {
+        let i = plane * arguments.inner + e;
+        let normal = (x[i] - centre) / deviation;
+        @if(affine) y[i] = epilogue(fma(normal, factor, shift));
+        @if(!affine) y[i] = epilogue(normal);
+    }
 }

@@ -3,7 +3,7 @@
 use super::reduce::channel_lanes;
 use super::{Backward, Cost, Op, Shapes, expect_inputs};
 use crate::graph::{GraphError, Value};
-use crate::plan::{Kernel, Launch, Operand, PlanError};
+use crate::plan::{Binding, DeviceClass, Kernel, Launch, MAX_LOOP_STEPS, Operand, PlanError};
 use crate::tensor::{HostTensor, Shape, TensorSpec};
 use rayon::prelude::*;
 
@@ -37,6 +37,23 @@ impl Layout {
     fn planes<'a>(&self, x: &'a [f32], channel: usize) -> impl Iterator<Item = &'a [f32]> + use<'a> {
         let Layout { channels, inner, .. } = *self;
         x.chunks_exact(inner).skip(channel).step_by(channels)
+    }
+
+    /// A kernel whose results are elements, every so many of a plane one invocation's.
+    ///
+    /// GPUs take an invocation an element, and divide by constants. On CPU adapters a load of what a channel has
+    /// in common costs as much as an element: few invocations share a plane, and layers share the pipeline.
+    fn launch_by_planes(&self, launch: &mut Launch<'_>, kernel: Kernel, bindings: Vec<Binding>) {
+        let Layout { batch, channels, inner } = *self;
+        let class = launch.profile().class;
+        let lanes = match class {
+            DeviceClass::Gpu => inner,
+            DeviceClass::Cpu => 1024usize.div_ceil(batch * channels).max(inner.div_ceil(MAX_LOOP_STEPS)).min(inner),
+        };
+        let kernel = kernel
+            .arguments([("batch", batch), ("channels", channels), ("inner", inner), ("lanes", lanes)])
+            .specialise(class == DeviceClass::Gpu);
+        launch.linear(kernel, batch * channels * lanes, bindings);
     }
 
     fn kernel(&self, shader: &'static str) -> Kernel {
@@ -178,11 +195,11 @@ impl Op for BatchNormalize {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
         let layout = Layout::known(&launch.input(0).shape);
-        let kernel = layout.kernel("batch_norm/normalize").constant("EPS", self.eps).condition("affine", self.affine);
+        let kernel = Kernel::new("batch_norm/normalize").constant("EPS", self.eps).condition("affine", self.affine);
         let kernel = launch.epilogue(kernel);
         let mut bindings: Vec<_> = (0..=self.vectors()).map(|input| Operand::Input(input).read()).collect();
         bindings.push(Operand::Output(0).write());
-        launch.linear(kernel, launch.output(0).elements(), bindings);
+        layout.launch_by_planes(launch, kernel, bindings);
         Ok(())
     }
 
@@ -296,10 +313,10 @@ impl Op for BatchNormInputGradient {
             true => "batch_norm/input_gradient",
             false => "batch_norm/input_gradient_running",
         };
-        let kernel = layout.kernel(shader).constant("EPS", self.0.eps).condition("affine", self.0.affine);
+        let kernel = Kernel::new(shader).constant("EPS", self.0.eps).condition("affine", self.0.affine);
         let mut bindings: Vec<_> = (0..launch.inputs()).map(|input| Operand::Input(input).read()).collect();
         bindings.push(Operand::Output(0).write());
-        launch.linear(kernel, launch.output(0).elements(), bindings);
+        layout.launch_by_planes(launch, kernel, bindings);
         Ok(())
     }
 
