@@ -68,6 +68,9 @@ pub type Attribute = (&'static str, Takes);
 /// convolution of stride 1 and no pooling.
 pub(super) const STEM: Attribute = ("stem", Takes::Word(&["imagenet", "cifar"]));
 
+/// The attribute of the probability that the last residual block is dropped in training.
+pub(super) const STOCHASTIC_DEPTH: &str = "stochastic_depth";
+
 /// What an attribute takes, and its default.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Takes {
@@ -258,6 +261,12 @@ impl Settings {
 
     pub fn dropout(&self) -> Result<f32, GraphError> {
         self.number("dropout")
+    }
+
+    /// The probability that residual block `block`, counted from 0, is dropped: in proportion to its depth
+    /// (Huang et al. 2016, equation 4), from 0 up to the attribute [`STOCHASTIC_DEPTH`] at block `last`.
+    pub fn stochastic_depth(&self, block: usize, last: usize) -> Result<f32, GraphError> {
+        Ok(self.number(STOCHASTIC_DEPTH)? * (block as f32 / last.max(1) as f32))
     }
 
     /// Whether the network is asked for with the [`STEM`] for small images.
