@@ -10,6 +10,7 @@ mod init;
 mod progress;
 mod run_folder;
 mod runner;
+mod step_metrics;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, Header, Progress, load_checkpoint, save_checkpoint};
