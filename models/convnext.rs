@@ -1,6 +1,6 @@
 //! ConvNeXt: a ResNet brought up to date step by step.
 
-use super::options::{Attribute, LARGEST, STOCHASTIC_DEPTH, Settings, Takes};
+use super::options::{Attribute, DEEPEST, LARGEST, STOCHASTIC_DEPTH, Settings, Takes};
 use super::{Model, imagenet};
 use crate::graph::{Conv2d, ConvInit, GraphError, Init, LayerNorm, Scope, Value};
 use crate::ops::Activation;
@@ -38,6 +38,11 @@ fn convnext(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, GraphEr
         u32::try_from(depths.len() - 1).ok().and_then(|stages| 2usize.checked_pow(stages)?.checked_mul(channels));
     if widest.is_none_or(|widest| widest > LARGEST) {
         let rule = format!("the last stage's channels, which double from stage to stage, would be above {LARGEST}");
+        return Err(GraphError::attribute("depths", format!("{depths:?}"), rule));
+    }
+
+    if depths.iter().sum::<usize>() > DEEPEST {
+        let rule = format!("the blocks of all stages are at most {DEEPEST}");
         return Err(GraphError::attribute("depths", format!("{depths:?}"), rule));
     }
 

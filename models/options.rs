@@ -131,6 +131,9 @@ impl Takes {
 /// Sizes up to this keep every product of a few of them countable.
 pub(super) const LARGEST: usize = 65_536;
 
+/// Depths up to this are those of networks that somebody trains; DenseNet's deepest has 250 layers.
+pub(super) const DEEPEST: usize = 1000;
+
 /// Factors of width and depth between which a network is still one.
 const MIN_FACTOR: f64 = 0.05;
 const MAX_FACTOR: f64 = 16.0;
@@ -226,6 +229,15 @@ impl Settings {
 
     pub fn counts(&self, name: &str) -> Result<Vec<usize>, GraphError> {
         self.read(name, counts)
+    }
+
+    /// The number `name` of layers or blocks, each of which is built: at most [`DEEPEST`].
+    pub fn depth(&self, name: &str) -> Result<usize, GraphError> {
+        let depth = self.count(name)?;
+        match depth > DEEPEST {
+            true => Err(GraphError::attribute(name, depth, format!("it is at most {DEEPEST}"))),
+            false => Ok(depth),
+        }
     }
 
     pub fn number(&self, name: &str) -> Result<f32, GraphError> {
