@@ -38,6 +38,8 @@ pub struct Trainer {
     folder: RunFolder,
     sums: StepSums,
     stop: Arc<AtomicBool>,
+    /// What a person should know before the first step.
+    notes: Vec<String>,
 }
 
 /// Metrics of runs on their way to the host.
@@ -64,14 +66,18 @@ impl Trainer {
     }
 
     /// Goes on with the run in `path` from its last checkpoint, or from the start if it has none.
-    /// With `epochs`, up to so many.
+    /// With `epochs`, up to so many; a `cosine` or `one_cycle` that ended with the run then ends with the longer one.
     ///
     /// # Errors
     /// When it is no run, or its checkpoint is damaged.
     pub fn resume(path: &Path, engine: Engine, epochs: Option<u64>) -> Result<Trainer, TrainError> {
         let mut config = RunFolder::config(path)?;
+        let before = config.clone();
         config.epochs = epochs.unwrap_or(config.epochs);
         let (splits, resolved) = prepare_data(&config)?;
+        let end = Resolved::of(&before, splits.train.len())?.total_steps;
+        let schedule = before.schedule_of(end)?;
+        config.schedule = schedule.extended(end.max(2), resolved.total_steps.max(2)).to_string();
         let mut runner = Runner::new(&config, &splits, resolved, engine)?;
         let (mut header, mut learning_rate) = start(&config, &splits)?;
         let file = RunFolder::checkpoint(path);
@@ -82,14 +88,20 @@ impl Trainer {
             }
             header.progress = checkpoint.header.progress;
             header.normalization = checkpoint.header.normalization;
-            learning_rate = serde_json::from_value(checkpoint.header.learning_rate)
+            let earlier = serde_json::from_value(checkpoint.header.learning_rate)
                 .map_err(|reason| TrainError::NotACheckpoint { path: file, reason: reason.to_string() })?;
+            learning_rate.go_on_from(earlier);
         } else {
             runner.initialise(&config, &mut header)?;
         }
         let done = header.progress.step;
         let folder = RunFolder::resume(path, &config, done, done / resolved.steps_per_epoch.max(1))?;
-        Ok(Trainer::new(splits, resolved, runner, header, learning_rate, folder))
+        let mut trainer = Trainer::new(splits, resolved, runner, header, learning_rate, folder);
+        if *trainer.learning_rate.schedule() != schedule {
+            let steps = resolved.total_steps;
+            trainer.notes.push(format!("the schedule `{schedule}` ended with the run, and now ends at step {steps}"));
+        }
+        Ok(trainer)
     }
 
     fn new(
@@ -102,7 +114,17 @@ impl Trainer {
     ) -> Trainer {
         let splits = Arc::new(splits);
         let sums = StepSums::new(resolved.parts);
-        Trainer { splits, resolved, runner, learning_rate, header, folder, sums, stop: Arc::default() }
+        let turn = learning_rate.schedule().turn().filter(|&turn| turn < resolved.total_steps);
+        let notes = turn.map(|turn| {
+            format!(
+                "the schedule `{}` is periodic: the learning rate rises again from step {turn} of {}; `cosine` alone ends \
+                 with the run",
+                learning_rate.schedule(),
+                resolved.total_steps
+            )
+        });
+        let notes = notes.into_iter().collect();
+        Trainer { splits, resolved, runner, learning_rate, header, folder, sums, stop: Arc::default(), notes }
     }
 
     pub fn folder(&self) -> &Path {
@@ -157,6 +179,7 @@ impl Trainer {
     /// [asked to stop](Trainer::stop_on).
     pub fn run(&mut self, reporter: &mut dyn Reporter) -> Result<Outcome, TrainError> {
         let begin = Instant::now();
+        self.notes.drain(..).for_each(|note| reporter.note(&note));
         let first_step = self.header.progress.step;
         let mut train_accuracy = 0.0;
         let mut training_seconds = 0.0;
