@@ -76,7 +76,7 @@ impl RangeTest {
     /// # Errors
     /// Never for a test that is [valid](RangeTest::validate).
     pub fn learning_rate(&self) -> Result<LearningRate, TrainError> {
-        let gamma = (self.to / self.from).powf(1.0 / (self.steps - 1) as f64);
+        let gamma = (self.to / self.from).powf(1.0 / self.steps.saturating_sub(1) as f64);
         Ok(LearningRate::new(Schedule::Exponential { gamma }, self.from)?)
     }
 
