@@ -1,25 +1,26 @@
 //! ConvNeXt: a ResNet brought up to date step by step.
 
-use super::options::{Attribute, LARGEST, Settings, Takes};
+use super::options::{Attribute, DEEPEST, LARGEST, STOCHASTIC_DEPTH, Settings, Takes};
 use super::{Model, imagenet};
 use crate::graph::{Conv2d, ConvInit, GraphError, Init, LayerNorm, Scope, Value};
 use crate::ops::Activation;
 
-const LIU: &str = "Liu et al. 2022, A ConvNet for the 2020s, without stochastic depth";
+const LIU: &str = "Liu et al. 2022, A ConvNet for the 2020s";
 
 pub(super) const MODELS: &[Model] = &[
-    imagenet("convnext_tiny", LIU, &sized(96, &[3, 3, 9, 3]), convnext),
-    imagenet("convnext_small", LIU, &sized(96, &[3, 3, 27, 3]), convnext),
-    imagenet("convnext_base", LIU, &sized(128, &[3, 3, 27, 3]), convnext),
+    imagenet("convnext_tiny", LIU, &sized(96, &[3, 3, 9, 3], 0.1), convnext),
+    imagenet("convnext_small", LIU, &sized(96, &[3, 3, 27, 3], 0.4), convnext),
+    imagenet("convnext_base", LIU, &sized(128, &[3, 3, 27, 3], 0.5), convnext),
 ];
 
-/// Channels of the first stage, and blocks of each.
-const fn sized(channels: usize, depths: &'static [usize]) -> [Attribute; 4] {
+/// Channels of the first stage, blocks of each, and the rate of the last block's stochastic depth.
+const fn sized(channels: usize, depths: &'static [usize], stochastic_depth: f64) -> [Attribute; 5] {
     [
         ("channels", Takes::Count(channels)),
         ("depths", Takes::Counts(depths)),
         ("patch_size", Takes::Count(4)),
         ("layer_scale", Takes::Number(1e-6)),
+        (STOCHASTIC_DEPTH, Takes::Probability(stochastic_depth)),
     ]
 }
 
@@ -40,8 +41,15 @@ fn convnext(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, GraphEr
         return Err(GraphError::attribute("depths", format!("{depths:?}"), rule));
     }
 
+    if depths.iter().sum::<usize>() > DEEPEST {
+        let rule = format!("the blocks of all stages are at most {DEEPEST}");
+        return Err(GraphError::attribute("depths", format!("{depths:?}"), rule));
+    }
+
     let mut y = net.conv2d("features.0.0", x, Conv2d::square(channels, patch).stride(patch).init(CONV))?;
     y = channel_norm(net, "features.0.1", y)?;
+    let last_block = depths.iter().sum::<usize>() - 1;
+    let mut blocks_before = 0;
     for (stage, blocks) in depths.into_iter().enumerate() {
         if stage > 0 {
             let mut down = net.scope(format!("features.{}", 2 * stage));
@@ -49,7 +57,9 @@ fn convnext(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, GraphEr
             y = down.conv2d("1", y, Conv2d::square(channels << stage, 2).stride(2).init(CONV))?;
         }
         for block in 0..blocks {
-            y = inverted_bottleneck(&mut net.scope(format!("features.{}.{block}", 2 * stage + 1)), y, scale)?;
+            let dropped = with.stochastic_depth(blocks_before, last_block)?;
+            y = inverted_bottleneck(&mut net.scope(format!("features.{}.{block}", 2 * stage + 1)), y, scale, dropped)?;
+            blocks_before += 1;
         }
     }
     y = net.scope("avgpool").global_avg_pool2d(y)?;
@@ -59,7 +69,7 @@ fn convnext(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, GraphEr
 }
 
 /// Liu et al. 2022, figure 4, right.
-fn inverted_bottleneck(net: &mut Scope, x: Value, scale: f32) -> Result<Value, GraphError> {
+fn inverted_bottleneck(net: &mut Scope, x: Value, scale: f32, dropped: f32) -> Result<Value, GraphError> {
     let channels = net.channels(x);
     let scale = net.parameter("layer_scale", [channels, 1, 1], Init::Constant(scale))?;
     let filter = Conv2d::square(channels, 7).padding(3).groups(channels).init(CONV);
@@ -71,6 +81,7 @@ fn inverted_bottleneck(net: &mut Scope, x: Value, scale: f32) -> Result<Value, G
     let y = net.linear_with("block.5", y, channels, WEIGHT, Init::ZEROS)?;
     let y = net.permute(y, &[0, 3, 1, 2])?;
     let y = net.mul(y, scale)?;
+    let y = net.stochastic_depth("stochastic_depth", y, dropped)?;
     net.add(y, x)
 }
 

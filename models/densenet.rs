@@ -1,6 +1,6 @@
 //! DenseNet: each layer sees the channels of all layers before it (Huang et al. 2017).
 
-use super::options::{Attribute, LARGEST, STEM, Settings, Takes};
+use super::options::{Attribute, DEEPEST, LARGEST, STEM, Settings, Takes};
 use super::{Model, cifar, imagenet};
 use crate::graph::{Conv2d, ConvInit, GraphError, Init, Scope, Value};
 use crate::ops::{AvgPool2d, MaxPool2d};
@@ -29,9 +29,6 @@ pub(super) const MODELS: &[Model] = &[
     imagenet("densenet201", HUANG, ATTRIBUTES, |net, x, with| densenet(net, x, with, [6, 12, 48, 32])),
     cifar("densenet40_cifar", HUANG, ATTRIBUTES_CIFAR, densenet_cifar),
 ];
-
-/// Depths up to this are those of networks that somebody trains; the paper's deepest has 250 layers.
-const DEEPEST: usize = 1000;
 
 /// A layer that adds channels to those before it.
 #[derive(Clone, Copy)]

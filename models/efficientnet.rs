@@ -1,7 +1,7 @@
 //! EfficientNet: one network of inverted residuals, scaled in width, depth and image size together.
 
 use super::inverted_residual::{InvertedResidual, Squeeze, conv, multiple_of_8, unit};
-use super::options::{Attribute, STEM, Settings, Takes};
+use super::options::{Attribute, STEM, STOCHASTIC_DEPTH, Settings, Takes};
 use super::{Model, Wiring};
 use crate::graph::{BatchNorm, GraphError, Init, Scope, Value};
 use crate::ops::Activation::{Sigmoid, Silu};
@@ -21,18 +21,19 @@ pub(super) const MODELS: &[Model] = &[
     model("efficientnet_b7", 600, &scaled(2.0, 3.1, 0.5), |net, x, with| efficientnet(net, x, with, LARGER)),
 ];
 
-const fn scaled(width: f64, depth: f64, dropout: f64) -> [Attribute; 5] {
+const fn scaled(width: f64, depth: f64, dropout: f64) -> [Attribute; 6] {
     [
         ("width_mult", Takes::Number(width)),
         ("depth_mult", Takes::Number(depth)),
         ("reduction", Takes::Count(4)),
         STEM,
         ("dropout", Takes::Probability(dropout)),
+        (STOCHASTIC_DEPTH, Takes::Probability(0.2)),
     ]
 }
 
 const fn model(name: &'static str, size: usize, attributes: &'static [Attribute], wiring: Wiring) -> Model {
-    let source = "Tan and Le 2019, EfficientNet: Rethinking model scaling, without stochastic depth";
+    let source = "Tan and Le 2019, EfficientNet: Rethinking model scaling";
     Model { name, source, input: [3, size, size], num_classes: 1000, attributes, wiring }
 }
 
@@ -55,6 +56,8 @@ fn efficientnet(net: &mut Scope, x: Value, with: &Settings, norm: BatchNorm) -> 
     let first_stride = if with.has_small_stem()? { 1 } else { 2 };
 
     let mut y = unit(&mut net.scope("features.0"), x, conv(wide(32), 3, first_stride), norm, Some(Silu))?;
+    let all_blocks = STAGES.iter().map(|&[.., blocks]| deep(blocks)).sum();
+    let mut blocks_before = 0;
     for (stage, [expansion, kernel, first_stride, channels, blocks]) in (1..).zip(STAGES) {
         for block in 0..deep(blocks) {
             let inputs = net.channels(y);
@@ -66,7 +69,10 @@ fn efficientnet(net: &mut Scope, x: Value, with: &Settings, norm: BatchNorm) -> 
                 channels: wide(channels),
                 act: Silu,
                 norm,
+                // As torchvision has it, no block reaches the full rate.
+                stochastic_depth: with.stochastic_depth(blocks_before, all_blocks)?,
             };
+            blocks_before += 1;
             y = block_of_stage.apply(&mut net.scope(format!("features.{stage}.{block}")), y)?;
         }
     }

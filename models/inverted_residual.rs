@@ -44,6 +44,8 @@ pub(super) struct InvertedResidual {
     pub channels: usize,
     pub act: Activation,
     pub norm: BatchNorm,
+    /// Probability that all but the shortcut is dropped, of an image in training.
+    pub stochastic_depth: f32,
 }
 
 /// Squeeze-and-excitation with 1x1 convolutions.
@@ -74,7 +76,10 @@ impl InvertedResidual {
         }
         y = unit(&mut net.scope(format!("block.{project}")), y, conv(self.channels, 1, 1), self.norm, None)?;
         match self.stride == 1 && channels == self.channels {
-            true => net.add(y, x),
+            true => {
+                let y = net.stochastic_depth("stochastic_depth", y, self.stochastic_depth)?;
+                net.add(y, x)
+            }
             false => Ok(y),
         }
     }

@@ -90,6 +90,7 @@ fn mobilenet_v3(net: &mut Scope, x: Value, with: &Settings, rows: &[Row], hidden
             channels: wide(row.channels),
             act: if row.hard_swish { HardSwish } else { Relu },
             norm,
+            stochastic_depth: 0.0,
         };
         y = block.apply(&mut net.scope(format!("features.{}", index + 1)), y)?;
     }

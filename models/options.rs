@@ -68,6 +68,9 @@ pub type Attribute = (&'static str, Takes);
 /// convolution of stride 1 and no pooling.
 pub(super) const STEM: Attribute = ("stem", Takes::Word(&["imagenet", "cifar"]));
 
+/// The attribute of the probability that the last residual block is dropped in training.
+pub(super) const STOCHASTIC_DEPTH: &str = "stochastic_depth";
+
 /// What an attribute takes, and its default.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Takes {
@@ -127,6 +130,9 @@ impl Takes {
 
 /// Sizes up to this keep every product of a few of them countable.
 pub(super) const LARGEST: usize = 65_536;
+
+/// Depths up to this are those of networks that somebody trains; DenseNet's deepest has 250 layers.
+pub(super) const DEEPEST: usize = 1000;
 
 /// Factors of width and depth between which a network is still one.
 const MIN_FACTOR: f64 = 0.05;
@@ -225,6 +231,15 @@ impl Settings {
         self.read(name, counts)
     }
 
+    /// The number `name` of layers or blocks, each of which is built: at most [`DEEPEST`].
+    pub fn depth(&self, name: &str) -> Result<usize, GraphError> {
+        let depth = self.count(name)?;
+        match depth > DEEPEST {
+            true => Err(GraphError::attribute(name, depth, format!("it is at most {DEEPEST}"))),
+            false => Ok(depth),
+        }
+    }
+
     pub fn number(&self, name: &str) -> Result<f32, GraphError> {
         self.read(name, |value| value.as_f64().map(|number| number as f32))
     }
@@ -258,6 +273,12 @@ impl Settings {
 
     pub fn dropout(&self) -> Result<f32, GraphError> {
         self.number("dropout")
+    }
+
+    /// The probability that residual block `block`, counted from 0, is dropped: in proportion to its depth
+    /// (Huang et al. 2016, equation 4), from 0 up to the attribute [`STOCHASTIC_DEPTH`] at block `last`.
+    pub fn stochastic_depth(&self, block: usize, last: usize) -> Result<f32, GraphError> {
+        Ok(self.number(STOCHASTIC_DEPTH)? * (block as f32 / last.max(1) as f32))
     }
 
     /// Whether the network is asked for with the [`STEM`] for small images.

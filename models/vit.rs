@@ -37,7 +37,7 @@ impl Transformer {
         }
         Ok(Transformer {
             patch: with.count("patch_size")?,
-            layers: with.count("layers")?,
+            layers: with.depth("layers")?,
             heads,
             hidden,
             mlp: with.count("mlp")?,

@@ -165,7 +165,7 @@ fn without_an_adapter_the_user_is_told_what_to_install() {
 #[test]
 fn every_subcommand_has_help_and_the_command_a_version() {
     let help = run(&["--help"], 0);
-    for command in ["train", "eval", "predict", "check", "verify", "devices", "models", "summary"] {
+    for command in ["train", "lr-find", "eval", "predict", "check", "verify", "devices", "models", "summary"] {
         help.says(command);
         run(&[command, "--help"], 0).says("Usage").says("--device").says("--json");
     }

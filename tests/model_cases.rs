@@ -54,8 +54,14 @@ impl Case {
         models::find(self.about["model"].as_str()?).ok()
     }
 
+    /// What the case names; stochastic depth is 0 in every case, whether it is named or not.
     fn options(&self) -> ModelOptions {
-        ModelOptions::from(self.about["attrs"].as_object().unwrap().clone())
+        let options = ModelOptions::from(self.about["attrs"].as_object().unwrap().clone());
+        let takes = |model: &Model| model.attributes.iter().any(|(name, _)| *name == "stochastic_depth");
+        match self.model().is_some_and(takes) {
+            true => options.with("stochastic_depth", 0.0),
+            false => options,
+        }
     }
 
     /// The model for the case's images, or its own where it has none.

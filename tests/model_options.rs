@@ -209,6 +209,12 @@ fn a_combination_that_cannot_be_built_is_refused_with_the_reason() {
             "depths = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1] cannot be used: the last stage's channels, which double from \
              stage to stage, would be above 65536",
         ),
+        ("vit_b_16", json!({ "layers": 1001 }), "layers = 1001 cannot be used: it is at most 1000"),
+        (
+            "convnext_tiny",
+            json!({ "depths": [500, 501] }),
+            "depths = [500, 501] cannot be used: the blocks of all stages are at most 1000",
+        ),
         ("efficientnet_b0", json!({ "depth_mult": 17 }), "depth_mult = 17 cannot be used: it is from 0.05 to 16"),
     ] {
         assert_eq!(reason(name, attributes), why, "{name}");

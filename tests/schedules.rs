@@ -496,3 +496,60 @@ fn collect_safetensors(folder: &Path, files: &mut Vec<PathBuf>) {
     }
     files.sort();
 }
+
+fn extended(text: &str, end: u64, later: u64) -> String {
+    text.parse::<Schedule>().unwrap().extended(end, later).to_string()
+}
+
+#[test]
+fn what_ended_with_a_run_ends_with_the_longer_one() {
+    for (text, want) in [
+        ("cosine:T_max=8,eta_min=0.5", "cosine:T_max=12,eta_min=0.5"),
+        (
+            "warmup:steps=2,start_factor=0.5/cosine:T_max=8,eta_min=0",
+            "warmup:steps=2,start_factor=0.5/cosine:T_max=12,eta_min=0",
+        ),
+        ("cosine:T_max=9,eta_min=0", "cosine:T_max=9,eta_min=0"),
+        ("cosine_warm_restarts:T_0=8,T_mult=1,eta_min=0", "cosine_warm_restarts:T_0=8,T_mult=1,eta_min=0"),
+        ("step:step_size=8,gamma=0.5", "step:step_size=8,gamma=0.5"),
+    ] {
+        assert_eq!(extended(text, 8, 12), want);
+        assert_eq!(extended(want, 12, 8), text, "and the other way");
+    }
+    assert!(extended("one_cycle:max_lr=0.1,total_steps=8", 8, 12).contains("total_steps=12"));
+}
+
+#[test]
+fn a_cosine_turns_where_its_rate_is_least() {
+    for text in [
+        "cosine:T_max=7",
+        "warmup:steps=3/cosine:T_max=7",
+        "linear_warmup_cosine:start_factor=0.1,warmup_steps=3,T_max=7",
+    ] {
+        let schedule: Schedule = text.parse().unwrap();
+        let turn = schedule.turn().unwrap();
+        assert!(schedule.rate(1.0, turn - 1) > schedule.rate(1.0, turn), "{text}");
+        assert!(schedule.rate(1.0, turn + 1) > schedule.rate(1.0, turn), "{text}");
+    }
+    for text in [
+        "constant",
+        "cosine_warm_restarts:T_0=7",
+        "one_cycle:max_lr=1,total_steps=7",
+        "warmup:steps=3/step:step_size=2",
+    ] {
+        assert_eq!(text.parse::<Schedule>().unwrap().turn(), None, "{text}");
+    }
+}
+
+#[test]
+fn a_learning_rate_goes_on_from_what_a_plateau_remembers() {
+    let rate = || LearningRate::new("plateau:patience=0,factor=0.5".parse().unwrap(), 1.0).unwrap();
+    let (mut earlier, mut later) = (rate(), rate());
+    earlier.observe(1.0);
+    assert!(earlier.observe(1.0) && earlier.rate(0) == 0.5);
+    later.go_on_from(earlier.clone());
+    assert_eq!(later, earlier);
+    let mut constant = LearningRate::new(Schedule::Constant, 1.0).unwrap();
+    constant.go_on_from(earlier);
+    assert_eq!(constant.rate(0), 1.0);
+}

@@ -223,3 +223,39 @@ fn a_loss_that_is_no_number_ends_a_run_with_what_to_do() {
     assert!(last.starts_with("{\"error\":"), "{last}");
     assert!(ended(output, 1).contains("--clip-grad-norm"));
 }
+
+/// The learning rates of the steps of a run.
+fn rates(run: &Path) -> Vec<f64> {
+    let text = fs::read_to_string(run.join("steps.csv")).unwrap();
+    text.lines().skip(1).map(|line| line.split(',').nth(2).unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn a_cosine_ends_with_the_run_also_when_a_later_command_makes_it_longer() {
+    let folder = tempfile::tempdir().unwrap();
+    let [short, own] = ["short", "own"].map(|name| folder.path().join(name));
+    let settings = ["lenet5", "--device", "cpu", "--data", "synthetic:1x12x12:2:8", "--batch", "4", "--lr", "1"];
+    let longer = |run: &Path, epochs: &str| {
+        let arguments = ["train", "--device", "cpu", "--resume", run.to_str().unwrap(), "--epochs", epochs];
+        ended(tilewright(&arguments).output().unwrap(), 0)
+    };
+    // Two steps an epoch.
+    let cosine = |t: f64, end: f64| (1.0 + (std::f64::consts::PI * t / end).cos()) / 2.0;
+    let said = train(&short, &[&settings[..], &["--epochs", "2"]].concat());
+    assert!(!said.contains("periodic"), "{said}");
+    let said = longer(&short, "4");
+    assert!(said.contains("`cosine:T_max=4,eta_min=0` ended with the run, and now ends at step 8"), "{said}");
+    assert!(!said.contains("periodic"), "{said}");
+    longer(&short, "5");
+    for (step, rate) in rates(&short).into_iter().enumerate() {
+        let end = [4.0, 4.0, 4.0, 4.0, 8.0, 8.0, 8.0, 8.0, 10.0, 10.0][step];
+        assert!((rate - cosine(step as f64, end)).abs() < 1e-12, "step {step}: {rate}");
+    }
+    assert_eq!(rates(&short).len(), 10);
+
+    // A period of its own is left as it is, and told.
+    train(&own, &[&settings[..], &["--epochs", "1", "--schedule", "cosine:T_max=3"]].concat());
+    let said = longer(&own, "3");
+    assert!(said.contains("is periodic: the learning rate rises again from step 3 of 6"), "{said}");
+    assert!(rates(&own)[4] > rates(&own)[3], "{:?}", rates(&own));
+}

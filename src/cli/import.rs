@@ -1,6 +1,6 @@
 //! `tilewright import`: a checkpoint from PyTorch's weights.
 
-use super::train::parse_attribute;
+use super::settings::parse_attribute;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::{Value, json};

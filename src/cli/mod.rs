@@ -12,10 +12,12 @@ mod eval;
 mod export;
 mod global;
 mod import;
+mod lr_find;
 mod models;
 mod precision;
 mod predict;
 mod profile;
+mod settings;
 mod summary;
 mod train;
 mod verify;
@@ -41,6 +43,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Train(Box<train::Train>),
+    LrFind(Box<lr_find::LrFind>),
     Eval(eval::Eval),
     Predict(predict::Predict),
     Import(import::Import),
@@ -59,6 +62,7 @@ impl Command {
     fn run(&self, global: &Global) -> Result<(), CliError> {
         match self {
             Command::Train(command) => command.run(global),
+            Command::LrFind(command) => command.run(global),
             Command::Eval(command) => command.run(global),
             Command::Predict(command) => command.run(global),
             Command::Import(command) => command.run(global),

@@ -1,6 +1,6 @@
 //! `tilewright summary`: a model's layers, cost and memory, before anything is allocated.
 
-use super::train::parse_attribute;
+use super::settings::parse_attribute;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::{Value, json};

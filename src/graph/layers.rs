@@ -1,7 +1,7 @@
 //! Layers with parameters: names, shapes and PyTorch's default initialisation.
 
 use super::{GraphError, Init, Mode, Scope, Value, fnv1a64};
-use crate::ops::{self, BatchNormalize, BatchStatistics, Dropout, Linear, UpdateRunningStatistics};
+use crate::ops::{self, BatchNormalize, BatchStatistics, Dropout, Fill, Linear, UpdateRunningStatistics};
 use crate::tensor::{Shape, TensorSpec};
 
 /// Input of a training graph, `[4]` of u32: the seed's low and high half, the step, and the row of
@@ -206,19 +206,44 @@ impl Scope<'_> {
     /// # Errors
     /// When p is not in [0, 1).
     pub fn dropout(&mut self, name: &str, x: Value, p: f32) -> Result<Value, GraphError> {
-        let path = self.path_of(name);
-        if !(0.0..1.0).contains(&p) {
-            return Err(GraphError::attribute(format!("dropout of `{path}`"), p, "it lies in [0, 1)"));
+        match self.drops("dropout", name, p)? {
+            true => self.scope(name).drop_elements(x, p),
+            false => Ok(x),
         }
-        if self.mode == Mode::Eval || p == 0.0 {
+    }
+
+    /// Stochastic depth (Huang et al. 2016) of a residual branch x `[N, ...]`: each image's whole branch
+    /// is dropped with probability `p`, else divided by 1 - p; the identity in eval mode and for p = 0.
+    ///
+    /// # Errors
+    /// When p is not in [0, 1).
+    pub fn stochastic_depth(&mut self, name: &str, x: Value, p: f32) -> Result<Value, GraphError> {
+        if !self.drops("stochastic depth", name, p)? {
             return Ok(x);
         }
-        self.graph.layer = path.clone();
+        let mut scope = self.scope(name);
+        let mut images = scope.shape(x).to_vec();
+        images.iter_mut().skip(1).for_each(|size| *size = 1);
+        let ones = scope.apply(Fill { value: 1.0, shape: images.into() }, &[])?;
+        let kept = scope.drop_elements(ones, p)?;
+        scope.mul(x, kept)
+    }
+
+    /// Whether layer `name`, of this `kind`, drops anything with probability `p`.
+    fn drops(&self, kind: &str, name: &str, p: f32) -> Result<bool, GraphError> {
+        match (0.0..1.0).contains(&p) {
+            true => Ok(self.mode == Mode::Train && p > 0.0),
+            false => Err(GraphError::attribute(format!("{kind} of `{}`", self.path_of(name)), p, "it lies in [0, 1)")),
+        }
+    }
+
+    /// x with each element dropped with probability `p`; the bits are those of this place, seed and step.
+    fn drop_elements(&mut self, x: Value, p: f32) -> Result<Value, GraphError> {
         let numbers = match self.graph.find(STEP_NUMBERS) {
             Some(numbers) => numbers,
             None => self.graph.input(STEP_NUMBERS, TensorSpec::u32([4]))?,
         };
-        let salt = fnv1a64(path.as_bytes()) as u32;
-        self.graph.apply_one(Dropout { p, salt }, &[x, numbers])
+        let salt = fnv1a64(self.path.as_bytes()) as u32;
+        self.apply(Dropout { p, salt }, &[x, numbers])
     }
 }

@@ -230,6 +230,35 @@ impl Schedule {
         }
     }
 
+    /// The schedule of a run that ends at step `later` instead of `end`: a `cosine` or `one_cycle` that ended with
+    /// the run still does, also behind a warm-up.
+    pub fn extended(&self, end: u64, later: u64) -> Schedule {
+        match self {
+            Schedule::Cosine { t_max, eta_min } if *t_max == end => {
+                Schedule::Cosine { t_max: later, eta_min: *eta_min }
+            }
+            Schedule::OneCycle(cycle) if cycle.total_steps == end => {
+                Schedule::OneCycle(OneCycle { total_steps: later, ..cycle.clone() })
+            }
+            Schedule::Warmup { steps, start_factor, then } => Schedule::Warmup {
+                steps: *steps,
+                start_factor: *start_factor,
+                then: Box::new(then.extended(end, later)),
+            },
+            _ => self.clone(),
+        }
+    }
+
+    /// The step after which a falling `cosine` rises again.
+    pub fn turn(&self) -> Option<u64> {
+        match self {
+            Schedule::Cosine { t_max, .. } => Some(*t_max),
+            Schedule::LinearWarmupCosine { warmup_steps, t_max, .. } => Some(warmup_steps.saturating_add(*t_max)),
+            Schedule::Warmup { steps, then, .. } => Some(then.turn()?.saturating_add(*steps)),
+            _ => None,
+        }
+    }
+
     /// The plateau that decides the rate, if one does: its own, or the one behind a warm-up.
     pub fn plateau(&self) -> Option<&Plateau> {
         match self {

@@ -1,5 +1,6 @@
 //! Curves as a picture: panels side by side in one SVG file.
 
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 use std::ops::Range;
 
@@ -18,6 +19,8 @@ pub struct Curve {
 pub struct Panel {
     pub title: String,
     pub x_label: &'static str,
+    /// Whether x, above 0, is drawn to a logarithmic scale.
+    pub log_x: bool,
     pub curves: Vec<Curve>,
 }
 
@@ -29,8 +32,8 @@ pub struct PictureError(String);
 /// Width and height of a panel in pixels.
 const PANEL: (u32, u32) = (560, 380);
 
-/// Blue and orange, which stay apart for the colour-blind.
-const COLOURS: [RGBColor; 2] = [RGBColor(31, 119, 180), RGBColor(230, 120, 20)];
+/// Blue, orange and black, which stay apart for the colour-blind.
+const COLOURS: [RGBColor; 3] = [RGBColor(31, 119, 180), RGBColor(230, 120, 20), BLACK];
 
 /// The panels from left to right, as the text of an SVG file.
 ///
@@ -54,16 +57,43 @@ pub fn picture(panels: &[Panel]) -> Result<String, PictureError> {
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
 fn draw(panel: &Panel, area: &Area<'_>) -> Result<(), Box<dyn std::error::Error>> {
-    let curves: Vec<(&Curve, Vec<(f64, f64)>)> = panel.curves.iter().map(|curve| (curve, finite(curve))).collect();
-    let all = || curves.iter().flat_map(|(_, points)| points);
+    let points = || panel.curves.iter().flat_map(finite);
+    let y = span(points().map(|point| point.1));
+    match panel.log_x {
+        false => draw_over(panel, area, span(points().map(|point| point.0)), y, None),
+        true => {
+            let exponents = span(points().map(|point| point.0.log10()));
+            let x = 10f64.powf(exponents.start)..10f64.powf(exponents.end);
+            draw_over(panel, area, x.log_scale(), y, Some(three_digits))
+        }
+    }
+}
+
+/// Draws over these axes, with `label` at the marks of x, where they have no label of their own.
+fn draw_over<X>(
+    panel: &Panel,
+    area: &Area<'_>,
+    x: X,
+    y: Range<f64>,
+    label: Option<fn(&f64) -> String>,
+) -> Result<(), Box<dyn std::error::Error>>
+where
+    X: AsRangedCoord<Value = f64>,
+    X::CoordDescType: ValueFormatter<f64>,
+{
+    let curves = panel.curves.iter().map(|curve| (curve, finite(curve)));
     let mut chart = ChartBuilder::on(area)
         .margin(12)
         .caption(&panel.title, ("sans-serif", 18))
         .x_label_area_size(40)
         .y_label_area_size(52)
-        .build_cartesian_2d(span(all().map(|point| point.0)), span(all().map(|point| point.1)))?;
-    chart.configure_mesh().max_light_lines(0).x_desc(panel.x_label).label_style(("sans-serif", 13)).draw()?;
-    for ((curve, points), colour) in curves.into_iter().zip(COLOURS.into_iter().cycle()) {
+        .build_cartesian_2d(x, y)?;
+    let mesh = &mut chart.configure_mesh();
+    if let Some(label) = &label {
+        mesh.x_label_formatter(label);
+    }
+    mesh.max_light_lines(0).x_desc(panel.x_label).label_style(("sans-serif", 13)).draw()?;
+    for ((curve, points), colour) in curves.zip(COLOURS.into_iter().cycle()) {
         if curve.marked {
             chart.draw_series(points.iter().map(|&point| Circle::new(point, 3, colour.filled())))?;
         }
@@ -75,6 +105,12 @@ fn draw(panel: &Panel, area: &Area<'_>) -> Result<(), Box<dyn std::error::Error>
     let labels = &mut chart.configure_series_labels();
     labels.border_style(BLACK.mix(0.3)).background_style(WHITE.mix(0.8)).label_font(("sans-serif", 13)).draw()?;
     Ok(())
+}
+
+/// x in scientific notation, where a power of ten may have come out as 9.999...e-6.
+fn three_digits(x: &f64) -> String {
+    let rounded: f64 = format!("{x:.2e}").parse().unwrap_or(*x);
+    format!("{rounded:e}")
 }
 
 fn finite(curve: &Curve) -> Vec<(f64, f64)> {
@@ -100,6 +136,7 @@ mod tests {
         Panel {
             title: "a < b".into(),
             x_label: "epoch",
+            log_x: false,
             curves: vec![Curve { label: "training", points, marked: true }],
         }
     }
@@ -113,9 +150,22 @@ mod tests {
     }
 
     #[test]
+    fn a_logarithmic_scale_has_marks_at_powers_of_ten() {
+        let points = vec![(1e-6, 1.0), (1e-4, 0.5), (1e-2, 2.0)];
+        let text = picture(&[Panel { log_x: true, ..panel(points) }]).unwrap();
+        for mark in ["1e-5", "1e-4", "1e-3"] {
+            assert!(text.lines().any(|line| line.trim() == mark), "no {mark} in {text}");
+        }
+        let across = |circle: &str| circle.split('"').next().unwrap().parse::<f64>().unwrap();
+        let x: Vec<f64> = text.split("<circle cx=\"").skip(1).map(across).collect();
+        assert!((x[1] - (x[0] + x[2]) / 2.0).abs() <= 1.0, "a factor of 100 is as far each time: {x:?}");
+    }
+
+    #[test]
     fn no_point_one_point_and_equal_points_are_drawn() {
         for points in [vec![], vec![(1.0, 2.0)], vec![(0.0, 3.0), (1.0, 3.0)], vec![(0.0, f64::NAN)]] {
-            assert!(picture(&[panel(points.clone()), panel(points)]).unwrap().ends_with("</svg>\n"));
+            let log_x = Panel { log_x: true, ..panel(points.iter().map(|&(x, y)| (x + 1.0, y)).collect()) };
+            assert!(picture(&[panel(points), log_x]).unwrap().ends_with("</svg>\n"));
         }
     }
 }

@@ -111,11 +111,47 @@ impl Sources {
             .set_mangler(wesl::ManglerKind::None)
             .set_features(kernel.conditions.iter().map(|name| (*name, true)))
             .set_missing_feature_behavior(false);
-        let compiled = compiler.compile(&path(kernel.shader)).map_err(|reason| error(reason.to_string()))?;
+        let compiled =
+            compiler.compile(&path(kernel.shader)).map_err(|reason| error(without_colours(&reason.to_string())))?;
         Ok(compiled.to_string())
     }
 }
 
+/// A message of wesl without its colours, ESC `[` numbers and a letter each: it may go to a file or into JSON.
+fn without_colours(message: &str) -> String {
+    let mut pieces = message.split("\u{1b}[");
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let text = piece.split_once(|c: char| c.is_ascii_alphabetic()).map_or("", |(_, text)| text);
+        plain.push_str(text);
+    }
+    plain
+}
+
 fn path(name: &str) -> ModulePath {
     ModulePath::new(PathOrigin::Absolute, name.split('/').map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_in_a_shader_is_told_without_colours() {
+        let mut sources = Sources::default();
+        let text = sources.0.iter_mut().find(|(name, _)| *name == "elementwise/scale").map(|(_, text)| text);
+        *text.unwrap() = Cow::Borrowed("fn main( {");
+        let message = sources.compile(&Kernel::new("elementwise/scale")).unwrap_err().to_string();
+        assert!(!message.contains('\u{1b}'), "{message:?}");
+        assert!(message.starts_with("shader `elementwise/scale` ") && message.contains("fn main( {"), "{message}");
+    }
+
+    #[test]
+    fn only_colours_are_taken_out() {
+        assert_eq!(
+            without_colours("\u{1b}[1m\u{1b}[91merror\u{1b}[0m: a[0] \u{1b}[38;5;9mmm\u{1b}[0m"),
+            "error: a[0] mm"
+        );
+        assert_eq!(without_colours("x[1m]"), "x[1m]");
+    }
 }

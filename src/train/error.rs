@@ -54,6 +54,17 @@ pub enum TrainError {
          checkpoint is kept"
     )]
     Diverged { step: u64, loss: f32 },
+    #[error(
+        "the loss of `{model}` is {loss} before any learning rate has had an effect: its weights or images are not \
+         finite numbers, or too large; look at --init and --data"
+    )]
+    NoFirstLoss { model: String, loss: f32 },
+    #[error(
+        "the loss falls nowhere between a learning rate of {from:e} and one of {to:e}, so none is suggested: use a \
+         smaller --from where it rises at once, a larger --to where it stays, or more --steps. The curve is in `{}`",
+        folder.display()
+    )]
+    NoFall { from: f64, to: f64, folder: PathBuf },
 }
 
 impl TrainError {

@@ -8,8 +8,10 @@ mod evaluate;
 mod graphs;
 mod init;
 mod progress;
+mod range_test;
 mod run_folder;
 mod runner;
+mod step_metrics;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, Header, Progress, load_checkpoint, save_checkpoint};
@@ -18,6 +20,7 @@ pub use error::TrainError;
 pub use evaluate::{Evaluation, Evaluator, softmax};
 pub use graphs::{Batch, PartGraphs, evaluation_graph, part_graphs, training_graph};
 pub use progress::{Reporter, Silent, TerminalReporter};
+pub use range_test::{RangeCurve, RangeOutcome, RangePoint, RangeTest, Suggestion};
 pub use run_folder::RunFolder;
 pub(crate) use run_folder::replace_file;
 pub use trainer::{Outcome, Trainer};

@@ -11,10 +11,10 @@ pub trait Reporter {
     /// A line of news.
     fn note(&mut self, line: &str);
 
-    /// `epoch` (from 1) begins at step `done` of its `steps` steps.
-    fn begin_epoch(&mut self, epoch: u64, epochs: u64, done: u64, steps: u64);
+    /// What has this title, such as `epoch 1/5`, begins at step `done` of its `steps` steps.
+    fn begin(&mut self, title: &str, done: u64, steps: u64);
 
-    /// `done` steps of the epoch are known to have run, at this mean loss and accuracy of the epoch.
+    /// `done` of these steps are known to have run, at this mean loss and accuracy.
     fn advance(&mut self, done: u64, loss: f64, accuracy: f64, images_per_second: f64);
 
     fn end_epoch(&mut self, row: &EpochRow);
@@ -25,7 +25,7 @@ pub struct Silent;
 
 impl Reporter for Silent {
     fn note(&mut self, _: &str) {}
-    fn begin_epoch(&mut self, _: u64, _: u64, _: u64, _: u64) {}
+    fn begin(&mut self, _: &str, _: u64, _: u64) {}
     fn advance(&mut self, _: u64, _: f64, _: f64, _: f64) {}
     fn end_epoch(&mut self, _: &EpochRow) {}
 }
@@ -34,7 +34,7 @@ impl Reporter for Silent {
 pub struct TerminalReporter {
     bar: Option<ProgressBar>,
     is_terminal: bool,
-    epoch: (u64, u64),
+    title: String,
     steps: u64,
     last_line: Instant,
 }
@@ -59,7 +59,7 @@ impl Default for TerminalReporter {
         TerminalReporter {
             bar: None,
             is_terminal: io::stderr().is_terminal(),
-            epoch: (0, 0),
+            title: String::new(),
             steps: 0,
             last_line: Instant::now(),
         }
@@ -74,13 +74,13 @@ impl Reporter for TerminalReporter {
         }
     }
 
-    fn begin_epoch(&mut self, epoch: u64, epochs: u64, done: u64, steps: u64) {
-        self.epoch = (epoch, epochs);
+    fn begin(&mut self, title: &str, done: u64, steps: u64) {
+        title.clone_into(&mut self.title);
         self.steps = steps;
         if self.is_terminal {
             // Nothing is known of loss and time until the first steps are read back.
             let bar = ProgressBar::new(steps).with_position(done).with_style(style(BAR));
-            bar.set_prefix(format!("epoch {epoch}/{epochs}"));
+            bar.set_prefix(self.title.clone());
             self.bar = Some(bar);
         }
     }
@@ -95,8 +95,7 @@ impl Reporter for TerminalReporter {
             }
             None if self.last_line.elapsed() >= LINE_EVERY => {
                 self.last_line = Instant::now();
-                let (epoch, epochs) = self.epoch;
-                tell(format_args!("epoch {epoch}/{epochs}, step {done}/{}: {message}", self.steps));
+                tell(format_args!("{}, step {done}/{}: {message}", self.title, self.steps));
             }
             None => {}
         }
@@ -108,9 +107,8 @@ impl Reporter for TerminalReporter {
         }
         self.last_line = Instant::now();
         tell(format_args!(
-            "epoch {}/{}: loss {:.4}, accuracy {:.2} %, test loss {:.4}, test accuracy {:.2} %, {:.0} images/s, {:.1} s",
-            row.epoch,
-            self.epoch.1,
+            "{}: loss {:.4}, accuracy {:.2} %, test loss {:.4}, test accuracy {:.2} %, {:.0} images/s, {:.1} s",
+            self.title,
             row.train_loss,
             100.0 * row.train_accuracy,
             row.test_loss,

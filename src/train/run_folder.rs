@@ -51,17 +51,11 @@ impl RunFolder {
     /// # Errors
     /// When the folder holds a run already, or cannot be written.
     pub fn create(path: Option<&Path>, config: &TrainConfig) -> Result<RunFolder, TrainError> {
-        let path = match path {
-            Some(path) => {
-                if path.join("config.toml").exists() {
-                    let rule = format!("a new folder, or use `--resume {}`", path.display());
-                    return Err(TrainError::Setting { what: "--run", value: path.display().to_string(), rule });
-                }
-                fs::create_dir_all(path).map_err(TrainError::file(path, "made"))?;
-                path.to_owned()
-            }
-            None => first_free(&config.model)?,
-        };
+        if let Some(path) = path.filter(|path| path.join("config.toml").exists()) {
+            let rule = format!("a new folder, or use `--resume {}`", path.display());
+            return Err(TrainError::Setting { what: "--run", value: path.display().to_string(), rule });
+        }
+        let path = make_folder(path, &config.model)?;
         write_config(&path, config)?;
         RunFolder::open(path, config, 0)
     }
@@ -179,10 +173,18 @@ fn temporary() -> tempfile::Builder<'static, 'static> {
     builder
 }
 
-fn first_free(model: &str) -> Result<PathBuf, TrainError> {
+/// Makes the folder `path`, or the first free `runs/NAME-1`, `runs/NAME-2`, ...
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn make_folder(path: Option<&Path>, name: &str) -> Result<PathBuf, TrainError> {
+    if let Some(path) = path {
+        fs::create_dir_all(path).map_err(TrainError::file(path, "made"))?;
+        return Ok(path.to_owned());
+    }
     fs::create_dir_all("runs").map_err(TrainError::file("runs", "made"))?;
     for number in 1u32.. {
-        let path = PathBuf::from(format!("runs/{model}-{number}"));
+        let path = PathBuf::from(format!("runs/{name}-{number}"));
         match fs::create_dir(&path) {
             Ok(()) => return Ok(path),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -217,8 +219,16 @@ where
     if !path.exists() {
         return Ok(());
     }
+    write_table(path, read_rows::<T>(path)?.into_iter().filter(keep))
+}
+
+/// Writes a whole table.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(super) fn write_table<T: Serialize>(path: &Path, rows: impl IntoIterator<Item = T>) -> Result<(), TrainError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in read_rows::<T>(path)?.into_iter().filter(keep) {
+    for row in rows {
         writer.serialize(row).map_err(|error| TrainError::file(path, "written")(error.into()))?;
     }
     let bytes = writer.into_inner().map_err(|error| TrainError::file(path, "written")(error.into_error()))?;

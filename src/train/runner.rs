@@ -1,12 +1,12 @@
 //! What a run holds on its device: the graphs of a step and of an evaluation, ready to run.
 
 use super::checkpoint::Header;
-use super::graphs::{Batch, PartGraphs, part_graphs, training_graph};
+use super::graphs::{Batch, IMAGES, LABELS, METRICS, PartGraphs, part_graphs, step_numbers, training_graph};
 use super::{Evaluator, Resolved, TrainConfig, TrainError, init};
 use crate::data::Splits;
-use crate::engine::{Engine, Executable};
-use crate::graph::Graph;
-use crate::optim::{ACCUMULATED, Attached};
+use crate::engine::{Engine, Executable, Pending};
+use crate::graph::{Graph, STEP_NUMBERS};
+use crate::optim::{ACCUMULATED, Attached, PART_SHARE};
 use crate::tensor::{HostTensor, Shape};
 use std::collections::BTreeMap;
 
@@ -23,6 +23,9 @@ pub(super) struct Runner {
     /// Names and shapes of the tensors that a checkpoint holds.
     pub saved: BTreeMap<String, Shape>,
     batch: Batch,
+    /// Runs of a step.
+    parts: u64,
+    seed: u64,
 }
 
 impl Runner {
@@ -53,7 +56,9 @@ impl Runner {
         let program = engine.prepare(&graph)?;
         let evaluator = Evaluator::new(config, batch, &mut engine)?;
         let parameter_count = graph.parameter_count();
-        Ok(Runner { engine, program, update, attached, evaluator, parameter_count, saved, batch })
+        let Resolved { parts, .. } = resolved;
+        let seed = config.seed;
+        Ok(Runner { engine, program, update, attached, evaluator, parameter_count, saved, batch, parts, seed })
     }
 
     /// Takes over the weights that the run starts from, and the normalisation they were trained with.
@@ -64,6 +69,49 @@ impl Runner {
         let normalization = init::initialise(&mut self.engine, config, self.evaluator.tensors(), self.batch)?;
         header.normalization = normalization.unwrap_or(header.normalization.clone());
         Ok(())
+    }
+
+    /// Submits run `run`, counted as `step * parts + part`: a step, or a part of it, on these images.
+    /// `update` are the inputs of the step's update, from [`Attached::inputs`].
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn run_part(
+        &mut self,
+        run: u64,
+        images: &[f32],
+        labels: &[u32],
+        update: &[(&str, Vec<f32>)],
+    ) -> Result<(), TrainError> {
+        let program = &mut self.program;
+        program.write(IMAGES, HostTensor::F32(images.to_vec()))?;
+        program.write(LABELS, HostTensor::U32(labels.to_vec()))?;
+        program.write(STEP_NUMBERS, HostTensor::U32(step_numbers(self.seed, run)))?;
+        match self.update {
+            None => write_all(program, update)?,
+            Some(_) => write_all(program, &[(PART_SHARE, vec![1.0 / (run % self.parts + 1) as f32])])?,
+        }
+        Ok(self.engine.run(program)?)
+    }
+
+    /// Submits the update after the last part of a step, where it is a program of its own.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn run_update(&mut self, inputs: &[(&str, Vec<f32>)]) -> Result<(), TrainError> {
+        if let Some(update) = &mut self.update {
+            write_all(update, inputs)?;
+            self.engine.run(update)?;
+        }
+        Ok(())
+    }
+
+    /// Begins to read the metrics of the last runs while the device goes on; the engine finishes it.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn read_metrics(&self) -> Result<Pending, TrainError> {
+        Ok(self.program.read_later(METRICS)?)
     }
 }
 
@@ -79,7 +127,7 @@ fn saved_tensors(graph: &Graph) -> Vec<(String, Shape)> {
 ///
 /// # Errors
 /// When the size of one is another.
-pub(super) fn write_all(program: &mut Executable, inputs: &[(&str, Vec<f32>)]) -> Result<(), TrainError> {
+fn write_all(program: &mut Executable, inputs: &[(&str, Vec<f32>)]) -> Result<(), TrainError> {
     for (name, values) in inputs {
         program.write(name, HostTensor::F32(values.clone()))?;
     }

@@ -1,17 +1,16 @@
 //! The training loop.
 
 use super::checkpoint::Header;
-use super::graphs::{HISTORY, IMAGES, LABELS, METRICS, step_numbers};
+use super::graphs::HISTORY;
 use super::run_folder::{EpochRow, StepRow};
-use super::runner::{Runner, write_all};
+use super::runner::Runner;
+use super::step_metrics::StepSums;
 use super::{
     Checkpoint, Evaluation, Reporter, Resolved, RunFolder, TrainConfig, TrainError, load_checkpoint, save_checkpoint,
 };
 use crate::data::{Batches, Dataset, Normalization, Splits};
 use crate::engine::{Engine, Executable, Pending};
-use crate::graph::STEP_NUMBERS;
 use crate::models;
-use crate::optim::PART_SHARE;
 use crate::optim::schedule::LearningRate;
 use crate::tensor::HostTensor;
 use std::path::{Path, PathBuf};
@@ -37,9 +36,10 @@ pub struct Trainer {
     learning_rate: LearningRate,
     header: Header,
     folder: RunFolder,
-    /// Loss, correct and images of the runs of a step that is not complete.
-    sums: [f64; 3],
+    sums: StepSums,
     stop: Arc<AtomicBool>,
+    /// What a person should know before the first step.
+    notes: Vec<String>,
 }
 
 /// Metrics of runs on their way to the host.
@@ -66,14 +66,18 @@ impl Trainer {
     }
 
     /// Goes on with the run in `path` from its last checkpoint, or from the start if it has none.
-    /// With `epochs`, up to so many.
+    /// With `epochs`, up to so many; a `cosine` or `one_cycle` that ended with the run then ends with the longer one.
     ///
     /// # Errors
     /// When it is no run, or its checkpoint is damaged.
     pub fn resume(path: &Path, engine: Engine, epochs: Option<u64>) -> Result<Trainer, TrainError> {
         let mut config = RunFolder::config(path)?;
+        let before = config.clone();
         config.epochs = epochs.unwrap_or(config.epochs);
         let (splits, resolved) = prepare_data(&config)?;
+        let end = Resolved::of(&before, splits.train.len())?.total_steps;
+        let schedule = before.schedule_of(end)?;
+        config.schedule = schedule.extended(end.max(2), resolved.total_steps.max(2)).to_string();
         let mut runner = Runner::new(&config, &splits, resolved, engine)?;
         let (mut header, mut learning_rate) = start(&config, &splits)?;
         let file = RunFolder::checkpoint(path);
@@ -84,14 +88,20 @@ impl Trainer {
             }
             header.progress = checkpoint.header.progress;
             header.normalization = checkpoint.header.normalization;
-            learning_rate = serde_json::from_value(checkpoint.header.learning_rate)
+            let earlier = serde_json::from_value(checkpoint.header.learning_rate)
                 .map_err(|reason| TrainError::NotACheckpoint { path: file, reason: reason.to_string() })?;
+            learning_rate.go_on_from(earlier);
         } else {
             runner.initialise(&config, &mut header)?;
         }
         let done = header.progress.step;
         let folder = RunFolder::resume(path, &config, done, done / resolved.steps_per_epoch.max(1))?;
-        Ok(Trainer::new(splits, resolved, runner, header, learning_rate, folder))
+        let mut trainer = Trainer::new(splits, resolved, runner, header, learning_rate, folder);
+        if *trainer.learning_rate.schedule() != schedule {
+            let steps = resolved.total_steps;
+            trainer.notes.push(format!("the schedule `{schedule}` ended with the run, and now ends at step {steps}"));
+        }
+        Ok(trainer)
     }
 
     fn new(
@@ -103,7 +113,18 @@ impl Trainer {
         folder: RunFolder,
     ) -> Trainer {
         let splits = Arc::new(splits);
-        Trainer { splits, resolved, runner, learning_rate, header, folder, sums: [0.0; 3], stop: Arc::default() }
+        let sums = StepSums::new(resolved.parts);
+        let turn = learning_rate.schedule().turn().filter(|&turn| turn < resolved.total_steps);
+        let notes = turn.map(|turn| {
+            format!(
+                "the schedule `{}` is periodic: the learning rate rises again from step {turn} of {}; `cosine` alone ends \
+                 with the run",
+                learning_rate.schedule(),
+                resolved.total_steps
+            )
+        });
+        let notes = notes.into_iter().collect();
+        Trainer { splits, resolved, runner, learning_rate, header, folder, sums, stop: Arc::default(), notes }
     }
 
     pub fn folder(&self) -> &Path {
@@ -158,6 +179,7 @@ impl Trainer {
     /// [asked to stop](Trainer::stop_on).
     pub fn run(&mut self, reporter: &mut dyn Reporter) -> Result<Outcome, TrainError> {
         let begin = Instant::now();
+        self.notes.drain(..).for_each(|note| reporter.note(&note));
         let first_step = self.header.progress.step;
         let mut train_accuracy = 0.0;
         let mut training_seconds = 0.0;
@@ -195,7 +217,8 @@ impl Trainer {
         let epoch_end = (epoch + 1) * steps;
         let begin = Instant::now();
         let first = self.header.progress.step;
-        reporter.begin_epoch(epoch + 1, self.header.config.epochs, first - epoch * steps, steps);
+        let title = format!("epoch {}/{}", epoch + 1, self.header.config.epochs);
+        reporter.begin(&title, first - epoch * steps, steps);
 
         let splits = Arc::clone(&self.splits);
         self.steps(reporter, &splits.train, epoch, epoch_end, begin)?;
@@ -255,20 +278,12 @@ impl Trainer {
             let known = self.header.progress.step;
             for run in step * parts..done * parts {
                 batches.fill((run - epoch * steps * parts) as usize, &mut images, &mut labels);
-                let Runner { engine, program, update, .. } = &mut self.runner;
-                program.write(IMAGES, HostTensor::F32(images.clone()))?;
-                program.write(LABELS, HostTensor::U32(labels.clone()))?;
-                program.write(STEP_NUMBERS, HostTensor::U32(step_numbers(config.seed, run)))?;
-                match update {
-                    None => write_all(program, &update_inputs)?,
-                    Some(_) => write_all(program, &[(PART_SHARE, vec![1.0 / (run % parts + 1) as f32])])?,
-                }
-                engine.run(program)?;
+                self.runner.run_part(run, &images, &labels, &update_inputs)?;
 
                 let runs = run + 1;
                 let is_last = runs == done * parts && (done == epoch_end || is_due);
                 if runs % HISTORY as u64 == 0 || is_last {
-                    let new = Queued { pending: program.read_later(METRICS)?, first: unread, count: runs - unread };
+                    let new = Queued { pending: self.runner.read_metrics()?, first: unread, count: runs - unread };
                     unread = runs;
                     // The runs before are read while these run.
                     if let Some(old) = queued.replace(new) {
@@ -279,10 +294,7 @@ impl Trainer {
                     }
                 }
             }
-            if let Runner { engine, update: Some(update), .. } = &mut self.runner {
-                write_all(update, &update_inputs)?;
-                engine.run(update)?;
-            }
+            self.runner.run_update(&update_inputs)?;
             if is_due {
                 self.save(false)?;
             }
@@ -304,28 +316,17 @@ impl Trainer {
     /// Takes the metrics of some runs into the run's tables and sums.
     fn collect(&mut self, queued: Queued, epoch: u64) -> Result<(), TrainError> {
         let history = self.runner.engine.finish(queued.pending)?;
-        let parts = self.resolved.parts;
         let mut rows = Vec::with_capacity(queued.count as usize);
         for run in queued.first..queued.first + queued.count {
-            let row = (run % HISTORY as u64) as usize * 3;
-            let [loss, correct, images] = [0, 1, 2].map(|column| f64::from(history.f32()[row + column]));
-            let part = [loss * images, correct, images];
-            self.sums = std::array::from_fn(|i| self.sums[i] + part[i]);
-            if (run + 1) % parts != 0 && loss.is_finite() {
-                continue;
-            }
-            let step = run / parts;
-            let [loss_sum, correct, images] = std::mem::take(&mut self.sums);
+            let Some(metrics) = self.sums.add(run, history.f32()) else { continue };
             let progress = &mut self.header.progress;
-            progress.loss_sum += loss_sum;
-            progress.correct += correct;
-            progress.images += images;
-            progress.step = step + 1;
-            // Exact for one part: the product of two f32 fits into f64.
-            let loss = (loss_sum / images.max(1.0)) as f32;
-            let accuracy = correct as f32 / images.max(1.0) as f32;
+            progress.loss_sum += metrics.loss_sum;
+            progress.correct += metrics.correct;
+            progress.images += metrics.images;
+            progress.step = metrics.step + 1;
+            let (step, loss) = (metrics.step, metrics.loss());
             let lr = self.learning_rate.rate(step);
-            rows.push(StepRow { step, epoch: epoch + 1, lr, loss, accuracy });
+            rows.push(StepRow { step, epoch: epoch + 1, lr, loss, accuracy: metrics.accuracy() });
             if !loss.is_finite() {
                 self.folder.write_steps(&rows)?;
                 return Err(TrainError::Diverged { step, loss });
@@ -350,7 +351,8 @@ impl Trainer {
     }
 }
 
-fn prepare_data(config: &TrainConfig) -> Result<(Splits, Resolved), TrainError> {
+/// Checks the configuration and reads its data.
+pub(super) fn prepare_data(config: &TrainConfig) -> Result<(Splits, Resolved), TrainError> {
     config.validate()?;
     let model = models::find(&config.model)?;
     let splits = config.data.load(&config.load_options(model.input[0]))?;
@@ -361,7 +363,8 @@ fn prepare_data(config: &TrainConfig) -> Result<(Splits, Resolved), TrainError> 
     Ok((splits, resolved))
 }
 
-fn start(config: &TrainConfig, splits: &Splits) -> Result<(Header, LearningRate), TrainError> {
+/// The header of a run that begins, and its learning rate.
+pub(super) fn start(config: &TrainConfig, splits: &Splits) -> Result<(Header, LearningRate), TrainError> {
     let train = &splits.train;
     let input = [train.channels, train.height, train.width];
     let header = Header::new(config.clone(), input, train.classes.clone(), Normalization::of(train));

@@ -8,7 +8,7 @@ use crate::models::{self, Model, ModelOptions, Takes};
 use crate::ops::CrossEntropy;
 use crate::reference::Tensors;
 use crate::tensor::{HostTensor, TensorSpec};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 /// What is not by parameter or buffer comes first in the names of expected tensors.
 const FORWARD: &str = "logits_eval";
@@ -19,7 +19,7 @@ const SAMPLES: usize = 8;
 
 pub(super) fn run(case: &Case, backend: &Backend) -> Result<Computed, CaseError> {
     let model = models::find(case.text("model")?)?;
-    let options = options(case, model);
+    let options = options(&case.attrs, model);
     let mut computed = Computed::of(&[]);
     let expects = |starts: &[&str]| case.names().any(|name| starts.iter().any(|start| name.starts_with(start)));
     let Some(shape) = input_shape(case)? else {
@@ -42,8 +42,8 @@ pub(super) fn run(case: &Case, backend: &Backend) -> Result<Computed, CaseError>
 
 /// The case's attributes; a probability that it does not name is 0, since every case runs without
 /// dropout and stochastic depth.
-fn options(case: &Case, model: &Model) -> ModelOptions {
-    let mut options = ModelOptions::from(case.attrs.clone());
+fn options(attributes: &Map<String, Json>, model: &Model) -> ModelOptions {
+    let mut options = ModelOptions::from(attributes.clone());
     for (name, takes) in model.attributes {
         if matches!(takes, Takes::Probability(_)) && options.get(name).is_none() {
             options = options.with(name, 0.0);
@@ -150,4 +150,27 @@ fn insert_samples(computed: &mut Computed, name: String, values: &[f32]) {
     let count = SAMPLES.min(values.len());
     let samples: Vec<f32> = (0..count).map(|j| values[j * values.len() / count]).collect();
     computed.insert_f32(name, [count], &samples);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Layers of a model that drop something, with these attributes of a case.
+    fn dropping(model: &Model, attributes: &Json) -> usize {
+        let options = options(attributes.as_object().unwrap(), model);
+        let graph = model.graph(&options, 1, Mode::Train).unwrap_or_else(|error| panic!("{error}")).graph;
+        graph.nodes().iter().filter(|node| node.op.name() == "dropout").count()
+    }
+
+    #[test]
+    fn a_case_runs_without_dropout_and_stochastic_depth_unless_it_names_them() {
+        for model in models::all() {
+            assert_eq!(dropping(model, &json!({})), 0, "{}", model.name);
+        }
+        let network = models::find("efficientnet_b0").unwrap();
+        assert_eq!(dropping(network, &json!({ "dropout": 0.2 })), 1);
+        assert_eq!(dropping(network, &json!({ "stochastic_depth": 0.2 })), 9);
+    }
 }

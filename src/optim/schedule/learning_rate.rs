@@ -50,6 +50,13 @@ impl LearningRate {
         }
     }
 
+    /// Goes on from what `earlier`, a learning rate of the same run, remembers of the metric.
+    pub fn go_on_from(&mut self, earlier: LearningRate) {
+        if let (Some(state), Some(earlier)) = (&mut self.plateau, earlier.plateau) {
+            *state = earlier;
+        }
+    }
+
     /// Whether the rate depends on what [`LearningRate::observe`] is told.
     pub fn needs_metric(&self) -> bool {
         self.plateau.is_some()

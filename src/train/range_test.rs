@@ -1,0 +1,198 @@
+//! The learning-rate range test (Smith 2017, section 3.3): some steps of training at a rate that grows from
+//! step to step, until the loss diverges. The curve shows which rates the model learns at.
+
+mod curve;
+
+pub use curve::{RangeCurve, RangePoint, Suggestion};
+
+use super::run_folder::{make_folder, write_table, write_whole};
+use super::runner::Runner;
+use super::step_metrics::{StepMetrics, StepSums};
+use super::trainer::{prepare_data, start};
+use super::{Reporter, Resolved, TrainConfig, TrainError};
+use crate::data::{Batches, Normalization, Splits};
+use crate::engine::Engine;
+use crate::optim::schedule::{LearningRate, Schedule};
+use crate::report::{Curve, Panel, picture};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Learning rates to try, each the same factor above the one before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RangeTest {
+    /// The first rate.
+    pub from: f64,
+    /// The last rate, where the loss does not end the test before.
+    pub to: f64,
+    pub steps: u64,
+}
+
+/// What a range test came to.
+#[derive(Clone, Debug)]
+pub struct RangeOutcome {
+    pub curve: RangeCurve,
+    pub suggestion: Suggestion,
+    pub folder: PathBuf,
+}
+
+/// Rates beyond these are none to train at, and the device's f32 would make 0 or infinity of them.
+const RATES: [f64; 2] = [1e-30, 1e30];
+
+/// Fewer points make no curve.
+const FEWEST_STEPS: u64 = 20;
+
+impl Default for RangeTest {
+    /// Every rate in use for any optimizer.
+    fn default() -> Self {
+        RangeTest { from: 1e-7, to: 10.0, steps: 100 }
+    }
+}
+
+impl RangeTest {
+    /// Checks rates and steps.
+    ///
+    /// # Errors
+    /// The first that cannot be used, with what it must be.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let [least, greatest] = RATES;
+        let rates = [("--from", self.from), ("--to", self.to)];
+        if let Some((what, rate)) = rates.into_iter().find(|(_, rate)| !(least..=greatest).contains(rate)) {
+            let rule = format!("a number from {least:e} to {greatest:e}");
+            return Err(TrainError::Setting { what, value: rate.to_string(), rule });
+        }
+        if self.from >= self.to {
+            let rule = format!("below --to, which is {}", self.to);
+            return Err(TrainError::Setting { what: "--from", value: self.from.to_string(), rule });
+        }
+        if self.steps < FEWEST_STEPS {
+            let rule = format!("at least {FEWEST_STEPS}: fewer points make no curve");
+            return Err(TrainError::Setting { what: "--steps", value: self.steps.to_string(), rule });
+        }
+        Ok(())
+    }
+
+    /// from * (to / from)^(t / (steps - 1)) in step t.
+    ///
+    /// # Errors
+    /// Never for a test that is [valid](RangeTest::validate).
+    pub fn learning_rate(&self) -> Result<LearningRate, TrainError> {
+        let gamma = (self.to / self.from).powf(1.0 / self.steps.saturating_sub(1) as f64);
+        Ok(LearningRate::new(Schedule::Exponential { gamma }, self.from)?)
+    }
+
+    /// Trains `config` at these rates, whatever rate and schedule it has, and leaves the curve as a table and
+    /// as a picture in `folder`, or in the first free `runs/MODEL-lr-find-1`, `-2`, ...
+    ///
+    /// # Errors
+    /// When settings, data, model and device do not go together, a file cannot be written, or the loss does
+    /// not fall; in that last case the files are there all the same.
+    pub fn run(
+        &self,
+        config: &TrainConfig,
+        engine: Engine,
+        folder: Option<&Path>,
+        reporter: &mut dyn Reporter,
+    ) -> Result<RangeOutcome, TrainError> {
+        self.validate()?;
+        let learning_rate = self.learning_rate()?;
+        let mut trial = Trial::new(config, engine)?;
+        let folder = make_folder(folder, &format!("{}-lr-find", config.model))?;
+        reporter.note(&format!(
+            "{}, {} parameters, at {} learning rates from {:e} to {:e} on {} (batches of {} images) with {}; folder {}",
+            config.model,
+            trial.runner.parameter_count,
+            self.steps,
+            self.from,
+            self.to,
+            trial.splits.train.name,
+            trial.resolved.batch,
+            trial.runner.engine.name(),
+            folder.display()
+        ));
+        reporter.begin("learning rates", 0, self.steps);
+        let begin = Instant::now();
+        let mut curve = RangeCurve::default();
+        for step in 0..self.steps {
+            let lr = learning_rate.rate(step);
+            let metrics = trial.step(step, lr)?;
+            if step == 0 && !metrics.loss().is_finite() {
+                return Err(TrainError::NoFirstLoss { model: config.model.clone(), loss: metrics.loss() });
+            }
+            let goes_on = curve.push(lr, f64::from(metrics.loss()));
+            let images = (step + 1) * trial.resolved.batch as u64;
+            let rate = images as f64 / begin.elapsed().as_secs_f64().max(1e-9);
+            reporter.advance(step + 1, f64::from(metrics.loss()), f64::from(metrics.accuracy()), rate);
+            if !goes_on {
+                break;
+            }
+        }
+        let suggestion = curve.suggestion();
+        write_table(&folder.join("lr_find.csv"), curve.points())?;
+        write_whole(&folder.join("lr_find.svg"), picture(&[panel(&config.model, &curve, suggestion)])?.as_bytes())?;
+        match suggestion {
+            Some(suggestion) => Ok(RangeOutcome { curve, suggestion, folder }),
+            None => Err(TrainError::NoFall { from: self.from, to: self.to, folder }),
+        }
+    }
+}
+
+/// A training run that keeps nothing but its weights on the device.
+struct Trial<'a> {
+    config: &'a TrainConfig,
+    splits: Splits,
+    resolved: Resolved,
+    normalization: Normalization,
+    runner: Runner,
+    sums: StepSums,
+}
+
+impl Trial<'_> {
+    fn new(config: &TrainConfig, engine: Engine) -> Result<Trial<'_>, TrainError> {
+        let (splits, resolved) = prepare_data(config)?;
+        let mut runner = Runner::new(config, &splits, resolved, engine)?;
+        let (mut header, _) = start(config, &splits)?;
+        runner.initialise(config, &mut header)?;
+        let sums = StepSums::new(resolved.parts);
+        Ok(Trial { config, splits, resolved, normalization: header.normalization, runner, sums })
+    }
+
+    /// Runs step `step` at the rate `lr`. Its loss is read before the next step begins: the test ends with the
+    /// step that diverges, and its steps are few.
+    fn step(&mut self, step: u64, lr: f64) -> Result<StepMetrics, TrainError> {
+        let Resolved { parts, steps_per_epoch, .. } = self.resolved;
+        let (epoch, size, train) = (step / steps_per_epoch, self.resolved.part(), &self.splits.train);
+        let batches = Batches::new(train, size, &self.normalization)?
+            .shuffled(self.config.seed, epoch)
+            .augmented(self.config.augmentation());
+        let mut images = vec![0.0; size * train.image_len()];
+        let mut labels = vec![0; size];
+        let update = self.runner.attached.inputs(step, lr);
+        for run in step * parts.. {
+            batches.fill((run - epoch * steps_per_epoch * parts) as usize, &mut images, &mut labels);
+            self.runner.run_part(run, &images, &labels, &update)?;
+            let pending = self.runner.read_metrics()?;
+            let history = self.runner.engine.finish(pending)?;
+            if let Some(metrics) = self.sums.add(run, history.f32()) {
+                self.runner.run_update(&update)?;
+                return Ok(metrics);
+            }
+        }
+        unreachable!("a step has a last part")
+    }
+}
+
+/// The losses, as far up as the picture stays readable, and what is suggested.
+fn panel(model: &str, curve: &RangeCurve, suggestion: Option<Suggestion>) -> Panel {
+    let top = curve.highest();
+    let line = |label, value: fn(&RangePoint) -> f64| {
+        let points = curve.points().iter().filter(|point| value(point) <= top);
+        Curve { label, points: points.map(|point| (point.lr, value(point))).collect(), marked: false }
+    };
+    let mut curves = vec![line("loss", |point| point.loss), line("smoothed", |point| point.smoothed)];
+    if let Some(Suggestion { suggested, .. }) = suggestion {
+        let at = |point: &&RangePoint| point.lr >= suggested;
+        let marks = curve.points().iter().find(at).map(|point| (suggested, point.smoothed));
+        curves.push(Curve { label: "suggested", points: marks.into_iter().collect(), marked: true });
+    }
+    Panel { title: format!("{model}: loss over learning rates"), x_label: "learning rate", log_x: true, curves }
+}

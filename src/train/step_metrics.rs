@@ -1,0 +1,82 @@
+//! Metrics of steps, put together from the runs that the device records.
+
+use super::graphs::HISTORY;
+
+/// What a step came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct StepMetrics {
+    pub step: u64,
+    /// Over the step's images.
+    pub loss_sum: f64,
+    pub correct: f64,
+    pub images: f64,
+}
+
+impl StepMetrics {
+    /// Mean loss; exact for a step of one run, since the product of two f32 fits into f64.
+    pub fn loss(&self) -> f32 {
+        (self.loss_sum / self.images.max(1.0)) as f32
+    }
+
+    /// From 0 to 1.
+    pub fn accuracy(&self) -> f32 {
+        self.correct as f32 / self.images.max(1.0) as f32
+    }
+}
+
+/// Adds up the runs of a step.
+#[derive(Clone, Debug)]
+pub(super) struct StepSums {
+    /// Runs of a step.
+    parts: u64,
+    /// Loss, correct and images of the runs of a step that is not complete.
+    sums: [f64; 3],
+}
+
+impl StepSums {
+    pub fn new(parts: u64) -> Self {
+        StepSums { parts, sums: [0.0; 3] }
+    }
+
+    /// Takes in run `run` from the device's ring of rows; gives its step once that is complete, or at the
+    /// first run whose loss is not finite.
+    pub fn add(&mut self, run: u64, history: &[f32]) -> Option<StepMetrics> {
+        let row = (run % HISTORY as u64) as usize * 3;
+        let [loss, correct, images] = [0, 1, 2].map(|column| f64::from(history[row + column]));
+        let part = [loss * images, correct, images];
+        self.sums = std::array::from_fn(|i| self.sums[i] + part[i]);
+        if !(run + 1).is_multiple_of(self.parts) && loss.is_finite() {
+            return None;
+        }
+        let [loss_sum, correct, images] = std::mem::take(&mut self.sums);
+        Some(StepMetrics { step: run / self.parts, loss_sum, correct, images })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ring whose row `row` has this loss, and one correct of two images.
+    fn ring(row: usize, loss: f32) -> Vec<f32> {
+        let mut history = vec![f32::NAN; HISTORY * 3];
+        history[row * 3..row * 3 + 3].copy_from_slice(&[loss, 1.0, 2.0]);
+        history
+    }
+
+    #[test]
+    fn a_step_is_the_mean_of_its_runs() {
+        let mut sums = StepSums::new(2);
+        assert_eq!(sums.add(14, &ring(14, 1.0)), None);
+        let step = sums.add(15, &ring(15, 2.0)).unwrap();
+        assert_eq!((step.step, step.loss(), step.accuracy(), step.images), (7, 1.5, 0.5, 4.0));
+        assert_eq!(sums.add(16, &ring(0, 3.0)), None, "the ring begins anew, and so does the sum");
+        assert_eq!(sums.add(17, &ring(1, 3.0)).unwrap().loss(), 3.0);
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_ends_its_step_early() {
+        let mut sums = StepSums::new(4);
+        assert!(sums.add(0, &ring(0, f32::INFINITY)).unwrap().loss().is_infinite());
+    }
+}
