@@ -15,9 +15,9 @@ use tilewright::report::Table;
 use tilewright::train::{Batch, TrainConfig, training_graph};
 use tilewright::tune::{self, Finding, Layer, Measured, TableError, TunedTable};
 
-/// Measure which kernels are fastest on this device for the layers of a training step, and write a table of them
+/// Measure this device's kernels, and write a table of those that beat the rule
 ///
-/// Every kernel that the device can run for a layer must first reproduce the plain kernel's numbers there. It gets into
+/// The layers are those of a training step. Every kernel that the device can run for one must first reproduce the plain kernel's numbers there. It gets into
 /// the table if it is then clearly faster than what the written rule picks. Nothing reads the table unless a command is
 /// told `--tuned FILE`.
 #[derive(Args)]
@@ -52,7 +52,9 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 impl Tune {
     pub fn run(&self, global: &Global) -> Result<(), CliError> {
         if global.checked || global.tuned.is_some() {
-            return Err(CliError::usage("`tune` measures what the rule is up to: leave `--checked` and `--tuned` out"));
+            return Err(CliError::usage(
+                "`tune` measures trusted kernels beside the rule's: leave `--checked` and `--tuned` out",
+            ));
         }
         let steps = self.models.iter().map(|model| self.step(model)).collect::<Result<Vec<_>, _>>()?;
         let (batches, graphs): (Vec<usize>, Vec<Graph>) = steps.into_iter().unzip();
