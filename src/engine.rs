@@ -3,6 +3,7 @@
 
 use crate::gpu::{DeviceOptions, DeviceSelector, Gpu, GpuError, Program, Readback, Store};
 use crate::graph::{Graph, Role};
+use crate::ops::ConvTable;
 use crate::plan::MemoryReport;
 use crate::reference::{self, Tensors};
 use crate::tensor::{ElementType, HostTensor};
@@ -55,9 +56,21 @@ impl Engine {
             return Ok(Engine::Reference(ReferenceEngine { state: Tensors::new(), seed }));
         }
         let selector = device.parse().unwrap_or(DeviceSelector::Auto);
-        let gpu = Gpu::open(&selector, options)?;
+        Ok(Engine::on(Gpu::open(&selector, options)?, seed))
+    }
+
+    /// On an open device. Parameters start from their init under `seed`.
+    pub fn on(gpu: Gpu, seed: u64) -> Engine {
         let store = Store::new(&gpu, seed);
-        Ok(Engine::Gpu(Box::new(GpuEngine { gpu, store })))
+        Engine::Gpu(Box::new(GpuEngine { gpu, store }))
+    }
+
+    /// Kernels that come before the rule's, where a table has been applied to the device.
+    pub fn tuned_kernels(&self) -> ConvTable {
+        match self {
+            Engine::Gpu(engine) => ConvTable::clone(&engine.gpu.profile().tuned),
+            Engine::Reference(_) => ConvTable::default(),
+        }
     }
 
     /// The device's name.

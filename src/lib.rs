@@ -21,4 +21,5 @@ pub mod report;
 pub mod shader;
 pub mod tensor;
 pub mod train;
+pub mod tune;
 pub mod verify;

@@ -8,6 +8,7 @@ mod sweep;
 pub use case::{Case, add_gradients};
 pub use cases::cases;
 pub use sweep::{CheckFailure, Variant, Verdict, sweep};
+pub(crate) use sweep::{reproduces, same_dispatches};
 
 use crate::gpu::{Gpu, GpuError, Program, Store};
 use crate::graph::{Graph, Init, Role};

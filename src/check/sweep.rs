@@ -19,6 +19,8 @@ pub enum Variant {
     Plain,
     /// What is fast on a GPU with matrix units: factors in f16, sums in f32.
     MatrixUnits,
+    /// What the device's own table names, where it names another than the rule.
+    Tuned,
 }
 
 impl Variant {
@@ -27,11 +29,12 @@ impl Variant {
 
     /// All that a device has; only those in f16 where that precision is asked for.
     pub fn on(profile: &DeviceProfile) -> Vec<Variant> {
-        match (profile.precision, profile.matrix_units) {
-            (Precision::F16, _) => vec![Variant::MatrixUnits],
-            (Precision::F32, None) => Variant::EXACT.to_vec(),
-            (Precision::F32, Some(_)) => Variant::EXACT.into_iter().chain([Variant::MatrixUnits]).collect(),
+        if profile.precision == Precision::F16 {
+            return vec![Variant::MatrixUnits];
         }
+        let tuned = (!profile.tuned.is_empty()).then_some(Variant::Tuned);
+        let units = profile.matrix_units.map(|_| Variant::MatrixUnits);
+        Variant::EXACT.into_iter().chain(tuned).chain(units).collect()
     }
 
     /// `gpu`, taken for a device that wants this variant.
@@ -44,6 +47,7 @@ impl Variant {
             Variant::Cpu => gpu.with_class(DeviceClass::Cpu).with_precision(Precision::F32),
             Variant::Plain => gpu.with_plain_kernels().with_precision(Precision::F32),
             Variant::MatrixUnits => gpu.with_class(DeviceClass::Gpu).with_precision(Precision::F16),
+            Variant::Tuned => gpu.with_precision(Precision::F32),
         }
     }
 
@@ -86,6 +90,7 @@ impl fmt::Display for Variant {
             Variant::Cpu => "kernels for CPU adapters",
             Variant::Plain => "plain kernels",
             Variant::MatrixUnits => "kernels for matrix units",
+            Variant::Tuned => "kernels of the table",
         })
     }
 }
@@ -187,9 +192,20 @@ fn on_matrix_units(step: &PlannedDispatch) -> bool {
     step.kernel.shader == "conv/cooperative_tile"
 }
 
-fn same_dispatches(a: &[PlannedDispatch], b: &[PlannedDispatch]) -> bool {
+/// Whether two plans of one graph run the same kernels on the same grids.
+pub(crate) fn same_dispatches(a: &[PlannedDispatch], b: &[PlannedDispatch]) -> bool {
     let same = |(a, b): (&PlannedDispatch, &PlannedDispatch)| a.kernel == b.kernel && a.workgroups == b.workgroups;
     a.len() == b.len() && a.iter().zip(b).all(same)
+}
+
+/// Runs `graph` twice on `gpu`, and holds every output against `want`, and the two runs against each other.
+///
+/// # Errors
+/// The first element that is wrong, or the device's failure.
+pub(crate) fn reproduces(gpu: &Gpu, graph: &Graph, tensors: &Tensors, want: &[HostTensor]) -> Result<(), CheckFailure> {
+    let plan = Plan::new(graph, gpu.profile()).map_err(GpuError::from)?;
+    let expected = Expected { tensors: tensors.clone(), outputs: want.to_vec(), state: tensors.clone() };
+    run_twice(gpu, Tolerance::default(), graph, &expected, &plan)
 }
 
 fn run_twice(

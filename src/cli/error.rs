@@ -9,6 +9,7 @@ use tilewright::interop::InteropError;
 use tilewright::models::ModelError;
 use tilewright::optim::schedule::ScheduleError;
 use tilewright::train::TrainError;
+use tilewright::tune::TableError;
 
 /// A command that did not succeed, and what the user is told.
 #[derive(Debug)]
@@ -78,6 +79,7 @@ impl<E: std::error::Error + 'static> From<E> for CliError {
             None => {
                 whole.is::<ModelError>()
                     || whole.is::<ScheduleError>()
+                    || whole.is::<TableError>()
                     || whole.downcast_ref::<InteropError>().is_some_and(InteropError::is_usage)
                     || whole.downcast_ref::<DataError>().is_some_and(DataError::is_usage)
             }

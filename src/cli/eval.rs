@@ -52,7 +52,7 @@ impl Eval {
                 test.classes.len()
             )));
         }
-        let mut engine = global.training_engine(header.config.seed)?;
+        let mut engine = global.training_engine(header.config.seed, global.tuned.as_deref())?;
         let shape = [self.batch.min(test.len().max(1)), channels, height, width];
         let batch = Batch { shape, classes: header.classes.len() };
         let mut evaluator = Evaluator::of(&checkpoint, &path, batch, &mut engine)?;

@@ -4,7 +4,10 @@ use super::CliError;
 use clap::Args;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use tilewright::engine::Engine;
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
+use tilewright::tune::TunedTable;
 use tilewright::verify::Backend;
 
 #[derive(Args)]
@@ -19,6 +22,10 @@ pub struct Global {
     /// Run shaders with bounds checks, bounded loops and zeroed workgroup memory
     #[arg(long, global = true)]
     pub checked: bool,
+    /// Take the kernels of convolutions and linear layers from a table that `tilewright tune` wrote on this device,
+    /// for the exact sizes that it has
+    #[arg(long, global = true, value_name = "FILE")]
+    pub tuned: Option<PathBuf>,
 }
 
 impl Global {
@@ -51,17 +58,22 @@ impl Global {
     /// The device that was asked for; says which it is.
     pub fn backend(&self) -> Result<Backend, CliError> {
         if self.on_reference() {
+            refuse_table(self.tuned.as_deref())?;
             self.note("device: CPU reference");
             return Ok(Backend::Reference);
         }
         Ok(Backend::Gpu(self.gpu()?))
     }
 
-    /// The device that was asked for, to train on; parameters start under `seed`.
-    pub fn training_engine(&self, seed: u64) -> Result<tilewright::engine::Engine, CliError> {
-        let device = self.device.to_lowercase();
+    /// The device that was asked for, to train on, with the kernels of the table `tuned`; parameters start under
+    /// `seed`.
+    pub fn training_engine(&self, seed: u64, tuned: Option<&Path>) -> Result<Engine, CliError> {
         let options = DeviceOptions { checked: self.checked, ..DeviceOptions::default() };
-        Ok(tilewright::engine::Engine::open(&device, options, seed)?)
+        if self.on_reference() {
+            refuse_table(tuned)?;
+            return Ok(Engine::open("cpu", options, seed)?);
+        }
+        Ok(Engine::on(with_table(Gpu::open(&self.selector(), options)?, tuned)?, seed))
     }
 
     /// The GPU that was asked for; says which it is. Refuses `--device cpu`.
@@ -78,13 +90,30 @@ impl Global {
         if self.on_reference() {
             return Err(CliError::usage("this command runs kernels, which `--device cpu` does not have"));
         }
-        let selector: DeviceSelector = match self.device.parse() {
+        let gpu = Gpu::open(&self.selector(), options)?;
+        self.note(format_args!("device: {}", describe(gpu.info())));
+        with_table(gpu, self.tuned.as_deref())
+    }
+
+    fn selector(&self) -> DeviceSelector {
+        match self.device.to_lowercase().parse() {
             Ok(selector) => selector,
             Err(never) => match never {},
-        };
-        let gpu = Gpu::open(&selector, options)?;
-        self.note(format_args!("device: {}", describe(gpu.info())));
-        Ok(gpu)
+        }
+    }
+}
+
+fn with_table(gpu: Gpu, table: Option<&Path>) -> Result<Gpu, CliError> {
+    match table {
+        None => Ok(gpu),
+        Some(path) => Ok(TunedTable::read(path)?.apply(&gpu)?),
+    }
+}
+
+fn refuse_table(table: Option<&Path>) -> Result<(), CliError> {
+    match table {
+        None => Ok(()),
+        Some(_) => Err(CliError::usage("a table of kernels is for a GPU, but `--device cpu` has none: leave it out")),
     }
 }
 

@@ -30,9 +30,10 @@ impl LrFind {
     pub fn run(&self, global: &Global) -> Result<(), CliError> {
         let test = RangeTest { from: self.from, to: self.to, steps: self.steps };
         test.validate()?;
-        let config = self.settings.config()?;
+        let mut config = self.settings.config()?;
         config.validate()?;
-        let engine = global.training_engine(config.seed)?;
+        config.tuned = global.tuned.clone().or(config.tuned);
+        let engine = global.training_engine(config.seed, config.tuned.as_deref())?;
         let outcome = test.run(&config, engine, self.out.as_deref(), &mut TerminalReporter::default())?;
         let RangeOutcome { curve, suggestion, folder } = outcome;
         let Suggestion { suggested, steepest, minimum } = suggestion;

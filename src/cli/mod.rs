@@ -20,6 +20,7 @@ mod profile;
 mod settings;
 mod summary;
 mod train;
+mod tune;
 mod verify;
 
 pub use error::CliError;
@@ -50,6 +51,7 @@ enum Command {
     Export(export::Export),
     Bench(bench::Bench),
     Profile(profile::Profile),
+    Tune(tune::Tune),
     Check(check::Check),
     Models(models::Models),
     Summary(summary::Summary),
@@ -69,6 +71,7 @@ impl Command {
             Command::Export(command) => command.run(global),
             Command::Bench(command) => command.run(global),
             Command::Profile(command) => command.run(global),
+            Command::Tune(command) => command.run(global),
             Command::Check(command) => command.run(global),
             Command::Models(command) => command.run(global),
             Command::Summary(command) => command.run(global),

@@ -32,6 +32,9 @@ impl PrecisionOption {
     /// The GPU that was asked for, with kernels of this precision, f32 when none is said. It has its matrix
     /// units for f16, and where none is said for `all` variants.
     pub fn gpu(&self, global: &Global, all: bool) -> Result<Gpu, CliError> {
+        if self.precision == Some(Word::F16) && global.tuned.is_some() {
+            return Err(CliError::usage("`--tuned` is for kernels in f32, but `--precision` says f16"));
+        }
         let gpu = match self.precision {
             Some(Word::F16) => global.gpu_with_matrix_units()?,
             None if all => global.gpu_with_matrix_units()?,

@@ -30,7 +30,7 @@ impl Predict {
         // All images are read first: a wrong one is told before the device is opened.
         let images: Vec<Vec<u8>> =
             self.images.iter().map(|image| load_image(image, channels, (height, width))).collect::<Result<_, _>>()?;
-        let mut engine = global.training_engine(header.config.seed)?;
+        let mut engine = global.training_engine(header.config.seed, global.tuned.as_deref())?;
         let batch = Batch { shape: [1, channels, height, width], classes: header.classes.len() };
         let mut evaluator = Evaluator::of(&checkpoint, &path, batch, &mut engine)?;
         let mut predictions = Vec::new();

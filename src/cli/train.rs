@@ -43,12 +43,18 @@ impl Train {
     pub fn run(&self, global: &Global) -> Result<(), CliError> {
         let mut trainer = match &self.resume {
             Some(run) => {
+                if global.tuned.is_some() {
+                    return Err(CliError::usage("`--resume` goes on with the run's own kernels: leave `--tuned` out"));
+                }
                 let config = RunFolder::config(run)?;
-                Trainer::resume(run, global.training_engine(config.seed)?, self.epochs)?
+                let tuned = config.tuned.as_ref().map(|_| RunFolder::tuned(run));
+                Trainer::resume(run, global.training_engine(config.seed, tuned.as_deref())?, self.epochs)?
             }
             None => {
-                let config = self.config()?;
-                Trainer::create(config.clone(), global.training_engine(config.seed)?, self.run.as_deref())?
+                let mut config = self.config()?;
+                config.tuned = global.tuned.clone().or(config.tuned);
+                let engine = global.training_engine(config.seed, config.tuned.as_deref())?;
+                Trainer::create(config, engine, self.run.as_deref())?
             }
         };
         global.note(trainer.describe());

@@ -3,6 +3,7 @@
 use super::GpuError;
 use super::matrix_units;
 use super::pipelines::Pipelines;
+use crate::ops::ConvTable;
 use crate::plan::{DeviceClass, DeviceProfile, MatrixUnits, Precision};
 use crate::shader::Sources;
 use std::fmt;
@@ -213,15 +214,24 @@ impl Gpu {
             plain_kernels: options.plain_kernels,
             matrix_units: matrix_units.as_ref().ok().copied(),
             precision: Precision::F32,
+            tuned: Arc::default(),
         };
         let missing = matrix_units.err().unwrap_or_default().into();
         let pipelines = Arc::new(Pipelines::new(&device, &info, options.checked, Sources::default()));
         Ok(Gpu { device, queue, pipelines, info: Arc::new(info), profile: Arc::new(profile), missing, failure })
     }
 
-    /// The same device, taken for one of another class: its kernels run here too, only slower.
+    /// The same device, taken for one of another class: its kernels run here too, only slower. It follows
+    /// that class's rule, whatever table it had.
     pub fn with_class(&self, class: DeviceClass) -> Gpu {
-        let profile = DeviceProfile { class, ..(*self.profile).clone() };
+        let profile = DeviceProfile { class, tuned: Arc::default(), ..(*self.profile).clone() };
+        Gpu { profile: Arc::new(profile), ..self.clone() }
+    }
+
+    /// The same device, with these kernels for the shapes that the table has. Nothing is checked here:
+    /// [`crate::tune::TunedTable::apply`] does.
+    pub(crate) fn with_kernels(&self, tuned: Arc<ConvTable>) -> Gpu {
+        let profile = DeviceProfile { tuned, ..(*self.profile).clone() };
         Gpu { profile: Arc::new(profile), ..self.clone() }
     }
 

@@ -26,6 +26,7 @@ pub use activation::{Activation, ActivationBackward};
 pub use batch_norm::{BatchNormInputGradient, BatchNormSums, BatchNormalize, BatchStatistics, UpdateRunningStatistics};
 pub use broadcast::{BroadcastTo, SumTo};
 pub use conv::{Conv2d, ConvGeometry, ConvInputGradient, ConvWeightGradient, Linear, output_size};
+pub use conv::{ConvKernels, ConvPass, ConvShape, ConvTable};
 pub use cross_entropy::{CountCorrect, CrossEntropy, CrossEntropyBackward, IGNORED_TARGET, RecordMetrics};
 pub use dropout::Dropout;
 pub use elementwise::{Add, Copy, Fill, Mul, Scale};

@@ -1,5 +1,8 @@
 //! What a plan needs to know of a device.
 
+use crate::ops::ConvTable;
+use std::sync::Arc;
+
 /// Which kind of variant suits a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeviceClass {
@@ -71,6 +74,8 @@ pub struct DeviceProfile {
     pub matrix_units: Option<MatrixUnits>,
     /// What was asked for. Nothing is less exact than f32 unless this says so.
     pub precision: Precision,
+    /// Kernels that were measured on this device for convolutions of exact sizes: they come before the rule.
+    pub tuned: Arc<ConvTable>,
 }
 
 impl DeviceProfile {
@@ -89,6 +94,7 @@ impl DeviceProfile {
             plain_kernels: false,
             matrix_units: None,
             precision: Precision::F32,
+            tuned: Arc::default(),
         }
     }
 

@@ -36,6 +36,9 @@ pub struct TrainConfig {
     pub head: Option<usize>,
     /// Layers and parameters that stay as they start; `*` stands for any characters.
     pub freeze: Vec<String>,
+    /// A table of `tilewright tune` whose kernels the run takes. The run folder keeps a copy, with which the run goes
+    /// on.
+    pub tuned: Option<PathBuf>,
     /// A [`Schedule`]'s text, counted in steps. `cosine` and `one_cycle` alone end with the run.
     pub schedule: String,
     pub optimizer: Optimizer,
@@ -71,6 +74,7 @@ impl Default for TrainConfig {
             init: None,
             head: None,
             freeze: Vec::new(),
+            tuned: None,
             schedule: "cosine".to_owned(),
             optimizer: Optimizer::Adam(Adam::default()),
             gradient: GradientTransform::default(),

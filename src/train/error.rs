@@ -8,6 +8,7 @@ use crate::models::ModelError;
 use crate::optim::OptimizerError;
 use crate::optim::schedule::ScheduleError;
 use crate::report::PictureError;
+use crate::tune::TableError;
 use std::io;
 use std::path::PathBuf;
 
@@ -26,6 +27,13 @@ pub enum TrainError {
     Gpu(#[from] GpuError),
     #[error(transparent)]
     Optimizer(#[from] OptimizerError),
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error(
+        "the device was not opened with the kernels of {}: losses and weights would have other bits",
+        table.as_ref().map_or("the rule".to_owned(), |path| format!("the table `{}`", path.display()))
+    )]
+    OtherKernels { table: Option<PathBuf> },
     #[error(transparent)]
     Weights(#[from] InteropError),
     #[error("{reason}; with --head {classes} the classifier's last layer starts fresh")]
@@ -75,6 +83,7 @@ impl TrainError {
             | TrainError::Model(_)
             | TrainError::Optimizer(_)
             | TrainError::Schedule(_)
+            | TrainError::Table(_)
             | TrainError::NotARun { .. } => true,
             TrainError::Data(error) => error.is_usage(),
             TrainError::Weights(error) => error.is_usage(),

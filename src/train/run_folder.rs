@@ -2,11 +2,12 @@
 //!
 //! `config.toml` is the resolved configuration, `steps.csv` has a row a step, `epochs.csv` a row an
 //! epoch, `checkpoint.safetensors` is the last checkpoint and `best.safetensors` the one with the
-//! highest test accuracy. `curves.svg` shows the tables, and a file of events has them for TensorBoard.
+//! highest test accuracy. `tuned.toml` is a copy of the table of kernels, if the run takes one. `curves.svg` shows the tables, and a file of events has them for TensorBoard.
 
 use super::curves::panels;
 use super::{TrainConfig, TrainError};
 use crate::report::{EventFile, picture};
+use crate::tune::TunedTable;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::Write;
@@ -104,6 +105,19 @@ impl RunFolder {
     /// File of the checkpoint with the highest test accuracy.
     pub fn best(path: &Path) -> PathBuf {
         path.join("best.safetensors")
+    }
+
+    /// The table of kernels that the run was started with, if it was.
+    pub fn tuned(path: &Path) -> PathBuf {
+        path.join("tuned.toml")
+    }
+
+    /// Keeps a table of kernels with the run.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep_tuned(&self, table: &TunedTable) -> Result<(), TrainError> {
+        Ok(table.write(&RunFolder::tuned(&self.path))?)
     }
 
     /// Appends steps.

@@ -13,6 +13,7 @@ use crate::engine::{Engine, Executable, Pending};
 use crate::models;
 use crate::optim::schedule::LearningRate;
 use crate::tensor::HostTensor;
+use crate::tune::TunedTable;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,12 +57,14 @@ impl Trainer {
     /// # Errors
     /// When settings, data, model and device do not go together.
     pub fn create(mut config: TrainConfig, engine: Engine, path: Option<&Path>) -> Result<Trainer, TrainError> {
+        let table = expect_kernels(&engine, config.tuned.as_deref())?;
         let (splits, resolved) = prepare_data(&config)?;
         config.schedule = config.schedule_of(resolved.total_steps)?.to_string();
         let mut runner = Runner::new(&config, &splits, resolved, engine)?;
         let (mut header, learning_rate) = start(&config, &splits)?;
         runner.initialise(&config, &mut header)?;
         let folder = RunFolder::create(path, &config)?;
+        table.map_or(Ok(()), |table| folder.keep_tuned(&table))?;
         Ok(Trainer::new(splits, resolved, runner, header, learning_rate, folder))
     }
 
@@ -69,11 +72,13 @@ impl Trainer {
     /// With `epochs`, up to so many; a `cosine` or `one_cycle` that ended with the run then ends with the longer one.
     ///
     /// # Errors
-    /// When it is no run, or its checkpoint is damaged.
+    /// When it is no run, its checkpoint is damaged, or `engine` has other kernels than the run began with.
     pub fn resume(path: &Path, engine: Engine, epochs: Option<u64>) -> Result<Trainer, TrainError> {
         let mut config = RunFolder::config(path)?;
         let before = config.clone();
         config.epochs = epochs.unwrap_or(config.epochs);
+        let table = config.tuned.as_ref().map(|_| RunFolder::tuned(path));
+        expect_kernels(&engine, table.as_deref())?;
         let (splits, resolved) = prepare_data(&config)?;
         let end = Resolved::of(&before, splits.train.len())?.total_steps;
         let schedule = before.schedule_of(end)?;
@@ -348,6 +353,15 @@ impl Trainer {
             save_checkpoint(&RunFolder::best(self.folder.path()), &checkpoint)?;
         }
         Ok(())
+    }
+}
+
+/// The table in a file, or none: what `engine` was opened with.
+fn expect_kernels(engine: &Engine, path: Option<&Path>) -> Result<Option<TunedTable>, TrainError> {
+    let table = path.map(TunedTable::read).transpose()?;
+    match engine.tuned_kernels() == table.as_ref().map(TunedTable::kernels).unwrap_or_default() {
+        true => Ok(table),
+        false => Err(TrainError::OtherKernels { table: path.map(Path::to_owned) }),
     }
 }
 

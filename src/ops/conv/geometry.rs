@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// A convolution of `[batch, channels, height, width]` with `[filters, channels / groups, kernel...]`.
 /// Pairs are (vertical, horizontal).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConvGeometry {
     pub batch: usize,
     pub channels: usize,

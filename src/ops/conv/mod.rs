@@ -2,6 +2,7 @@
 //!
 //! A linear layer is a 1x1 convolution of 1x1 images, so all of them share their kernels.
 
+mod choice;
 mod cooperative;
 mod depthwise;
 mod geometry;
@@ -12,6 +13,7 @@ mod split;
 mod texture;
 mod workgroup;
 
+pub use choice::{ConvKernels, ConvPass, ConvShape, ConvTable};
 pub use geometry::{ConvGeometry, output_size};
 
 use super::{Backward, Cost, Op, Shapes};
@@ -20,7 +22,7 @@ use crate::ops::ChannelSum;
 use crate::ops::reduce::sum_parts;
 use crate::plan::{DeviceClass, Launch, Operand, PlanError, Precision};
 use crate::tensor::{HostTensor, Shape, TensorSpec};
-use part::{ALIGNMENT, parts};
+use part::{ALIGNMENT, Part, parts};
 use workgroup::Body;
 
 /// y[n, k] = bias[k] + sum of w[k, c, tap] * x[n, c, ...]; inputs x, weight `[K, C/groups, kh, kw]`
@@ -40,7 +42,8 @@ impl Default for Conv2d {
 }
 
 impl Conv2d {
-    fn geometry(&self, x: &Shape, weight: &Shape) -> Result<ConvGeometry, String> {
+    /// The sizes, or the rule that the shapes break.
+    pub(crate) fn geometry(&self, x: &Shape, weight: &Shape) -> Result<ConvGeometry, String> {
         let [batch, channels, height, width] =
             x.nchw().ok_or_else(|| "it convolves images of shape [N, C, H, W]".to_owned())?;
         let [filters, group_channels, kh, kw] =
@@ -221,8 +224,8 @@ impl Op for ConvInputGradient {
                 Some(scratch) => scratch.write().slice(index * pitch, elements),
                 None => Operand::Output(0).write(),
             };
-            match variant(launch, &part.geometry) {
-                Variant::Texture => texture::input_gradient(launch, part, dx),
+            match variant(launch, ConvPass::InputGradient, part) {
+                Variant::Texture(tile) => texture::input_gradient(launch, part, dx, tile),
                 Variant::Workgroup(body) => workgroup::input_gradient(launch, part, dx, body),
                 Variant::Depthwise if depthwise::input_gradient_suits(&part.geometry) => {
                     depthwise::input_gradient(launch, part, dx);
@@ -274,11 +277,11 @@ impl Op for ConvWeightGradient {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
         let all = parts(launch, &self.geometry);
-        let sums_bias = all.iter().all(|part| variant(launch, &part.geometry).sums_bias());
+        let sums_bias = all.iter().all(|part| variant(launch, ConvPass::WeightGradient, part).sums_bias());
         for part in &all {
             let db = (self.bias && sums_bias).then(|| part.bias(Operand::Output(1).write()));
-            match variant(launch, &part.geometry) {
-                Variant::Texture => texture::weight_gradient(launch, part, db),
+            match variant(launch, ConvPass::WeightGradient, part) {
+                Variant::Texture(tile) => texture::weight_gradient(launch, part, db, tile),
                 Variant::Workgroup(body) => workgroup::weight_gradient(launch, part, db, body),
                 Variant::Depthwise => depthwise::weight_gradient(launch, part, db),
                 Variant::Plain => plain::weight_gradient(launch, part, db),
@@ -300,8 +303,9 @@ impl Op for ConvWeightGradient {
 enum Variant {
     /// One invocation an output: the measure of the others, and the last resort.
     Plain,
-    /// Operands packed into textures, large register tiles, no barriers: for CPU adapters.
-    Texture,
+    /// Operands packed into textures, register tiles of so many rows and columns at most, no barriers: for CPU
+    /// adapters.
+    Texture(usize),
     /// Tiles in workgroup memory: for GPUs.
     Workgroup(Body),
     /// Kernels of their own for convolutions of one channel a filter, on every device.
@@ -315,9 +319,13 @@ impl Variant {
     }
 }
 
-/// The written rule. A grouped convolution's tile must lie within its group, or lanes idle.
-fn variant(launch: &Launch<'_>, geometry: &ConvGeometry) -> Variant {
-    let profile = launch.profile();
+/// What the device's table says, else the written rule. A grouped convolution's tile must lie within its
+/// group, or lanes idle.
+fn variant(launch: &Launch<'_>, pass: ConvPass, part: &Part) -> Variant {
+    let (profile, geometry) = (launch.profile(), &part.geometry);
+    if let Some(variant) = choice::tabled(profile, pass, part) {
+        return variant;
+    }
     let narrow = geometry.groups > 1 && geometry.group_filters().min(geometry.group_channels()) < 4;
     let units = profile.matrix_units.filter(|_| profile.precision == Precision::F16);
     match (profile.class, units) {
@@ -325,16 +333,16 @@ fn variant(launch: &Launch<'_>, geometry: &ConvGeometry) -> Variant {
         _ if depthwise::suits(geometry) => Variant::Depthwise,
         _ if narrow => Variant::Plain,
         (_, Some(units)) => Variant::Workgroup(Body::MatrixUnits(units)),
-        (DeviceClass::Cpu, None) if texture::fits(profile, geometry) => Variant::Texture,
+        (DeviceClass::Cpu, None) if texture::fits(profile, geometry) => Variant::Texture(texture::tile_size(geometry)),
         (DeviceClass::Cpu, None) => Variant::Plain,
-        (DeviceClass::Gpu, None) => Variant::Workgroup(Body::Threads),
+        (DeviceClass::Gpu, None) => Variant::Workgroup(Body::Threads(None)),
     }
 }
 
 fn forward(launch: &mut Launch<'_>, geometry: &ConvGeometry) -> Result<(), PlanError> {
     for part in parts(launch, geometry) {
-        match variant(launch, &part.geometry) {
-            Variant::Texture => texture::forward(launch, &part),
+        match variant(launch, ConvPass::Forward, &part) {
+            Variant::Texture(tile) => texture::forward(launch, &part, tile),
             Variant::Workgroup(body) => workgroup::forward(launch, &part, body),
             Variant::Depthwise => depthwise::forward(launch, &part),
             Variant::Plain => {

@@ -1,7 +1,7 @@
 //! A convolution whose weight is larger than a device binds is run in parts of its filters.
 
 use super::ConvGeometry;
-use crate::plan::{Binding, Launch};
+use crate::plan::{Binding, DeviceProfile, Launch};
 
 /// Some of a convolution's filters, with their memory.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +43,8 @@ impl Part {
 
     /// How often the reduction of a weight gradient may be split: the splits' results lie side by side in
     /// one binding until they are summed.
-    pub fn most_splits(&self, launch: &Launch<'_>) -> usize {
-        let bindable = (launch.profile().max_binding_bytes / 4) as usize;
+    pub fn most_splits(&self, profile: &DeviceProfile) -> usize {
+        let bindable = (profile.max_binding_bytes / 4) as usize;
         (bindable / self.weight_elements().max(1)).max(1)
     }
 

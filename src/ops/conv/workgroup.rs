@@ -1,17 +1,17 @@
 //! Convolution for GPUs: the classic tiled matrix product in workgroup memory, whose load functions
 //! read the image where it lies (implicit GEMM, no im2col buffer).
 
-use super::cooperative;
 use super::part::Part;
 use super::plain::kernel;
 use super::split::Split;
+use super::{ConvGeometry, ConvPass, cooperative};
 use crate::plan::{Binding, DeviceProfile, Kernel, Launch, MatrixUnits, Operand};
 
 /// What computes a tile, from operands that are loaded and stored in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
-    /// Each thread some of the sums, in f32.
-    Threads,
+    /// Each thread some of the sums, in f32; a tile of these rows and columns, or what the rule picks.
+    Threads(Option<[usize; 2]>),
     /// Each subgroup some matrices of sums, of factors in f16.
     MatrixUnits(MatrixUnits),
 }
@@ -32,6 +32,16 @@ pub(super) struct Tile {
     pub conditions: Vec<&'static str>,
 }
 
+impl Tile {
+    /// Steps of all loops of a thread over `depth` steps of the reduction, as if the compiler unrolled none.
+    fn loop_steps(&self, depth: usize) -> usize {
+        let quads = (self.rows * self.columns / self.threads.max(1)).isqrt().div_ceil(4);
+        let loads = [self.rows, self.columns].map(|side| (self.depth * side / 4).div_ceil(self.threads.max(1)) * 5);
+        let step = 1 + quads + quads * (1 + 4 * (1 + quads));
+        depth.div_ceil(self.depth) * (1 + loads[0] + loads[1] + self.depth * step) + quads * quads * 64
+    }
+}
+
 /// A tile of threads that keep `thread` x `thread` sums each. The memory has one texel of padding a step.
 fn thread_tile(rows: usize, columns: usize, depth: usize, thread: usize) -> Tile {
     Tile {
@@ -48,9 +58,9 @@ fn thread_tile(rows: usize, columns: usize, depth: usize, thread: usize) -> Tile
 
 impl Body {
     /// From large to small; those of threads are all within WebGPU's default limits.
-    fn tiles(self) -> [Tile; 4] {
+    pub fn tiles(self) -> [Tile; 4] {
         match self {
-            Body::Threads => [
+            Body::Threads(_) => [
                 thread_tile(128, 128, 8, 8),
                 thread_tile(64, 64, 16, 4),
                 thread_tile(32, 64, 16, 4),
@@ -60,7 +70,8 @@ impl Body {
         }
     }
 
-    /// The largest tile that wastes little of its rows and still makes enough workgroups; else the smallest.
+    /// The tile that is asked for, else the largest that wastes little of its rows and still makes enough
+    /// workgroups, else the smallest.
     fn tile(self, profile: &DeviceProfile, rows: usize, columns: usize, groups: usize) -> Tile {
         let suits = |tile: &Tile| {
             let tiles = rows.div_ceil(tile.rows) * columns.div_ceil(tile.columns) * groups;
@@ -70,6 +81,11 @@ impl Body {
                 && tiles >= ENOUGH_WORKGROUPS
                 && covered * 3 <= rows * 4
         };
+        if let Body::Threads(Some(shape)) = self
+            && let Some(tile) = self.tiles().into_iter().find(|tile| [tile.rows, tile.columns] == shape)
+        {
+            return tile;
+        }
         let [first, second, third, smallest] = self.tiles();
         [first, second, third].into_iter().find(suits).unwrap_or(smallest)
     }
@@ -77,6 +93,32 @@ impl Body {
 
 /// Workgroups that keep a large GPU busy: a tile shape that makes fewer is too large.
 const ENOUGH_WORKGROUPS: usize = 256;
+
+/// Rows, columns and steps of the matrix product that a pass is for each group.
+fn sizes(pass: ConvPass, g: &ConvGeometry) -> [usize; 3] {
+    let taps = g.kernel[0] * g.kernel[1];
+    let (inputs, outputs) = (g.batch * g.size[0] * g.size[1], g.batch * g.out[0] * g.out[1]);
+    match pass {
+        ConvPass::Forward => [g.group_filters(), outputs, g.group_channels() * taps],
+        ConvPass::InputGradient => [g.group_channels(), inputs, g.group_filters() * taps],
+        ConvPass::WeightGradient => [g.group_filters(), g.group_channels() * taps, outputs],
+    }
+}
+
+/// Whether there is a tile of that shape which a device runs. One of which most would lie outside of the result is
+/// left to the next smaller one.
+pub(super) fn suits(profile: &DeviceProfile, pass: ConvPass, g: &ConvGeometry, shape: [usize; 2]) -> bool {
+    let tiles = Body::Threads(None).tiles();
+    let Some(tile) = tiles.iter().find(|tile| [tile.rows, tile.columns] == shape) else { return false };
+    let part = Part { geometry: *g, first_filter: 0, all_filters: g.filters };
+    let [rows, columns, depth] = sizes(pass, g);
+    let parts = if pass == ConvPass::WeightGradient { splits(profile, &part, tile) } else { 1 };
+    let is_smallest = tiles.last().is_some_and(|smallest| smallest == tile);
+    tile.threads <= profile.max_invocations as usize
+        && tile.memory <= profile.workgroup_memory as usize
+        && tile.loop_steps(depth.div_ceil(parts)) <= profile.max_loop_steps
+        && (is_smallest || (tile.rows < 2 * rows && tile.columns < 2 * columns))
+}
 
 /// A matrix product for each group: `rows` x `columns` sums over `depth` steps.
 struct Product {
@@ -123,13 +165,8 @@ impl Product {
 
 pub(super) fn forward(launch: &mut Launch<'_>, part: &Part, body: Body) {
     let g = &part.geometry;
-    let product = Product {
-        rows: g.group_filters(),
-        columns: g.batch * g.out[0] * g.out[1],
-        depth: g.group_channels() * g.kernel[0] * g.kernel[1],
-        groups: g.groups,
-        parts: 1,
-    };
+    let [rows, columns, depth] = sizes(ConvPass::Forward, g);
+    let product = Product { rows, columns, depth, groups: g.groups, parts: 1 };
     let tile = body.tile(launch.profile(), product.rows, product.columns, product.groups);
     let bias = launch.inputs() == 3;
     let kernel = kernel(tile.shader, part).operands("conv/workgroup_forward").condition("bias", bias);
@@ -142,28 +179,28 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part, body: Body) {
 
 pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding, body: Body) {
     let g = &part.geometry;
-    let product = Product {
-        rows: g.group_channels(),
-        columns: g.batch * g.size[0] * g.size[1],
-        depth: g.group_filters() * g.kernel[0] * g.kernel[1],
-        groups: g.groups,
-        parts: 1,
-    };
+    let [rows, columns, depth] = sizes(ConvPass::InputGradient, g);
+    let product = Product { rows, columns, depth, groups: g.groups, parts: 1 };
     let tile = body.tile(launch.profile(), product.rows, product.columns, product.groups);
     let kernel = kernel(tile.shader, part).operands("conv/workgroup_input_gradient");
     let bindings = [Operand::Input(0).read(), part.weight(Operand::Input(1).read()), dx];
     product.launch(launch, kernel, &tile, bindings);
 }
 
+/// Parts of a weight gradient's reduction that run side by side.
+fn splits(profile: &DeviceProfile, part: &Part, tile: &Tile) -> usize {
+    let [rows, columns, depth] = sizes(ConvPass::WeightGradient, &part.geometry);
+    let tiles = rows.div_ceil(tile.rows) * columns.div_ceil(tile.columns) * part.geometry.groups;
+    let parts = ENOUGH_WORKGROUPS.div_ceil(tiles).min(depth.div_ceil(8 * tile.depth)).max(1);
+    parts.min(part.most_splits(profile))
+}
+
 pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Binding>, body: Body) {
     let g = &part.geometry;
-    let (rows, columns) = (g.group_filters(), g.group_channels() * g.kernel[0] * g.kernel[1]);
-    let depth = g.batch * g.out[0] * g.out[1];
+    let [rows, columns, depth] = sizes(ConvPass::WeightGradient, g);
     // The reduction is long and the result small: parts of it run side by side, and are summed in order.
     let tile = body.tile(launch.profile(), rows, columns, g.groups);
-    let tiles = rows.div_ceil(tile.rows) * columns.div_ceil(tile.columns) * g.groups;
-    let parts = ENOUGH_WORKGROUPS.div_ceil(tiles).min(depth.div_ceil(8 * tile.depth)).max(1);
-    let parts = parts.min(part.most_splits(launch));
+    let parts = splits(launch.profile(), part, &tile);
     let product = Product { rows, columns, depth, groups: g.groups, parts };
     let kernel = kernel(tile.shader, part).operands("conv/workgroup_weight_gradient");
     let elements = part.weight_elements();

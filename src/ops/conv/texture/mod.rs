@@ -11,20 +11,20 @@ mod pack;
 mod tile;
 
 use self::pack::{Packed, Shape, WEIGHT_ROW, pack_weights, signed};
-use self::tile::{PixelTile, group_tile_quads, is_specialised, tile_kernel, tile_quads, tile_size};
+use self::tile::{PixelTile, group_tile_quads, is_specialised, tile_kernel, tile_quads};
 use super::part::Part;
 use super::split::Split;
 use crate::plan::{Binding, Launch, MAX_LOOP_STEPS, Operand};
 
 pub(super) use self::pack::fits;
+pub(super) use self::tile::{TILES, tile_size};
 
 /// Invocations of a workgroup: one vector register of lanes, so that few tiles spread over the cores.
 const WORKGROUP: u32 = 8;
 
-pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
+pub(super) fn forward(launch: &mut Launch<'_>, part: &Part, largest: usize) {
     let g = &part.geometry;
     let shape = Shape::of(g);
-    let largest = tile_size(g);
     let tile = PixelTile::of(largest, g.batch, g.out);
     let rows = group_tile_quads(g.filters, g.groups, largest);
     let image = Packed::windows(g, shape, tile.reach(), tile.grid[0] * tile.size[0]);
@@ -66,9 +66,8 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
     launch.linear_by(WORKGROUP, kernel, tile.tiles() * row_tiles, bindings);
 }
 
-pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding) {
+pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding, largest: usize) {
     let g = &part.geometry;
-    let largest = tile_size(g);
     // The inputs of one residue class modulo the stride meet the same taps; each class is a grid of
     // its own, in which neighbours are a stride apart.
     let class: [usize; 2] = std::array::from_fn(|axis| g.size[axis].div_ceil(g.stride[axis]));
@@ -145,10 +144,9 @@ fn greatest_common_divisor(a: usize, b: usize) -> usize {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
-pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Binding>) {
+pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Binding>, largest: usize) {
     let g = &part.geometry;
     let shape = Shape::of(g);
-    let largest = tile_size(g);
     let image = Packed::windows(g, shape, g.out, g.batch);
     let upstream = Packed {
         images: g.batch,
@@ -175,7 +173,7 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<B
     let tiles = row_tiles * column_tiles;
     // Enough invocations for every core's lanes, each with an image's worth of pixels, and no loop too long.
     let all_rows = g.batch * g.out[0];
-    let parts = 512usize.div_ceil(tiles).clamp(1, g.batch).min(part.most_splits(launch));
+    let parts = 512usize.div_ceil(tiles).clamp(1, g.batch).min(part.most_splits(launch.profile()));
     let part_rows = all_rows.div_ceil(parts).min(MAX_LOOP_STEPS / (g.out[1] + 1));
     let parts = all_rows.div_ceil(part_rows);
     let kernel = tile_kernel("conv/texture_weight_gradient", rows, quads, 1)

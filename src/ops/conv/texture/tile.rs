@@ -9,6 +9,9 @@ use crate::plan::{Argument, Kernel};
 pub const LARGE_TILE: usize = 16;
 const SMALL_TILE: usize = 8;
 
+/// Rows and columns of the largest tiles that there are.
+pub const TILES: [usize; 2] = [LARGE_TILE, SMALL_TILE];
+
 /// Multiply-adds below which the small tile is used.
 const SMALL_PROBLEM: u64 = 8_000_000;
 
@@ -85,6 +88,7 @@ pub fn group_tile_quads(channels: usize, groups: usize, largest: usize) -> usize
     }
 }
 
+/// The rule: rows and columns of the largest tile.
 pub fn tile_size(geometry: &ConvGeometry) -> usize {
     if geometry.multiply_adds() < SMALL_PROBLEM { SMALL_TILE } else { LARGE_TILE }
 }

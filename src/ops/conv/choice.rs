@@ -1,0 +1,206 @@
+//! Kernels that a table names for a convolution of exact sizes, in place of the written rule
+//! (docs/decisions/0009-tune.md).
+
+use super::part::Part;
+use super::workgroup::{self, Body};
+use super::{Conv2d, ConvGeometry, ConvInputGradient, ConvWeightGradient, Linear, Variant};
+use super::{depthwise, loop_steps, texture};
+use crate::graph::{Graph, Node};
+use crate::plan::{DeviceProfile, Precision};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// A pass of a convolution or linear layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConvPass {
+    Forward,
+    InputGradient,
+    WeightGradient,
+}
+
+impl ConvPass {
+    pub const ALL: [ConvPass; 3] = [ConvPass::Forward, ConvPass::InputGradient, ConvPass::WeightGradient];
+}
+
+impl fmt::Display for ConvPass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ConvPass::Forward => "forward",
+            ConvPass::InputGradient => "input gradient",
+            ConvPass::WeightGradient => "weight gradient",
+        })
+    }
+}
+
+/// One pass of a convolution of exact sizes; a linear layer is one of 1x1 images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConvShape {
+    pub pass: ConvPass,
+    pub geometry: ConvGeometry,
+}
+
+impl ConvShape {
+    /// What a node computes, if it is a pass of a convolution or linear layer.
+    pub fn of(graph: &Graph, node: &Node) -> Option<ConvShape> {
+        let shape = |index: usize| graph.shape(node.inputs[index]);
+        let (pass, geometry) = if let Some(op) = node.op_as::<Conv2d>() {
+            (ConvPass::Forward, op.known_geometry(shape(0), shape(1)))
+        } else if node.op_as::<Linear>().is_some() {
+            (ConvPass::Forward, Linear::known_geometry(shape(0), shape(1)))
+        } else if let Some(op) = node.op_as::<ConvInputGradient>() {
+            (ConvPass::InputGradient, op.geometry)
+        } else {
+            (ConvPass::WeightGradient, node.op_as::<ConvWeightGradient>()?.geometry)
+        };
+        Some(ConvShape { pass, geometry })
+    }
+
+    /// The same for a batch of so many images, or rows of a linear layer.
+    pub fn with_batch(self, batch: usize) -> ConvShape {
+        ConvShape { geometry: ConvGeometry { batch, ..self.geometry }, ..self }
+    }
+}
+
+impl fmt::Display for ConvShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let g = &self.geometry;
+        match *g == ConvGeometry::linear(g.batch, g.channels, g.filters) {
+            true => write!(f, "linear {}->{} b{}", g.channels, g.filters, g.batch)?,
+            false => {
+                let ([kh, kw], [height, width]) = (g.kernel, g.size);
+                write!(f, "conv {kh}x{kw}/{} {}->{}", g.stride[0], g.channels, g.filters)?;
+                write!(f, " g{} {height}x{width} b{}", g.groups, g.batch)?;
+            }
+        }
+        write!(f, " {}", self.pass)
+    }
+}
+
+/// Kernels that a convolution may take, all exact f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ConvKernels {
+    /// One invocation an output: the measure of the others.
+    Plain,
+    /// Kernels of their own for convolutions of one channel a filter.
+    Depthwise,
+    /// Operands in textures; the largest register tile has `tile` x `tile` sums.
+    Texture { tile: usize },
+    /// Tiles of `rows` x `columns` sums in workgroup memory.
+    Workgroup { rows: usize, columns: usize },
+}
+
+impl ConvKernels {
+    /// Every one that there is.
+    pub fn all() -> Vec<ConvKernels> {
+        let mut all = vec![ConvKernels::Plain, ConvKernels::Depthwise];
+        all.extend(texture::TILES.map(|tile| ConvKernels::Texture { tile }));
+        let tiles = Body::Threads(None).tiles();
+        all.extend(tiles.map(|tile| ConvKernels::Workgroup { rows: tile.rows, columns: tile.columns }));
+        all
+    }
+
+    /// Whether these kernels compute `shape`, and a device runs them.
+    pub fn suits(self, profile: &DeviceProfile, shape: &ConvShape) -> bool {
+        let g = &shape.geometry;
+        match (self, shape.pass) {
+            (ConvKernels::Plain, ConvPass::Forward) => {
+                loop_steps(g.group_channels(), g.kernel) <= profile.max_loop_steps
+            }
+            (ConvKernels::Plain, ConvPass::InputGradient) => {
+                loop_steps(g.group_filters(), g.kernel) <= profile.max_loop_steps
+            }
+            (ConvKernels::Plain, ConvPass::WeightGradient) => true,
+            (ConvKernels::Depthwise, ConvPass::InputGradient) => depthwise::input_gradient_suits(g),
+            (ConvKernels::Depthwise, _) => depthwise::suits(g),
+            (ConvKernels::Texture { .. }, _) => texture::fits(profile, g),
+            (ConvKernels::Workgroup { rows, columns }, pass) => workgroup::suits(profile, pass, g, [rows, columns]),
+        }
+    }
+}
+
+impl From<ConvKernels> for Variant {
+    fn from(kernels: ConvKernels) -> Variant {
+        match kernels {
+            ConvKernels::Plain => Variant::Plain,
+            ConvKernels::Depthwise => Variant::Depthwise,
+            ConvKernels::Texture { tile } => Variant::Texture(tile),
+            ConvKernels::Workgroup { rows, columns } => Variant::Workgroup(Body::Threads(Some([rows, columns]))),
+        }
+    }
+}
+
+impl fmt::Display for ConvKernels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConvKernels::Plain => f.write_str("plain"),
+            ConvKernels::Depthwise => f.write_str("depthwise"),
+            ConvKernels::Texture { tile } => write!(f, "texture {tile}x{tile}"),
+            ConvKernels::Workgroup { rows, columns } => write!(f, "workgroup {rows}x{columns}"),
+        }
+    }
+}
+
+impl FromStr for ConvKernels {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = ConvKernels::all();
+        let names = || all.iter().map(|kernels| format!("`{kernels}`")).collect::<Vec<_>>().join(", ");
+        let found = all.iter().find(|kernels| kernels.to_string() == text);
+        found.copied().ok_or_else(|| format!("there are no kernels `{text}`; there are {}", names()))
+    }
+}
+
+impl TryFrom<String> for ConvKernels {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<ConvKernels> for String {
+    fn from(kernels: ConvKernels) -> String {
+        kernels.to_string()
+    }
+}
+
+/// Kernels by the exact shape they are for; a shape that is not here takes what the rule says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConvTable(HashMap<ConvShape, ConvKernels>);
+
+impl ConvTable {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The kernels for exactly this shape.
+    pub fn get(&self, shape: &ConvShape) -> Option<ConvKernels> {
+        self.0.get(shape).copied()
+    }
+
+    /// What was there for the shape before.
+    pub fn insert(&mut self, shape: ConvShape, kernels: ConvKernels) -> Option<ConvKernels> {
+        self.0.insert(shape, kernels)
+    }
+}
+
+impl FromIterator<(ConvShape, ConvKernels)> for ConvTable {
+    fn from_iter<T: IntoIterator<Item = (ConvShape, ConvKernels)>>(entries: T) -> Self {
+        ConvTable(entries.into_iter().collect())
+    }
+}
+
+/// What the device's table says of the layer that `part` belongs to. It holds for exact f32 only, and not where
+/// plain kernels are asked for.
+pub(super) fn tabled(profile: &DeviceProfile, pass: ConvPass, part: &Part) -> Option<Variant> {
+    if profile.plain_kernels || profile.precision != Precision::F32 || profile.tuned.is_empty() {
+        return None;
+    }
+    let geometry = ConvGeometry { filters: part.all_filters, ..part.geometry };
+    profile.tuned.get(&ConvShape { pass, geometry }).map(Variant::from)
+}
