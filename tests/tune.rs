@@ -366,7 +366,7 @@ fn wrong_kernels_are_named_and_never_chosen_even_where_the_rule_picks_them() {
     assert!(found.wrong.iter().any(|(kernels, _)| *kernels == rule), "{:?}", found.wrong);
     assert!(found.wrong.iter().all(|(kernels, _)| matches!(kernels, ConvKernels::Texture { .. })), "{:?}", found.wrong);
     let failure = found.wrong[0].1.to_string();
-    assert!(failure.contains("`y`: element") && failure.contains("conv/texture_tile"), "{failure}");
+    assert!(failure.contains("`y0`: element") && failure.contains("conv/texture_tile"), "{failure}");
     assert_eq!(measured.rule.kernels, rule);
     assert!(!matches!(measured.best.kernels, ConvKernels::Texture { .. }), "{:?}", measured.best);
     let table = TunedTable::of(&gpu, &[found]);
