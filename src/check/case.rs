@@ -2,8 +2,23 @@
 
 use super::{Tolerance, random_tensors};
 use crate::graph::{Graph, GraphError, Pass, Value};
+use crate::ops::Activation;
 use crate::reference::Tensors;
 use crate::tensor::TensorSpec;
+
+/// Every activation, with parameters that are not the defaults.
+pub(super) const ACTIVATIONS: [Activation; 10] = [
+    Activation::Relu,
+    Activation::Relu6,
+    Activation::LeakyRelu { negative_slope: 0.1 },
+    Activation::Elu { alpha: 1.3 },
+    Activation::Sigmoid,
+    Activation::Tanh,
+    Activation::Silu,
+    Activation::Gelu,
+    Activation::HardSigmoid,
+    Activation::HardSwish,
+];
 
 /// One op on one shape, with all its gradients.
 pub struct Case {

@@ -3,7 +3,7 @@
 //! To add an op's cases, write a function of a few lines below and name it in [`cases`]: `unary` and
 //! `binary` take the shapes and what is built on them, and every gradient is checked with it.
 
-use super::case::{Case, add_gradients, binary, differentiated, several, unary};
+use super::case::{ACTIVATIONS, Case, add_gradients, binary, differentiated, several, unary};
 use super::epilogues::epilogues;
 use crate::bench::MultiplyAdds;
 use crate::graph::{Graph, GraphError, Init, LayerNorm, Mode, Scope, Value};
@@ -129,18 +129,6 @@ fn linear_layers() -> Vec<Case> {
 }
 
 fn activations() -> Vec<Case> {
-    let functions = [
-        Activation::Relu,
-        Activation::Relu6,
-        Activation::LeakyRelu { negative_slope: 0.1 },
-        Activation::Elu { alpha: 1.3 },
-        Activation::Sigmoid,
-        Activation::Tanh,
-        Activation::Silu,
-        Activation::Gelu,
-        Activation::HardSigmoid,
-        Activation::HardSwish,
-    ];
     let shapes = |function: Activation| -> Vec<Vec<usize>> {
         let mut shapes = vec![vec![1], vec![3, 7, 11], vec![2, 5, 13, 17]];
         shapes.extend((function == Activation::Relu).then(|| FOLDING.to_vec()));
@@ -151,7 +139,7 @@ fn activations() -> Vec<Case> {
             .into_iter()
             .map(|case| case.prepare(to_kinks_and_tails))
     };
-    functions.into_iter().flat_map(of).collect()
+    ACTIVATIONS.into_iter().flat_map(of).collect()
 }
 
 /// Inputs wide enough for every branch of every activation, with the kinks themselves in front.

@@ -1,7 +1,7 @@
 //! What kernels do besides their own: every activation in the stores of every kernel that takes one, those
 //! that must not be merged, and a bias's gradient with and without the weight's.
 
-use super::case::{Case, add_gradients, differentiated};
+use super::case::{ACTIVATIONS, Case, add_gradients, differentiated};
 use crate::graph::{Graph, GraphError, Mode, Scope, Value};
 use crate::ops::{Activation, Add, Conv2d, Linear};
 use crate::tensor::TensorSpec;
@@ -28,26 +28,13 @@ fn before() -> Vec<Before> {
     ]
 }
 
-const ALL: [Activation; 10] = [
-    Activation::Relu,
-    Activation::Relu6,
-    Activation::LeakyRelu { negative_slope: 0.1 },
-    Activation::Elu { alpha: 1.3 },
-    Activation::Sigmoid,
-    Activation::Tanh,
-    Activation::Silu,
-    Activation::Gelu,
-    Activation::HardSigmoid,
-    Activation::HardSwish,
-];
-
 /// Those whose gradient leaves what comes in as it is, or stops it: no factor that f16 would round.
 const MASKS: [Activation; 2] = [Activation::Relu, Activation::Relu6];
 
 pub(super) fn epilogues() -> Vec<Case> {
     let mut cases = Vec::new();
     for (op, shapes, build) in before() {
-        for activation in ALL {
+        for activation in ACTIVATIONS {
             cases.push(inference(op, &shapes, build, activation));
         }
         for activation in MASKS {

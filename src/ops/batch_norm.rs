@@ -45,15 +45,17 @@ impl Layout {
     /// in common costs as much as an element: few invocations share a plane, and layers share the pipeline.
     fn launch_by_planes(&self, launch: &mut Launch<'_>, kernel: Kernel, bindings: Vec<Binding>) {
         let Layout { batch, channels, inner } = *self;
+        let planes = batch * channels;
         let class = launch.profile().class;
         let lanes = match class {
             DeviceClass::Gpu => inner,
-            DeviceClass::Cpu => 1024usize.div_ceil(batch * channels).max(inner.div_ceil(MAX_LOOP_STEPS)).min(inner),
+            DeviceClass::Cpu => 1024usize.div_ceil(planes.max(1)).max(inner.div_ceil(MAX_LOOP_STEPS)).min(inner),
         };
+        let lanes = lanes.max(1);
         let kernel = kernel
             .arguments([("batch", batch), ("channels", channels), ("inner", inner), ("lanes", lanes)])
             .specialise(class == DeviceClass::Gpu);
-        launch.linear(kernel, batch * channels * lanes, bindings);
+        launch.linear(kernel, planes * lanes, bindings);
     }
 
     fn kernel(&self, shader: &'static str) -> Kernel {
