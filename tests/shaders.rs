@@ -177,6 +177,10 @@ fn parse(planned: &Planned) -> (Module, ModuleInfo) {
     (module, info)
 }
 
+fn access_of(access: StorageAccess) -> Access {
+    if access.contains(StorageAccess::STORE) { Access::Write } else { Access::Read }
+}
+
 /// Binding number, and what is declared there.
 fn declared(module: &Module) -> BTreeMap<u32, Kind> {
     let mut declared = BTreeMap::new();
@@ -186,13 +190,9 @@ fn declared(module: &Module) -> BTreeMap<u32, Kind> {
         };
         assert_eq!(binding.group, 0, "all bindings are in one group");
         let kind = match (variable.space, &module.types[variable.ty].inner) {
-            (AddressSpace::Storage { access }, _) => {
-                let write = access.contains(StorageAccess::STORE);
-                (false, if write { Access::Write } else { Access::Read })
-            }
-            (_, TypeInner::Image { class: ImageClass::Storage { .. }, .. }) => (true, Access::Write),
-            (_, TypeInner::Image { .. }) => (true, Access::Read),
-            (space, _) => panic!("a binding in {space:?}"),
+            (AddressSpace::Storage { access }, _) => (false, access_of(access)),
+            (_, TypeInner::Image { class: ImageClass::Storage { access, .. }, .. }) => (true, access_of(*access)),
+            (space, inner) => panic!("a binding in {space:?}: {inner:?}"),
         };
         declared.insert(binding.binding, kind);
     }

@@ -7,8 +7,8 @@ import package::arguments::arguments;
 import package::activation::epilogue::epilogue;
 import package::conv::texture_pixels::{PixelTile, pixel_tile_at, pixel_of, group_start, first_weight, weight_texel};
 
-@group(0) @binding(0) var image: texture_2d<f32>;
-@group(0) @binding(1) var weights: texture_2d<f32>;
+@group(0) @binding(0) var image: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(1) var weights: texture_storage_2d<rgba32float, read>;
 @if(bias) @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @if(bias) @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @if(!bias) @group(0) @binding(2) var<storage, read_write> y: array<f32>;
@@ -82,15 +82,15 @@ fn pitch() -> i32 {
 }
 
 fn load_columns(place: vec2<i32>, offset: i32) -> vec4<f32> {
-    return textureLoad(image, vec2(place.x + offset, place.y), 0);
+    return textureLoad(image, vec2(place.x + offset, place.y));
 }
 
 fn row_of(tile: PixelTile, q: i32) -> i32 {
     return first_weight(tile.quad + q);
 }
 
-fn load_rows(run: Run, row: i32, block: i32, step: i32) -> vec4<f32> {
-    return textureLoad(weights, weight_texel(row, run.block + block, step), 0);
+fn load_rows(run: Run, row: i32, step: i32) -> vec4<f32> {
+    return textureLoad(weights, weight_texel(row, 4 * run.block + step));
 }
 
 fn store(tile: PixelTile, pixel: vec3<i32>, q: i32, sums: vec4<f32>) {

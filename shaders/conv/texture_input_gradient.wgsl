@@ -10,8 +10,8 @@ import package::constants::ROW_QUADS;
 import package::arguments::arguments;
 import package::conv::texture_pixels::{PixelTile, pixel_tile_at, pixel_of, group_start, first_weight, weight_texel};
 
-@group(0) @binding(0) var gradient: texture_2d<f32>;
-@group(0) @binding(1) var weights: texture_2d<f32>;
+@group(0) @binding(0) var gradient: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(1) var weights: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;
 
 struct Tile {
@@ -130,15 +130,15 @@ fn pitch() -> i32 {
 }
 
 fn load_columns(place: vec2<i32>, offset: i32) -> vec4<f32> {
-    return textureLoad(gradient, vec2(place.x + offset, place.y), 0);
+    return textureLoad(gradient, vec2(place.x + offset, place.y));
 }
 
 fn row_of(tile: Tile, q: i32) -> i32 {
     return first_weight(tile.pixels.quad + q);
 }
 
-fn load_rows(run: Run, row: i32, block: i32, step: i32) -> vec4<f32> {
-    return textureLoad(weights, weight_texel(row, run.block + block, step), 0);
+fn load_rows(run: Run, row: i32, step: i32) -> vec4<f32> {
+    return textureLoad(weights, weight_texel(row, 4 * run.block + step));
 }
 
 fn store(tile: Tile, pixel: vec3<i32>, q: i32, sums: vec4<f32>) {

@@ -35,12 +35,12 @@ fn pixel_of(j: i32) -> vec3<i32> {
     return vec3(j / (TILE_HEIGHT * TILE_WIDTH), j / TILE_WIDTH % TILE_HEIGHT, j % TILE_WIDTH);
 }
 
-// Where conv/pack_weights put four result channels: their first texel, and that of one step of a block.
+// Where conv/pack_weights put four result channels: their first texel, and that of a step.
 fn first_weight(quad: i32) -> i32 {
     return quad * arguments.steps;
 }
 
-fn weight_texel(first: i32, block: i32, step: i32) -> vec2<i32> {
-    let texel = first + 4 * block + step;
+fn weight_texel(first: i32, step: i32) -> vec2<i32> {
+    let texel = first + step;
     return vec2(texel % WEIGHT_ROW, texel / WEIGHT_ROW);
 }

@@ -5,10 +5,13 @@
 // `operands` says where a tile lies, which texels it multiplies, and where its sums go. A block is
 // what one texel of the columns covers: four steps of one column (`steps_in_texel`), or one step of
 // four columns. Blocks come in runs, along which texels lie one step apart, so that the inner loop
-// divides by nothing: one pipeline serves the layers of a whole network. All sums stay in registers, or
-// in the first level of cache; there is no barrier and no workgroup memory.
+// divides by nothing: one pipeline serves the layers of a whole network. There is no barrier and no
+// workgroup memory.
+//
+// A tile has more sums than a CPU has registers, so most of them lie in its first level of cache. A sum
+// is brought from there and back once for STEPS multiply-adds: those of a block, or of BLOCKS blocks.
 
-import package::constants::{WORKGROUP, ROW_QUADS, COLUMN_TEXELS, TEXEL_COLUMNS, TEXEL_STEPS};
+import package::constants::{WORKGROUP, ROW_QUADS, COLUMN_TEXELS, TEXEL_COLUMNS, TEXEL_STEPS, BLOCKS, STEPS};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::operands::{tile_at, is_idle, column_of, place_of, row_of, start_of, store};
@@ -49,20 +52,25 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var run = first_run(tile); !is_past(tile, run); run = next_run(tile, run)) {
         let shift = shift_of(run);
         let length = length_of(tile, run);
-        for (var block = 0; block < length; block++) {
-            var columns: array<vec4<f32>, COLUMN_TEXELS>;
-            for (var t = 0; t < COLUMN_TEXELS; t++) {
-                columns[t] = load_columns(places[t] + shift, block * block_pitch);
+        for (var block = 0; block < length; block += BLOCKS) {
+            var columns: array<array<vec4<f32>, COLUMN_TEXELS>, BLOCKS>;
+            for (var b = 0; b < BLOCKS; b++) {
+                for (var t = 0; t < COLUMN_TEXELS; t++) {
+                    columns[b][t] = load_columns(places[t] + shift, (block + b) * block_pitch);
+                }
             }
-            for (var step = 0; step < TEXEL_STEPS; step++) {
-                for (var q = 0; q < ROW_QUADS; q++) {
-                    let row = load_rows(run, rows[q], block, step);
-                    for (var p = 0; p < PARTS; p++) {
-                        for (var j = 0; j < PART_COLUMNS; j++) {
-                            let column = p * PART_COLUMNS + j;
-                            @if(steps_in_texel) let value = columns[column][step];
-                            @if(!steps_in_texel) let value = columns[column / 4][column % 4];
-                            sums[q][p][j] = fma(row, vec4(value), sums[q][p][j]);
+            for (var q = 0; q < ROW_QUADS; q++) {
+                var row: array<vec4<f32>, STEPS>;
+                for (var i = 0; i < STEPS; i++) {
+                    row[i] = load_rows(run, rows[q], block * TEXEL_STEPS + i);
+                }
+                for (var p = 0; p < PARTS; p++) {
+                    for (var j = 0; j < PART_COLUMNS; j++) {
+                        let column = p * PART_COLUMNS + j;
+                        for (var i = 0; i < STEPS; i++) {
+                            @if(steps_in_texel) let value = columns[0][column][i];
+                            @if(!steps_in_texel) let value = columns[i][column / 4][column % 4];
+                            sums[q][p][j] = fma(row[i], vec4(value), sums[q][p][j]);
                         }
                     }
                 }

@@ -8,8 +8,8 @@
 import package::constants::{ROW_QUADS, COLUMN_TEXELS};
 import package::arguments::arguments;
 
-@group(0) @binding(0) var image: texture_2d<f32>;
-@group(0) @binding(1) var gradient: texture_2d<f32>;
+@group(0) @binding(0) var image: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(1) var gradient: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var<storage, read_write> dw: array<f32>;
 
 struct Tile {
@@ -110,7 +110,7 @@ fn pitch() -> i32 {
 fn load_columns(place: vec2<i32>, offset: i32) -> vec4<f32> {
     @if(vectors) let texel = vec2(place.x, place.y + offset);
     @if(!vectors) let texel = vec2(place.x + offset, place.y);
-    return textureLoad(image, texel, 0);
+    return textureLoad(image, texel);
 }
 
 // Rows beyond the last repeat it, and are not stored.
@@ -118,10 +118,10 @@ fn row_of(tile: Tile, q: i32) -> i32 {
     return min(tile.quad + q, (arguments.filters - 1) / 4) * arguments.out_width;
 }
 
-fn load_rows(run: Run, row: i32, block: i32, step: i32) -> vec4<f32> {
-    @if(vectors) let texel = vec2(row, run.row + block);
-    @if(!vectors) let texel = vec2(row + block, run.row);
-    return textureLoad(gradient, texel, 0);
+fn load_rows(run: Run, row: i32, step: i32) -> vec4<f32> {
+    @if(vectors) let texel = vec2(row, run.row + step);
+    @if(!vectors) let texel = vec2(row + step, run.row);
+    return textureLoad(gradient, texel);
 }
 
 fn store(tile: Tile, column: Column, q: i32, sums: vec4<f32>) {

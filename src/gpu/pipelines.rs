@@ -191,10 +191,10 @@ fn layout_entry(binding: u32, kind: BindingKind) -> wgpu::BindGroupLayoutEntry {
     let ty = match kind {
         BindingKind::ReadBuffer => buffer(true),
         BindingKind::WriteBuffer => buffer(false),
-        BindingKind::ReadTexture => wgpu::BindingType::Texture {
-            sample_type: wgpu::TextureSampleType::Float { filterable: false },
+        BindingKind::ReadTexture => wgpu::BindingType::StorageTexture {
+            access: wgpu::StorageTextureAccess::ReadOnly,
+            format: super::program::TEXTURE_FORMAT,
             view_dimension: wgpu::TextureViewDimension::D2,
-            multisampled: false,
         },
         BindingKind::WriteTexture => wgpu::BindingType::StorageTexture {
             access: wgpu::StorageTextureAccess::WriteOnly,

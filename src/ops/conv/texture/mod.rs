@@ -11,7 +11,7 @@ mod pack;
 mod tile;
 
 use self::pack::{Packed, Shape, WEIGHT_ROW, pack_weights, signed};
-use self::tile::{PixelTile, group_tile_quads, is_specialised, tile_kernel, tile_quads};
+use self::tile::{PixelTile, Texel, group_tile_quads, is_specialised, tile_kernel, tile_quads};
 use super::part::Part;
 use super::split::Split;
 use crate::plan::{Binding, Launch, MAX_LOOP_STEPS, Operand};
@@ -34,7 +34,7 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part, largest: usize) {
     let weights = pack_weights(launch, g, shape, part.weight(Operand::Input(1).read()), false, steps, row_tiles * rows);
 
     let bias = launch.inputs() == 3;
-    let kernel = tile_kernel("conv/texture_forward", rows, tile.columns(), 4)
+    let kernel = tile_kernel("conv/texture_forward", rows, tile.columns(), Texel::Steps)
         .specialise(is_specialised(g))
         .constant("WEIGHT_ROW", WEIGHT_ROW as i32)
         .constants(tile.constants())
@@ -104,7 +104,7 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding, 
     let tiles = tile.tiles() * row_tiles;
     // Whole workgroups a class, so that the taps are the same for all lanes of one.
     let class_invocations = tiles.next_multiple_of(WORKGROUP as usize);
-    let kernel = tile_kernel("conv/texture_input_gradient", rows, tile.columns(), 4)
+    let kernel = tile_kernel("conv/texture_input_gradient", rows, tile.columns(), Texel::Steps)
         .specialise(is_specialised(g))
         .constant("WEIGHT_ROW", WEIGHT_ROW as i32)
         .constants(tile.constants())
@@ -174,9 +174,13 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<B
     // Enough invocations for every core's lanes, each with an image's worth of pixels, and no loop too long.
     let all_rows = g.batch * g.out[0];
     let parts = 512usize.div_ceil(tiles).clamp(1, g.batch).min(part.most_splits(launch.profile()));
+    let vectors = g.out == [1, 1];
+    // Two steps at once, where the runs have whole pairs of them.
+    let at_once = if (if vectors { g.batch } else { g.out[1] }).is_multiple_of(2) { 2 } else { 1 };
     let part_rows = all_rows.div_ceil(parts).min(MAX_LOOP_STEPS / (g.out[1] + 1));
+    let part_rows = if vectors { part_rows.next_multiple_of(at_once) } else { part_rows };
     let parts = all_rows.div_ceil(part_rows);
-    let kernel = tile_kernel("conv/texture_weight_gradient", rows, quads, 1)
+    let kernel = tile_kernel("conv/texture_weight_gradient", rows, quads, Texel::Columns { at_once })
         .specialise(is_specialised(g))
         .arguments(signed([
             ("part_rows", part_rows),
@@ -203,7 +207,7 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<B
             ("filters", g.filters),
         ]))
         .condition("rows", shape.rows)
-        .condition("vectors", g.out == [1, 1]);
+        .condition("vectors", vectors);
     let elements = part.weight_elements();
     let dw = Split::new(launch, part.weight(Operand::Output(0).write()), elements, parts);
     launch.linear_by(WORKGROUP, kernel, tiles * parts, [pixels.read(), dy.read(), dw.target]);

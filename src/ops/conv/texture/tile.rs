@@ -97,16 +97,31 @@ pub fn is_specialised(geometry: &ConvGeometry) -> bool {
     !geometry.is_product() && geometry.multiply_adds() < SPECIALISED_PROBLEM
 }
 
-/// The tile body with `operands`' load and store functions: `row_quads` x 4 rows, `texels` texels of
-/// columns, each of `steps` steps of the reduction for one column, or of one step for four columns.
-pub fn tile_kernel(operands: &'static str, row_quads: usize, texels: usize, steps: usize) -> Kernel {
+/// What the four numbers of a texel of the columns are.
+#[derive(Clone, Copy)]
+pub enum Texel {
+    /// Four steps of the reduction for one column.
+    Steps,
+    /// One step for each of four columns, of which so many steps are taken at once.
+    Columns { at_once: usize },
+}
+
+/// The tile body with `operands`' load and store functions: `row_quads` x 4 rows, and the columns of `texels`
+/// texels.
+pub fn tile_kernel(operands: &'static str, row_quads: usize, texels: usize, texel: Texel) -> Kernel {
+    let (columns, steps, blocks) = match texel {
+        Texel::Steps => (1, 4, 1),
+        Texel::Columns { at_once } => (4, 1, at_once),
+    };
     Kernel::new("conv/texture_tile")
         .operands(operands)
         .constants([
             ("ROW_QUADS", row_quads as i32),
             ("COLUMN_TEXELS", texels as i32),
-            ("TEXEL_COLUMNS", (4 / steps) as i32),
-            ("TEXEL_STEPS", steps as i32),
+            ("TEXEL_COLUMNS", columns),
+            ("TEXEL_STEPS", steps),
+            ("BLOCKS", blocks as i32),
+            ("STEPS", steps * blocks as i32),
         ])
-        .condition("steps_in_texel", steps == 4)
+        .condition("steps_in_texel", matches!(texel, Texel::Steps))
 }
