@@ -16,7 +16,8 @@ pub const TILES: [usize; 2] = [LARGE_TILE, SMALL_TILE];
 const SMALL_PROBLEM: u64 = 8_000_000;
 
 /// Multiply-adds below which a convolution's kernels are compiled for its sizes: it spends much of its time
-/// on finding its texels. The others read their sizes when they run, and share pipelines.
+/// on finding its texels. The others read their sizes when they run, and share pipelines. What has a pipeline
+/// of its own takes the small tile: a large one costs half a second in the first step, and gains a tenth.
 const SPECIALISED_PROBLEM: u64 = 20_000_000;
 
 /// Pixels that a tile covers.
@@ -90,7 +91,8 @@ pub fn group_tile_quads(channels: usize, groups: usize, largest: usize) -> usize
 
 /// The rule: rows and columns of the largest tile.
 pub fn tile_size(geometry: &ConvGeometry) -> usize {
-    if geometry.multiply_adds() < SMALL_PROBLEM { SMALL_TILE } else { LARGE_TILE }
+    let is_small = geometry.multiply_adds() < SMALL_PROBLEM || is_specialised(geometry);
+    if is_small { SMALL_TILE } else { LARGE_TILE }
 }
 
 pub fn is_specialised(geometry: &ConvGeometry) -> bool {
