@@ -2,8 +2,7 @@
 // ox*sx + kx*dx - px]), f an activation or none: every filter sees one channel.
 //
 // x [N, C, H, W], w [K, 1, kh, kw], y [N, K, oh, ow]. One invocation RUN neighbours of a row of y: what
-// it loads of a row of x serves all of them and all taps. With `flipped` the kernel is turned by 180
-// degrees, which makes it the input gradient of a convolution of stride 1.
+// it loads of a row of x serves all of them and all taps.
 
 import package::constants::{WORKGROUP, CHANNELS, HEIGHT, WIDTH, FILTERS, OUT_HEIGHT, OUT_WIDTH};
 import package::constants::{KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X};
@@ -17,12 +16,6 @@ import package::activation::epilogue::epilogue;
 @if(bias) @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @if(bias) @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @if(!bias) @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-
-fn weight_at(k: i32, ky: i32, kx: i32) -> f32 {
-    @if(flipped) let tap = (KERNEL_HEIGHT - 1 - ky) * KERNEL_WIDTH + KERNEL_WIDTH - 1 - kx;
-    @if(!flipped) let tap = ky * KERNEL_WIDTH + kx;
-    return weight[k * (KERNEL_HEIGHT * KERNEL_WIDTH) + tap];
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -55,7 +48,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             }
         }
         for (var kx = 0; kx < KERNEL_WIDTH; kx++) {
-            let w = weight_at(k, ky, kx);
+            let w = weight[(k * KERNEL_HEIGHT + ky) * KERNEL_WIDTH + kx];
             for (var o = 0; o < RUN; o++) {
                 sums[o] += w * row[o * STRIDE_X + kx * DILATION_X];
             }

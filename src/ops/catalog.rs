@@ -114,7 +114,7 @@ const CONVOLUTION: &[Entry] = &[
         gradient: NO_GRADIENT,
         shaders: &[
             "conv/plain_input_gradient",
-            "conv/depthwise",
+            "conv/depthwise_input_gradient",
             "conv/workgroup_tile",
             "conv/cooperative_tile",
             "conv/cooperative_units",

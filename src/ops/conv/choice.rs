@@ -114,7 +114,9 @@ impl ConvKernels {
                 loop_steps(g.group_filters(), g.kernel) <= profile.max_loop_steps
             }
             (ConvKernels::Plain, ConvPass::WeightGradient) => true,
-            (ConvKernels::Depthwise, ConvPass::InputGradient) => depthwise::input_gradient_suits(g),
+            (ConvKernels::Depthwise, ConvPass::InputGradient) => {
+                depthwise::suits(g) && loop_steps(g.group_filters(), g.kernel) <= profile.max_loop_steps
+            }
             (ConvKernels::Depthwise, _) => depthwise::suits(g),
             (ConvKernels::Texture { .. }, _) => texture::fits(profile, g),
             (ConvKernels::Workgroup { rows, columns }, pass) => workgroup::suits(profile, pass, g, [rows, columns]),

@@ -18,30 +18,42 @@ pub(super) fn suits(g: &ConvGeometry) -> bool {
     g.groups > 1 && g.group_channels() == 1 && g.kernel[0] * g.kernel[1] <= MOST_TAPS
 }
 
-/// Whether the input gradient is itself such a convolution: by the turned kernel, over dy.
-pub(super) fn input_gradient_suits(g: &ConvGeometry) -> bool {
-    let fits = |axis: usize| g.padding[axis] <= (g.kernel[axis] - 1) * g.dilation[axis];
-    suits(g) && g.group_filters() == 1 && g.stride == [1, 1] && fits(0) && fits(1)
-}
-
 pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
+    let g = &part.geometry;
     let bias = launch.inputs() == 3;
+    let run = RUN.min(g.out[1]);
+    let runs = g.out[1].div_ceil(run);
+    let kernel = kernel("conv/depthwise", part)
+        .constants([
+            ("RUN", run as i32),
+            ("RUNS", runs as i32),
+            ("REACH", ((run - 1) * g.stride[1] + (g.kernel[1] - 1) * g.dilation[1] + 1) as i32),
+        ])
+        .condition("bias", bias);
+    let kernel = launch.epilogue(kernel);
     let mut bindings = vec![Operand::Input(0).read(), Operand::Input(1).read()];
     bindings.extend(bias.then(|| part.bias(Operand::Input(2).read())));
     bindings.push(Operand::Output(0).write());
-    launch_runs(launch, part, bias, false, bindings);
+    launch.linear(kernel, g.batch * g.filters * g.out[0] * runs, bindings);
 }
 
 pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding) {
     let g = &part.geometry;
-    let turned = ConvGeometry {
-        size: g.out,
-        out: g.size,
-        padding: std::array::from_fn(|axis| (g.kernel[axis] - 1) * g.dilation[axis] - g.padding[axis]),
-        ..*g
-    };
-    let bindings = vec![Operand::Input(0).read(), Operand::Input(1).read(), dx];
-    launch_runs(launch, &Part { geometry: turned, ..*part }, false, true, bindings);
+    let (stride, padding) = (g.stride[1], g.padding[1] as isize);
+    let run = RUN.min(g.size[1]).next_multiple_of(stride);
+    let runs = g.size[1].div_ceil(run);
+    // Outputs that meet the first of the neighbours at the last tap, and the last of them at tap 0.
+    let taps = ((g.kernel[1] - 1) * g.dilation[1]) as isize;
+    let first = (padding - taps).div_euclid(stride as isize);
+    let last = (run as isize - 1 + padding) / stride as isize;
+    let kernel = kernel("conv/depthwise_input_gradient", part).constants([
+        ("RUN", run as i32),
+        ("RUNS", runs as i32),
+        ("FIRST", first as i32),
+        ("REACH", (last - first + 1) as i32),
+    ]);
+    let bindings = [Operand::Input(0).read(), Operand::Input(1).read(), dx];
+    launch.linear(kernel, g.batch * g.channels * g.size[0] * runs, bindings);
 }
 
 pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Binding>) {
@@ -66,20 +78,4 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<B
     launch.linear(kernel, splits * g.filters, bindings);
     dw.merge(launch);
     db.into_iter().for_each(|db| db.merge(launch));
-}
-
-fn launch_runs(launch: &mut Launch<'_>, part: &Part, bias: bool, flipped: bool, bindings: Vec<Binding>) {
-    let g = &part.geometry;
-    let run = RUN.min(g.out[1]);
-    let runs = g.out[1].div_ceil(run);
-    let kernel = kernel("conv/depthwise", part)
-        .constants([
-            ("RUN", run as i32),
-            ("RUNS", runs as i32),
-            ("REACH", ((run - 1) * g.stride[1] + (g.kernel[1] - 1) * g.dilation[1] + 1) as i32),
-        ])
-        .condition("bias", bias)
-        .condition("flipped", flipped);
-    let kernel = launch.epilogue(kernel);
-    launch.linear(kernel, g.batch * g.filters * g.out[0] * runs, bindings);
 }
