@@ -338,7 +338,7 @@ const POOL: &[Entry] = &[
         computes: "dx[i] = sum of dy[o] / area of o over the windows o that cover element i",
         shapes: "dy as y; dx as x",
         gradient: NO_GRADIENT,
-        shaders: &["pool/adaptive_backward"],
+        shaders: &["pool/adaptive_backward", "layout/gather"],
         flops: "elements of dx",
     },
 ];

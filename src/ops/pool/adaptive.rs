@@ -2,7 +2,7 @@
 
 use super::plane;
 use crate::graph::{GraphError, Value};
-use crate::ops::{Backward, Cost, Op, Shapes, SumTo, expect_inputs, expect_nchw};
+use crate::ops::{Backward, BroadcastTo, Cost, Op, Shapes, SumTo, expect_inputs, expect_nchw};
 use crate::plan::{Kernel, Launch, Operand, PlanError};
 use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
 use std::ops::Range;
@@ -159,6 +159,10 @@ impl Op for AdaptiveAvgPoolBackward {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
         let dy = &launch.input(0).shape;
+        if dy[2] * dy[3] == 1 {
+            let share = BroadcastTo { shape: self.x.clone(), factor: 1.0 / (self.x[2] * self.x[3]) as f32 };
+            return share.launch(launch);
+        }
         let kernel = kernel("pool/adaptive_backward", [self.x[2], self.x[3]], [dy[2], dy[3]]);
         launch.linear(kernel, launch.output(0).elements(), [Operand::Input(0).read(), Operand::Output(0).write()]);
         Ok(())
