@@ -1,8 +1,67 @@
 //! Trains convolutional networks on any GPU with wgpu and compute shaders written by hand in WGSL.
 //!
-//! A model is a static [`graph`] of [`ops`]; autodiff adds the backward pass as more nodes of it. A
-//! [`plan`] freezes kernels, memory and order for a device; the [`gpu`] replays it with one submit a
-//! step, and the [`reference`] runs the same graph on the CPU, as the judge.
+//! # How a step runs
+//!
+//! A model ([`models`]) is a static [`graph`] of [`ops`]: shapes are inferred and checked as it is built. Autodiff
+//! adds the backward pass as more nodes of the same graph, and an optimizer ([`optim`]) its update. A [`plan`]
+//! freezes kernels, memory and order for a device, by written rules and without the device at hand; [`shader`]
+//! makes the kernels' texts. The [`gpu`], the only part that knows wgpu, compiles them, and then replays the plan:
+//! one submit a step, in which nothing is allocated or compiled. The [`reference`](mod@reference) runs the same
+//! graph on the CPU in plain loops, and is the judge of all kernels. An [`engine`] is one or the other.
+//!
+//! ```
+//! use tilewright::engine::Engine;
+//! use tilewright::gpu::DeviceOptions;
+//! use tilewright::graph::{Conv2d, Graph, Mode, Scope};
+//! use tilewright::ops::CrossEntropy;
+//! use tilewright::optim::{Adam, Optimizer, UpdateConfig};
+//! use tilewright::tensor::{HostTensor, TensorSpec};
+//!
+//! // Sixteen images of one channel, 6 x 6: the even ones are bright on the left, the odd ones on the right.
+//! let images: Vec<f32> = (0..16 * 36).map(|i| f32::from((i % 6 < 3) == (i / 36 % 2 == 0))).collect();
+//! let labels: Vec<u32> = (0..16).map(|image| image % 2).collect();
+//!
+//! // Forward, loss, backward and update, in one graph.
+//! let mut graph = Graph::new();
+//! let x = graph.input("images", TensorSpec::f32([16, 1, 6, 6]))?;
+//! let target = graph.input("labels", TensorSpec::u32([16]))?;
+//! let mut net = Scope::new(&mut graph, Mode::Train);
+//! let x = net.conv2d("conv", x, Conv2d::square(4, 3).stride(2).padding(1))?;
+//! let x = net.relu(x);
+//! let x = net.flatten(x)?;
+//! let logits = net.linear("classifier", x, 2)?;
+//! let loss = graph.apply_one(CrossEntropy { label_smoothing: 0.0 }, &[logits, target])?;
+//! graph.output("loss", loss);
+//! let trainable: Vec<_> = graph.trainable().collect();
+//! let gradients = graph.gradients(loss, &trainable)?;
+//! let update = UpdateConfig::new(Optimizer::Adam(Adam::default())).attach(&mut graph, &gradients)?;
+//!
+//! // `auto` takes a GPU; `cpu` is the reference.
+//! let mut engine = Engine::open("cpu", DeviceOptions::default(), 1)?;
+//! let mut step = engine.prepare(&graph)?;
+//! step.write("images", HostTensor::F32(images))?;
+//! step.write("labels", HostTensor::U32(labels))?;
+//! let mut losses = Vec::new();
+//! for index in 0..40 {
+//!     for (name, values) in update.inputs(index, 0.05) {
+//!         step.write(name, HostTensor::F32(values))?;
+//!     }
+//!     engine.run(&mut step)?;
+//!     losses.push(engine.finish(step.read_later("loss")?)?.f32()[0]);
+//! }
+//! assert!(losses[0] > 0.5 && losses[39] < 0.01, "{losses:?}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What a run needs besides
+//!
+//! [`data`] reads, shuffles and augments images; [`train`] has the loop, metrics, checkpoints and the run folder;
+//! [`interop`] exchanges weights with PyTorch and writes ONNX; [`report`] draws tables and curves. [`check`] holds
+//! every kernel against the reference, [`verify`] against numbers of PyTorch, [`bench`](mod@bench) measures, and
+//! [`tune`] writes a table of what beats the rule on one device.
+//!
+//! The command line in `src/cli` has no logic of its own. `docs/architecture.md` follows one batch through all of
+//! this, file by file.
 
 pub mod bench;
 pub mod check;
