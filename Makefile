@@ -32,9 +32,10 @@ test: ## run the tests, then every shader on this device against the CPU referen
 check: adapter build ## run every shader on this device against the CPU reference
 	$(tilewright) check $(ARGS)
 
-lint: ## formatting and clippy
+lint: ## formatting, clippy, and links in the documentation
 	$(CARGO) fmt --check
 	$(CARGO) clippy --release --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --no-deps --lib
 
 bench: adapter build ## measure this device's throughput
 	$(tilewright) bench $(ARGS)

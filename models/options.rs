@@ -231,7 +231,7 @@ impl Settings {
         self.read(name, counts)
     }
 
-    /// The number `name` of layers or blocks, each of which is built: at most [`DEEPEST`].
+    /// The number `name` of layers or blocks, each of which is built: at most `DEEPEST`.
     pub fn depth(&self, name: &str) -> Result<usize, GraphError> {
         let depth = self.count(name)?;
         match depth > DEEPEST {
@@ -249,7 +249,7 @@ impl Settings {
         self.read(name, Json::as_f64)
     }
 
-    /// The channels of the first stage, [`WIDTH`]; the widest stage has `times` as many.
+    /// The channels of the first stage, `WIDTH`; the widest stage has `times` as many.
     pub fn width(&self, times: usize) -> Result<usize, GraphError> {
         let (width, largest) = (self.count(WIDTH.0)?, LARGEST / times);
         match width > largest {
@@ -276,12 +276,12 @@ impl Settings {
     }
 
     /// The probability that residual block `block`, counted from 0, is dropped: in proportion to its depth
-    /// (Huang et al. 2016, equation 4), from 0 up to the attribute [`STOCHASTIC_DEPTH`] at block `last`.
+    /// (Huang et al. 2016, equation 4), from 0 up to the attribute `STOCHASTIC_DEPTH` at block `last`.
     pub fn stochastic_depth(&self, block: usize, last: usize) -> Result<f32, GraphError> {
         Ok(self.number(STOCHASTIC_DEPTH)? * (block as f32 / last.max(1) as f32))
     }
 
-    /// Whether the network is asked for with the [`STEM`] for small images.
+    /// Whether the network is asked for with the `STEM` for small images.
     pub fn has_small_stem(&self) -> Result<bool, GraphError> {
         Ok(self.word(STEM.0)? == "cifar")
     }

@@ -379,3 +379,24 @@ fn check_takes_a_changed_shader_without_a_build_and_says_what_it_breaks() {
     run(&["check", "--op", "scale", "--shaders", &path], 1).says("shader `elementwise/scale`");
     run(&["check", "--shaders", "no/such/folder"], 2).says("the shaders in `no/such/folder`");
 }
+
+#[test]
+fn a_step_is_measured_with_changed_shaders_attributes_and_size() {
+    if adapters().is_empty() {
+        println!("skipped: measured steps, since there is no adapter");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap().to_owned();
+    let small = ["lenet5", "--batch", "2", "--size", "20x24", "--set", "activation=relu"];
+    run(&[&["bench", "step"], &small[..], &["--shaders", &path]].concat(), 0)
+        .says("lenet5 activation=\"relu\" 20x24 batch 2");
+    fs::create_dir(folder.path().join("activation")).unwrap();
+    fs::write(folder.path().join("activation/backward.wgsl"), "fn main(").unwrap();
+    for command in [&["bench", "step"][..], &["profile"]] {
+        run(&[command, &small[..], &["--shaders", &path]].concat(), 1).says("shader `activation/backward`");
+        run(&[command, &small[..], &["--shaders", "no/such/folder"]].concat(), 2).says("no/such/folder");
+        run(&[command, &["lenet5", "--set", "depth=3"]].concat(), 2).says("no attribute `depth`");
+        run(&[command, &["lenet5", "--batch", "0"]].concat(), 2).says("--batch");
+    }
+}

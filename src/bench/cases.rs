@@ -1,6 +1,7 @@
 //! What `tilewright bench` measures.
 
 use crate::graph::{Graph, GraphError, Init, Mode, Scope, Value};
+use crate::models::{self, ModelOptions};
 use crate::ops::{Conv2d, ConvGeometry, ConvInputGradient, ConvWeightGradient, Linear};
 use crate::optim::{Adam, Optimizer, Sgd, UpdateConfig};
 use crate::plan::DeviceClass;
@@ -39,15 +40,26 @@ pub fn cases(group: Group, class: DeviceClass) -> Result<Vec<Case>, GraphError> 
     }
 }
 
-/// One training step of a model: forward, loss, backward, update.
+/// One training step of a model: forward, loss, backward, update. Images are of the model's own size, or of
+/// `size`, (height, width).
 ///
 /// # Errors
-/// When there is no such model, or it does not take its attributes.
-pub fn step_case(model: &str, batch: usize, classes: usize, attributes: Map<String, Json>) -> Result<Case, TrainError> {
-    let [channels, height, width] = crate::models::find(model)?.input;
+/// When there is no such model, or it does not take its attributes or the size.
+pub fn step_case(
+    model: &str,
+    batch: usize,
+    classes: usize,
+    size: Option<(usize, usize)>,
+    attributes: Map<String, Json>,
+) -> Result<Case, TrainError> {
+    let [channels, height, width] = models::find(model)?.input(&ModelOptions::from(attributes.clone()))?;
+    let (height, width) = size.unwrap_or((height, width));
     let config = TrainConfig { model: model.to_owned(), batch, attributes, ..TrainConfig::default() };
+    let mut name = model.to_owned();
+    name.extend(config.attributes.iter().map(|(attribute, value)| format!(" {attribute}={value}")));
+    name.extend(size.map(|(height, width)| format!(" {height}x{width}")));
     let (graph, _) = training_graph(&config, Batch { shape: [batch, channels, height, width], classes })?;
-    Ok(Case { name: format!("{model} batch {batch}"), graph })
+    Ok(Case { name: format!("{name} batch {batch}"), graph })
 }
 
 fn gemm(class: DeviceClass) -> Result<Vec<Case>, GraphError> {

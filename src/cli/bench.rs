@@ -1,6 +1,8 @@
 //! `tilewright bench`: throughput of kernels and steps.
 
 use super::precision::PrecisionOption;
+use super::shaders::ShadersOption;
+use super::step::StepOptions;
 use super::{CliError, Global};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -23,6 +25,8 @@ pub struct Bench {
     compare: Option<PathBuf>,
     #[command(flatten)]
     precision: PrecisionOption,
+    #[command(flatten)]
+    shaders: ShadersOption,
 }
 
 #[derive(Subcommand, Clone)]
@@ -38,13 +42,7 @@ enum What {
     /// Optimizer updates
     Optim,
     /// A whole training step
-    Step {
-        model: String,
-        #[arg(long, default_value_t = 64)]
-        batch: usize,
-        #[arg(long, default_value_t = 10)]
-        classes: usize,
-    },
+    Step(StepOptions),
 }
 
 /// A time that is so much longer than before is reported.
@@ -52,7 +50,7 @@ const SLOWER: f64 = 1.1;
 
 impl Bench {
     pub fn run(&self, global: &Global) -> Result<(), CliError> {
-        let gpu = self.precision.gpu(global, self.variants)?;
+        let gpu = self.shaders.measured(self.precision.gpu(global, self.variants)?)?;
         let before = self.compare.as_ref().map(read_result).transpose()?;
         let peak = bench::measure_peak(&gpu)?;
         global.say(format_args!(
@@ -61,7 +59,7 @@ impl Bench {
             peak.bytes / 1e9
         ));
         let result = match &self.what {
-            Some(What::Step { model, batch, classes }) => step(global, &gpu, model, *batch, *classes)?,
+            Some(What::Step(options)) => step(global, &gpu, options)?,
             what => {
                 let groups = match what {
                     Some(What::Gemm) => vec![Group::Gemm],
@@ -136,14 +134,11 @@ fn variants(gpu: &Gpu) -> Result<Vec<(&'static str, Gpu)>, CliError> {
     Ok(variants)
 }
 
-fn step(global: &Global, gpu: &Gpu, model: &str, batch: usize, classes: usize) -> Result<Value, CliError> {
-    if batch == 0 {
-        return Err(CliError::usage("--batch is 0, but must be at least 1"));
-    }
-    let case = bench::step_case(model, batch, classes, Default::default())?;
+fn step(global: &Global, gpu: &Gpu, options: &StepOptions) -> Result<Value, CliError> {
+    let case = options.case()?;
     let cost = bench::cost(&case.graph);
     let timing = bench::measure(gpu, &case.graph)?;
-    let images = batch as f64 / timing.median;
+    let images = options.batch() as f64 / timing.median;
     global.say(format_args!(
         "{}: {:.1} images/s, {:.2} ms a step ({}), {:.1} GFLOP/s, first step after {:.0} ms, {:.1} MiB",
         case.name,

@@ -2,14 +2,13 @@
 
 use super::global::{describe, kind};
 use super::precision::{PrecisionOption, Word};
+use super::shaders::ShadersOption;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
-use std::path::PathBuf;
 use tilewright::check::{self, Case};
 use tilewright::gpu::Gpu;
 use tilewright::plan::{MatrixUnits, Precision};
-use tilewright::shader::Sources;
 
 /// Run every kernel variant on awkward shapes and hold it against the CPU reference
 #[derive(Args)]
@@ -17,10 +16,8 @@ pub struct Check {
     /// Only the ops whose name holds this
     #[arg(long, value_name = "PART")]
     op: Option<String>,
-    /// Take shaders from DIR, where it has them, in place of those in the program: to try a change
-    /// without a build. They run checked
-    #[arg(long, value_name = "DIR")]
-    shaders: Option<PathBuf>,
+    #[command(flatten)]
+    shaders: ShadersOption,
     #[command(flatten)]
     precision: PrecisionOption,
     /// Compute the matrix units' functions in WGSL: tries the rest of their kernels on a device with f16
@@ -59,11 +56,7 @@ impl Check {
             let ops = op_names();
             return Err(CliError::usage(format!("no op's name holds what `--op` says; there are {}", ops.join(", "))));
         }
-        let mut gpu = self.gpu(global)?;
-        if let Some(folder) = &self.shaders {
-            let unreadable = |reason| CliError::usage(format!("the shaders in `{}`: {reason}", folder.display()));
-            gpu = gpu.with_shaders(Sources::with_folder(folder).map_err(unreadable)?);
-        }
+        let gpu = self.shaders.checked(self.gpu(global)?)?;
         let mut rows: Vec<Row> = Vec::new();
         check::sweep(&gpu, &cases, |verdict| {
             let op = verdict.case.op;

@@ -18,6 +18,8 @@ mod precision;
 mod predict;
 mod profile;
 mod settings;
+mod shaders;
+mod step;
 mod summary;
 mod train;
 mod tune;

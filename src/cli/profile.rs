@@ -1,6 +1,8 @@
 //! `tilewright profile`: one training step, kernel by kernel.
 
 use super::precision::PrecisionOption;
+use super::shaders::ShadersOption;
+use super::step::StepOptions;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
@@ -13,11 +15,8 @@ use tilewright::report::Table;
 /// Time one training step kernel by kernel, and name its largest waste
 #[derive(Args)]
 pub struct Profile {
-    model: String,
-    #[arg(long, default_value_t = 64)]
-    batch: usize,
-    #[arg(long, default_value_t = 10)]
-    classes: usize,
+    #[command(flatten)]
+    step: StepOptions,
     /// Rows of the table of kernels
     #[arg(long, default_value_t = 20)]
     top: usize,
@@ -26,16 +25,15 @@ pub struct Profile {
     trace: Option<PathBuf>,
     #[command(flatten)]
     precision: PrecisionOption,
+    #[command(flatten)]
+    shaders: ShadersOption,
 }
 
 impl Profile {
     pub fn run(&self, global: &Global) -> Result<(), CliError> {
-        if self.batch == 0 {
-            return Err(CliError::usage("--batch is 0, but must be at least 1"));
-        }
-        let gpu = self.precision.gpu(global, false)?;
+        let case = self.step.case()?;
+        let gpu = self.shaders.measured(self.precision.gpu(global, false)?)?;
         let peak = bench::measure_peak(&gpu)?;
-        let case = bench::step_case(&self.model, self.batch, self.classes, Default::default())?;
         let profile = bench::profile_step(&gpu, &case.graph)?;
         let total: f64 = profile.kernels.iter().map(|kernel| kernel.seconds).sum();
 

@@ -285,7 +285,19 @@ impl Gpu {
     /// The same device, with kernels from `sources`. They run checked, however the device was opened:
     /// no test has shown that they stay within their tensors.
     pub fn with_shaders(&self, sources: Sources) -> Gpu {
-        let pipelines = Pipelines::new(&self.device, &self.info, true, sources);
+        self.with_pipelines(true, sources)
+    }
+
+    /// As [`Gpu::with_shaders`], but checked only if the device was opened so: to measure a changed shader.
+    ///
+    /// # Safety
+    /// The kernels must stay within their tensors, and their loops must end.
+    pub unsafe fn with_trusted_shaders(&self, sources: Sources) -> Gpu {
+        self.with_pipelines(self.pipelines.are_checked(), sources)
+    }
+
+    fn with_pipelines(&self, checked: bool, sources: Sources) -> Gpu {
+        let pipelines = Pipelines::new(&self.device, &self.info, checked, sources);
         Gpu { pipelines: Arc::new(pipelines), ..self.clone() }
     }
 

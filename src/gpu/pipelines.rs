@@ -70,6 +70,11 @@ impl Pipelines {
         Pipelines { checked, arguments, sources, compiled: Mutex::default(), cache }
     }
 
+    /// Whether shaders run with bounds checks, bounded loops and zeroed workgroup memory.
+    pub fn are_checked(&self) -> bool {
+        self.checked
+    }
+
     /// One compiled kernel for each dispatch; those not met before are compiled side by side.
     pub fn compile(
         &self,
@@ -120,7 +125,8 @@ impl Pipelines {
         let module = match self.checked {
             true => device.create_shader_module(descriptor),
             // SAFETY: the crate's own shaders stay within their bindings; the test suite runs all of
-            // them with the checks on, and holds each against the CPU reference.
+            // them with the checks on, and holds each against the CPU reference. For others, the caller
+            // of `Gpu::with_trusted_shaders` answers.
             false => unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) },
         };
         let entries: Vec<wgpu::BindGroupLayoutEntry> =

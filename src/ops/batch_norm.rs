@@ -214,7 +214,7 @@ impl Op for BatchNormalize {
     }
 }
 
-/// dweight[c] = sum of dy * (x - mean) / sqrt(var + eps) and dbias[c] = sum of dy; inputs x, dy, mean, var.
+/// `dweight[c]` = sum of dy * (x - mean) / sqrt(var + eps) and `dbias[c]` = sum of dy; inputs x, dy, mean, var.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormSums {
     pub eps: f32,

@@ -6,7 +6,7 @@ use crate::plan::{Kernel, Launch, Operand, PlanError};
 use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
 use std::ops::RangeInclusive;
 
-/// y[c] = x[c] / s[c]^beta, s[c] = k + alpha / size * sum of x^2 over the channels c - size / 2 ..
+/// `y[c] = x[c] / s[c]^beta`, `s[c]` = k + alpha / size * sum of x^2 over the channels c - size / 2 ..
 /// c + (size - 1) / 2 that exist. Input x `[N, C, ...]`; outputs y and, for the backward pass, s.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LocalResponseNorm {
@@ -87,7 +87,7 @@ impl Op for LocalResponseNorm {
     }
 }
 
-/// dx[c] = dy[c] / s[c]^beta - 2 alpha beta / size * x[c] * sum of dy[j] x[j] / s[j]^(beta + 1) over
+/// `dx[c] = dy[c] / s[c]^beta - 2 alpha beta / size * x[c] * sum of dy[j] x[j] / s[j]^(beta + 1)` over
 /// the channels j whose sum holds channel c; inputs x, s and dy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LocalResponseNormBackward(pub LocalResponseNorm);

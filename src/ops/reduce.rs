@@ -4,7 +4,7 @@ use super::{Cost, Op, Shapes, expect_inputs};
 use crate::plan::{Binding, DeviceClass, DeviceProfile, Kernel, Launch, MAX_LOOP_STEPS, Operand, PlanError};
 use crate::tensor::{HostTensor, TensorSpec};
 
-/// y[c] = sum over o and i of x[o, c, i]: the gradient of a bias.
+/// `y[c]` = sum over o and i of `x[o, c, i]`: the gradient of a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChannelSum {
     pub outer: usize,

@@ -25,7 +25,7 @@ use crate::tensor::{HostTensor, Shape, TensorSpec};
 use part::{ALIGNMENT, Part, parts};
 use workgroup::Body;
 
-/// y[n, k] = bias[k] + sum of w[k, c, tap] * x[n, c, ...]; inputs x, weight `[K, C/groups, kh, kw]`
+/// `y[n, k] = bias[k] + sum of w[k, c, tap] * x[n, c, ...]`; inputs x, weight `[K, C/groups, kh, kw]`
 /// and, optionally, bias `[K]`. Pairs are (vertical, horizontal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv2d {
