@@ -155,6 +155,23 @@ impl Model {
         Ok(Settings::of(self, options)?.input(self))
     }
 
+    /// The attribute that takes the model's batch norms away, if it has one.
+    pub fn batch_norm_flag(&self) -> Option<&'static str> {
+        let flag = |(name, takes): &Attribute| {
+            matches!(takes, Takes::Flag(_))
+                .then_some(*name)
+                .filter(|name| ["batch_norm", "use_batchnorm"].contains(name))
+        };
+        self.attributes.iter().find_map(flag)
+    }
+
+    /// This model without and with batch norms, where both are models of their own: `NAME` and `NAME_bn`.
+    pub fn batch_norm_twins(&self) -> Option<[&'static Model; 2]> {
+        let plain = self.name.strip_suffix("_bn").unwrap_or(self.name);
+        let named = |name: &str| all().find(|model| model.name == name);
+        Some([named(plain)?, named(&format!("{plain}_bn"))?])
+    }
+
     fn cannot_build(&self, shape: Shape, reason: GraphError) -> ModelError {
         ModelError::Build { model: self.name, shape, reason: Box::new(reason) }
     }

@@ -65,6 +65,14 @@ impl Engine {
         Engine::Gpu(Box::new(GpuEngine { gpu, store }))
     }
 
+    /// Another engine on the same device: its parameters start from their init under `seed`.
+    pub fn fresh(&self, seed: u64) -> Engine {
+        match self {
+            Engine::Gpu(engine) => Engine::on(engine.gpu.clone(), seed),
+            Engine::Reference(_) => Engine::Reference(ReferenceEngine { state: Tensors::new(), seed }),
+        }
+    }
+
     /// Kernels that come before the rule's, where a table has been applied to the device.
     pub fn tuned_kernels(&self) -> ConvTable {
         match self {

@@ -12,6 +12,7 @@ mod eval;
 mod export;
 mod global;
 mod import;
+mod landscape;
 mod lr_find;
 mod models;
 mod precision;
@@ -47,6 +48,7 @@ struct Cli {
 enum Command {
     Train(Box<train::Train>),
     LrFind(Box<lr_find::LrFind>),
+    Landscape(Box<landscape::Landscape>),
     Eval(eval::Eval),
     Predict(predict::Predict),
     Import(import::Import),
@@ -67,6 +69,7 @@ impl Command {
         match self {
             Command::Train(command) => command.run(global),
             Command::LrFind(command) => command.run(global),
+            Command::Landscape(command) => command.run(global),
             Command::Eval(command) => command.run(global),
             Command::Predict(command) => command.run(global),
             Command::Import(command) => command.run(global),

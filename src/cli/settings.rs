@@ -10,7 +10,7 @@ use tilewright::train::TrainConfig;
 
 #[derive(Args)]
 pub struct Settings {
-    /// Name of the model, from `tilewright models` [default: lenet5]
+    /// Name of the model, from `tilewright models` [default: lenet5; for `landscape` cifar_cnn]
     model: Option<String>,
     /// Images: mnist (bundled), idx:DIR, cifar10:DIR, cifar100:DIR, folder:DIR or
     /// synthetic:CxHxW:CLASSES[:COUNT] [default: mnist]
@@ -73,6 +73,16 @@ pub struct Settings {
 impl Settings {
     /// The given recipe or the model's own, with what these options say; not checked yet.
     pub fn config(&self) -> Result<TrainConfig, CliError> {
+        self.config_or("lenet5")
+    }
+
+    /// Whether neither a model nor data nor a recipe is named.
+    pub fn are_bare(&self) -> bool {
+        self.model.is_none() && self.data.is_none() && self.recipe.is_none()
+    }
+
+    /// As [`Settings::config`], for the model `default` where none is named.
+    pub fn config_or(&self, default: &str) -> Result<TrainConfig, CliError> {
         let mut config = match &self.recipe {
             Some(file) => {
                 let text = std::fs::read_to_string(file)
@@ -80,7 +90,7 @@ impl Settings {
                 toml::from_str(&text)
                     .map_err(|error| CliError::usage(format!("`{}` is not a recipe: {error}", file.display())))?
             }
-            None => TrainConfig::for_model(self.model.as_deref().unwrap_or("lenet5"))?,
+            None => TrainConfig::for_model(self.model.as_deref().unwrap_or(default))?,
         };
         set(&mut config.model, &self.model);
         set(&mut config.data, &self.data);

@@ -14,13 +14,22 @@ pub struct Curve {
     pub marked: bool,
 }
 
-/// Curves over one pair of axes.
+/// What lies between two curves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Band {
+    pub label: &'static str,
+    /// (x, [lower y, upper y]); one that is not finite is left out.
+    pub edges: Vec<(f64, [f64; 2])>,
+}
+
+/// Bands, and curves above them, over one pair of axes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Panel {
     pub title: String,
     pub x_label: &'static str,
     /// Whether x, above 0, is drawn to a logarithmic scale.
     pub log_x: bool,
+    pub bands: Vec<Band>,
     pub curves: Vec<Curve>,
 }
 
@@ -57,7 +66,7 @@ pub fn picture(panels: &[Panel]) -> Result<String, PictureError> {
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
 fn draw(panel: &Panel, area: &Area<'_>) -> Result<(), Box<dyn std::error::Error>> {
-    let points = || panel.curves.iter().flat_map(finite);
+    let points = || panel.bands.iter().flat_map(outline).chain(panel.curves.iter().flat_map(finite));
     let y = span(points().map(|point| point.1));
     match panel.log_x {
         false => draw_over(panel, area, span(points().map(|point| point.0)), y, None),
@@ -81,7 +90,6 @@ where
     X: AsRangedCoord<Value = f64>,
     X::CoordDescType: ValueFormatter<f64>,
 {
-    let curves = panel.curves.iter().map(|curve| (curve, finite(curve)));
     let mut chart = ChartBuilder::on(area)
         .margin(12)
         .caption(&panel.title, ("sans-serif", 18))
@@ -93,7 +101,16 @@ where
         mesh.x_label_formatter(label);
     }
     mesh.max_light_lines(0).x_desc(panel.x_label).label_style(("sans-serif", 13)).draw()?;
-    for ((curve, points), colour) in curves.zip(COLOURS.into_iter().cycle()) {
+    let mut colours = COLOURS.into_iter().cycle();
+    for (band, colour) in panel.bands.iter().zip(&mut colours) {
+        let fill = colour.mix(0.4).filled();
+        chart
+            .draw_series([Polygon::new(outline(band), fill)])?
+            .label(band.label)
+            .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 18, y + 5)], fill));
+    }
+    for (curve, colour) in panel.curves.iter().zip(&mut colours) {
+        let points = finite(curve);
         if curve.marked {
             chart.draw_series(points.iter().map(|&point| Circle::new(point, 3, colour.filled())))?;
         }
@@ -117,6 +134,14 @@ fn finite(curve: &Curve) -> Vec<(f64, f64)> {
     curve.points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite()).collect()
 }
 
+/// Along the lower edge, and back along the upper one.
+fn outline(band: &Band) -> Vec<(f64, f64)> {
+    let edges: Vec<_> = band.edges.iter().filter(|(x, y)| x.is_finite() && y.iter().all(|y| y.is_finite())).collect();
+    let lower = edges.iter().map(|(x, [lower, _])| (*x, *lower));
+    let upper = edges.iter().map(|(x, [_, upper])| (*x, *upper));
+    lower.chain(upper.rev()).collect()
+}
+
 /// From the least to the greatest value with a little room, never empty.
 fn span(values: impl Iterator<Item = f64>) -> Range<f64> {
     let (least, greatest) =
@@ -137,6 +162,7 @@ mod tests {
             title: "a < b".into(),
             x_label: "epoch",
             log_x: false,
+            bands: Vec::new(),
             curves: vec![Curve { label: "training", points, marked: true }],
         }
     }
@@ -147,6 +173,17 @@ mod tests {
         let text = picture(&[panel(points)]).unwrap();
         assert_eq!(text.matches("<circle").count(), 2, "{text}");
         assert!(text.contains("training") && text.contains("a &lt; b") && !text.contains("NaN"), "{text}");
+    }
+
+    #[test]
+    fn a_band_is_one_area_along_both_its_edges_and_counts_for_the_axes() {
+        let edges = vec![(0.0, [1.0, 9.0]), (1.0, [2.0, f64::INFINITY]), (2.0, [3.0, 5.0])];
+        let text =
+            picture(&[Panel { bands: vec![Band { label: "losses", edges }], ..panel(vec![(1.0, 4.0)]) }]).unwrap();
+        let area = text.split("<polygon").nth(1).unwrap();
+        let points = area.split("points=\"").nth(1).unwrap().split('"').next().unwrap();
+        assert_eq!(points.split_whitespace().count(), 4, "{points}");
+        assert!(text.contains("losses") && text.lines().any(|line| line.trim() == "9.0"), "{text}");
     }
 
     #[test]

@@ -29,7 +29,13 @@ pub fn panels(model: &str, steps: &[StepRow], epochs: &[EpochRow]) -> [Panel; 2]
         curve.points.iter_mut().for_each(|point| point.1 *= 100.0);
         curve
     };
-    let panel = |what, curves| Panel { title: format!("{model}: {what}"), x_label: "epoch", log_x: false, curves };
+    let panel = |what, curves| Panel {
+        title: format!("{model}: {what}"),
+        x_label: "epoch",
+        log_x: false,
+        bands: Vec::new(),
+        curves,
+    };
     [
         panel("loss", vec![training(|row| row.loss), test(|row| row.test_loss)]),
         panel("accuracy, %", vec![percent(training(|row| row.accuracy)), percent(test(|row| row.test_accuracy))]),

@@ -55,6 +55,8 @@ pub enum TrainError {
     /// Someone asked for it.
     #[error("stopped after {steps} steps; `tilewright train --resume {}` goes on from there", run.display())]
     Stopped { run: PathBuf, steps: u64 },
+    #[error("the model `{model}` has only one form, with or without batch norm; these have both: {}", known.join(", "))]
+    OneForm { model: String, known: Vec<&'static str> },
     #[error("the data do not suit the model `{model}`: {reason}")]
     Mismatch { model: String, reason: String },
     #[error(
@@ -80,6 +82,7 @@ impl TrainError {
     pub fn is_usage(&self) -> bool {
         match self {
             TrainError::Setting { .. }
+            | TrainError::OneForm { .. }
             | TrainError::Model(_)
             | TrainError::Optimizer(_)
             | TrainError::Schedule(_)

@@ -6,11 +6,9 @@ mod curve;
 pub use curve::{RangeCurve, RangePoint, Suggestion};
 
 use super::run_folder::{make_folder, write_table, write_whole};
-use super::runner::Runner;
-use super::step_metrics::{StepMetrics, StepSums};
-use super::trainer::{prepare_data, start};
-use super::{Reporter, Resolved, TrainConfig, TrainError};
-use crate::data::{Batches, Normalization, Splits};
+use super::trainer::prepare_data;
+use super::trial::Trial;
+use super::{Reporter, TrainConfig, TrainError};
 use crate::engine::Engine;
 use crate::optim::schedule::{LearningRate, Schedule};
 use crate::report::{Curve, Panel, picture};
@@ -95,18 +93,20 @@ impl RangeTest {
     ) -> Result<RangeOutcome, TrainError> {
         self.validate()?;
         let learning_rate = self.learning_rate()?;
-        let mut trial = Trial::new(config, engine)?;
+        let (splits, resolved) = prepare_data(config)?;
+        let device = engine.name();
+        let mut trial = Trial::new(config, &splits, resolved, engine)?;
         let folder = make_folder(folder, &format!("{}-lr-find", config.model))?;
         reporter.note(&format!(
             "{}, {} parameters, at {} learning rates from {:e} to {:e} on {} (batches of {} images) with {}; folder {}",
             config.model,
-            trial.runner.parameter_count,
+            trial.parameter_count(),
             self.steps,
             self.from,
             self.to,
-            trial.splits.train.name,
-            trial.resolved.batch,
-            trial.runner.engine.name(),
+            splits.train.name,
+            resolved.batch,
+            device,
             folder.display()
         ));
         reporter.begin("learning rates", 0, self.steps);
@@ -119,7 +119,7 @@ impl RangeTest {
                 return Err(TrainError::NoFirstLoss { model: config.model.clone(), loss: metrics.loss() });
             }
             let goes_on = curve.push(lr, f64::from(metrics.loss()));
-            let images = (step + 1) * trial.resolved.batch as u64;
+            let images = (step + 1) * resolved.batch as u64;
             let rate = images as f64 / begin.elapsed().as_secs_f64().max(1e-9);
             reporter.advance(step + 1, f64::from(metrics.loss()), f64::from(metrics.accuracy()), rate);
             if !goes_on {
@@ -136,51 +136,6 @@ impl RangeTest {
     }
 }
 
-/// A training run that keeps nothing but its weights on the device.
-struct Trial<'a> {
-    config: &'a TrainConfig,
-    splits: Splits,
-    resolved: Resolved,
-    normalization: Normalization,
-    runner: Runner,
-    sums: StepSums,
-}
-
-impl Trial<'_> {
-    fn new(config: &TrainConfig, engine: Engine) -> Result<Trial<'_>, TrainError> {
-        let (splits, resolved) = prepare_data(config)?;
-        let mut runner = Runner::new(config, &splits, resolved, engine)?;
-        let (mut header, _) = start(config, &splits)?;
-        runner.initialise(config, &mut header)?;
-        let sums = StepSums::new(resolved.parts);
-        Ok(Trial { config, splits, resolved, normalization: header.normalization, runner, sums })
-    }
-
-    /// Runs step `step` at the rate `lr`. Its loss is read before the next step begins: the test ends with the
-    /// step that diverges, and its steps are few.
-    fn step(&mut self, step: u64, lr: f64) -> Result<StepMetrics, TrainError> {
-        let Resolved { parts, steps_per_epoch, .. } = self.resolved;
-        let (epoch, size, train) = (step / steps_per_epoch, self.resolved.part(), &self.splits.train);
-        let batches = Batches::new(train, size, &self.normalization)?
-            .shuffled(self.config.seed, epoch)
-            .augmented(self.config.augmentation());
-        let mut images = vec![0.0; size * train.image_len()];
-        let mut labels = vec![0; size];
-        let update = self.runner.attached.inputs(step, lr);
-        for run in step * parts.. {
-            batches.fill((run - epoch * steps_per_epoch * parts) as usize, &mut images, &mut labels);
-            self.runner.run_part(run, &images, &labels, &update)?;
-            let pending = self.runner.read_metrics()?;
-            let history = self.runner.engine.finish(pending)?;
-            if let Some(metrics) = self.sums.add(run, history.f32()) {
-                self.runner.run_update(&update)?;
-                return Ok(metrics);
-            }
-        }
-        unreachable!("a step has a last part")
-    }
-}
-
 /// The losses, as far up as the picture stays readable, and what is suggested.
 fn panel(model: &str, curve: &RangeCurve, suggestion: Option<Suggestion>) -> Panel {
     let top = curve.highest();
@@ -194,5 +149,11 @@ fn panel(model: &str, curve: &RangeCurve, suggestion: Option<Suggestion>) -> Pan
         let marks = curve.points().iter().find(at).map(|point| (suggested, point.smoothed));
         curves.push(Curve { label: "suggested", points: marks.into_iter().collect(), marked: true });
     }
-    Panel { title: format!("{model}: loss over learning rates"), x_label: "learning rate", log_x: true, curves }
+    Panel {
+        title: format!("{model}: loss over learning rates"),
+        x_label: "learning rate",
+        log_x: true,
+        bands: Vec::new(),
+        curves,
+    }
 }

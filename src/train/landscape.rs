@@ -1,0 +1,265 @@
+//! How much a model's loss depends on the length of its steps, with and without batch norm (after Santurkar et
+//! al. 2018, section 3.1): runs that differ in their learning rate alone, and the band that their losses span.
+
+use super::run_folder::{make_folder, write_table, write_whole};
+use super::trainer::prepare_data;
+use super::trial::Trial;
+use super::{Reporter, Resolved, TrainConfig, TrainError};
+use crate::engine::Engine;
+use crate::models;
+use crate::report::{Band, Panel, picture};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Learning rates, each of which trains both forms of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Landscape {
+    pub rates: Vec<f64>,
+    /// Steps of each run.
+    pub steps: u64,
+}
+
+/// What a landscape came to.
+#[derive(Clone, Debug)]
+pub struct LandscapeOutcome {
+    /// Without batch norm, and with it.
+    pub forms: [Form; 2],
+    pub folder: PathBuf,
+}
+
+/// A model's runs in one form.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Form {
+    pub batch_norm: bool,
+    pub model: String,
+    pub runs: Vec<RateRun>,
+}
+
+/// A run at one learning rate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RateRun {
+    pub rate: f64,
+    /// Loss of each step; the run ends before its first loss that is not finite.
+    pub losses: Vec<f64>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    batch_norm: bool,
+    lr: f64,
+    step: u64,
+    loss: f64,
+}
+
+/// Points of a band at most; beyond, neighbours are averaged.
+const MOST_POINTS: usize = 300;
+
+impl Default for Landscape {
+    fn default() -> Self {
+        Landscape { rates: vec![1e-4, 5e-4, 1e-3, 2e-3], steps: 60 }
+    }
+}
+
+impl Landscape {
+    /// Checks rates and steps.
+    ///
+    /// # Errors
+    /// The first that cannot be used, with what it must be.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let refuse = |what, value, rule: &str| Err(TrainError::Setting { what, value, rule: rule.to_owned() });
+        if let Some(rate) = self.rates.iter().find(|rate| !(1e-30..=1e30).contains(*rate)) {
+            return refuse("--rates", rate.to_string(), "numbers from 1e-30 to 1e30");
+        }
+        let [least, greatest] = extremes(self.rates.iter().copied());
+        if self.rates.len() < 2 || least == greatest {
+            let rates: Vec<String> = self.rates.iter().map(f64::to_string).collect();
+            return refuse("--rates", rates.join(","), "at least two learning rates: one spans no band");
+        }
+        match self.steps {
+            0 | 1 => refuse("--steps", self.steps.to_string(), "at least 2"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Trains the model of `config` without and with batch norm at each rate, whatever rate and schedule it has,
+    /// and leaves the losses as a table and as a picture in `folder`, or in the first free
+    /// `runs/MODEL-landscape-1`, `-2`, ...
+    ///
+    /// # Errors
+    /// When the model has only one form, settings, data, model and device do not go together, or a file
+    /// cannot be written.
+    pub fn run(
+        &self,
+        config: &TrainConfig,
+        engine: Engine,
+        folder: Option<&Path>,
+        reporter: &mut dyn Reporter,
+    ) -> Result<LandscapeOutcome, TrainError> {
+        self.validate()?;
+        let [without, with] = forms(config)?;
+        let (splits, resolved) = prepare_data(&without)?;
+        let folder = make_folder(folder, &format!("{}-landscape", config.model))?;
+        reporter.note(&format!(
+            "{} without and with batch norm, {} steps at each of {} learning rates, on {} (batches of {} images) with \
+             {}; folder {}",
+            config.model,
+            self.steps,
+            self.rates.len(),
+            splits.train.name,
+            resolved.batch,
+            engine.name(),
+            folder.display()
+        ));
+        let mut form = |batch_norm, config: &TrainConfig| -> Result<Form, TrainError> {
+            let runs = self.rates.iter().map(|&rate| {
+                let title = format!("{} batch norm, rate {rate:e}", if batch_norm { "with" } else { "without" });
+                reporter.begin(&title, 0, self.steps);
+                let trial = Trial::new(config, &splits, resolved, engine.fresh(config.seed))?;
+                Ok(RateRun { rate, losses: self.losses(trial, rate, resolved, reporter)? })
+            });
+            Ok(Form { batch_norm, model: config.model.clone(), runs: runs.collect::<Result<_, TrainError>>()? })
+        };
+        let forms = [form(false, &without)?, form(true, &with)?];
+        write_table(&folder.join("landscape.csv"), forms.iter().flat_map(Form::rows))?;
+        write_whole(&folder.join("landscape.svg"), picture(&[panel(config, &forms)])?.as_bytes())?;
+        Ok(LandscapeOutcome { forms, folder })
+    }
+
+    fn losses(
+        &self,
+        mut trial: Trial<'_>,
+        rate: f64,
+        resolved: Resolved,
+        reporter: &mut dyn Reporter,
+    ) -> Result<Vec<f64>, TrainError> {
+        let begin = Instant::now();
+        let mut losses = Vec::new();
+        for step in 0..self.steps {
+            let metrics = trial.step(step, rate)?;
+            if !metrics.loss().is_finite() {
+                break;
+            }
+            losses.push(f64::from(metrics.loss()));
+            let images = (step + 1) * resolved.batch as u64;
+            let speed = images as f64 / begin.elapsed().as_secs_f64().max(1e-9);
+            reporter.advance(step + 1, f64::from(metrics.loss()), f64::from(metrics.accuracy()), speed);
+        }
+        Ok(losses)
+    }
+}
+
+impl Form {
+    /// The least and the greatest loss of each step, of the runs that got so far; steps that fewer than two
+    /// reached have none.
+    pub fn band(&self) -> Vec<[f64; 2]> {
+        let steps = self.runs.iter().map(|run| run.losses.len()).max().unwrap_or(0);
+        let at = |step: usize| self.runs.iter().filter_map(move |run| run.losses.get(step).copied());
+        (0..steps).take_while(|&step| at(step).count() > 1).map(|step| extremes(at(step))).collect()
+    }
+
+    /// The band's mean width: how far apart the losses of a step are.
+    pub fn mean_width(&self) -> Option<f64> {
+        let band = self.band();
+        let sum: f64 = band.iter().map(|[least, greatest]| greatest - least).sum();
+        (!band.is_empty()).then(|| sum / band.len() as f64)
+    }
+
+    fn rows(&self) -> impl Iterator<Item = Row> + '_ {
+        self.runs.iter().flat_map(|run| {
+            let batch_norm = self.batch_norm;
+            (0..).zip(&run.losses).map(move |(step, &loss)| Row { batch_norm, lr: run.rate, step, loss })
+        })
+    }
+}
+
+/// The configuration without and with batch norm: by the model's attribute, or by its twin of another name.
+fn forms(config: &TrainConfig) -> Result<[TrainConfig; 2], TrainError> {
+    let model = models::find(&config.model)?;
+    if let Some(attribute) = model.batch_norm_flag() {
+        return Ok([false, true].map(|batch_norm| {
+            let mut config = config.clone();
+            config.attributes.insert(attribute.to_owned(), batch_norm.into());
+            config
+        }));
+    }
+    match model.batch_norm_twins() {
+        Some(twins) => Ok(twins.map(|twin| TrainConfig { model: twin.name.to_owned(), ..config.clone() })),
+        None => {
+            let known = models::all()
+                .filter(|model| model.batch_norm_flag().or(model.batch_norm_twins().map(|_| "")).is_some());
+            Err(TrainError::OneForm { model: config.model.clone(), known: known.map(|model| model.name).collect() })
+        }
+    }
+}
+
+fn extremes(values: impl Iterator<Item = f64>) -> [f64; 2] {
+    values.fold([f64::INFINITY, f64::NEG_INFINITY], |[least, greatest], value| [least.min(value), greatest.max(value)])
+}
+
+fn panel(config: &TrainConfig, forms: &[Form; 2]) -> Panel {
+    let bands = forms.iter().map(|form| {
+        let band = form.band();
+        let size = band.len().div_ceil(MOST_POINTS).max(1);
+        let edges = band.chunks(size).enumerate().map(|(chunk, steps)| {
+            let mean = |edge: usize| steps.iter().map(|step| step[edge]).sum::<f64>() / steps.len() as f64;
+            ((chunk * size) as f64 + (steps.len() - 1) as f64 / 2.0, [mean(0), mean(1)])
+        });
+        Band { label: if form.batch_norm { "with batch norm" } else { "without batch norm" }, edges: edges.collect() }
+    });
+    let title = format!("{}: losses of all learning rates", config.model);
+    Panel { title, x_label: "step", log_x: false, bands: bands.collect(), curves: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(losses: &[&[f64]]) -> Form {
+        let run = |losses: &&[f64]| RateRun { rate: 0.1, losses: losses.to_vec() };
+        Form { batch_norm: true, model: "m".to_owned(), runs: losses.iter().map(run).collect() }
+    }
+
+    #[test]
+    fn a_band_spans_the_runs_that_go_on_and_ends_with_the_last_but_one() {
+        let form = form(&[&[3.0, 2.0, 1.0, 0.5], &[4.0, 1.0], &[3.5, 1.5, 7.0]]);
+        assert_eq!(form.band(), [[3.0, 4.0], [1.0, 2.0], [1.0, 7.0]]);
+        assert_eq!(form.mean_width(), Some(8.0 / 3.0));
+        assert_eq!(form.rows().count(), 9);
+    }
+
+    #[test]
+    fn runs_without_a_finite_loss_span_nothing() {
+        assert_eq!(form(&[&[], &[1.0]]).band(), [[0.0; 2]; 0]);
+        assert_eq!(form(&[&[], &[]]).mean_width(), None);
+    }
+
+    #[test]
+    fn the_picture_averages_neighbouring_steps_and_keeps_the_last() {
+        let falls: Vec<f64> = (0..1000).map(|step| 1000.0 - step as f64).collect();
+        let flat = vec![0.0; 1000];
+        let forms = [form(&[&falls, &flat]), form(&[])];
+        let [band, none] = &panel(&TrainConfig::default(), &forms).bands[..] else { panic!("two bands") };
+        assert_eq!((band.edges.len(), band.edges[0]), (250, (1.5, [0.0, 998.5])));
+        assert_eq!(band.edges[249].0, 997.5);
+        assert!(none.edges.is_empty());
+    }
+
+    #[test]
+    fn both_forms_come_from_a_flag_or_from_twins_and_other_models_are_refused() {
+        let forms_of = |model: &str| forms(&TrainConfig { model: model.to_owned(), ..TrainConfig::default() });
+        for (model, flag) in [("cifar_cnn", "use_batchnorm"), ("vgg_a_cifar", "batch_norm")] {
+            let [without, with] = forms_of(model).unwrap();
+            assert_eq!((&without.attributes[flag], &with.attributes[flag]), (&false.into(), &true.into()));
+        }
+        for model in ["vgg11", "vgg11_bn"] {
+            let [without, with] = forms_of(model).unwrap();
+            assert_eq!((without.model.as_str(), with.model.as_str()), ("vgg11", "vgg11_bn"));
+        }
+        let refused = forms_of("lenet5").unwrap_err().to_string();
+        assert!(
+            refused.contains("`lenet5`") && refused.contains("cifar_cnn, ") && refused.contains("vgg19"),
+            "{refused}"
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! A few steps of training whose losses are all that is wanted.
+
+use super::runner::Runner;
+use super::step_metrics::{StepMetrics, StepSums};
+use super::trainer::start;
+use super::{Resolved, TrainConfig, TrainError};
+use crate::data::{Batches, Normalization, Splits};
+use crate::engine::Engine;
+
+/// A training run that keeps nothing but its weights on the device.
+pub(super) struct Trial<'a> {
+    config: &'a TrainConfig,
+    splits: &'a Splits,
+    resolved: Resolved,
+    normalization: Normalization,
+    runner: Runner,
+    sums: StepSums,
+}
+
+impl<'a> Trial<'a> {
+    /// # Errors
+    /// When settings, data, model and device do not go together.
+    pub fn new(
+        config: &'a TrainConfig,
+        splits: &'a Splits,
+        resolved: Resolved,
+        engine: Engine,
+    ) -> Result<Self, TrainError> {
+        let mut runner = Runner::new(config, splits, resolved, engine)?;
+        let (mut header, _) = start(config, splits)?;
+        runner.initialise(config, &mut header)?;
+        let sums = StepSums::new(resolved.parts);
+        Ok(Trial { config, splits, resolved, normalization: header.normalization, runner, sums })
+    }
+
+    pub fn parameter_count(&self) -> usize {
+        self.runner.parameter_count
+    }
+
+    /// Runs step `step` at the rate `lr`. Its loss is read before the next step begins: the last step may be
+    /// the one that diverges, and there are few.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn step(&mut self, step: u64, lr: f64) -> Result<StepMetrics, TrainError> {
+        let Resolved { parts, steps_per_epoch, .. } = self.resolved;
+        let (epoch, size, train) = (step / steps_per_epoch, self.resolved.part(), &self.splits.train);
+        let batches = Batches::new(train, size, &self.normalization)?
+            .shuffled(self.config.seed, epoch)
+            .augmented(self.config.augmentation());
+        let mut images = vec![0.0; size * train.image_len()];
+        let mut labels = vec![0; size];
+        let update = self.runner.attached.inputs(step, lr);
+        for run in step * parts.. {
+            batches.fill((run - epoch * steps_per_epoch * parts) as usize, &mut images, &mut labels);
+            self.runner.run_part(run, &images, &labels, &update)?;
+            let pending = self.runner.read_metrics()?;
+            let history = self.runner.engine.finish(pending)?;
+            if let Some(metrics) = self.sums.add(run, history.f32()) {
+                self.runner.run_update(&update)?;
+                return Ok(metrics);
+            }
+        }
+        unreachable!("a step has a last part")
+    }
+}
