@@ -1,7 +1,7 @@
-// y[i] = sum of CHAINS vec4 chains of ROUNDS dependent multiply-adds x := x / 2 + 1/4: nothing but the
+// y[i] = sum of CHAINS vec4 chains of ROUNDS * STEPS dependent multiply-adds x := x / 2 + 1/4: nothing but the
 // arithmetic units limits it. One invocation an element.
 
-import package::constants::{WORKGROUP, ROUNDS, CHAINS};
+import package::constants::{WORKGROUP, ROUNDS, STEPS, CHAINS};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 
@@ -19,7 +19,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     for (var round = 0u; round < ROUNDS; round++) {
         for (var c = 0u; c < CHAINS; c++) {
-            chains[c] = fma(chains[c], vec4(0.5), vec4(0.25));
+            var x = chains[c];
+            for (var step = 0u; step < STEPS; step++) {
+                x = fma(x, vec4(0.5), vec4(0.25));
+            }
+            chains[c] = x;
         }
     }
     var sum = vec4(0.0);

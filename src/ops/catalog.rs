@@ -547,5 +547,5 @@ const BENCH: &[Entry] = &[Entry {
     shapes: "no input; y [invocations]",
     gradient: NO_INPUT,
     shaders: &["bench/multiply_adds"],
-    flops: "2 * 64 rounds elements of y",
+    flops: "2 * 256 rounds elements of y",
 }];
