@@ -65,6 +65,16 @@ impl Engine {
         Engine::Gpu(Box::new(GpuEngine { gpu, store }))
     }
 
+    /// An engine on the same device that shares nothing else with this one: for another model, whose tensors may
+    /// have the same names. Parameters start from their init under `seed`.
+    #[must_use]
+    pub fn beside(&self, seed: u64) -> Engine {
+        match self {
+            Engine::Gpu(engine) => Engine::on(engine.gpu.clone(), seed),
+            Engine::Reference(_) => Engine::Reference(ReferenceEngine { state: Tensors::new(), seed }),
+        }
+    }
+
     /// Kernels that come before the rule's, where a table has been applied to the device.
     pub fn tuned_kernels(&self) -> ConvTable {
         match self {

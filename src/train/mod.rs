@@ -3,10 +3,13 @@
 mod checkpoint;
 mod config;
 mod curves;
+mod ensemble;
 mod error;
 mod evaluate;
+mod evaluation;
 mod graphs;
 mod init;
+mod probabilities;
 mod progress;
 mod range_test;
 mod run_folder;
@@ -16,9 +19,12 @@ mod trainer;
 
 pub use checkpoint::{Checkpoint, Header, Progress, load_checkpoint, save_checkpoint};
 pub use config::{Resolved, TrainConfig};
+pub use ensemble::{Ensemble, EnsembleEvaluation};
 pub use error::TrainError;
-pub use evaluate::{Evaluation, Evaluator, softmax};
+pub use evaluate::Evaluator;
+pub use evaluation::Evaluation;
 pub use graphs::{Batch, PartGraphs, evaluation_graph, part_graphs, training_graph};
+pub use probabilities::{MeanProbabilities, log_probabilities, softmax};
 pub use progress::{Reporter, Silent, TerminalReporter};
 pub use range_test::{RangeCurve, RangeOutcome, RangePoint, RangeTest, Suggestion};
 pub use run_folder::RunFolder;
