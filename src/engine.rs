@@ -65,7 +65,9 @@ impl Engine {
         Engine::Gpu(Box::new(GpuEngine { gpu, store }))
     }
 
-    /// Another engine on the same device: its parameters start from their init under `seed`.
+    /// An engine on the same device that shares nothing else with this one: for another run or model, whose tensors
+    /// may have the same names. Parameters start from their init under `seed`.
+    #[must_use]
     pub fn fresh(&self, seed: u64) -> Engine {
         match self {
             Engine::Gpu(engine) => Engine::on(engine.gpu.clone(), seed),

@@ -1,18 +1,21 @@
-//! `tilewright eval`: accuracy of a checkpoint on a data set.
+//! `tilewright eval`: accuracy of a checkpoint, or of several together, on a data set.
 
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
-use std::path::PathBuf;
-use std::time::Instant;
-use tilewright::data::Source;
-use tilewright::train::{Batch, Evaluation, Evaluator, RunFolder, load_checkpoint};
+use std::path::{Path, PathBuf};
+use tilewright::data::{Augmentation, Source};
+use tilewright::train::{Ensemble, Evaluation, RunFolder};
 
 /// Measure a checkpoint: top-1, top-5, loss and confusion matrix on the test images
+///
+/// Several checkpoints are an ensemble: for each image, the probabilities of the classes are averaged over them. Their
+/// models, image sizes and normalisations may differ, their classes may not. Each is also measured by itself.
 #[derive(Args)]
 pub struct Eval {
-    /// A checkpoint, or a run folder whose last checkpoint is taken
-    checkpoint: PathBuf,
+    /// Checkpoints, or run folders whose last checkpoint is taken
+    #[arg(required = true, value_name = "CHECKPOINT")]
+    checkpoints: Vec<PathBuf>,
     /// Images, as for `train` [default: those it was trained on]
     #[arg(long, value_name = "SOURCE")]
     data: Option<Source>,
@@ -22,6 +25,12 @@ pub struct Eval {
     /// At most so many images
     #[arg(long, value_name = "IMAGES")]
     limit: Option<usize>,
+    /// Average over views of each image too (test-time augmentation): with `flip`, which is what --tta alone means,
+    /// the image and its mirror image; with `crop=N`, the image and its four crops at the corners of a border of N
+    /// black pixels; with `flip,crop=N`, these five and their mirror images. Mirroring is for classes that look the
+    /// same in a mirror, which digits and letters do not
+    #[arg(long, value_name = "flip,crop=N", num_args = 0..=1, default_missing_value = "flip", value_parser = parse_views)]
+    tta: Option<Augmentation>,
 }
 
 /// Classes beyond which the confusion matrix is not printed.
@@ -32,68 +41,79 @@ impl Eval {
         if self.batch == 0 {
             return Err(CliError::usage("--batch is 0, but must be at least 1"));
         }
-        let path = checkpoint_file(&self.checkpoint);
-        let checkpoint = load_checkpoint(&path)?;
-        let header = &checkpoint.header;
-        let [channels, height, width] = header.input;
-        let mut options = header.config.load_options(channels);
-        options.size = Some((height, width));
-        options.limit = self.limit;
-        if header.without_data && self.data.is_none() {
-            return Err(CliError::usage(format!("`{}` was imported: say on which --data", path.display())));
+        let paths: Vec<PathBuf> = self.checkpoints.iter().map(|path| checkpoint_file(path)).collect();
+        let ensemble = Ensemble::read(&paths, self.data.as_ref(), self.limit)?;
+        // Every member sets its own parameters, and none starts from this seed.
+        let engine = global.training_engine(0, global.tuned.as_deref())?;
+        let found = ensemble.evaluate(&engine, self.batch, self.tta.unwrap_or_default())?;
+        let whole = &found.whole;
+        say_confusion(global, &whole.confusion, ensemble.classes());
+        let together = match paths.len() {
+            1 => String::new(),
+            several => format!(", {several} checkpoints together"),
+        };
+        if !together.is_empty() {
+            for (path, member) in paths.iter().zip(&found.members) {
+                global.say(format_args!("{}: {}", path.display(), figures(member)));
+            }
         }
-        let source = self.data.as_ref().unwrap_or(&header.config.data);
-        let test = source.load(&options)?.test;
-        if test.classes.len() != header.classes.len() {
-            return Err(CliError::failed(format!(
-                "`{}` tells {} classes apart, but {source} has {}",
-                path.display(),
-                header.classes.len(),
-                test.classes.len()
-            )));
-        }
-        let mut engine = global.training_engine(header.config.seed, global.tuned.as_deref())?;
-        let shape = [self.batch.min(test.len().max(1)), channels, height, width];
-        let batch = Batch { shape, classes: header.classes.len() };
-        let mut evaluator = Evaluator::of(&checkpoint, &path, batch, &mut engine)?;
-        let begin = Instant::now();
-        let result = evaluator.evaluate(&mut engine, &test, &header.normalization)?;
-        let seconds = begin.elapsed().as_secs_f64();
-        print(global, &result, &header.classes);
+        global.say(format_args!("{} images{together}: {}", whole.images, figures(whole)));
+        let members = paths.iter().zip(&found.members).map(|(path, member)| {
+            json!({
+                "checkpoint": path.display().to_string(),
+                "test_accuracy": member.top1,
+                "top5": member.top5,
+                "test_loss": member.loss,
+            })
+        });
+        let run = if let [path] = &paths[..] { path.parent() } else { None };
         global.result(&json!({
-            "test_accuracy": result.top1,
-            "top5": result.top5,
-            "test_loss": result.loss,
-            "images": result.images,
-            "images_per_second": result.images as f64 / seconds.max(1e-9),
-            "seconds": seconds,
-            "run": path.parent(),
-            "confusion": result.confusion,
+            "test_accuracy": whole.top1,
+            "top5": whole.top5,
+            "test_loss": whole.loss,
+            "images": whole.images,
+            "images_per_second": whole.images as f64 / found.seconds.max(1e-9),
+            "seconds": found.seconds,
+            "run": run.map(|run| run.display().to_string()),
+            "members": members.collect::<Vec<_>>(),
+            "confusion": whole.confusion,
         }));
         Ok(())
     }
 }
 
-fn print(global: &Global, result: &Evaluation, classes: &[String]) {
-    if classes.len() <= MOST_CLASSES {
-        let width = classes.iter().map(|class| class.chars().count()).max().unwrap_or(0).max(6);
-        let cells = |cells: Vec<String>| cells.iter().map(|cell| format!(" {cell:>width$}")).collect::<String>();
-        global.say("rows: true class, columns: predicted class");
-        global.say(format_args!("{:>width$}{}", "", cells(classes.to_vec())));
-        for (class, row) in classes.iter().zip(&result.confusion) {
-            global.say(format_args!("{class:>width$}{}", cells(row.iter().map(usize::to_string).collect())));
+/// What `--tta` takes.
+fn parse_views(text: &str) -> Result<Augmentation, String> {
+    let mut views = Augmentation::default();
+    for word in text.split(',') {
+        let crop = word.strip_prefix("crop=").and_then(|pixels| pixels.parse().ok());
+        match (word, crop) {
+            ("flip", _) => views.horizontal_flip = true,
+            (_, Some(pixels)) if pixels > 0 => views.crop_padding = pixels,
+            _ => return Err("write flip, crop=4 or flip,crop=4; checkpoints come before a --tta alone".to_owned()),
         }
     }
-    global.say(format_args!(
-        "{} images: top-1 {:.2} %, top-5 {:.2} %, loss {:.4}",
-        result.images,
-        100.0 * result.top1,
-        100.0 * result.top5,
-        result.loss
-    ));
+    Ok(views)
+}
+
+fn say_confusion(global: &Global, confusion: &[Vec<usize>], classes: &[String]) {
+    if classes.len() > MOST_CLASSES {
+        return;
+    }
+    let width = classes.iter().map(|class| class.chars().count()).max().unwrap_or(0).max(6);
+    let cells = |cells: Vec<String>| cells.iter().map(|cell| format!(" {cell:>width$}")).collect::<String>();
+    global.say("rows: true class, columns: predicted class");
+    global.say(format_args!("{:>width$}{}", "", cells(classes.to_vec())));
+    for (class, row) in classes.iter().zip(confusion) {
+        global.say(format_args!("{class:>width$}{}", cells(row.iter().map(usize::to_string).collect())));
+    }
+}
+
+fn figures(found: &Evaluation) -> String {
+    format!("top-1 {:.2} %, top-5 {:.2} %, loss {:.4}", 100.0 * found.top1, 100.0 * found.top5, found.loss)
 }
 
 /// The file itself, or a run folder's last checkpoint.
-pub fn checkpoint_file(path: &std::path::Path) -> PathBuf {
+pub fn checkpoint_file(path: &Path) -> PathBuf {
     if path.is_dir() { RunFolder::checkpoint(path) } else { path.to_owned() }
 }

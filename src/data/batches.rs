@@ -4,6 +4,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Dataset;
+use super::augmentation::{Augmentation, View};
 use super::error::DataError;
 use super::random::SplitMix64;
 
@@ -44,14 +45,12 @@ impl Normalization {
     }
 }
 
-/// Random changes to a training image, drawn from (seed, epoch, index of the image) alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Augmentation {
-    /// Mirrors every second image, left to right.
-    pub horizontal_flip: bool,
-    /// Puts a black border of so many pixels around the image and cuts the old size out at a
-    /// random place: the image moves by at most so many pixels. 0 leaves it where it is.
-    pub crop_padding: usize,
+/// What becomes of the images of a pass.
+enum Change {
+    /// All are seen in the same way.
+    Fixed(View),
+    /// Each is seen in a way of its own.
+    Random(Augmentation),
 }
 
 /// One pass over a data set, batch by batch.
@@ -61,17 +60,9 @@ pub struct Batches<'a> {
     tables: Vec<[f32; 256]>,
     /// The index in the data set of the image at each place of the pass.
     order: Vec<u32>,
-    augmentation: Augmentation,
+    change: Change,
     seed: u64,
     epoch: u64,
-}
-
-/// How one image is moved and mirrored.
-struct Draw {
-    /// Where the cut starts in the image, in pixels; negative in the border.
-    top: isize,
-    left: isize,
-    flip: bool,
 }
 
 impl<'a> Batches<'a> {
@@ -92,8 +83,8 @@ impl<'a> Batches<'a> {
                 remedy: "Convert the data with --channels.",
             });
         }
-        let (order, augmentation) = (Vec::new(), Augmentation::default());
-        let batches = Self { dataset, batch_size, tables, order, augmentation, seed: 0, epoch: 0 };
+        let (order, change) = (Vec::new(), Change::Fixed(View::default()));
+        let batches = Self { dataset, batch_size, tables, order, change, seed: 0, epoch: 0 };
         Ok(batches.in_order())
     }
 
@@ -116,7 +107,13 @@ impl<'a> Batches<'a> {
     /// With random changes to each image.
     #[must_use]
     pub fn augmented(self, augmentation: Augmentation) -> Self {
-        Self { augmentation, ..self }
+        Self { change: Change::Random(augmentation), ..self }
+    }
+
+    /// With every image seen as `view` has it, and no random changes.
+    #[must_use]
+    pub fn seen(self, view: View) -> Self {
+        Self { change: Change::Fixed(view), ..self }
     }
 
     /// Rows a batch.
@@ -168,22 +165,26 @@ impl<'a> Batches<'a> {
     fn write_image(&self, index: usize, out: &mut [f32]) {
         let image = self.dataset.image(index);
         let plane = self.dataset.height * self.dataset.width;
-        let draw = (self.augmentation != Augmentation::default()).then(|| self.draw(index));
+        let view = match self.change {
+            Change::Fixed(view) => view,
+            Change::Random(augmentation) => augmentation.draw(self.seed, self.epoch, index),
+        };
+        let is_moved = view != View::default();
         for ((from, to), table) in image.chunks_exact(plane).zip(out.chunks_exact_mut(plane)).zip(&self.tables) {
-            match &draw {
-                None => to.iter_mut().zip(from).for_each(|(to, &byte)| *to = table[byte as usize]),
-                Some(draw) => self.write_moved(from, to, table, draw),
+            match is_moved {
+                false => to.iter_mut().zip(from).for_each(|(to, &byte)| *to = table[byte as usize]),
+                true => self.write_moved(from, to, table, view),
             }
         }
     }
 
-    fn write_moved(&self, from: &[u8], to: &mut [f32], table: &[f32; 256], draw: &Draw) {
+    fn write_moved(&self, from: &[u8], to: &mut [f32], table: &[f32; 256], view: View) {
         let (height, width) = (self.dataset.height, self.dataset.width);
         for (y, row) in to.chunks_exact_mut(width).enumerate() {
-            let from_y = y.checked_add_signed(draw.top).filter(|&y| y < height);
+            let from_y = y.checked_add_signed(view.top).filter(|&y| y < height);
             for (x, value) in row.iter_mut().enumerate() {
-                let x = if draw.flip { width - 1 - x } else { x };
-                let from_x = x.checked_add_signed(draw.left).filter(|&x| x < width);
+                let x = if view.flip { width - 1 - x } else { x };
+                let from_x = x.checked_add_signed(view.left).filter(|&x| x < width);
                 let byte = match (from_y, from_x) {
                     (Some(y), Some(x)) => from[y * width + x],
                     // Black before normalisation, as torchvision pads.
@@ -192,16 +193,6 @@ impl<'a> Batches<'a> {
                 *value = table[byte as usize];
             }
         }
-    }
-
-    fn draw(&self, index: usize) -> Draw {
-        let mut random = SplitMix64::keyed(&[self.seed, self.epoch, index as u64]);
-        let padding = self.augmentation.crop_padding;
-        // All three are always drawn, so that one setting does not change what another gives.
-        let mut offset = || random.below(2 * padding + 1) as isize - padding as isize;
-        let (top, left) = (offset(), offset());
-        let flip = random.below(2) == 1 && self.augmentation.horizontal_flip;
-        Draw { top, left, flip }
     }
 }
 
@@ -338,6 +329,29 @@ mod tests {
             seen[place.unwrap_or_else(|| panic!("no crop gives {row:?}"))] += 1;
         }
         assert!(seen.iter().all(|&count| count > 10), "{seen:?}");
+    }
+
+    #[test]
+    fn the_views_are_the_image_its_corner_crops_and_their_mirror_images() {
+        let data = dataset(1);
+        let shown = |horizontal_flip, crop_padding| -> Vec<Vec<u8>> {
+            let views = Augmentation { horizontal_flip, crop_padding }.views(3, 4).unwrap();
+            views.iter().map(|&view| first_row(&Batches::new(&data, 1, &plain()).unwrap().seen(view))).collect()
+        };
+        let crops = [
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+            [0, 0, 0, 0, 0, 1, 2, 3, 0, 5, 6, 7],
+            [0, 0, 0, 0, 2, 3, 4, 0, 6, 7, 8, 0],
+            [0, 5, 6, 7, 0, 9, 10, 11, 0, 0, 0, 0],
+            [6, 7, 8, 0, 10, 11, 12, 0, 0, 0, 0, 0],
+        ];
+        let mirrored = crops.map(|crop| std::array::from_fn(|at| crop[at / 4 * 4 + 3 - at % 4]));
+        assert_eq!(shown(false, 0), crops[..1]);
+        assert_eq!(shown(true, 0), [crops[0], mirrored[0]]);
+        assert_eq!(shown(false, 1), crops);
+        assert_eq!(shown(true, 1), [crops, mirrored].concat());
+        let refused = Augmentation { horizontal_flip: false, crop_padding: 3 }.views(3, 4).unwrap_err();
+        assert!(refused.is_usage() && refused.to_string().contains("crop of --tta is 3"), "{refused}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Data sets: where they come from ([`Source`]), what they are in memory ([`Dataset`]) and how
 //! they reach a training step ([`Batches`]).
 
+mod augmentation;
 mod batches;
 mod cifar;
 mod convert;
@@ -16,7 +17,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-pub use batches::{Augmentation, Batches, IGNORED_LABEL, Normalization};
+pub use augmentation::{Augmentation, View};
+pub use batches::{Batches, IGNORED_LABEL, Normalization};
 pub use decode::load_image;
 pub use error::{DataError, ImageSize};
 pub use source::{LoadOptions, Source};

@@ -57,6 +57,22 @@ pub enum TrainError {
     Stopped { run: PathBuf, steps: u64 },
     #[error("the model `{model}` has only one form, with or without batch norm; these have both: {}", known.join(", "))]
     OneForm { model: String, known: Vec<&'static str> },
+    #[error("`{}` was imported: say on which --data", path.display())]
+    WithoutData { path: PathBuf },
+    #[error(
+        "`{}` was trained on {data}, but `{}` on {other_data}: say on which --data they are evaluated",
+        first.display(), other.display()
+    )]
+    OtherData { first: PathBuf, data: String, other: PathBuf, other_data: String },
+    #[error(
+        "the probabilities of `{}` and `{}` have no mean: the first has {has}, the second {has_other}",
+        first.display(), other.display()
+    )]
+    OtherClasses { first: PathBuf, has: String, other: PathBuf, has_other: String },
+    #[error("`{}` tells {classes} classes apart, but {data} has {classes_of_data}", path.display())]
+    ClassesOfData { path: PathBuf, classes: usize, data: String, classes_of_data: usize },
+    #[error("the test images of {data} changed while they were read; begin again when nothing writes to them")]
+    DataChanged { data: String },
     #[error("the data do not suit the model `{model}`: {reason}")]
     Mismatch { model: String, reason: String },
     #[error(
@@ -87,6 +103,8 @@ impl TrainError {
             | TrainError::Optimizer(_)
             | TrainError::Schedule(_)
             | TrainError::Table(_)
+            | TrainError::WithoutData { .. }
+            | TrainError::OtherData { .. }
             | TrainError::NotARun { .. } => true,
             TrainError::Data(error) => error.is_usage(),
             TrainError::Weights(error) => error.is_usage(),

@@ -1,26 +1,15 @@
 //! Accuracy, loss and confusion matrix of a model on a data set.
 
+use super::evaluation::Tally;
 use super::graphs::{Batch, IMAGES, LABELS, LOGITS, evaluation_graph, step_numbers};
-use super::{Checkpoint, TrainConfig, TrainError};
-use crate::data::{Batches, Dataset, Normalization};
+use super::probabilities::{MeanProbabilities, log_probabilities};
+use super::{Checkpoint, Evaluation, TrainConfig, TrainError};
+use crate::data::{Batches, DataError, Dataset, Normalization, View};
 use crate::engine::{Engine, Executable};
 use crate::graph::{Folded, Graph, STEP_NUMBERS};
 use crate::tensor::{HostTensor, Shape};
-use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-
-/// What an evaluation found; shares from 0 to 1.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Evaluation {
-    /// Mean cross-entropy.
-    pub loss: f64,
-    pub top1: f64,
-    pub top5: f64,
-    pub images: usize,
-    /// Images by [true class][predicted class].
-    pub confusion: Vec<Vec<usize>>,
-}
 
 /// An evaluation graph on an engine.
 pub struct Evaluator {
@@ -110,30 +99,54 @@ impl Evaluator {
         dataset: &Dataset,
         normalization: &Normalization,
     ) -> Result<Evaluation, TrainError> {
+        let mut tally = Tally::new(self.batch.classes);
+        self.each_batch(engine, dataset, normalization, &[View::default()], |p, labels| tally.add(&p, labels))?;
+        Ok(tally.finish())
+    }
+
+    /// Log-probabilities `[images, classes]` of all of `dataset`; those of an image are of its mean probabilities
+    /// over `views`.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn log_probabilities(
+        &mut self,
+        engine: &mut Engine,
+        dataset: &Dataset,
+        normalization: &Normalization,
+        views: &[View],
+    ) -> Result<Vec<f64>, TrainError> {
+        let mut all = Vec::with_capacity(dataset.len() * self.batch.classes);
+        self.each_batch(engine, dataset, normalization, views, |p, _| all.extend(p))?;
+        Ok(all)
+    }
+
+    /// Calls `take` with log-probabilities `[rows, classes]` and labels of each batch in turn.
+    fn each_batch(
+        &mut self,
+        engine: &mut Engine,
+        dataset: &Dataset,
+        normalization: &Normalization,
+        views: &[View],
+        mut take: impl FnMut(Vec<f64>, &[u32]),
+    ) -> Result<(), TrainError> {
         let [size, channels, height, width] = self.batch.shape;
         let classes = self.batch.classes;
-        let batches = Batches::new(dataset, size, normalization)?.in_order();
-        let mut result = Evaluation { confusion: vec![vec![0; classes]; classes], ..Evaluation::default() };
-        let (mut loss, mut top1, mut top5) = (0.0, 0usize, 0usize);
-        for index in 0..batches.count(false) {
-            let mut images = vec![0.0; size * channels * height * width];
-            let mut labels = vec![0; size];
-            let rows = batches.fill(index, &mut images, &mut labels);
-            let logits = self.logits(engine, images)?;
-            for (row, &label) in logits.chunks_exact(classes).zip(&labels[..rows]) {
-                let judged = judge(row, label as usize);
-                loss += judged.loss;
-                top1 += usize::from(judged.rank < 1);
-                top5 += usize::from(judged.rank < 5);
-                result.confusion[label as usize][judged.predicted] += 1;
+        let pass = |&view| Ok(Batches::new(dataset, size, normalization)?.seen(view));
+        let passes: Vec<Batches<'_>> = views.iter().map(pass).collect::<Result<_, DataError>>()?;
+        let mut labels = vec![0; size];
+        for index in 0..passes.first().map_or(0, |pass| pass.count(false)) {
+            let rows = passes[0].indices(index).len();
+            let mut mean = MeanProbabilities::new(rows, classes);
+            for pass in &passes {
+                let mut images = vec![0.0; size * channels * height * width];
+                pass.fill(index, &mut images, &mut labels);
+                let logits = self.logits(engine, images)?;
+                mean.add(&log_probabilities(&logits[..rows * classes], classes));
             }
-            result.images += rows;
+            take(mean.log_probabilities(), &labels[..rows]);
         }
-        let count = result.images.max(1) as f64;
-        result.loss = loss / count;
-        result.top1 = top1 as f64 / count;
-        result.top5 = top5 as f64 / count;
-        Ok(result)
+        Ok(())
     }
 }
 
@@ -148,50 +161,4 @@ fn read(graph: &Graph) -> HashSet<String> {
     let live = graph.nodes().iter().zip(graph.live_nodes()).filter_map(|(node, live)| live.then_some(node));
     let inputs = live.flat_map(|node| &node.inputs).map(|&input| graph.tensor(input));
     inputs.filter(|tensor| tensor.is_kept()).map(|tensor| tensor.name.clone()).collect()
-}
-
-struct Judged {
-    loss: f64,
-    /// Number of classes before the true one.
-    rank: usize,
-    predicted: usize,
-}
-
-/// Probabilities of a row of logits.
-pub fn softmax(logits: &[f32]) -> Vec<f64> {
-    log_softmax(logits).into_iter().map(f64::exp).collect()
-}
-
-/// z - log(sum over e^z): finite where a probability is too small for a number.
-fn log_softmax(logits: &[f32]) -> Vec<f64> {
-    let largest = logits.iter().fold(f64::NEG_INFINITY, |largest, &z| largest.max(f64::from(z)));
-    let sum: f64 = logits.iter().map(|&z| (f64::from(z) - largest).exp()).sum();
-    logits.iter().map(|&z| f64::from(z) - largest - sum.ln()).collect()
-}
-
-fn judge(logits: &[f32], label: usize) -> Judged {
-    let own = logits[label];
-    let before = |(class, z): (usize, &f32)| *z > own || (*z == own && class < label);
-    let rank = logits.iter().enumerate().filter(|&(class, z)| before((class, z))).count();
-    let mut predicted = 0;
-    for (class, z) in logits.iter().enumerate() {
-        if *z > logits[predicted] {
-            predicted = class;
-        }
-    }
-    // A logit that is not a number is never right.
-    let rank = if own.is_finite() { rank } else { logits.len() };
-    Judged { loss: -log_softmax(logits)[label], rank, predicted }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_loss_of_a_class_without_any_chance_is_finite() {
-        assert_eq!(judge(&[0.0, 1000.0], 0).loss, 1000.0);
-        assert_eq!(judge(&[0.0, 0.0], 1).loss, 2f64.ln());
-        assert_eq!(softmax(&[0.0, 1000.0]), [0.0, 1.0]);
-    }
 }

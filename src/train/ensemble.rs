@@ -1,0 +1,167 @@
+//! One or several checkpoints on the same test images, the probabilities of the classes averaged over them.
+
+use super::{Batch, Checkpoint, Evaluation, Evaluator, MeanProbabilities, TrainError, load_checkpoint};
+use crate::data::{Augmentation, Dataset, LoadOptions, Source, View};
+use crate::engine::Engine;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Checkpoints that tell the same classes apart, and the test images for each. Models, image sizes and
+/// normalisations may differ.
+pub struct Ensemble {
+    members: Vec<Member>,
+}
+
+struct Member {
+    path: PathBuf,
+    checkpoint: Checkpoint,
+    /// In the size that the model takes; shared by the members of that size.
+    images: Arc<Dataset>,
+}
+
+/// What an ensemble and its members are worth.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EnsembleEvaluation {
+    /// Of the mean probabilities.
+    pub whole: Evaluation,
+    /// Of each checkpoint by itself, in their order.
+    pub members: Vec<Evaluation>,
+    /// Time that all of them ran; reading and preparing is not part of it.
+    pub seconds: f64,
+}
+
+impl Ensemble {
+    /// Reads checkpoints, and at most `limit` test images of `data`, which are by default of what the
+    /// checkpoints were trained on.
+    ///
+    /// # Errors
+    /// A file that cannot be read, checkpoints with different classes, different data where `data` does not say
+    /// which, or data with another number of classes.
+    pub fn read(paths: &[PathBuf], data: Option<&Source>, limit: Option<usize>) -> Result<Ensemble, TrainError> {
+        let read = paths.iter().map(|path| Ok((path.as_path(), load_checkpoint(path)?)));
+        let read: Vec<(&Path, Checkpoint)> = read.collect::<Result<_, TrainError>>()?;
+        agree_on_classes(&read)?;
+        let source = match data {
+            Some(source) => source.clone(),
+            None => trained_on(&read)?.clone(),
+        };
+        let mut members: Vec<Member> = Vec::new();
+        for (path, checkpoint) in read {
+            let images = match members.iter().find(|other| other.checkpoint.header.input == checkpoint.header.input) {
+                Some(other) => Arc::clone(&other.images),
+                None => Arc::new(test_images(path, &checkpoint, &source, limit)?),
+            };
+            if members.first().is_some_and(|first| first.images.labels != images.labels) {
+                return Err(TrainError::DataChanged { data: source.to_string() });
+            }
+            members.push(Member { path: path.to_owned(), checkpoint, images });
+        }
+        Ok(Ensemble { members })
+    }
+
+    /// The names of the classes.
+    pub fn classes(&self) -> &[String] {
+        self.members.first().map_or(&[], |member| &member.checkpoint.header.classes)
+    }
+
+    /// Runs one member after the other on the device of `engine`, in batches of at most `batch` images. The
+    /// probabilities of a member are the mean over the views of `augmentation`, in pixels of the size that it takes.
+    ///
+    /// The host holds the probabilities of all images, 16 bytes an image and class.
+    ///
+    /// # Errors
+    /// Views that leave nothing of an image, a checkpoint that does not suit its model, or a device that fails.
+    pub fn evaluate(
+        &self,
+        engine: &Engine,
+        batch: usize,
+        augmentation: Augmentation,
+    ) -> Result<EnsembleEvaluation, TrainError> {
+        // For all members first: what cannot be is told before the first has run.
+        let views = self.members.iter().map(|member| augmentation.views(member.images.height, member.images.width));
+        let views: Vec<Vec<View>> = views.collect::<Result<_, _>>()?;
+        let labels: &[u32] = self.members.first().map_or(&[], |member| &member.images.labels);
+        let classes = self.classes().len();
+        let mut mean = MeanProbabilities::new(labels.len(), classes);
+        let (mut members, mut seconds) = (Vec::new(), 0.0);
+        for (Member { path, checkpoint, images }, views) in self.members.iter().zip(&views) {
+            let header = &checkpoint.header;
+            let [channels, height, width] = header.input;
+            let batch = Batch { shape: [batch.min(images.len().max(1)), channels, height, width], classes };
+            let mut engine = engine.fresh(header.config.seed);
+            let mut evaluator = Evaluator::of(checkpoint, path, batch, &mut engine)?;
+            let begin = Instant::now();
+            let p = evaluator.log_probabilities(&mut engine, images, &header.normalization, views)?;
+            members.push(Evaluation::of(&p, labels, classes));
+            mean.add(&p);
+            seconds += begin.elapsed().as_secs_f64();
+        }
+        let whole = Evaluation::of(&mean.log_probabilities(), labels, classes);
+        Ok(EnsembleEvaluation { whole, members, seconds })
+    }
+}
+
+/// What every checkpoint was trained on.
+fn trained_on<'a>(read: &'a [(&Path, Checkpoint)]) -> Result<&'a Source, TrainError> {
+    if let Some((path, _)) = read.iter().find(|(_, checkpoint)| checkpoint.header.without_data) {
+        return Err(TrainError::WithoutData { path: path.to_path_buf() });
+    }
+    let Some(((first, checkpoint), others)) = read.split_first() else {
+        let rule = "at least 1".to_owned();
+        return Err(TrainError::Setting { what: "the number of checkpoints", value: "0".to_owned(), rule });
+    };
+    let data = &checkpoint.header.config.data;
+    match others.iter().find(|(_, other)| other.header.config.data != *data) {
+        None => Ok(data),
+        Some((other, checkpoint)) => Err(TrainError::OtherData {
+            first: first.to_path_buf(),
+            data: data.to_string(),
+            other: other.to_path_buf(),
+            other_data: checkpoint.header.config.data.to_string(),
+        }),
+    }
+}
+
+/// Refuses classes that are not those of the first checkpoint: a mean over cats and dogs says nothing.
+fn agree_on_classes(read: &[(&Path, Checkpoint)]) -> Result<(), TrainError> {
+    let Some(((first, checkpoint), others)) = read.split_first() else { return Ok(()) };
+    let classes = &checkpoint.header.classes;
+    for (other, checkpoint) in others {
+        let theirs = &checkpoint.header.classes;
+        let (has, has_other) = match classes.iter().zip(theirs).position(|(one, another)| one != another) {
+            _ if classes.len() != theirs.len() => (format!("{} classes", classes.len()), theirs.len().to_string()),
+            Some(class) => (format!("`{}` as class {class}", classes[class]), format!("`{}`", theirs[class])),
+            None => continue,
+        };
+        return Err(TrainError::OtherClasses {
+            first: first.to_path_buf(),
+            has,
+            other: other.to_path_buf(),
+            has_other,
+        });
+    }
+    Ok(())
+}
+
+/// The test images of `source`, in the size that a checkpoint's model takes.
+fn test_images(
+    path: &Path,
+    checkpoint: &Checkpoint,
+    source: &Source,
+    limit: Option<usize>,
+) -> Result<Dataset, TrainError> {
+    let header = &checkpoint.header;
+    let [channels, height, width] = header.input;
+    let options = LoadOptions { size: Some((height, width)), channels: Some(channels), limit };
+    let test = source.load(&options)?.test;
+    match test.classes.len() == header.classes.len() {
+        true => Ok(test),
+        false => Err(TrainError::ClassesOfData {
+            path: path.to_owned(),
+            classes: header.classes.len(),
+            data: source.to_string(),
+            classes_of_data: test.classes.len(),
+        }),
+    }
+}

@@ -1,0 +1,116 @@
+//! What predictions are worth: loss, ranks and confusion of classes.
+
+use serde::Serialize;
+
+/// What an evaluation found; shares from 0 to 1.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// Mean cross-entropy, in nats.
+    pub loss: f64,
+    pub top1: f64,
+    pub top5: f64,
+    pub images: usize,
+    /// Images by [true class][predicted class].
+    pub confusion: Vec<Vec<usize>>,
+}
+
+impl Evaluation {
+    /// Of log-probabilities `[images, classes]`, held against `labels`, `[images]`.
+    ///
+    /// # Panics
+    /// When a label is not below `classes`.
+    pub fn of(log_probabilities: &[f64], labels: &[u32], classes: usize) -> Evaluation {
+        let mut tally = Tally::new(classes);
+        tally.add(log_probabilities, labels);
+        tally.finish()
+    }
+}
+
+/// An evaluation as it grows, batch by batch.
+pub(super) struct Tally {
+    classes: usize,
+    loss: f64,
+    top1: usize,
+    top5: usize,
+    images: usize,
+    confusion: Vec<Vec<usize>>,
+}
+
+impl Tally {
+    pub fn new(classes: usize) -> Tally {
+        Tally { classes, loss: 0.0, top1: 0, top5: 0, images: 0, confusion: vec![vec![0; classes]; classes] }
+    }
+
+    /// Counts images, by their log-probabilities `[images, classes]` and labels.
+    pub fn add(&mut self, log_probabilities: &[f64], labels: &[u32]) {
+        for (row, &label) in log_probabilities.chunks_exact(self.classes).zip(labels) {
+            let label = label as usize;
+            let rank = rank(row, label);
+            self.loss -= row[label];
+            self.top1 += usize::from(rank < 1);
+            self.top5 += usize::from(rank < 5);
+            self.images += 1;
+            self.confusion[label][predicted(row)] += 1;
+        }
+    }
+
+    pub fn finish(self) -> Evaluation {
+        let share = |sum: f64| sum / self.images.max(1) as f64;
+        Evaluation {
+            loss: share(self.loss),
+            top1: share(self.top1 as f64),
+            top5: share(self.top5 as f64),
+            images: self.images,
+            confusion: self.confusion,
+        }
+    }
+}
+
+/// Number of classes before `label`: those of a higher probability, and of those with the same the first.
+fn rank(row: &[f64], label: usize) -> usize {
+    let own = row[label];
+    // A prediction that is not a number is never right.
+    if !own.is_finite() {
+        return row.len().max(5);
+    }
+    let before = |(class, p): (usize, &f64)| *p > own || (*p == own && class < label);
+    row.iter().enumerate().filter(|&(class, p)| before((class, p))).count()
+}
+
+/// The first class of the highest probability.
+fn predicted(row: &[f64]) -> usize {
+    (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loss_ranks_and_confusion_are_those_counted_by_hand() {
+        let p = [0.5, 0.3, 0.2, 0.2, 0.2, 0.6].map(f64::ln);
+        let found = Evaluation::of(&p, &[1, 2], 3);
+        assert!((found.loss + (0.3f64.ln() + 0.6f64.ln()) / 2.0).abs() < 1e-15, "{found:?}");
+        assert_eq!((found.top1, found.top5, found.images), (0.5, 1.0, 2));
+        assert_eq!(found.confusion, [[0, 0, 0], [1, 0, 0], [0, 0, 1]]);
+    }
+
+    #[test]
+    fn of_equal_classes_the_first_comes_first_and_a_sixth_is_not_among_five() {
+        let even = [-(7f64.ln()); 7];
+        let top = |label| {
+            let found = Evaluation::of(&even, &[label], 7);
+            (found.top1, found.top5)
+        };
+        assert_eq!([top(0), top(1), top(4), top(5)], [(1.0, 1.0), (0.0, 1.0), (0.0, 1.0), (0.0, 0.0)]);
+    }
+
+    #[test]
+    fn a_prediction_that_is_no_number_is_never_right() {
+        for wrong in [f64::NAN, f64::NEG_INFINITY] {
+            let found = Evaluation::of(&[wrong, wrong], &[0], 2);
+            assert_eq!((found.top1, found.top5), (0.0, 0.0));
+            assert!(!found.loss.is_finite());
+        }
+    }
+}

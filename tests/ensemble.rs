@@ -1,0 +1,256 @@
+//! Several checkpoints evaluated together, and one seen from several views: what `eval` says of them, held against
+//! sums of the plain kind.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tilewright::data::{Augmentation, Dataset, LoadOptions, Source, View};
+use tilewright::engine::Engine;
+use tilewright::gpu::{DeviceOptions, adapters};
+use tilewright::train::{Batch, Checkpoint, Ensemble, Evaluator, load_checkpoint, save_checkpoint, softmax};
+
+const DATA: &str = "synthetic:1x16x16:4:80";
+
+fn run(arguments: &[&str], status: i32) -> (String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tilewright")).args(arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(status), "{arguments:?}\n{stdout}\n{stderr}");
+    (stdout, stderr)
+}
+
+fn fails(arguments: &[&str], status: i32, words: &[&str]) {
+    let (_, stderr) = run(arguments, status);
+    for word in words {
+        assert!(stderr.contains(word), "{arguments:?} does not say `{word}`: {stderr}");
+    }
+}
+
+fn eval(arguments: &[&str]) -> Value {
+    let (stdout, _) = run(&[&["eval", "--json"], arguments].concat(), 0);
+    serde_json::from_str(stdout.lines().last().unwrap()).unwrap()
+}
+
+/// Trains on the CPU reference, a moment only, so that the model is sure of little.
+fn train(folder: &Path, name: &str, model: &str, data: &str, more: &[&str]) -> String {
+    let run_folder = folder.join(name).display().to_string();
+    let arguments =
+        ["train", model, "--device", "cpu", "--data", data, "--batch", "16", "--epochs", "1", "--run", &run_folder];
+    run(&[&arguments[..], more].concat(), 0);
+    run_folder
+}
+
+/// Two models that take images of different sizes, normalised in different ways.
+fn two_models(folder: &Path) -> [String; 2] {
+    [
+        train(folder, "plain", "lenet5", DATA, &["--lr", "0.01"]),
+        train(folder, "modern", "lenet5_modern", DATA, &["--size", "20x20", "--limit", "40"]),
+    ]
+}
+
+fn checkpoint(run: &str) -> (PathBuf, Checkpoint) {
+    let path = Path::new(run).join("checkpoint.safetensors");
+    let checkpoint = load_checkpoint(&path).unwrap();
+    (path, checkpoint)
+}
+
+fn reference() -> Engine {
+    Engine::open("cpu", DeviceOptions::default(), 0).unwrap()
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+fn assert_close(a: f64, b: f64, bound: f64) {
+    assert!((a - b).abs() <= bound, "{a} and {b}");
+}
+
+/// The test images in the size that a checkpoint takes.
+fn images(checkpoint: &Checkpoint) -> Dataset {
+    let [channels, height, width] = checkpoint.header.input;
+    let options = LoadOptions { size: Some((height, width)), channels: Some(channels), limit: None };
+    DATA.parse::<Source>().unwrap().load(&options).unwrap().test
+}
+
+/// Probabilities `[images, classes]` of a data set, an image at a time, without what is tested here.
+fn probabilities(run: &str, images: &Dataset) -> Vec<f64> {
+    let (path, checkpoint) = checkpoint(run);
+    let [channels, height, width] = checkpoint.header.input;
+    let mut engine = reference();
+    let batch = Batch { shape: [1, channels, height, width], classes: 4 };
+    let mut evaluator = Evaluator::of(&checkpoint, &path, batch, &mut engine).unwrap();
+    let image = |index| checkpoint.header.normalization.apply(images.image(index));
+    (0..images.len()).flat_map(|index| softmax(&evaluator.logits(&mut engine, image(index)).unwrap())).collect()
+}
+
+/// Mean of -log p of the true class.
+fn loss(p: &[f64], labels: &[u32]) -> f64 {
+    let own = p.chunks_exact(4).zip(labels).map(|(row, &label)| -row[label as usize].ln());
+    own.sum::<f64>() / labels.len() as f64
+}
+
+/// Share of images whose true class has the highest probability.
+fn accuracy(p: &[f64], labels: &[u32]) -> f64 {
+    let best = |row: &[f64]| (0..4).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+    let right = p.chunks_exact(4).zip(labels).filter(|(row, label)| best(row) == **label as usize).count();
+    right as f64 / labels.len() as f64
+}
+
+fn mean(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| (a + b) / 2.0).collect()
+}
+
+#[test]
+fn a_checkpoint_given_twice_is_worth_what_it_is_worth_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = train(folder.path(), "one", "lenet5", DATA, &["--lr", "0.01"]);
+    let once = eval(&[&one, "--device", "cpu"]);
+    let twice = eval(&[&one, &one, "--device", "cpu"]);
+    for same in ["test_accuracy", "top5", "images", "confusion"] {
+        assert_eq!(once[same], twice[same], "{same}");
+    }
+    assert_close(number(&once["test_loss"]), number(&twice["test_loss"]), 1e-14);
+    assert_eq!(once["members"].as_array().unwrap().len(), 1);
+    let members = twice["members"].as_array().unwrap();
+    assert_eq!((members.len(), &members[0]), (2, &members[1]));
+    assert_eq!((&members[0]["test_accuracy"], &members[0]["test_loss"]), (&once["test_accuracy"], &once["test_loss"]));
+    assert!(number(&twice["seconds"]) > 0.0 && number(&twice["images_per_second"]) > 0.0);
+}
+
+#[test]
+fn two_models_of_different_image_sizes_give_the_mean_of_their_probabilities() {
+    let folder = tempfile::tempdir().unwrap();
+    let [plain, modern] = two_models(folder.path());
+    let shown = eval(&[&plain, &modern, "--device", "cpu", "--batch", "7"]);
+
+    let (one, other) = (checkpoint(&plain).1, checkpoint(&modern).1);
+    assert_ne!(one.header.input, other.header.input);
+    assert_ne!(one.header.normalization, other.header.normalization);
+    let (a, b) = (probabilities(&plain, &images(&one)), probabilities(&modern, &images(&other)));
+    let labels = images(&one).labels;
+    let whole = mean(&a, &b);
+    assert_close(number(&shown["test_loss"]), loss(&whole, &labels), 1e-6);
+    assert_eq!(number(&shown["test_accuracy"]), accuracy(&whole, &labels));
+    for ((member, p), run) in shown["members"].as_array().unwrap().iter().zip([&a, &b]).zip([&plain, &modern]) {
+        assert!(member["checkpoint"].as_str().unwrap().starts_with(run));
+        assert_close(number(&member["test_loss"]), loss(p, &labels), 1e-6);
+        assert_eq!(number(&member["test_accuracy"]), accuracy(p, &labels));
+    }
+    assert!(loss(&whole, &labels) < (loss(&a, &labels) + loss(&b, &labels)) / 2.0);
+
+    let (stdout, _) = run(&["eval", &plain, &modern, "--device", "cpu"], 0);
+    assert!(stdout.contains("16 images, 2 checkpoints together: top-1"), "{stdout}");
+    assert_eq!(stdout.lines().filter(|line| line.contains("checkpoint.safetensors: top-1")).count(), 2, "{stdout}");
+}
+
+#[test]
+fn the_views_of_an_image_give_the_mean_of_their_probabilities() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = train(folder.path(), "one", "lenet5", DATA, &["--lr", "0.01"]);
+    let plain = images(&checkpoint(&one).1);
+    let mut mirrored = plain.clone();
+    mirrored.images.chunks_exact_mut(16).for_each(<[u8]>::reverse);
+    let p = mean(&probabilities(&one, &plain), &probabilities(&one, &mirrored));
+    for tta in [&["--tta"][..], &["--tta", "flip"]] {
+        let shown = eval(&[&[one.as_str(), "--device", "cpu"], tta].concat());
+        assert_close(number(&shown["test_loss"]), loss(&p, &plain.labels), 1e-6);
+        assert_eq!(number(&shown["test_accuracy"]), accuracy(&p, &plain.labels));
+    }
+    let without = number(&eval(&[&one, "--device", "cpu"])["test_loss"]);
+    assert!((without - loss(&p, &plain.labels)).abs() > 1e-4, "the images look the same in a mirror");
+}
+
+#[test]
+fn views_and_members_go_together_the_same_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = two_models(folder.path()).map(|run| checkpoint(&run).0);
+    let ensemble = Ensemble::read(&paths, None, None).unwrap();
+    let augmentation = Augmentation { horizontal_flip: true, crop_padding: 2 };
+    let found = ensemble.evaluate(&reference(), 100, augmentation).unwrap();
+    let again = ensemble.evaluate(&reference(), 5, augmentation).unwrap();
+    assert_eq!((&found.whole, &found.members), (&again.whole, &again.members));
+
+    // The mean over two members of ten views each is that over all twenty, added up here.
+    let labels = images(&checkpoint(folder.path().join("plain").to_str().unwrap()).1).labels;
+    let mut sum = vec![0.0; labels.len() * 4];
+    for path in &paths {
+        let checkpoint = load_checkpoint(path).unwrap();
+        let [channels, height, width] = checkpoint.header.input;
+        let mut engine = reference();
+        let batch = Batch { shape: [16, channels, height, width], classes: 4 };
+        let mut evaluator = Evaluator::of(&checkpoint, path, batch, &mut engine).unwrap();
+        for flip in [false, true] {
+            for (top, left) in [(0, 0), (-2, -2), (-2, 2), (2, -2), (2, 2)] {
+                let view = View { top, left, flip };
+                let normalization = &checkpoint.header.normalization;
+                let p = evaluator.log_probabilities(&mut engine, &images(&checkpoint), normalization, &[view]).unwrap();
+                sum.iter_mut().zip(p).for_each(|(sum, p)| *sum += p.exp() / 20.0);
+            }
+        }
+    }
+    assert_close(found.whole.loss, loss(&sum, &labels), 1e-6);
+    assert_eq!(found.whole.top1, accuracy(&sum, &labels));
+}
+
+#[test]
+fn a_device_finds_what_the_reference_finds() {
+    if adapters().is_empty() {
+        println!("skipped: 1 ensemble on a device, since there is no adapter");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let [plain, modern] = two_models(folder.path());
+    let found = |device: &str| eval(&[&plain, &modern, &plain, "--tta", "flip,crop=2", "--device", device]);
+    let (device, cpu) = (found("auto"), found("cpu"));
+    assert_close(number(&device["test_loss"]), number(&cpu["test_loss"]), 1e-5);
+    assert_eq!(device["test_accuracy"], cpu["test_accuracy"]);
+    for (one, other) in device["members"].as_array().unwrap().iter().zip(cpu["members"].as_array().unwrap()) {
+        assert_close(number(&one["test_loss"]), number(&other["test_loss"]), 1e-5);
+    }
+    // Members share the names of their tensors, and none has changed what another holds.
+    assert_eq!(device["members"][0], device["members"][2]);
+}
+
+#[test]
+fn what_cannot_be_averaged_is_refused_with_both_files_before_a_device_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = train(folder.path(), "one", "lenet5", DATA, &[]);
+    let three = train(folder.path(), "three", "lenet5", "synthetic:1x16x16:3:60", &[]);
+    // Named so that opening it would be another error.
+    let nowhere = ["--device", "no such card"];
+    let refused = |runs: &[&str], status, words: &[&str]| {
+        fails(&[&["eval"], runs, &nowhere].concat(), status, &[&runs[..2], words].concat());
+    };
+    refused(&[&one, &three], 1, &["the first has 4 classes, the second 3"]);
+
+    let write = |name: &str, change: &dyn Fn(&mut Checkpoint)| {
+        let (_, mut changed) = checkpoint(&one);
+        change(&mut changed);
+        let path = folder.path().join(name);
+        save_checkpoint(&path, &changed).unwrap();
+        path.display().to_string()
+    };
+    let renamed = write("renamed", &|checkpoint| checkpoint.header.classes[2] = "cat".to_owned());
+    refused(&[&one, &renamed], 1, &["the first has `2` as class 2, the second `cat`"]);
+
+    let elsewhere = write("elsewhere", &|checkpoint| checkpoint.header.config.data = "mnist".parse().unwrap());
+    refused(&[&one, &elsewhere], 2, &[DATA, "on mnist", "say on which --data"]);
+    let told = eval(&[&one, &elsewhere, "--data", DATA, "--device", "cpu"]);
+    assert_eq!(told["images"], 16);
+
+    let imported = write("imported", &|checkpoint| checkpoint.header.without_data = true);
+    fails(&["eval", &one, &imported, "--device", "no such card"], 2, &[&imported, "was imported: say on which --data"]);
+    fails(&["eval", &one, "--data", "mnist"], 1, &[&one, "tells 4 classes apart, but mnist has 10"]);
+}
+
+#[test]
+fn views_that_are_none_are_wrong_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = train(folder.path(), "one", "lenet5", DATA, &[]);
+    for tta in ["turn", "crop", "crop=0", "crop=-1", "flip,", ""] {
+        fails(&["eval", &one, "--tta", tta], 2, &["write flip, crop=4 or flip,crop=4"]);
+    }
+    fails(&["eval", "--tta", &one], 2, &["checkpoints come before"]);
+    fails(&["eval", &one, "--device", "cpu", "--tta", "crop=16"], 2, &["crop of --tta is 16"]);
+}
