@@ -65,6 +65,15 @@ impl Engine {
         Engine::Gpu(Box::new(GpuEngine { gpu, store }))
     }
 
+    /// Another engine on the same device, with parameters of its own that start from their init under `seed`. A GPU's
+    /// pipelines are shared, so that what one engine has compiled is there for the next.
+    pub fn fresh(&self, seed: u64) -> Engine {
+        match self {
+            Engine::Gpu(engine) => Engine::on(engine.gpu.clone(), seed),
+            Engine::Reference(_) => Engine::Reference(ReferenceEngine { state: Tensors::new(), seed }),
+        }
+    }
+
     /// Kernels that come before the rule's, where a table has been applied to the device.
     pub fn tuned_kernels(&self) -> ConvTable {
         match self {

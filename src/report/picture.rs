@@ -4,21 +4,30 @@ use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 use std::ops::Range;
 
-/// One line, or one point each where it is marked.
+/// Points of one kind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
-    pub label: &'static str,
+    pub label: String,
     /// (x, y); a point that is not finite is left out.
     pub points: Vec<(f64, f64)>,
-    /// Whether each point has a dot: for curves of few points.
-    pub marked: bool,
+    pub style: Style,
+}
+
+/// How a curve is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    Line,
+    /// A line with a dot at each point: for few points.
+    DottedLine,
+    /// Dots alone: for points of which none comes after another.
+    Dots,
 }
 
 /// Curves over one pair of axes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Panel {
     pub title: String,
-    pub x_label: &'static str,
+    pub x_label: String,
     /// Whether x, above 0, is drawn to a logarithmic scale.
     pub log_x: bool,
     pub curves: Vec<Curve>,
@@ -92,14 +101,15 @@ where
     if let Some(label) = &label {
         mesh.x_label_formatter(label);
     }
-    mesh.max_light_lines(0).x_desc(panel.x_label).label_style(("sans-serif", 13)).draw()?;
+    mesh.max_light_lines(0).x_desc(&panel.x_label).label_style(("sans-serif", 13)).draw()?;
     for ((curve, points), colour) in curves.zip(COLOURS.into_iter().cycle()) {
-        if curve.marked {
+        if curve.style != Style::Line {
             chart.draw_series(points.iter().map(|&point| Circle::new(point, 3, colour.filled())))?;
         }
+        let joined = if curve.style == Style::Dots { Vec::new() } else { points };
         chart
-            .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
-            .label(curve.label)
+            .draw_series(LineSeries::new(joined, colour.stroke_width(2)))?
+            .label(&curve.label)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
     }
     let labels = &mut chart.configure_series_labels();
@@ -135,9 +145,9 @@ mod tests {
     fn panel(points: Vec<(f64, f64)>) -> Panel {
         Panel {
             title: "a < b".into(),
-            x_label: "epoch",
+            x_label: "epoch".into(),
             log_x: false,
-            curves: vec![Curve { label: "training", points, marked: true }],
+            curves: vec![Curve { label: "training".into(), points, style: Style::DottedLine }],
         }
     }
 
@@ -147,6 +157,17 @@ mod tests {
         let text = picture(&[panel(points)]).unwrap();
         assert_eq!(text.matches("<circle").count(), 2, "{text}");
         assert!(text.contains("training") && text.contains("a &lt; b") && !text.contains("NaN"), "{text}");
+    }
+
+    #[test]
+    fn dots_alone_have_no_line_between_them() {
+        let mut dots = panel(vec![(0.0, 1.0), (1.0, 3.0), (0.5, 2.0)]);
+        let joined = picture(std::slice::from_ref(&dots)).unwrap();
+        dots.curves[0].style = Style::Dots;
+        let text = picture(&[dots]).unwrap();
+        assert_eq!([&text, &joined].map(|text| text.matches("<circle").count()), [3, 3]);
+        let lines = |text: &str| text.matches("<polyline").count();
+        assert_eq!(lines(&text) + 1, lines(&joined), "{text}");
     }
 
     #[test]

@@ -8,12 +8,12 @@ pub use curve::{RangeCurve, RangePoint, Suggestion};
 use super::run_folder::{make_folder, write_table, write_whole};
 use super::runner::Runner;
 use super::step_metrics::{StepMetrics, StepSums};
-use super::trainer::{prepare_data, start};
+use super::trainer::{read_data, start};
 use super::{Reporter, Resolved, TrainConfig, TrainError};
 use crate::data::{Batches, Normalization, Splits};
 use crate::engine::Engine;
 use crate::optim::schedule::{LearningRate, Schedule};
-use crate::report::{Curve, Panel, picture};
+use crate::report::{Curve, Panel, Style, picture};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -148,7 +148,8 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     fn new(config: &TrainConfig, engine: Engine) -> Result<Trial<'_>, TrainError> {
-        let (splits, resolved) = prepare_data(config)?;
+        let splits = read_data(config)?;
+        let resolved = Resolved::of(config, splits.train.len())?;
         let mut runner = Runner::new(config, &splits, resolved, engine)?;
         let (mut header, _) = start(config, &splits)?;
         runner.initialise(config, &mut header)?;
@@ -184,15 +185,24 @@ impl Trial<'_> {
 /// The losses, as far up as the picture stays readable, and what is suggested.
 fn panel(model: &str, curve: &RangeCurve, suggestion: Option<Suggestion>) -> Panel {
     let top = curve.highest();
-    let line = |label, value: fn(&RangePoint) -> f64| {
+    let line = |label: &str, value: fn(&RangePoint) -> f64| {
         let points = curve.points().iter().filter(|point| value(point) <= top);
-        Curve { label, points: points.map(|point| (point.lr, value(point))).collect(), marked: false }
+        Curve {
+            label: label.to_owned(),
+            points: points.map(|point| (point.lr, value(point))).collect(),
+            style: Style::Line,
+        }
     };
     let mut curves = vec![line("loss", |point| point.loss), line("smoothed", |point| point.smoothed)];
     if let Some(Suggestion { suggested, .. }) = suggestion {
         let at = |point: &&RangePoint| point.lr >= suggested;
         let marks = curve.points().iter().find(at).map(|point| (suggested, point.smoothed));
-        curves.push(Curve { label: "suggested", points: marks.into_iter().collect(), marked: true });
+        curves.push(Curve { label: "suggested".to_owned(), points: marks.into_iter().collect(), style: Style::Dots });
     }
-    Panel { title: format!("{model}: loss over learning rates"), x_label: "learning rate", log_x: true, curves }
+    Panel {
+        title: format!("{model}: loss over learning rates"),
+        x_label: "learning rate".to_owned(),
+        log_x: true,
+        curves,
+    }
 }
