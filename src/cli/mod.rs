@@ -19,6 +19,7 @@ mod predict;
 mod profile;
 mod settings;
 mod summary;
+mod sweep;
 mod train;
 mod tune;
 mod verify;
@@ -45,6 +46,7 @@ struct Cli {
 enum Command {
     Train(Box<train::Train>),
     LrFind(Box<lr_find::LrFind>),
+    Sweep(Box<sweep::Sweep>),
     Eval(eval::Eval),
     Predict(predict::Predict),
     Import(import::Import),
@@ -65,6 +67,7 @@ impl Command {
         match self {
             Command::Train(command) => command.run(global),
             Command::LrFind(command) => command.run(global),
+            Command::Sweep(command) => command.run(global),
             Command::Eval(command) => command.run(global),
             Command::Predict(command) => command.run(global),
             Command::Import(command) => command.run(global),

@@ -12,6 +12,7 @@ mod range_test;
 mod run_folder;
 mod runner;
 mod step_metrics;
+pub mod sweep;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, Header, Progress, load_checkpoint, save_checkpoint};
@@ -21,6 +22,6 @@ pub use evaluate::{Evaluation, Evaluator, softmax};
 pub use graphs::{Batch, PartGraphs, evaluation_graph, part_graphs, training_graph};
 pub use progress::{Reporter, Silent, TerminalReporter};
 pub use range_test::{RangeCurve, RangeOutcome, RangePoint, RangeTest, Suggestion};
-pub use run_folder::RunFolder;
 pub(crate) use run_folder::replace_file;
+pub use run_folder::{EpochRow, RunFolder};
 pub use trainer::{Outcome, Trainer};
