@@ -11,6 +11,7 @@ mod progress;
 mod range_test;
 mod run_folder;
 mod runner;
+mod start;
 mod step_metrics;
 pub mod sweep;
 mod trainer;

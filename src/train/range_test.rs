@@ -7,8 +7,8 @@ pub use curve::{RangeCurve, RangePoint, Suggestion};
 
 use super::run_folder::{make_folder, write_table, write_whole};
 use super::runner::Runner;
+use super::start::{read_data, start};
 use super::step_metrics::{StepMetrics, StepSums};
-use super::trainer::{read_data, start};
 use super::{Reporter, Resolved, TrainConfig, TrainError};
 use crate::data::{Batches, Normalization, Splits};
 use crate::engine::Engine;

@@ -4,16 +4,15 @@ use super::checkpoint::Header;
 use super::graphs::HISTORY;
 use super::run_folder::{EpochRow, StepRow};
 use super::runner::Runner;
+use super::start::{expect_kernels, read_data, start};
 use super::step_metrics::StepSums;
 use super::{
     Checkpoint, Evaluation, Reporter, Resolved, RunFolder, TrainConfig, TrainError, load_checkpoint, save_checkpoint,
 };
-use crate::data::{Batches, Dataset, Normalization, Splits};
+use crate::data::{Batches, Dataset, Splits};
 use crate::engine::{Engine, Executable, Pending};
-use crate::models;
 use crate::optim::schedule::LearningRate;
 use crate::tensor::HostTensor;
-use crate::tune::TunedTable;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -391,32 +390,4 @@ impl Trainer {
         }
         Ok(())
     }
-}
-
-/// The table in a file, or none: what `engine` was opened with.
-fn expect_kernels(engine: &Engine, path: Option<&Path>) -> Result<Option<TunedTable>, TrainError> {
-    let table = path.map(TunedTable::read).transpose()?;
-    match engine.tuned_kernels() == table.as_ref().map(TunedTable::kernels).unwrap_or_default() {
-        true => Ok(table),
-        false => Err(TrainError::OtherKernels { table: path.map(Path::to_owned) }),
-    }
-}
-
-/// Checks the configuration and reads its data.
-pub(super) fn read_data(config: &TrainConfig) -> Result<Splits, TrainError> {
-    config.validate()?;
-    let model = models::find(&config.model)?;
-    let splits = config.data.load(&config.load_options(model.input[0]))?;
-    if splits.train.classes.len() < 2 {
-        return Err(TrainError::OneClass { data: splits.train.name });
-    }
-    Ok(splits)
-}
-
-/// The header of a run that begins, and its learning rate.
-pub(super) fn start(config: &TrainConfig, splits: &Splits) -> Result<(Header, LearningRate), TrainError> {
-    let train = &splits.train;
-    let input = [train.channels, train.height, train.width];
-    let header = Header::new(config.clone(), input, train.classes.clone(), Normalization::of(train));
-    Ok((header, LearningRate::new(config.schedule_of(1)?, config.lr)?))
 }

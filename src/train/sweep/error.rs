@@ -18,7 +18,7 @@ pub enum SweepError {
     #[error("trial {number} ({settings}) cannot be trained: {reason}")]
     Trial { number: usize, settings: String, reason: Box<TrainError> },
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Train(Box<TrainError>),
     #[error("`{}` is not the folder of a sweep: it has no sweep.toml; give the folder that `sweep` printed", path.display())]
     NotASweep { path: PathBuf },
     #[error("`{}` cannot be read: {reason}", path.display())]
@@ -30,6 +30,12 @@ pub enum SweepError {
     Ended { folder: PathBuf, reason: Box<TrainError> },
     #[error("all {trials} trials failed, the first with: {reason}; the others' reasons are in `{}`", table.display())]
     AllFailed { trials: usize, reason: String, table: PathBuf },
+}
+
+impl From<TrainError> for SweepError {
+    fn from(error: TrainError) -> Self {
+        SweepError::Train(Box::new(error))
+    }
 }
 
 impl SweepError {
