@@ -65,8 +65,8 @@ impl Engine {
         Engine::Gpu(Box::new(GpuEngine { gpu, store }))
     }
 
-    /// An engine on the same device that shares nothing else with this one: for another run or model, whose tensors
-    /// may have the same names. Parameters start from their init under `seed`.
+    /// An engine on the same device that shares nothing else with this one but a GPU's compiled pipelines: for another
+    /// run or model, whose tensors may have the same names. Parameters start from their init under `seed`.
     #[must_use]
     pub fn fresh(&self, seed: u64) -> Engine {
         match self {

@@ -9,6 +9,7 @@ use tilewright::interop::InteropError;
 use tilewright::models::ModelError;
 use tilewright::optim::schedule::ScheduleError;
 use tilewright::train::TrainError;
+use tilewright::train::sweep::SweepError;
 use tilewright::tune::TableError;
 
 /// A command that did not succeed, and what the user is told.
@@ -74,12 +75,16 @@ impl<E: std::error::Error + 'static> From<E> for CliError {
         if let Some(TrainError::Stopped { .. }) = whole.downcast_ref::<TrainError>() {
             return CliError::Stopped(message);
         }
+        if let Some(SweepError::Stopped { .. }) = whole.downcast_ref::<SweepError>() {
+            return CliError::Stopped(message);
+        }
         let is_usage = match whole.downcast_ref::<TrainError>() {
             Some(error) => error.is_usage(),
             None => {
                 whole.is::<ModelError>()
                     || whole.is::<ScheduleError>()
                     || whole.is::<TableError>()
+                    || whole.downcast_ref::<SweepError>().is_some_and(SweepError::is_usage)
                     || whole.downcast_ref::<InteropError>().is_some_and(InteropError::is_usage)
                     || whole.downcast_ref::<DataError>().is_some_and(DataError::is_usage)
             }

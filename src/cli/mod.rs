@@ -22,6 +22,7 @@ mod settings;
 mod shaders;
 mod step;
 mod summary;
+mod sweep;
 mod train;
 mod tune;
 mod verify;
@@ -48,6 +49,7 @@ struct Cli {
 enum Command {
     Train(Box<train::Train>),
     LrFind(Box<lr_find::LrFind>),
+    Sweep(Box<sweep::Sweep>),
     Landscape(Box<landscape::Landscape>),
     Eval(eval::Eval),
     Predict(predict::Predict),
@@ -69,6 +71,7 @@ impl Command {
         match self {
             Command::Train(command) => command.run(global),
             Command::LrFind(command) => command.run(global),
+            Command::Sweep(command) => command.run(global),
             Command::Landscape(command) => command.run(global),
             Command::Eval(command) => command.run(global),
             Command::Predict(command) => command.run(global),

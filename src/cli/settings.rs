@@ -1,4 +1,4 @@
-//! What is trained on what: the options that `train` and `lr-find` share.
+//! What is trained on what, and how long: the options that `train`, `lr-find` and `sweep` share.
 
 use super::CliError;
 use clap::Args;
@@ -110,6 +110,35 @@ impl Settings {
         config.horizontal_flip |= self.flip;
         config.attributes.extend(self.attributes.iter().cloned());
         Ok(config)
+    }
+}
+
+/// How long, and at which rate.
+#[derive(Args)]
+pub struct Pace {
+    /// Passes over the training images [default: the model's recipe's]
+    #[arg(long)]
+    epochs: Option<u64>,
+    /// Base learning rate
+    #[arg(long, allow_negative_numbers = true)]
+    lr: Option<f64>,
+    /// Learning-rate schedule, counted in steps, such as `cosine`, `step:step_size=500,gamma=0.1` or
+    /// `warmup:steps=100/cosine`; `cosine` and `one_cycle` end with the run [default: the recipe's, else cosine]
+    #[arg(long)]
+    schedule: Option<String>,
+}
+
+impl Pace {
+    /// Epochs, where they are given.
+    pub fn epochs(&self) -> Option<u64> {
+        self.epochs
+    }
+
+    /// Sets what these options say.
+    pub fn set(&self, config: &mut TrainConfig) {
+        set(&mut config.epochs, &self.epochs);
+        set(&mut config.lr, &self.lr);
+        set(&mut config.schedule, &self.schedule);
     }
 }
 

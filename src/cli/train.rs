@@ -1,7 +1,7 @@
 //! `tilewright train`: trains a model, or goes on with a run.
 
 use super::error::STOPPED;
-use super::settings::{Settings, set};
+use super::settings::{Pace, Settings, set};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
@@ -16,16 +16,8 @@ use tilewright::train::{RunFolder, TerminalReporter, TrainConfig, Trainer};
 pub struct Train {
     #[command(flatten)]
     settings: Settings,
-    /// Passes over the training images [default: the model's recipe's]
-    #[arg(long)]
-    epochs: Option<u64>,
-    /// Base learning rate
-    #[arg(long, allow_negative_numbers = true)]
-    lr: Option<f64>,
-    /// Learning-rate schedule, counted in steps, such as `cosine`, `step:step_size=500,gamma=0.1` or
-    /// `warmup:steps=100/cosine`; `cosine` and `one_cycle` end with the run [default: the recipe's, else cosine]
-    #[arg(long)]
-    schedule: Option<String>,
+    #[command(flatten)]
+    pace: Pace,
     /// Steps between checkpoints, besides those after each epoch
     #[arg(long, value_name = "STEPS")]
     checkpoint_every: Option<u64>,
@@ -48,7 +40,7 @@ impl Train {
                 }
                 let config = RunFolder::config(run)?;
                 let tuned = config.tuned.as_ref().map(|_| RunFolder::tuned(run));
-                Trainer::resume(run, global.training_engine(config.seed, tuned.as_deref())?, self.epochs)?
+                Trainer::resume(run, global.training_engine(config.seed, tuned.as_deref())?, self.pace.epochs())?
             }
             None => {
                 let mut config = self.config()?;
@@ -81,9 +73,7 @@ impl Train {
     /// The given recipe or the model's own, with what the command line says.
     fn config(&self) -> Result<TrainConfig, CliError> {
         let mut config = self.settings.config()?;
-        set(&mut config.epochs, &self.epochs);
-        set(&mut config.lr, &self.lr);
-        set(&mut config.schedule, &self.schedule);
+        self.pace.set(&mut config);
         set(&mut config.checkpoint_every, &self.checkpoint_every);
         config.validate()?;
         Ok(config)
@@ -91,7 +81,7 @@ impl Train {
 }
 
 /// What turns true at Ctrl-C, or when the system asks the process to end; a second time ends it at once.
-fn on_interrupt() -> Result<Arc<AtomicBool>, CliError> {
+pub(super) fn on_interrupt() -> Result<Arc<AtomicBool>, CliError> {
     let stop = Arc::new(AtomicBool::new(false));
     let listen = |signal| {
         // In this order: the first signal must not find what it set itself.

@@ -21,6 +21,7 @@ pub use augmentation::{Augmentation, View};
 pub use batches::{Batches, IGNORED_LABEL, Normalization};
 pub use decode::load_image;
 pub use error::{DataError, ImageSize};
+pub(crate) use random::SplitMix64;
 pub use source::{LoadOptions, Source};
 
 /// Images of one size with a class each, as bytes in memory.

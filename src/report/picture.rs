@@ -4,20 +4,29 @@ use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 use std::ops::Range;
 
-/// One line, or one point each where it is marked.
+/// Points of one kind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
-    pub label: &'static str,
+    pub label: String,
     /// (x, y); a point that is not finite is left out.
     pub points: Vec<(f64, f64)>,
-    /// Whether each point has a dot: for curves of few points.
-    pub marked: bool,
+    pub style: Style,
+}
+
+/// How a curve is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    Line,
+    /// A line with a dot at each point: for few points.
+    DottedLine,
+    /// Dots alone: for points of which none comes after another.
+    Dots,
 }
 
 /// What lies between two curves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Band {
-    pub label: &'static str,
+    pub label: String,
     /// (x, [lower y, upper y]); one that is not finite is left out.
     pub edges: Vec<(f64, [f64; 2])>,
 }
@@ -26,7 +35,7 @@ pub struct Band {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Panel {
     pub title: String,
-    pub x_label: &'static str,
+    pub x_label: String,
     /// Whether x, above 0, is drawn to a logarithmic scale.
     pub log_x: bool,
     pub bands: Vec<Band>,
@@ -100,23 +109,24 @@ where
     if let Some(label) = &label {
         mesh.x_label_formatter(label);
     }
-    mesh.max_light_lines(0).x_desc(panel.x_label).label_style(("sans-serif", 13)).draw()?;
+    mesh.max_light_lines(0).x_desc(&panel.x_label).label_style(("sans-serif", 13)).draw()?;
     let mut colours = COLOURS.into_iter().cycle();
     for (band, colour) in panel.bands.iter().zip(&mut colours) {
         let fill = colour.mix(0.4).filled();
         chart
             .draw_series([Polygon::new(outline(band), fill)])?
-            .label(band.label)
+            .label(&band.label)
             .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 18, y + 5)], fill));
     }
     for (curve, colour) in panel.curves.iter().zip(&mut colours) {
         let points = finite(curve);
-        if curve.marked {
+        if curve.style != Style::Line {
             chart.draw_series(points.iter().map(|&point| Circle::new(point, 3, colour.filled())))?;
         }
+        let joined = if curve.style == Style::Dots { Vec::new() } else { points };
         chart
-            .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
-            .label(curve.label)
+            .draw_series(LineSeries::new(joined, colour.stroke_width(2)))?
+            .label(&curve.label)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
     }
     let labels = &mut chart.configure_series_labels();
@@ -160,10 +170,10 @@ mod tests {
     fn panel(points: Vec<(f64, f64)>) -> Panel {
         Panel {
             title: "a < b".into(),
-            x_label: "epoch",
+            x_label: "epoch".into(),
             log_x: false,
             bands: Vec::new(),
-            curves: vec![Curve { label: "training", points, marked: true }],
+            curves: vec![Curve { label: "training".into(), points, style: Style::DottedLine }],
         }
     }
 
@@ -178,12 +188,23 @@ mod tests {
     #[test]
     fn a_band_is_one_area_along_both_its_edges_and_counts_for_the_axes() {
         let edges = vec![(0.0, [1.0, 9.0]), (1.0, [2.0, f64::INFINITY]), (2.0, [3.0, 5.0])];
-        let text =
-            picture(&[Panel { bands: vec![Band { label: "losses", edges }], ..panel(vec![(1.0, 4.0)]) }]).unwrap();
+        let text = picture(&[Panel { bands: vec![Band { label: "losses".into(), edges }], ..panel(vec![(1.0, 4.0)]) }])
+            .unwrap();
         let area = text.split("<polygon").nth(1).unwrap();
         let points = area.split("points=\"").nth(1).unwrap().split('"').next().unwrap();
         assert_eq!(points.split_whitespace().count(), 4, "{points}");
         assert!(text.contains("losses") && text.lines().any(|line| line.trim() == "9.0"), "{text}");
+    }
+
+    #[test]
+    fn dots_alone_have_no_line_between_them() {
+        let mut dots = panel(vec![(0.0, 1.0), (1.0, 3.0), (0.5, 2.0)]);
+        let joined = picture(std::slice::from_ref(&dots)).unwrap();
+        dots.curves[0].style = Style::Dots;
+        let text = picture(&[dots]).unwrap();
+        assert_eq!([&text, &joined].map(|text| text.matches("<circle").count()), [3, 3]);
+        let lines = |text: &str| text.matches("<polyline").count();
+        assert_eq!(lines(&text) + 1, lines(&joined), "{text}");
     }
 
     #[test]

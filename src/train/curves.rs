@@ -1,7 +1,7 @@
 //! The curves of a run: loss and accuracy of its steps and epochs.
 
 use super::run_folder::{EpochRow, StepRow};
-use crate::report::{Curve, Panel};
+use crate::report::{Curve, Panel, Style};
 
 /// Points of a curve of steps at most; beyond, neighbours are averaged.
 const MOST_POINTS: usize = 300;
@@ -10,7 +10,7 @@ const MOST_POINTS: usize = 300;
 pub fn panels(model: &str, steps: &[StepRow], epochs: &[EpochRow]) -> [Panel; 2] {
     let steps_per_epoch = steps.iter().filter(|row| row.epoch == 1).count().max(1) as f64;
     let training = |value: fn(&StepRow) -> f32| Curve {
-        label: "training",
+        label: "training".to_owned(),
         points: steps
             .chunks(steps.len().div_ceil(MOST_POINTS).max(1))
             .map(|rows| {
@@ -18,12 +18,12 @@ pub fn panels(model: &str, steps: &[StepRow], epochs: &[EpochRow]) -> [Panel; 2]
                 (mean(&|row| (row.step as f64 + 1.0) / steps_per_epoch), mean(&|row| f64::from(value(row))))
             })
             .collect(),
-        marked: false,
+        style: Style::Line,
     };
     let test = |value: fn(&EpochRow) -> f64| Curve {
-        label: "test",
+        label: "test".to_owned(),
         points: epochs.iter().map(|row| (row.epoch as f64, value(row))).collect(),
-        marked: true,
+        style: Style::DottedLine,
     };
     let percent = |mut curve: Curve| {
         curve.points.iter_mut().for_each(|point| point.1 *= 100.0);
@@ -31,7 +31,7 @@ pub fn panels(model: &str, steps: &[StepRow], epochs: &[EpochRow]) -> [Panel; 2]
     };
     let panel = |what, curves| Panel {
         title: format!("{model}: {what}"),
-        x_label: "epoch",
+        x_label: "epoch".to_owned(),
         log_x: false,
         bands: Vec::new(),
         curves,

@@ -2,7 +2,7 @@
 //! al. 2018, section 3.1): runs that differ in their learning rate alone, and the band that their losses span.
 
 use super::run_folder::{make_folder, write_table, write_whole};
-use super::trainer::prepare_data;
+use super::start::read_data;
 use super::trial::Trial;
 use super::{Reporter, Resolved, TrainConfig, TrainError};
 use crate::engine::Engine;
@@ -98,7 +98,8 @@ impl Landscape {
     ) -> Result<LandscapeOutcome, TrainError> {
         self.validate()?;
         let [without, with] = forms(config)?;
-        let (splits, resolved) = prepare_data(&without)?;
+        let splits = read_data(&without)?;
+        let resolved = Resolved::of(&without, splits.train.len())?;
         let folder = make_folder(folder, &format!("{}-landscape", config.model))?;
         reporter.note(&format!(
             "{} without and with batch norm, {} steps at each of {} learning rates, on {} (batches of {} images) with \
@@ -205,10 +206,11 @@ fn panel(config: &TrainConfig, forms: &[Form; 2]) -> Panel {
             let mean = |edge: usize| steps.iter().map(|step| step[edge]).sum::<f64>() / steps.len() as f64;
             ((chunk * size) as f64 + (steps.len() - 1) as f64 / 2.0, [mean(0), mean(1)])
         });
-        Band { label: if form.batch_norm { "with batch norm" } else { "without batch norm" }, edges: edges.collect() }
+        let label = if form.batch_norm { "with batch norm" } else { "without batch norm" };
+        Band { label: label.to_owned(), edges: edges.collect() }
     });
     let title = format!("{}: losses of all learning rates", config.model);
-    Panel { title, x_label: "step", log_x: false, bands: bands.collect(), curves: Vec::new() }
+    Panel { title, x_label: "step".to_owned(), log_x: false, bands: bands.collect(), curves: Vec::new() }
 }
 
 #[cfg(test)]

@@ -15,7 +15,9 @@ mod progress;
 mod range_test;
 mod run_folder;
 mod runner;
+mod start;
 mod step_metrics;
+pub mod sweep;
 mod trainer;
 mod trial;
 
@@ -30,6 +32,6 @@ pub use landscape::{Form, Landscape, LandscapeOutcome, RateRun};
 pub use probabilities::{MeanProbabilities, log_probabilities, softmax};
 pub use progress::{Reporter, Silent, TerminalReporter};
 pub use range_test::{RangeCurve, RangeOutcome, RangePoint, RangeTest, Suggestion};
-pub use run_folder::RunFolder;
 pub(crate) use run_folder::replace_file;
+pub use run_folder::{EpochRow, RunFolder};
 pub use trainer::{Outcome, Trainer};

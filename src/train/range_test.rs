@@ -6,12 +6,12 @@ mod curve;
 pub use curve::{RangeCurve, RangePoint, Suggestion};
 
 use super::run_folder::{make_folder, write_table, write_whole};
-use super::trainer::prepare_data;
+use super::start::read_data;
 use super::trial::Trial;
-use super::{Reporter, TrainConfig, TrainError};
+use super::{Reporter, Resolved, TrainConfig, TrainError};
 use crate::engine::Engine;
 use crate::optim::schedule::{LearningRate, Schedule};
-use crate::report::{Curve, Panel, picture};
+use crate::report::{Curve, Panel, Style, picture};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -93,7 +93,8 @@ impl RangeTest {
     ) -> Result<RangeOutcome, TrainError> {
         self.validate()?;
         let learning_rate = self.learning_rate()?;
-        let (splits, resolved) = prepare_data(config)?;
+        let splits = read_data(config)?;
+        let resolved = Resolved::of(config, splits.train.len())?;
         let device = engine.name();
         let mut trial = Trial::new(config, &splits, resolved, engine)?;
         let folder = make_folder(folder, &format!("{}-lr-find", config.model))?;
@@ -139,19 +140,23 @@ impl RangeTest {
 /// The losses, as far up as the picture stays readable, and what is suggested.
 fn panel(model: &str, curve: &RangeCurve, suggestion: Option<Suggestion>) -> Panel {
     let top = curve.highest();
-    let line = |label, value: fn(&RangePoint) -> f64| {
+    let line = |label: &str, value: fn(&RangePoint) -> f64| {
         let points = curve.points().iter().filter(|point| value(point) <= top);
-        Curve { label, points: points.map(|point| (point.lr, value(point))).collect(), marked: false }
+        Curve {
+            label: label.to_owned(),
+            points: points.map(|point| (point.lr, value(point))).collect(),
+            style: Style::Line,
+        }
     };
     let mut curves = vec![line("loss", |point| point.loss), line("smoothed", |point| point.smoothed)];
     if let Some(Suggestion { suggested, .. }) = suggestion {
         let at = |point: &&RangePoint| point.lr >= suggested;
         let marks = curve.points().iter().find(at).map(|point| (suggested, point.smoothed));
-        curves.push(Curve { label: "suggested", points: marks.into_iter().collect(), marked: true });
+        curves.push(Curve { label: "suggested".to_owned(), points: marks.into_iter().collect(), style: Style::Dots });
     }
     Panel {
         title: format!("{model}: loss over learning rates"),
-        x_label: "learning rate",
+        x_label: "learning rate".to_owned(),
         log_x: true,
         bands: Vec::new(),
         curves,

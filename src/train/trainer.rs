@@ -4,16 +4,15 @@ use super::checkpoint::Header;
 use super::graphs::HISTORY;
 use super::run_folder::{EpochRow, StepRow};
 use super::runner::Runner;
+use super::start::{expect_kernels, read_data, start};
 use super::step_metrics::StepSums;
 use super::{
     Checkpoint, Evaluation, Reporter, Resolved, RunFolder, TrainConfig, TrainError, load_checkpoint, save_checkpoint,
 };
-use crate::data::{Batches, Dataset, Normalization, Splits};
+use crate::data::{Batches, Dataset, Splits};
 use crate::engine::{Engine, Executable, Pending};
-use crate::models;
 use crate::optim::schedule::LearningRate;
 use crate::tensor::HostTensor;
-use crate::tune::TunedTable;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,9 +55,20 @@ impl Trainer {
     ///
     /// # Errors
     /// When settings, data, model and device do not go together.
-    pub fn create(mut config: TrainConfig, engine: Engine, path: Option<&Path>) -> Result<Trainer, TrainError> {
+    pub fn create(config: TrainConfig, engine: Engine, path: Option<&Path>) -> Result<Trainer, TrainError> {
+        let splits = Arc::new(read_data(&config)?);
+        Trainer::create_on(splits, config, engine, path)
+    }
+
+    /// As [`Trainer::create`], on data that have been read.
+    pub(super) fn create_on(
+        splits: Arc<Splits>,
+        mut config: TrainConfig,
+        engine: Engine,
+        path: Option<&Path>,
+    ) -> Result<Trainer, TrainError> {
         let table = expect_kernels(&engine, config.tuned.as_deref())?;
-        let (splits, resolved) = prepare_data(&config)?;
+        let resolved = Resolved::of(&config, splits.train.len())?;
         config.schedule = config.schedule_of(resolved.total_steps)?.to_string();
         let mut runner = Runner::new(&config, &splits, resolved, engine)?;
         let (mut header, learning_rate) = start(&config, &splits)?;
@@ -74,12 +84,24 @@ impl Trainer {
     /// # Errors
     /// When it is no run, its checkpoint is damaged, or `engine` has other kernels than the run began with.
     pub fn resume(path: &Path, engine: Engine, epochs: Option<u64>) -> Result<Trainer, TrainError> {
-        let mut config = RunFolder::config(path)?;
-        let before = config.clone();
-        config.epochs = epochs.unwrap_or(config.epochs);
+        let before = RunFolder::config(path)?;
+        let config = TrainConfig { epochs: epochs.unwrap_or(before.epochs), ..before.clone() };
+        let splits = Arc::new(read_data(&config)?);
+        Trainer::resume_on(splits, path, engine, before, config)
+    }
+
+    /// As [`Trainer::resume`], on data that have been read, with the configuration the run had `before` and the one
+    /// it goes on with.
+    pub(super) fn resume_on(
+        splits: Arc<Splits>,
+        path: &Path,
+        engine: Engine,
+        before: TrainConfig,
+        mut config: TrainConfig,
+    ) -> Result<Trainer, TrainError> {
         let table = config.tuned.as_ref().map(|_| RunFolder::tuned(path));
         expect_kernels(&engine, table.as_deref())?;
-        let (splits, resolved) = prepare_data(&config)?;
+        let resolved = Resolved::of(&config, splits.train.len())?;
         let end = Resolved::of(&before, splits.train.len())?.total_steps;
         let schedule = before.schedule_of(end)?;
         config.schedule = schedule.extended(end.max(2), resolved.total_steps.max(2)).to_string();
@@ -110,14 +132,13 @@ impl Trainer {
     }
 
     fn new(
-        splits: Splits,
+        splits: Arc<Splits>,
         resolved: Resolved,
         runner: Runner,
         header: Header,
         learning_rate: LearningRate,
         folder: RunFolder,
     ) -> Trainer {
-        let splits = Arc::new(splits);
         let sums = StepSums::new(resolved.parts);
         let turn = learning_rate.schedule().turn().filter(|&turn| turn < resolved.total_steps);
         let notes = turn.map(|turn| {
@@ -138,6 +159,11 @@ impl Trainer {
 
     pub fn engine_name(&self) -> String {
         self.runner.engine.name()
+    }
+
+    /// Epochs that are done.
+    pub fn epochs(&self) -> u64 {
+        self.header.progress.step / self.resolved.steps_per_epoch.max(1)
     }
 
     /// Once `stop` is true, [`Trainer::run`] writes a checkpoint after the step that runs, and ends with
@@ -183,7 +209,17 @@ impl Trainer {
     /// When the device fails, a file cannot be written, the loss is no longer a number, or the run is
     /// [asked to stop](Trainer::stop_on).
     pub fn run(&mut self, reporter: &mut dyn Reporter) -> Result<Outcome, TrainError> {
+        self.run_to(self.header.config.epochs, reporter)
+    }
+
+    /// Trains until so many epochs are done, or all that the run has. Its schedule is that of all of them: a run that
+    /// goes on from here, at once or [resumed](Trainer::resume), ends as one that never paused.
+    ///
+    /// # Errors
+    /// As [`Trainer::run`].
+    pub fn run_to(&mut self, epochs: u64, reporter: &mut dyn Reporter) -> Result<Outcome, TrainError> {
         let begin = Instant::now();
+        let last_step = self.resolved.steps_per_epoch.saturating_mul(epochs).min(self.resolved.total_steps);
         self.notes.drain(..).for_each(|note| reporter.note(&note));
         let first_step = self.header.progress.step;
         let mut train_accuracy = 0.0;
@@ -193,18 +229,18 @@ impl Trainer {
             top1: self.header.progress.test_accuracy,
             ..Evaluation::default()
         };
-        while self.header.progress.step < self.resolved.total_steps {
+        while self.header.progress.step < last_step {
             let row = self.epoch(reporter, &mut test)?;
             train_accuracy = row.train_accuracy;
             training_seconds += row.seconds;
             self.folder.write_epoch(&row, self.header.progress.step - 1)?;
             reporter.end_epoch(&row);
             let steps = self.header.progress.step;
-            if self.stop.load(Ordering::Relaxed) && steps < self.resolved.total_steps {
+            if self.stop.load(Ordering::Relaxed) && steps < last_step {
                 return Err(TrainError::Stopped { run: self.folder.path().to_owned(), steps });
             }
         }
-        let images = (self.resolved.total_steps - first_step) as f64 * self.resolved.batch as f64;
+        let images = last_step.saturating_sub(first_step) as f64 * self.resolved.batch as f64;
         Ok(Outcome {
             test,
             train_accuracy,
@@ -354,33 +390,4 @@ impl Trainer {
         }
         Ok(())
     }
-}
-
-/// The table in a file, or none: what `engine` was opened with.
-fn expect_kernels(engine: &Engine, path: Option<&Path>) -> Result<Option<TunedTable>, TrainError> {
-    let table = path.map(TunedTable::read).transpose()?;
-    match engine.tuned_kernels() == table.as_ref().map(TunedTable::kernels).unwrap_or_default() {
-        true => Ok(table),
-        false => Err(TrainError::OtherKernels { table: path.map(Path::to_owned) }),
-    }
-}
-
-/// Checks the configuration and reads its data.
-pub(super) fn prepare_data(config: &TrainConfig) -> Result<(Splits, Resolved), TrainError> {
-    config.validate()?;
-    let model = models::find(&config.model)?;
-    let splits = config.data.load(&config.load_options(model.input[0]))?;
-    if splits.train.classes.len() < 2 {
-        return Err(TrainError::OneClass { data: splits.train.name });
-    }
-    let resolved = Resolved::of(config, splits.train.len())?;
-    Ok((splits, resolved))
-}
-
-/// The header of a run that begins, and its learning rate.
-pub(super) fn start(config: &TrainConfig, splits: &Splits) -> Result<(Header, LearningRate), TrainError> {
-    let train = &splits.train;
-    let input = [train.channels, train.height, train.width];
-    let header = Header::new(config.clone(), input, train.classes.clone(), Normalization::of(train));
-    Ok((header, LearningRate::new(config.schedule_of(1)?, config.lr)?))
 }

@@ -1,8 +1,8 @@
 //! A few steps of training whose losses are all that is wanted.
 
 use super::runner::Runner;
+use super::start::start;
 use super::step_metrics::{StepMetrics, StepSums};
-use super::trainer::start;
 use super::{Resolved, TrainConfig, TrainError};
 use crate::data::{Batches, Normalization, Splits};
 use crate::engine::Engine;

@@ -1,0 +1,157 @@
+//! `tilewright sweep`: a search over settings.
+
+use super::settings::{Pace, Settings};
+use super::train::on_interrupt;
+use super::{CliError, Global};
+use clap::Args;
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+use tilewright::report::Table;
+use tilewright::train::TerminalReporter;
+use tilewright::train::sweep::{self, Search, SweepConfig, SweepOutcome, Trial, TrialResult};
+
+/// Search over settings: a grid of values, or random draws, whole or with successive halving
+///
+/// NAME is that of a setting in a recipe, such as lr, batch, epochs, seed, optimizer, schedule, label_smoothing or
+/// clip_grad_norm; `optimizer.NAME` is an attribute of the optimizer, `set.NAME` one of the model. Every other option
+/// says what all trials have in common.
+#[derive(Args)]
+pub struct Sweep {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    pace: Pace,
+    /// Try each of these values with each of the other settings', such as `optimizer=adam,sgd:momentum=0.9`; may be
+    /// given again
+    #[arg(long, value_name = "NAME=VALUE,...", conflicts_with = "random")]
+    grid: Vec<String>,
+    /// Draw from these values, or from a range: `label_smoothing=0..0.2`, or in the logarithm `lr=log:1e-4..1e-1`; may
+    /// be given again. The seed is that of the runs
+    #[arg(long, value_name = "NAME=VALUES", requires = "trials")]
+    random: Vec<String>,
+    /// With --random: so many trials
+    #[arg(long)]
+    trials: Option<usize>,
+    /// Successive halving: trials begin with a few epochs, and of so many only the best goes on to so many times as
+    /// many epochs, until the last have all of them
+    #[arg(long, value_name = "FACTOR")]
+    halving: Option<u64>,
+    /// Folder of the sweep [default: runs/MODEL-sweep-1, or the next free number]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with the sweep in this folder
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["grid", "random", "trials", "halving", "out", "epochs", "lr", "schedule",
+        "model", "data", "batch", "micro_batch", "optimizer", "seed", "limit", "size", "label_smoothing", "clip_grad_norm",
+        "clip_grad_value", "flip", "crop", "attributes", "init", "head", "freeze", "recipe"])]
+    resume: Option<PathBuf>,
+}
+
+/// Rows of the table at the end.
+const BEST: usize = 10;
+
+impl Sweep {
+    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+        let mut sweep = match &self.resume {
+            Some(_) if global.tuned.is_some() => {
+                return Err(CliError::usage("`--resume` goes on with the sweep's own kernels: leave `--tuned` out"));
+            }
+            Some(folder) => sweep::Sweep::read(folder)?,
+            None => sweep::Sweep::new(self.config(global)?)?,
+        };
+        let engine = global.training_engine(sweep.config().seed, sweep.config().tuned.as_deref())?;
+        let folder = match &self.resume {
+            Some(folder) => folder.clone(),
+            None => sweep.create(self.out.as_deref())?,
+        };
+        global.note(format_args!("{}; with {}; folder {}", sweep.describe(), engine.name(), folder.display()));
+        let outcome = sweep.run(&engine, &folder, &on_interrupt()?, &mut TerminalReporter::default())?;
+        tell(global, sweep.trials(), &outcome, &folder);
+        Ok(())
+    }
+
+    fn config(&self, global: &Global) -> Result<SweepConfig, CliError> {
+        let mut config = self.settings.config()?;
+        self.pace.set(&mut config);
+        config.tuned = global.tuned.clone().or(config.tuned);
+        let (search, settings) = match self.random.is_empty() {
+            true => (Search::Grid, &self.grid),
+            false => (Search::Random, &self.random),
+        };
+        Ok(SweepConfig { search, settings: settings.clone(), trials: self.trials, halving: self.halving, config })
+    }
+}
+
+/// The best trials, and how to train the very best again.
+fn tell(global: &Global, trials: &[Trial], outcome: &SweepOutcome, folder: &Path) {
+    let SweepOutcome { results, ranking } = outcome;
+    let names = trials.iter().take(1).flat_map(|trial| trial.settings.iter().map(|(name, _)| name.as_str()));
+    let mut table = Table::new(["trial"].into_iter().chain(names).chain([
+        "epochs",
+        "test accuracy, %",
+        "test loss",
+        "seconds",
+        "status",
+    ]));
+    for &number in ranking.iter().take(BEST) {
+        let (trial, result) = (&trials[number - 1], &results[number - 1]);
+        let mut row = vec![number.to_string()];
+        row.extend(trial.settings.iter().map(|(_, value)| sweep::text(value)));
+        row.extend([
+            result.epochs.to_string(),
+            result.test_accuracy.map_or(String::new(), |accuracy| format!("{:.2}", 100.0 * accuracy)),
+            result.test_loss.map_or(String::new(), |loss| format!("{loss:.4}")),
+            format!("{:.1}", result.seconds),
+            result.status.to_string(),
+        ]);
+        table.row(row);
+    }
+    global.say(table.to_markdown());
+    let failed = results.len() - ranking.len();
+    if failed > 0 {
+        global.say(format_args!(
+            "{failed} of {} trials failed: {}/trials.csv has why",
+            results.len(),
+            folder.display()
+        ));
+    }
+    let best = ranking.first().map(|&number| (&trials[number - 1], &results[number - 1]));
+    if let Some((trial, result)) = best {
+        let run = sweep::Sweep::run_folder(folder, trial.number);
+        global.say(format_args!(
+            "best: trial {}, {}, with a test accuracy of {:.2} % ({})",
+            trial.number,
+            trial.describe(),
+            100.0 * result.test_accuracy.unwrap_or_default(),
+            run.display()
+        ));
+        global.say(format_args!("train it again: tilewright train --recipe {}/config.toml", run.display()));
+    }
+    global.result(&json!({
+        "best": best.map(|(trial, result)| json!({
+            "number": trial.number,
+            "settings": settings(trial),
+            "test_accuracy": result.test_accuracy,
+            "test_loss": result.test_loss,
+            "run": sweep::Sweep::run_folder(folder, trial.number),
+        })),
+        "trials": trials.iter().zip(results).map(|(trial, result)| trial_json(trial, result)).collect::<Vec<_>>(),
+        "folder": folder,
+    }));
+}
+
+fn settings(trial: &Trial) -> Map<String, Value> {
+    trial.settings.iter().cloned().collect()
+}
+
+fn trial_json(trial: &Trial, result: &TrialResult) -> Value {
+    json!({
+        "number": trial.number,
+        "settings": settings(trial),
+        "epochs": result.epochs,
+        "test_accuracy": result.test_accuracy,
+        "test_loss": result.test_loss,
+        "seconds": result.seconds,
+        "status": result.status,
+        "reason": result.reason,
+    })
+}

@@ -1,0 +1,38 @@
+//! What a run starts with: its data, its kernels, and the header of its checkpoints.
+
+use super::checkpoint::Header;
+use super::{TrainConfig, TrainError};
+use crate::data::{Normalization, Splits};
+use crate::engine::Engine;
+use crate::models;
+use crate::optim::schedule::LearningRate;
+use crate::tune::TunedTable;
+use std::path::Path;
+
+/// The table in a file, or none: what `engine` was opened with.
+pub(super) fn expect_kernels(engine: &Engine, path: Option<&Path>) -> Result<Option<TunedTable>, TrainError> {
+    let table = path.map(TunedTable::read).transpose()?;
+    match engine.tuned_kernels() == table.as_ref().map(TunedTable::kernels).unwrap_or_default() {
+        true => Ok(table),
+        false => Err(TrainError::OtherKernels { table: path.map(Path::to_owned) }),
+    }
+}
+
+/// Checks the configuration and reads its data.
+pub(super) fn read_data(config: &TrainConfig) -> Result<Splits, TrainError> {
+    config.validate()?;
+    let model = models::find(&config.model)?;
+    let splits = config.data.load(&config.load_options(model.input[0]))?;
+    if splits.train.classes.len() < 2 {
+        return Err(TrainError::OneClass { data: splits.train.name });
+    }
+    Ok(splits)
+}
+
+/// The header of a run that begins, and its learning rate.
+pub(super) fn start(config: &TrainConfig, splits: &Splits) -> Result<(Header, LearningRate), TrainError> {
+    let train = &splits.train;
+    let input = [train.channels, train.height, train.width];
+    let header = Header::new(config.clone(), input, train.classes.clone(), Normalization::of(train));
+    Ok((header, LearningRate::new(config.schedule_of(1)?, config.lr)?))
+}

@@ -1,0 +1,165 @@
+//! The settings of a run that a sweep can vary, under the names that a recipe has for them.
+
+use super::super::TrainConfig;
+use super::SweepError;
+use crate::models::{Model, Takes};
+use crate::optim::Optimizer;
+use serde_json::Value;
+
+/// A setting by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    pub name: String,
+    pub(super) kind: Kind,
+}
+
+/// What values a setting has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Whole,
+    Real,
+    Flag,
+    Optimizer,
+    Schedule,
+    /// What JSON has, or else a word; the model or the optimizer checks it.
+    Any,
+}
+
+/// Names, the table of the configuration that the setting is in, and kinds.
+const SETTINGS: [(&str, Option<&str>, Kind); 13] = [
+    ("lr", None, Kind::Real),
+    ("batch", None, Kind::Whole),
+    ("micro_batch", None, Kind::Whole),
+    ("epochs", None, Kind::Whole),
+    ("seed", None, Kind::Whole),
+    ("optimizer", None, Kind::Optimizer),
+    ("schedule", None, Kind::Schedule),
+    ("label_smoothing", None, Kind::Real),
+    ("horizontal_flip", None, Kind::Flag),
+    ("crop_padding", None, Kind::Whole),
+    ("clip_grad_norm", Some("gradient"), Kind::Real),
+    ("clip_grad_value", Some("gradient"), Kind::Real),
+    ("l1", Some("gradient"), Kind::Real),
+];
+
+/// Begins the name of an optimizer's attribute.
+const OF_OPTIMIZER: &str = "optimizer.";
+/// Begins the name of a model's attribute, as `--set` has it.
+const OF_MODEL: &str = "set.";
+
+/// All names, for people.
+pub(super) fn known() -> String {
+    let names = SETTINGS.map(|(name, ..)| name).join(", ");
+    format!("{names}, {OF_OPTIMIZER}ATTRIBUTE and {OF_MODEL}ATTRIBUTE")
+}
+
+impl Setting {
+    /// # Errors
+    /// When there is no setting of that name. Whether the optimizer has an attribute, or the model, shows when it is
+    /// [set](Setting::set).
+    pub(super) fn named(name: &str, model: &Model) -> Result<Setting, SweepError> {
+        let listed = SETTINGS.iter().find(|(known, ..)| *known == name).map(|&(.., kind)| kind);
+        let attribute = || name.strip_prefix(OF_MODEL).map(|attribute| kind_of(model, attribute));
+        let of_optimizer = || name.strip_prefix(OF_OPTIMIZER).map(|_| Kind::Any);
+        match listed.or_else(attribute).or_else(of_optimizer) {
+            Some(kind) => Ok(Setting { name: name.to_owned(), kind }),
+            None => {
+                let likeness = |known: &str| strsim::normalized_damerau_levenshtein(name, known);
+                let closest = SETTINGS.iter().map(|(known, ..)| *known).filter(|known| likeness(known) >= 0.5);
+                let close = closest.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+                Err(SweepError::UnknownSetting { name: name.to_owned(), close })
+            }
+        }
+    }
+
+    /// Reads a value as it stands on the command line.
+    ///
+    /// # Errors
+    /// When it is none that the setting can have.
+    pub(super) fn value(&self, text: &str) -> Result<Value, SweepError> {
+        let bad = |rule: String| self.refuse(text, rule);
+        let or_word = || serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+        match self.kind {
+            Kind::Whole => text.parse::<u64>().map(Value::from).map_err(|_| bad("a whole number".to_owned())),
+            Kind::Real => real(text).map(Value::from).ok_or_else(|| bad("a number".to_owned())),
+            Kind::Flag => text.parse::<bool>().map(Value::from).map_err(|_| bad("true or false".to_owned())),
+            Kind::Optimizer => match text.parse::<Optimizer>() {
+                Ok(_) => Ok(Value::from(text)),
+                Err(reason) => Err(bad(format!("an optimizer, but {reason}"))),
+            },
+            Kind::Schedule => {
+                let config = TrainConfig { schedule: text.to_owned(), ..TrainConfig::default() };
+                match config.schedule_of(1) {
+                    Ok(_) => Ok(Value::from(text)),
+                    Err(reason) => Err(bad(format!("a schedule, but {reason}"))),
+                }
+            }
+            Kind::Any if text.is_empty() => Err(bad("given".to_owned())),
+            Kind::Any => Ok(or_word()),
+        }
+    }
+
+    /// The configuration with this setting at `value`.
+    ///
+    /// # Errors
+    /// When an attribute is unknown, or takes no such value.
+    pub(super) fn set(&self, config: &TrainConfig, value: &Value) -> Result<TrainConfig, SweepError> {
+        let refused = |reason: String| self.refuse(&text(value), format!("what the configuration takes, but {reason}"));
+        let mut json = serde_json::to_value(config).map_err(|reason| refused(reason.to_string()))?;
+        let table = SETTINGS.iter().find(|(known, ..)| *known == self.name).and_then(|&(_, table, _)| table);
+        let (table, key) = match (self.name.strip_prefix(OF_MODEL), self.name.strip_prefix(OF_OPTIMIZER)) {
+            (Some(attribute), _) => (Some("attributes"), attribute),
+            (_, Some(attribute)) => (Some("optimizer"), attribute),
+            _ => (table, self.name.as_str()),
+        };
+        let target = match table {
+            Some(table) => &mut json[table][key],
+            None => &mut json[key],
+        };
+        *target = match (self.kind, value) {
+            (Kind::Optimizer, Value::String(text)) => text
+                .parse::<Optimizer>()
+                .map_err(|reason| reason.to_string())
+                .and_then(|optimizer| serde_json::to_value(optimizer).map_err(|reason| reason.to_string()))
+                .map_err(refused)?,
+            _ => value.clone(),
+        };
+        serde_json::from_value(json).map_err(|reason| refused(reason.to_string()))
+    }
+
+    /// Whether this is an attribute of the optimizer, which must then be set before it.
+    pub(super) fn is_attribute(&self) -> bool {
+        self.name.starts_with(OF_OPTIMIZER)
+    }
+
+    pub(super) fn refuse(&self, value: &str, rule: String) -> SweepError {
+        SweepError::Value { name: self.name.clone(), value: value.to_owned(), rule }
+    }
+}
+
+/// A finite number.
+pub(super) fn real(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|value: &f64| value.is_finite())
+}
+
+fn kind_of(model: &Model, attribute: &str) -> Kind {
+    match model.attributes.iter().find(|(name, _)| *name == attribute) {
+        Some((_, Takes::Count(_))) => Kind::Whole,
+        Some((_, Takes::Probability(_) | Takes::Share(_) | Takes::Number(_))) => Kind::Real,
+        Some((_, Takes::Flag(_))) => Kind::Flag,
+        _ => Kind::Any,
+    }
+}
+
+/// A value for people, and for the table of trials: a word without quotes, a small number as 1e-4.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::String(word) => word.clone(),
+        Value::Number(number) => match number.as_f64() {
+            Some(real) if number.is_f64() && real != 0.0 && !(1e-3..1e6).contains(&real.abs()) => format!("{real:e}"),
+            Some(real) if number.is_f64() => format!("{real}"),
+            _ => number.to_string(),
+        },
+        other => other.to_string(),
+    }
+}
