@@ -68,6 +68,7 @@ MUTATIONS = [
     ("batch_norm/update_running", "(1.0 - MOMENTUM) * running_mean[c]", "running_mean[c]", "batch_norm",
      "old mean not decayed"),
     ("bench/multiply_adds", "c = 0u; c < CHAINS", "c = 1u; c < CHAINS", "multiply_adds", "a chain left out"),
+    ("bench/multiply_adds", "step < STEPS", "step + 1 < STEPS", "multiply_adds", "a step left out"),
     ("conv/plain_forward", "sum += bias[k]", "sum += 0.0", "conv2d", "dropped bias"),
     ("conv/plain_forward", "oy * STRIDE_Y", "oy * STRIDE_X", "conv2d", "horizontal for vertical stride"),
     ("conv/plain_forward", "ky < KERNEL_HEIGHT", "ky < KERNEL_HEIGHT - 1", "conv2d", "last row of taps left out"),
