@@ -151,8 +151,13 @@ fn the_readme_tells_of_every_command() {
     let readme = read(&root().join("README.md"));
     let shown = help(&[]).unwrap();
     let listed = shown.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
-    let names: Vec<&str> =
-        listed.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next()).collect();
+    // A line that goes on from the one above is indented as far as the texts are.
+    let begins = |line: &&str| line.strip_prefix("  ").is_some_and(|line| !line.starts_with(' '));
+    let names: Vec<&str> = listed
+        .take_while(|line| !line.is_empty())
+        .filter(begins)
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
     assert!(names.contains(&"train"), "{names:?}");
     for name in names.into_iter().filter(|name| *name != "help") {
         assert!(readme.contains(&format!("tilewright {name}")), "README.md does not mention `tilewright {name}`");

@@ -360,7 +360,7 @@ fn wrong_kernels_are_named_and_never_chosen_even_where_the_rule_picks_them() {
     let rule = right.measured.unwrap().rule.kernels;
     assert!(matches!(rule, ConvKernels::Texture { .. }), "{rule}");
 
-    let gpu = broken("conv/texture_tile", "sums[q][p][j] = start;", "sums[q][p][j] = start + vec4(0.001);");
+    let gpu = broken("conv/texture_tile", "(*sums)[p][j] = start;", "(*sums)[p][j] = start + vec4(0.001);");
     let found = measure_layer(&gpu, &shape).unwrap();
     let measured = found.measured.unwrap();
     assert!(found.wrong.iter().any(|(kernels, _)| *kernels == rule), "{:?}", found.wrong);
