@@ -1,9 +1,11 @@
 //! Several checkpoints evaluated together, and one seen from several views: what `eval` says of them, held against
 //! sums of the plain kind.
 
+mod common;
+
+use common::{Ended, tilewright};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use tilewright::data::{Augmentation, Dataset, LoadOptions, Source, View};
 use tilewright::engine::Engine;
 use tilewright::gpu::{DeviceOptions, adapters};
@@ -11,23 +13,15 @@ use tilewright::train::{Batch, Checkpoint, Ensemble, Evaluator, load_checkpoint,
 
 const DATA: &str = "synthetic:1x16x16:4:80";
 
-fn run(arguments: &[&str], status: i32) -> (String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_tilewright")).args(arguments).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(status), "{arguments:?}\n{stdout}\n{stderr}");
-    (stdout, stderr)
-}
-
 fn fails(arguments: &[&str], status: i32, words: &[&str]) {
-    let (_, stderr) = run(arguments, status);
+    let Ended { stderr, .. } = tilewright(arguments, status);
     for word in words {
         assert!(stderr.contains(word), "{arguments:?} does not say `{word}`: {stderr}");
     }
 }
 
 fn eval(arguments: &[&str]) -> Value {
-    let (stdout, _) = run(&[&["eval", "--json"], arguments].concat(), 0);
+    let Ended { stdout, .. } = tilewright(&[&["eval", "--json"], arguments].concat(), 0);
     serde_json::from_str(stdout.lines().last().unwrap()).unwrap()
 }
 
@@ -36,7 +30,7 @@ fn train(folder: &Path, name: &str, model: &str, data: &str, more: &[&str]) -> S
     let run_folder = folder.join(name).display().to_string();
     let arguments =
         ["train", model, "--device", "cpu", "--data", data, "--batch", "16", "--epochs", "1", "--run", &run_folder];
-    run(&[&arguments[..], more].concat(), 0);
+    tilewright(&[&arguments[..], more].concat(), 0);
     run_folder
 }
 
@@ -139,7 +133,7 @@ fn two_models_of_different_image_sizes_give_the_mean_of_their_probabilities() {
     }
     assert!(loss(&whole, &labels) < (loss(&a, &labels) + loss(&b, &labels)) / 2.0);
 
-    let (stdout, _) = run(&["eval", &plain, &modern, "--device", "cpu"], 0);
+    let Ended { stdout, .. } = tilewright(&["eval", &plain, &modern, "--device", "cpu"], 0);
     assert!(stdout.contains("16 images, 2 checkpoints together: top-1"), "{stdout}");
     assert_eq!(stdout.lines().filter(|line| line.contains("checkpoint.safetensors: top-1")).count(), 2, "{stdout}");
 }

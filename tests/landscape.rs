@@ -1,25 +1,19 @@
 //! `tilewright landscape` as a user meets it.
 
+mod common;
+
+use common::{Ended, tilewright};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 /// A task for the CPU reference.
 const SMALL: &[&str] =
     &["--device", "cpu", "--data", "synthetic:1x8x8:3:48", "--batch", "16", "--set", "filters=[2,3,4]"];
 
-fn tilewright(arguments: &[&str], status: i32) -> (String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_tilewright")).args(arguments).output().unwrap();
-    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    assert_eq!(output.status.code(), Some(status), "{arguments:?}\n{stdout}{stderr}");
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    (stdout, stderr)
-}
-
 fn landscape(folder: &Path, arguments: &[&str]) -> Value {
     let begin = ["landscape", "cifar_cnn", "--json", "--out", folder.to_str().unwrap()];
-    let (stdout, _) = tilewright(&[&begin[..], SMALL, arguments].concat(), 0);
+    let Ended { stdout, .. } = tilewright(&[&begin[..], SMALL, arguments].concat(), 0);
     serde_json::from_str(stdout.lines().last().unwrap()).unwrap()
 }
 
@@ -83,7 +77,7 @@ fn what_makes_no_landscape_is_refused_before_anything_is_written() {
         (&["cifar_cnn", "--steps", "1"], "--steps is 1"),
         (&["no_net"], "no_net"),
     ] {
-        let (_, stderr) = tilewright(&[&begin[..], arguments].concat(), 2);
+        let Ended { stderr, .. } = tilewright(&[&begin[..], arguments].concat(), 2);
         assert!(stderr.contains(told), "{arguments:?}: {stderr}");
     }
     assert!(!out.exists());

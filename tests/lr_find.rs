@@ -1,27 +1,16 @@
 //! `tilewright lr-find` as a user meets it: what it trains, what it leaves, and what it refuses.
 
+mod common;
+
+use common::tilewright;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use tilewright::gpu::adapters;
 
 /// A task for the CPU reference; LeNet-5 learns it within 60 steps, up to a rate at which it diverges.
 const SMALL: &[&str] = &["--device", "cpu", "--data", "synthetic:1x12x12:3:48", "--batch", "16"];
 const RANGE: &[&str] = &["--from", "1e-4", "--to", "10", "--steps", "60"];
-
-struct Ended {
-    stdout: String,
-    stderr: String,
-}
-
-fn tilewright(arguments: &[&str], status: i32) -> Ended {
-    let output = Command::new(env!("CARGO_BIN_EXE_tilewright")).args(arguments).output().unwrap();
-    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    assert_eq!(output.status.code(), Some(status), "{arguments:?}\n{stdout}{stderr}");
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    Ended { stdout, stderr }
-}
 
 /// The JSON object of `lr-find lenet5` with these arguments, whose files are in `folder`.
 fn find(folder: &Path, arguments: &[&str]) -> Value {

@@ -1,5 +1,8 @@
 //! `tilewright sweep`: which trials there are, what a sweep leaves, how it goes on, and what it refuses.
 
+mod common;
+
+use common::tilewright;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -15,19 +18,6 @@ use tilewright::train::{EpochRow, Reporter, TrainConfig};
 
 /// A task for the CPU reference: three steps an epoch.
 const SMALL: &[&str] = &["lenet5", "--device", "cpu", "--data", "synthetic:1x12x12:3:48", "--batch", "16"];
-
-struct Ended {
-    stdout: String,
-    stderr: String,
-}
-
-fn tilewright(arguments: &[&str], status: i32) -> Ended {
-    let output = Command::new(env!("CARGO_BIN_EXE_tilewright")).args(arguments).output().unwrap();
-    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    assert_eq!(output.status.code(), Some(status), "{arguments:?}\n{stdout}{stderr}");
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    Ended { stdout, stderr }
-}
 
 /// The JSON object of a sweep over the small task, with its files in `folder`.
 fn sweep(folder: &Path, arguments: &[&str]) -> Value {

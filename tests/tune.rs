@@ -1,10 +1,12 @@
 //! Tuned kernels: the plan takes what a table names and nothing else, a table that does not hold here is refused,
 //! wrong kernels get into none, and `tilewright tune` writes one that a run takes and goes on with.
 
+mod common;
+
+use common::{Ended, tilewright};
 use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tilewright::check::{Tolerance, check_graph, random_tensors};
@@ -385,19 +387,11 @@ fn nothing_is_measured_when_the_budget_is_over() {
     assert_eq!(begun, 0);
 }
 
-fn tilewright(arguments: &[&str], status: i32) -> (String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_tilewright")).args(arguments).output().unwrap();
-    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    assert_eq!(output.status.code(), Some(status), "{arguments:?}: {stdout}{stderr}");
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    (stdout, stderr)
-}
-
 #[test]
 fn tune_writes_a_table_that_is_used_only_when_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tune/here.toml").display().to_string();
-    let (stdout, stderr) = tilewright(
+    let Ended { stdout, stderr } = tilewright(
         &["tune", "lenet5", "--set", "activation=relu", "--batch", "4", "--budget", "60", "--out", &file, "--json"],
         0,
     );
@@ -410,7 +404,7 @@ fn tune_writes_a_table_that_is_used_only_when_asked_for() {
     assert!(stderr.contains("| layer") && stderr.contains("linear 84->10 b4 forward"), "{stderr}");
     assert!(stderr.contains("lenet5, batch 4: the layers that were measured take"), "{stderr}");
     tilewright(&["bench", "step", "lenet5", "--batch", "4", "--tuned", &file], 0);
-    let (_, stderr) = tilewright(&["bench", "step", "lenet5", "--batch", "4", "--tuned", "none.toml"], 2);
+    let Ended { stderr, .. } = tilewright(&["bench", "step", "lenet5", "--batch", "4", "--tuned", "none.toml"], 2);
     assert!(stderr.contains("the table `none.toml` cannot be read"), "{stderr}");
     for (arguments, word) in [
         (&["tune", "--checked"][..], "leave `--checked` and `--tuned` out"),
@@ -420,7 +414,7 @@ fn tune_writes_a_table_that_is_used_only_when_asked_for() {
         (&["bench", "gemm", "--precision", "f16", "--tuned", &file], "`--tuned` is for kernels in f32"),
         (&["train", "--resume", "runs/x", "--tuned", &file], "leave `--tuned` out"),
     ] {
-        let (_, stderr) = tilewright(arguments, 2);
+        let Ended { stderr, .. } = tilewright(arguments, 2);
         assert!(stderr.contains(word), "{arguments:?}: {stderr}");
     }
 }
@@ -460,9 +454,9 @@ fn a_run_keeps_its_table_and_goes_on_with_it_to_the_same_bits() {
     let text = fs::read_to_string(&kept).unwrap();
     let own = MeasuredOn::of(gpu().info()).driver;
     fs::write(&kept, text.replace(&own, "another driver")).unwrap();
-    let (_, stderr) = tilewright(&["train", "--resume", &path("parts"), "--epochs", "3"], 2);
+    let Ended { stderr, .. } = tilewright(&["train", "--resume", &path("parts"), "--epochs", "3"], 2);
     assert!(stderr.contains("another driver") && stderr.contains(&own), "{stderr}");
     fs::remove_file(&kept).unwrap();
-    let (_, stderr) = tilewright(&["train", "--resume", &path("parts"), "--epochs", "3"], 2);
+    let Ended { stderr, .. } = tilewright(&["train", "--resume", &path("parts"), "--epochs", "3"], 2);
     assert!(stderr.contains(&kept), "{stderr}");
 }

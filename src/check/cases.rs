@@ -85,6 +85,7 @@ fn convolutions() -> Vec<Case> {
         ([2, 6, 9, 9], 12, [3, 3], grouped(6, 1, 1), true),
         ([2, 13, 11, 7], 13, [5, 5], grouped(13, 2, 2), true),
         ([2, 3, 10, 17], 6, [3, 3], Conv2d { groups: 3, stride: [2, 3], padding: [2, 1], dilation: [1, 2] }, true),
+        ([1, 2, 5, 40], 2, [3, 3], Conv2d { groups: 2, stride: [3, 19], padding: [1, 1], dilation: [1, 1] }, true),
         ([2, 5, 9, 8], 5, [3, 5], Conv2d { groups: 5, stride: [1, 2], padding: [0, 2], dilation: [2, 1] }, true),
         // Enough work for the larger tiles of each pass.
         ([4, 32, 16, 16], 64, [3, 3], plain(1, 1), true),

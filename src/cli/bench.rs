@@ -50,6 +50,11 @@ const SLOWER: f64 = 1.1;
 
 impl Bench {
     pub fn run(&self, global: &Global) -> Result<(), CliError> {
+        // Before the device is opened: a model that cannot be built is told at once.
+        let case = match &self.what {
+            Some(What::Step(options)) => Some(options.case()?),
+            _ => None,
+        };
         let gpu = self.shaders.measured(self.precision.gpu(global, self.variants)?)?;
         let before = self.compare.as_ref().map(read_result).transpose()?;
         let peak = bench::measure_peak(&gpu)?;
@@ -58,9 +63,9 @@ impl Bench {
             peak.flops / 1e9,
             peak.bytes / 1e9
         ));
-        let result = match &self.what {
-            Some(What::Step(options)) => step(global, &gpu, options)?,
-            what => {
+        let result = match (&self.what, &case) {
+            (Some(What::Step(options)), Some(case)) => step(global, &gpu, case, options.batch())?,
+            (what, _) => {
                 let groups = match what {
                     Some(What::Gemm) => vec![Group::Gemm],
                     Some(What::Conv) => vec![Group::Conv],
@@ -134,11 +139,10 @@ fn variants(gpu: &Gpu) -> Result<Vec<(&'static str, Gpu)>, CliError> {
     Ok(variants)
 }
 
-fn step(global: &Global, gpu: &Gpu, options: &StepOptions) -> Result<Value, CliError> {
-    let case = options.case()?;
+fn step(global: &Global, gpu: &Gpu, case: &Case, batch: usize) -> Result<Value, CliError> {
     let cost = bench::cost(&case.graph);
     let timing = bench::measure(gpu, &case.graph)?;
-    let images = options.batch() as f64 / timing.median;
+    let images = batch as f64 / timing.median;
     global.say(format_args!(
         "{}: {:.1} images/s, {:.2} ms a step ({}), {:.1} GFLOP/s, first step after {:.0} ms, {:.1} MiB",
         case.name,

@@ -1,4 +1,4 @@
-//! Which training step `bench step` and `profile` measure.
+//! Which training step `bench step`, `profile` and `tune` measure.
 
 use super::CliError;
 use super::settings::{parse_attribute, parse_size};
@@ -13,14 +13,21 @@ pub struct StepOptions {
     /// Images in a step
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
+    #[command(flatten)]
+    form: FormOptions,
+}
+
+/// A model's form.
+#[derive(Args, Clone)]
+pub struct FormOptions {
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    classes: u32,
+    pub classes: u32,
     /// Height and width of the images [default: the model's]
     #[arg(long, value_name = "HxW", value_parser = parse_size)]
-    size: Option<(usize, usize)>,
+    pub size: Option<(usize, usize)>,
     /// An attribute of the model, such as `width_mult=0.5`; may be given again
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_attribute)]
-    attributes: Vec<(String, Value)>,
+    pub attributes: Vec<(String, Value)>,
 }
 
 impl StepOptions {
@@ -29,7 +36,8 @@ impl StepOptions {
     }
 
     pub fn case(&self) -> Result<Case, CliError> {
-        let attributes = self.attributes.iter().cloned().collect();
-        Ok(bench::step_case(&self.model, self.batch(), self.classes as usize, self.size, attributes)?)
+        let FormOptions { classes, size, attributes } = &self.form;
+        let attributes = attributes.iter().cloned().collect();
+        Ok(bench::step_case(&self.model, self.batch(), *classes as usize, *size, attributes)?)
     }
 }

@@ -1,6 +1,6 @@
 //! `tilewright tune`: measures this device's kernels and writes a table of those that beat the rule.
 
-use super::settings::{parse_attribute, parse_size};
+use super::step::FormOptions;
 use super::{CliError, Global};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -29,14 +29,8 @@ pub struct Tune {
     /// `train` takes for the model]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     batch: Option<u32>,
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    classes: u32,
-    /// Height and width of the images [default: the model's]
-    #[arg(long, value_name = "HxW", value_parser = parse_size)]
-    size: Option<(usize, usize)>,
-    /// An attribute of the models, such as `width_mult=0.5`; may be given again
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_attribute)]
-    attributes: Vec<(String, Value)>,
+    #[command(flatten)]
+    form: FormOptions,
     /// The table. One of this device that is there already keeps its entries for other layers [default:
     /// tune/DEVICE.toml]
     #[arg(long, value_name = "FILE")]
@@ -115,12 +109,12 @@ impl Tune {
     /// The batch and the graph of a training step of `model`.
     fn step(&self, model: &str) -> Result<(usize, Graph), CliError> {
         let mut config = TrainConfig::for_model(model)?;
-        config.attributes.extend(self.attributes.iter().cloned());
+        config.attributes.extend(self.form.attributes.iter().cloned());
         let [channels, height, width] = models::find(model)?.input(&ModelOptions::from(config.attributes.clone()))?;
-        let (height, width) = self.size.unwrap_or((height, width));
+        let (height, width) = self.form.size.unwrap_or((height, width));
         let batch = self.batch.map_or(config.batch, |batch| batch as usize);
         let shape = [batch, channels, height, width];
-        Ok((batch, training_graph(&config, Batch { shape, classes: self.classes as usize })?.0))
+        Ok((batch, training_graph(&config, Batch { shape, classes: self.form.classes as usize })?.0))
     }
 
     fn measure(&self, global: &Global, gpu: &Gpu, layers: &[Layer]) -> Result<Vec<Finding>, CliError> {

@@ -68,7 +68,7 @@ impl Ensemble {
     /// Runs one member after the other on the device of `engine`, in batches of at most `batch` images. The
     /// probabilities of a member are the mean over the views of `augmentation`, in pixels of the size that it takes.
     ///
-    /// The host holds the probabilities of all images, 16 bytes an image and class.
+    /// Of several members, the host holds the probabilities of all images, 16 bytes an image and class.
     ///
     /// # Errors
     /// Views that leave nothing of an image, a checkpoint that does not suit its model, or a device that fails.
@@ -83,7 +83,8 @@ impl Ensemble {
         let views: Vec<Vec<View>> = views.collect::<Result<_, _>>()?;
         let labels: &[u32] = self.members.first().map_or(&[], |member| &member.images.labels);
         let classes = self.classes().len();
-        let mut mean = MeanProbabilities::new(labels.len(), classes);
+        // What a checkpoint alone is worth is counted batch by batch.
+        let mut mean = (self.members.len() > 1).then(|| MeanProbabilities::new(labels.len(), classes));
         let (mut members, mut seconds) = (Vec::new(), 0.0);
         for (Member { path, checkpoint, images }, views) in self.members.iter().zip(&views) {
             let header = &checkpoint.header;
@@ -92,12 +93,20 @@ impl Ensemble {
             let mut engine = engine.fresh(header.config.seed);
             let mut evaluator = Evaluator::of(checkpoint, path, batch, &mut engine)?;
             let begin = Instant::now();
-            let p = evaluator.log_probabilities(&mut engine, images, &header.normalization, views)?;
-            members.push(Evaluation::of(&p, labels, classes));
-            mean.add(&p);
+            members.push(match &mut mean {
+                None => evaluator.evaluate(&mut engine, images, &header.normalization, views)?,
+                Some(mean) => {
+                    let p = evaluator.log_probabilities(&mut engine, images, &header.normalization, views)?;
+                    mean.add(&p);
+                    Evaluation::of(&p, labels, classes)
+                }
+            });
             seconds += begin.elapsed().as_secs_f64();
         }
-        let whole = Evaluation::of(&mean.log_probabilities(), labels, classes);
+        let whole = match mean {
+            None => members.first().cloned().unwrap_or_default(),
+            Some(mean) => Evaluation::of(&mean.log_probabilities(), labels, classes),
+        };
         Ok(EnsembleEvaluation { whole, members, seconds })
     }
 }

@@ -89,7 +89,7 @@ impl Evaluator {
         Ok(engine.finish(pending)?.f32().to_vec())
     }
 
-    /// Runs the model on all of `dataset`.
+    /// Runs the model on all of `dataset`; probabilities of an image are the mean over `views`.
     ///
     /// # Errors
     /// When the device fails.
@@ -98,9 +98,10 @@ impl Evaluator {
         engine: &mut Engine,
         dataset: &Dataset,
         normalization: &Normalization,
+        views: &[View],
     ) -> Result<Evaluation, TrainError> {
         let mut tally = Tally::new(self.batch.classes);
-        self.each_batch(engine, dataset, normalization, &[View::default()], |p, labels| tally.add(&p, labels))?;
+        self.each_batch(engine, dataset, normalization, views, |p, labels| tally.add(&p, labels))?;
         Ok(tally.finish())
     }
 

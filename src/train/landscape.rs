@@ -3,10 +3,10 @@
 
 use super::run_folder::{make_folder, write_table, write_whole};
 use super::start::read_data;
-use super::trial::Trial;
+use super::trial::{RATES, Trial};
 use super::{Reporter, Resolved, TrainConfig, TrainError};
 use crate::engine::Engine;
-use crate::models;
+use crate::models::{self, Model};
 use crate::report::{Band, Panel, picture};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -68,8 +68,9 @@ impl Landscape {
     /// The first that cannot be used, with what it must be.
     pub fn validate(&self) -> Result<(), TrainError> {
         let refuse = |what, value, rule: &str| Err(TrainError::Setting { what, value, rule: rule.to_owned() });
-        if let Some(rate) = self.rates.iter().find(|rate| !(1e-30..=1e30).contains(*rate)) {
-            return refuse("--rates", rate.to_string(), "numbers from 1e-30 to 1e30");
+        if let Some(rate) = self.rates.iter().find(|rate| !RATES.contains(*rate)) {
+            let rule = format!("numbers from {:e} to {:e}", RATES.start(), RATES.end());
+            return refuse("--rates", rate.to_string(), &rule);
         }
         let [least, greatest] = extremes(self.rates.iter().copied());
         if self.rates.len() < 2 || least == greatest {
@@ -187,8 +188,8 @@ fn forms(config: &TrainConfig) -> Result<[TrainConfig; 2], TrainError> {
     match model.batch_norm_twins() {
         Some(twins) => Ok(twins.map(|twin| TrainConfig { model: twin.name.to_owned(), ..config.clone() })),
         None => {
-            let known = models::all()
-                .filter(|model| model.batch_norm_flag().or(model.batch_norm_twins().map(|_| "")).is_some());
+            let has_both = |model: &&Model| model.batch_norm_flag().is_some() || model.batch_norm_twins().is_some();
+            let known = models::all().filter(has_both);
             Err(TrainError::OneForm { model: config.model.clone(), known: known.map(|model| model.name).collect() })
         }
     }

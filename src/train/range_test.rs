@@ -7,7 +7,7 @@ pub use curve::{RangeCurve, RangePoint, Suggestion};
 
 use super::run_folder::{make_folder, write_table, write_whole};
 use super::start::read_data;
-use super::trial::Trial;
+use super::trial::{RATES, Trial};
 use super::{Reporter, Resolved, TrainConfig, TrainError};
 use crate::engine::Engine;
 use crate::optim::schedule::{LearningRate, Schedule};
@@ -33,9 +33,6 @@ pub struct RangeOutcome {
     pub folder: PathBuf,
 }
 
-/// Rates beyond these are none to train at, and the device's f32 would make 0 or infinity of them.
-const RATES: [f64; 2] = [1e-30, 1e30];
-
 /// Fewer points make no curve.
 const FEWEST_STEPS: u64 = 20;
 
@@ -52,10 +49,9 @@ impl RangeTest {
     /// # Errors
     /// The first that cannot be used, with what it must be.
     pub fn validate(&self) -> Result<(), TrainError> {
-        let [least, greatest] = RATES;
         let rates = [("--from", self.from), ("--to", self.to)];
-        if let Some((what, rate)) = rates.into_iter().find(|(_, rate)| !(least..=greatest).contains(rate)) {
-            let rule = format!("a number from {least:e} to {greatest:e}");
+        if let Some((what, rate)) = rates.into_iter().find(|(_, rate)| !RATES.contains(rate)) {
+            let rule = format!("a number from {:e} to {:e}", RATES.start(), RATES.end());
             return Err(TrainError::Setting { what, value: rate.to_string(), rule });
         }
         if self.from >= self.to {

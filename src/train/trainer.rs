@@ -9,7 +9,7 @@ use super::step_metrics::StepSums;
 use super::{
     Checkpoint, Evaluation, Reporter, Resolved, RunFolder, TrainConfig, TrainError, load_checkpoint, save_checkpoint,
 };
-use crate::data::{Batches, Dataset, Splits};
+use crate::data::{Batches, Dataset, Splits, View};
 use crate::engine::{Engine, Executable, Pending};
 use crate::optim::schedule::LearningRate;
 use crate::tensor::HostTensor;
@@ -266,7 +266,7 @@ impl Trainer {
         let seconds = begin.elapsed().as_secs_f64();
 
         let Runner { engine, evaluator, .. } = &mut self.runner;
-        *test = evaluator.evaluate(engine, &self.splits.test, &self.header.normalization)?;
+        *test = evaluator.evaluate(engine, &self.splits.test, &self.header.normalization, &[View::default()])?;
         let progress = &mut self.header.progress;
         let images = progress.images.max(1.0);
         let row = EpochRow {

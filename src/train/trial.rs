@@ -6,6 +6,10 @@ use super::step_metrics::{StepMetrics, StepSums};
 use super::{Resolved, TrainConfig, TrainError};
 use crate::data::{Batches, Normalization, Splits};
 use crate::engine::Engine;
+use std::ops::RangeInclusive;
+
+/// Rates beyond these are none to train at, and the device's f32 would make 0 or infinity of them.
+pub(super) const RATES: RangeInclusive<f64> = 1e-30..=1e30;
 
 /// A training run that keeps nothing but its weights on the device.
 pub(super) struct Trial<'a> {

@@ -115,7 +115,7 @@ impl ConvKernels {
             }
             (ConvKernels::Plain, ConvPass::WeightGradient) => true,
             (ConvKernels::Depthwise, ConvPass::InputGradient) => {
-                depthwise::suits(g) && loop_steps(g.group_filters(), g.kernel) <= profile.max_loop_steps
+                depthwise::input_gradient_suits(g) && loop_steps(g.group_filters(), g.kernel) <= profile.max_loop_steps
             }
             (ConvKernels::Depthwise, _) => depthwise::suits(g),
             (ConvKernels::Texture { .. }, _) => texture::fits(profile, g),

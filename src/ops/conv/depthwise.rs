@@ -18,6 +18,11 @@ pub(super) fn suits(g: &ConvGeometry) -> bool {
     g.groups > 1 && g.group_channels() == 1 && g.kernel[0] * g.kernel[1] <= MOST_TAPS
 }
 
+/// Whether the input gradient is: an invocation computes at least as many neighbours as a stride is long.
+pub(super) fn input_gradient_suits(g: &ConvGeometry) -> bool {
+    suits(g) && g.stride[1] <= RUN
+}
+
 pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
     let g = &part.geometry;
     let bias = launch.inputs() == 3;

@@ -227,13 +227,14 @@ impl Op for ConvInputGradient {
             match variant(launch, ConvPass::InputGradient, part) {
                 Variant::Texture(tile) => texture::input_gradient(launch, part, dx, tile),
                 Variant::Workgroup(body) => workgroup::input_gradient(launch, part, dx, body),
-                Variant::Depthwise => {
+                form @ (Variant::Depthwise | Variant::Plain) => {
                     launch.expect_loop(loop_steps(part.geometry.group_filters(), part.geometry.kernel))?;
-                    depthwise::input_gradient(launch, part, dx);
-                }
-                Variant::Plain => {
-                    launch.expect_loop(loop_steps(part.geometry.group_filters(), part.geometry.kernel))?;
-                    plain::input_gradient(launch, part, dx);
+                    match form {
+                        Variant::Depthwise if depthwise::input_gradient_suits(&part.geometry) => {
+                            depthwise::input_gradient(launch, part, dx);
+                        }
+                        _ => plain::input_gradient(launch, part, dx),
+                    }
                 }
             }
         }

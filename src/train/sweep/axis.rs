@@ -24,6 +24,9 @@ pub enum Space {
     Whole { low: u64, high: u64, log: bool },
 }
 
+/// Decimals of the smallest number there is; one too small for the logarithm has no more.
+const MOST_DECIMALS: f64 = 324.0;
+
 impl Axis {
     /// Reads `NAME=VALUE,VALUE`; for a random search also `NAME=LOW..HIGH` and `NAME=log:LOW..HIGH`.
     ///
@@ -63,7 +66,7 @@ impl Axis {
                 let drawn = between(low, high, log, unit(&mut random));
                 // Steps of a thousandth of the range, or of the number where the logarithm is drawn, or less.
                 let width = if log { drawn * (high / low).ln().min(1.0) } else { high - low };
-                let decimals = (3.0 - width.log10().floor()).max(0.0) as usize;
+                let decimals = (3.0 - width.log10().floor()).clamp(0.0, MOST_DECIMALS) as usize;
                 let rounded: f64 = format!("{drawn:.decimals$}").parse().unwrap_or(drawn);
                 Value::from(rounded.clamp(low, high))
             }

@@ -176,7 +176,8 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<B
     let parts = 512usize.div_ceil(tiles).clamp(1, g.batch).min(part.most_splits(launch.profile()));
     let vectors = g.out == [1, 1];
     // Two steps at once, where the runs have whole pairs of them.
-    let at_once = if (if vectors { g.batch } else { g.out[1] }).is_multiple_of(2) { 2 } else { 1 };
+    let run = if vectors { g.batch } else { g.out[1] };
+    let at_once = if run.is_multiple_of(2) { 2 } else { 1 };
     let part_rows = all_rows.div_ceil(parts).min(MAX_LOOP_STEPS / (g.out[1] + 1));
     let part_rows = if vectors { part_rows.next_multiple_of(at_once) } else { part_rows };
     let parts = all_rows.div_ceil(part_rows);

@@ -17,7 +17,7 @@ const SMALL_PROBLEM: u64 = 8_000_000;
 
 /// Multiply-adds below which a convolution's kernels are compiled for its sizes: it spends much of its time
 /// on finding its texels. The others read their sizes when they run, and share pipelines. What has a pipeline
-/// of its own takes the small tile: a large one costs half a second in the first step, and gains a tenth.
+/// of its own takes the small tile: a large one costs half a second in the first step (docs/rejected.md).
 const SPECIALISED_PROBLEM: u64 = 20_000_000;
 
 /// Pixels that a tile covers.
