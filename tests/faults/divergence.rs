@@ -1,0 +1,1 @@
+//! Runs whose numbers stop being finite.

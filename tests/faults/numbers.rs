@@ -1,0 +1,1 @@
+//! NaN, infinities and numbers at the edge.

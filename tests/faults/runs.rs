@@ -1,0 +1,1 @@
+//! Runs that are stopped, damaged, resumed or written to twice.

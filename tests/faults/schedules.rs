@@ -1,0 +1,1 @@
+//! Where schedules end, and how they are written.
