@@ -98,8 +98,8 @@ fn every_setting_reaches_the_configuration_of_its_trial() {
         "seed=9",
         "schedule=warmup:steps=2,start_factor=0.5/cosine",
         "label_smoothing=0.1",
-        "horizontal_flip=true",
-        "crop_padding=1",
+        "flip=true",
+        "crop=1",
         "clip_grad_norm=2",
         "clip_grad_value=0.5",
         "l1=1e-6",
@@ -114,12 +114,12 @@ fn every_setting_reaches_the_configuration_of_its_trial() {
         seed: 9,
         schedule: "warmup:steps=2,start_factor=0.5/cosine".to_owned(),
         label_smoothing: 0.1,
-        horizontal_flip: true,
-        crop_padding: 1,
+        flip: true,
+        crop: 1,
         optimizer: "adamw:weight_decay=0.1".parse().unwrap(),
         ..base.config
     };
-    (want.gradient.clip_grad_norm, want.gradient.clip_grad_value, want.gradient.l1) = (Some(2.0), Some(0.5), 1e-6);
+    (want.clip_grad_norm, want.clip_grad_value, want.l1) = (Some(2.0), Some(0.5), 1e-6);
     want.attributes.insert("out_activation".to_owned(), json!(true));
     assert_eq!(sweep.trials().len(), 1);
     assert_eq!(sweep.trials()[0].config, want);
@@ -142,8 +142,7 @@ fn a_random_trial_depends_on_the_seed_and_its_number_and_on_nothing_else() {
 
 #[test]
 fn draws_fill_their_range_evenly_or_evenly_in_the_logarithm() {
-    let settings =
-        ["lr=log:1e-4..1e-1", "label_smoothing=0..0.2", "batch=log:1..16", "crop_padding=0..3", "seed=5,6,7"];
+    let settings = ["lr=log:1e-4..1e-1", "label_smoothing=0..0.2", "batch=log:1..16", "crop=0..3", "seed=5,6,7"];
     let trials = random(&settings, 3000, 1);
     // Counts of a share p of 3000 draws lie within four standard deviations.
     let even = |values: &[f64], bounds: &[f64]| {
@@ -160,7 +159,7 @@ fn draws_fill_their_range_evenly_or_evenly_in_the_logarithm() {
     let smoothing = numbers(&trials, "label_smoothing");
     assert!(smoothing.iter().all(|share| (0.0..=0.2).contains(share)));
     even(&smoothing, &[0.0, 0.04, 0.08, 0.12, 0.16, 0.2]);
-    even(&numbers(&trials, "crop_padding"), &[0.0, 1.0, 2.0, 3.0, 4.0]);
+    even(&numbers(&trials, "crop"), &[0.0, 1.0, 2.0, 3.0, 4.0]);
     even(&numbers(&trials, "seed"), &[5.0, 6.0, 7.0, 8.0]);
     // From 0.5 to 16.5 in the logarithm.
     let batch = numbers(&trials, "batch");

@@ -45,6 +45,9 @@ pub struct Settings {
     /// Limit each gradient to plus or minus this
     #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     clip_grad_value: Option<f64>,
+    /// Pull every parameter towards 0: adds this times its sign to its gradient
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    l1: Option<f64>,
     /// Mirror training images at random
     #[arg(long)]
     flip: bool,
@@ -98,16 +101,17 @@ impl Settings {
         set(&mut config.optimizer, &self.optimizer);
         set(&mut config.seed, &self.seed);
         set(&mut config.label_smoothing, &self.label_smoothing);
-        set(&mut config.crop_padding, &self.crop);
+        set(&mut config.crop, &self.crop);
+        set(&mut config.l1, &self.l1);
         config.micro_batch = self.micro_batch.or(config.micro_batch);
         config.limit = self.limit.or(config.limit);
         config.size = self.size.or(config.size);
-        config.gradient.clip_grad_norm = self.clip_grad_norm.or(config.gradient.clip_grad_norm);
-        config.gradient.clip_grad_value = self.clip_grad_value.or(config.gradient.clip_grad_value);
+        config.clip_grad_norm = self.clip_grad_norm.or(config.clip_grad_norm);
+        config.clip_grad_value = self.clip_grad_value.or(config.clip_grad_value);
         config.init = self.init.clone().or(config.init);
         config.head = self.head.or(config.head);
         config.freeze.extend(self.freeze.iter().cloned());
-        config.horizontal_flip |= self.flip;
+        config.flip |= self.flip;
         config.attributes.extend(self.attributes.iter().cloned());
         Ok(config)
     }

@@ -42,7 +42,7 @@ pub struct Sweep {
     /// Go on with the sweep in this folder
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["grid", "random", "trials", "halving", "out", "epochs", "lr", "schedule",
         "model", "data", "batch", "micro_batch", "optimizer", "seed", "limit", "size", "label_smoothing", "clip_grad_norm",
-        "clip_grad_value", "flip", "crop", "attributes", "init", "head", "freeze", "recipe"])]
+        "clip_grad_value", "l1", "flip", "crop", "attributes", "init", "head", "freeze", "recipe"])]
     resume: Option<PathBuf>,
 }
 

@@ -27,9 +27,16 @@ pub struct TrainConfig {
     pub label_smoothing: f64,
     /// Steps between checkpoints besides those at the end of each epoch; 0 for none.
     pub checkpoint_every: u64,
-    pub horizontal_flip: bool,
+    /// Training images are mirrored at random.
+    pub flip: bool,
     /// Random crops from images with so many black pixels around.
-    pub crop_padding: usize,
+    pub crop: usize,
+    /// All gradients are scaled so that their norm is at most this.
+    pub clip_grad_norm: Option<f64>,
+    /// Each gradient is limited to plus or minus this.
+    pub clip_grad_value: Option<f64>,
+    /// Adds l1 * sign(parameter) to each gradient.
+    pub l1: f64,
     /// A file with the weights to start from: a checkpoint, or PyTorch's.
     pub init: Option<PathBuf>,
     /// The classifier's last layer starts fresh, for so many classes.
@@ -42,8 +49,8 @@ pub struct TrainConfig {
     /// A [`Schedule`]'s text, counted in steps. `cosine` and `one_cycle` alone end with the run.
     pub schedule: String,
     pub optimizer: Optimizer,
-    pub gradient: GradientTransform,
     /// The model's own attributes.
+    #[serde(rename = "set")]
     pub attributes: Map<String, Value>,
 }
 
@@ -69,15 +76,17 @@ impl Default for TrainConfig {
             lr: 1e-3,
             label_smoothing: 0.0,
             checkpoint_every: 0,
-            horizontal_flip: false,
-            crop_padding: 0,
+            flip: false,
+            crop: 0,
+            clip_grad_norm: None,
+            clip_grad_value: None,
+            l1: 0.0,
             init: None,
             head: None,
             freeze: Vec::new(),
             tuned: None,
             schedule: "cosine".to_owned(),
             optimizer: Optimizer::Adam(Adam::default()),
-            gradient: GradientTransform::default(),
             attributes: Map::new(),
         }
     }
@@ -105,8 +114,7 @@ impl TrainConfig {
         if self.head.is_some() && self.init.is_none() {
             return Err(setting("--init", "not given".to_owned(), "a file with weights where --head is given"));
         }
-        let clips =
-            [("--clip-grad-norm", self.gradient.clip_grad_norm), ("--clip-grad-value", self.gradient.clip_grad_value)];
+        let clips = [("--clip-grad-norm", self.clip_grad_norm), ("--clip-grad-value", self.clip_grad_value)];
         for (what, value) in clips {
             if let Some(value) = value.filter(|value| !(value.is_finite() && *value > 0.0)) {
                 return Err(setting(what, value.to_string(), "a number above 0"));
@@ -147,7 +155,12 @@ impl TrainConfig {
     }
 
     pub fn augmentation(&self) -> Augmentation {
-        Augmentation { horizontal_flip: self.horizontal_flip, crop_padding: self.crop_padding }
+        Augmentation { horizontal_flip: self.flip, crop_padding: self.crop }
+    }
+
+    /// What is done to each gradient before the optimizer sees it.
+    pub fn gradient(&self) -> GradientTransform {
+        GradientTransform { l1: self.l1, clip_grad_value: self.clip_grad_value, clip_grad_norm: self.clip_grad_norm }
     }
 
     pub fn load_options(&self, channels: usize) -> LoadOptions {

@@ -75,7 +75,7 @@ fn backward(config: &TrainConfig, batch: Batch) -> Result<(Graph, HashMap<Value,
 }
 
 fn update_config(config: &TrainConfig) -> UpdateConfig {
-    UpdateConfig { optimizer: config.optimizer, transform: config.gradient, averaging: None }
+    UpdateConfig { optimizer: config.optimizer, transform: config.gradient(), averaging: None }
 }
 
 /// Forward with running statistics, and loss.

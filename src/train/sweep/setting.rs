@@ -25,21 +25,21 @@ pub(super) enum Kind {
     Any,
 }
 
-/// Names, the table of the configuration that the setting is in, and kinds.
-const SETTINGS: [(&str, Option<&str>, Kind); 13] = [
-    ("lr", None, Kind::Real),
-    ("batch", None, Kind::Whole),
-    ("micro_batch", None, Kind::Whole),
-    ("epochs", None, Kind::Whole),
-    ("seed", None, Kind::Whole),
-    ("optimizer", None, Kind::Optimizer),
-    ("schedule", None, Kind::Schedule),
-    ("label_smoothing", None, Kind::Real),
-    ("horizontal_flip", None, Kind::Flag),
-    ("crop_padding", None, Kind::Whole),
-    ("clip_grad_norm", Some("gradient"), Kind::Real),
-    ("clip_grad_value", Some("gradient"), Kind::Real),
-    ("l1", Some("gradient"), Kind::Real),
+/// Names and kinds.
+const SETTINGS: [(&str, Kind); 13] = [
+    ("lr", Kind::Real),
+    ("batch", Kind::Whole),
+    ("micro_batch", Kind::Whole),
+    ("epochs", Kind::Whole),
+    ("seed", Kind::Whole),
+    ("optimizer", Kind::Optimizer),
+    ("schedule", Kind::Schedule),
+    ("label_smoothing", Kind::Real),
+    ("flip", Kind::Flag),
+    ("crop", Kind::Whole),
+    ("clip_grad_norm", Kind::Real),
+    ("clip_grad_value", Kind::Real),
+    ("l1", Kind::Real),
 ];
 
 /// Begins the name of an optimizer's attribute.
@@ -49,7 +49,7 @@ const OF_MODEL: &str = "set.";
 
 /// All names, for people.
 pub(super) fn known() -> String {
-    let names = SETTINGS.map(|(name, ..)| name).join(", ");
+    let names = SETTINGS.map(|(name, _)| name).join(", ");
     format!("{names}, {OF_OPTIMIZER}ATTRIBUTE and {OF_MODEL}ATTRIBUTE")
 }
 
@@ -58,14 +58,14 @@ impl Setting {
     /// When there is no setting of that name. Whether the optimizer has an attribute, or the model, shows when it is
     /// [set](Setting::set).
     pub(super) fn named(name: &str, model: &Model) -> Result<Setting, SweepError> {
-        let listed = SETTINGS.iter().find(|(known, ..)| *known == name).map(|&(.., kind)| kind);
+        let listed = SETTINGS.iter().find(|(known, _)| *known == name).map(|&(_, kind)| kind);
         let attribute = || name.strip_prefix(OF_MODEL).map(|attribute| kind_of(model, attribute));
         let of_optimizer = || name.strip_prefix(OF_OPTIMIZER).map(|_| Kind::Any);
         match listed.or_else(attribute).or_else(of_optimizer) {
             Some(kind) => Ok(Setting { name: name.to_owned(), kind }),
             None => {
                 let likeness = |known: &str| strsim::normalized_damerau_levenshtein(name, known);
-                let closest = SETTINGS.iter().map(|(known, ..)| *known).filter(|known| likeness(known) >= 0.5);
+                let closest = SETTINGS.iter().map(|(known, _)| *known).filter(|known| likeness(known) >= 0.5);
                 let close = closest.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
                 Err(SweepError::UnknownSetting { name: name.to_owned(), close })
             }
@@ -106,11 +106,10 @@ impl Setting {
     pub(super) fn set(&self, config: &TrainConfig, value: &Value) -> Result<TrainConfig, SweepError> {
         let refused = |reason: String| self.refuse(&text(value), format!("what the configuration takes, but {reason}"));
         let mut json = serde_json::to_value(config).map_err(|reason| refused(reason.to_string()))?;
-        let table = SETTINGS.iter().find(|(known, ..)| *known == self.name).and_then(|&(_, table, _)| table);
         let (table, key) = match (self.name.strip_prefix(OF_MODEL), self.name.strip_prefix(OF_OPTIMIZER)) {
-            (Some(attribute), _) => (Some("attributes"), attribute),
+            (Some(attribute), _) => (Some("set"), attribute),
             (_, Some(attribute)) => (Some("optimizer"), attribute),
-            _ => (table, self.name.as_str()),
+            _ => (None, self.name.as_str()),
         };
         let target = match table {
             Some(table) => &mut json[table][key],
