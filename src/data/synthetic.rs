@@ -47,8 +47,8 @@ impl Synthetic {
                 for (at, value) in plane.iter_mut().enumerate() {
                     let (y, x) = (at / width, at % width);
                     let cell = cells[y * CELLS / height][x * CELLS / width];
-                    // 64..=191 plus 0..=127 minus 64 stays within a byte.
-                    *value = cell + noise.below(128) as u8 - 64;
+                    // 64..=191 minus 64 plus 0..=127 stays within a byte.
+                    *value = cell - 64 + noise.below(128) as u8;
                 }
             }
         });
