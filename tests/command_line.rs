@@ -167,9 +167,31 @@ fn every_subcommand_has_help_and_the_command_a_version() {
     let help = run(&["--help"], 0);
     for command in ["train", "lr-find", "eval", "predict", "check", "verify", "devices", "models", "summary"] {
         help.says(command);
-        run(&[command, "--help"], 0).says("Usage").says("--device").says("--json");
+        run(&[command, "--help"], 0).says("Usage").says("--json");
     }
     run(&["--version"], 0).says(env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn a_command_has_the_options_of_a_device_only_if_it_uses_them() {
+    let has = |command: &[&str], option: &str| run(&[command, &["--help"]].concat(), 0).stdout.contains(option);
+    for command in ["train", "lr-find", "sweep", "landscape", "eval", "predict", "profile", "check", "verify", "bench"]
+    {
+        for option in ["--device", "--checked", "--tuned"] {
+            assert!(has(&[command], option), "{command} {option}");
+        }
+    }
+    assert!(has(&["bench", "step"], "--tuned"));
+    for command in ["summary", "tune"] {
+        let found = ["--device", "--checked", "--tuned <"].map(|option| has(&[command], option));
+        assert_eq!(found, [true, false, false], "{command}");
+    }
+    for command in ["models", "devices", "docs", "import", "export"] {
+        for option in ["--device", "--checked", "--tuned"] {
+            assert!(!has(&[command], option), "{command} {option}");
+        }
+    }
+    run(&["models", "--device", "cpu"], 2).says("--device");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `tilewright bench`: throughput of kernels and steps.
 
+use super::place::Place;
 use super::precision::PrecisionOption;
 use super::shaders::ShadersOption;
 use super::step::StepOptions;
@@ -27,6 +28,8 @@ pub struct Bench {
     precision: PrecisionOption,
     #[command(flatten)]
     shaders: ShadersOption,
+    #[command(flatten)]
+    pub place: Place,
 }
 
 #[derive(Subcommand, Clone)]

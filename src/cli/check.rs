@@ -1,6 +1,7 @@
 //! `tilewright check`: every kernel in every variant on this device, against the CPU reference.
 
 use super::global::{describe, kind};
+use super::place::Place;
 use super::precision::{PrecisionOption, Word};
 use super::shaders::ShadersOption;
 use super::{CliError, Global};
@@ -24,6 +25,8 @@ pub struct Check {
     /// but without such units
     #[arg(long)]
     emulate: bool,
+    #[command(flatten)]
+    pub place: Place,
 }
 
 /// Verdicts of one op's cases.

@@ -1,5 +1,6 @@
 //! `tilewright eval`: accuracy of a checkpoint, or of several together, on a data set.
 
+use super::place::Place;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
@@ -31,6 +32,8 @@ pub struct Eval {
     /// same in a mirror, which digits and letters do not
     #[arg(long, value_name = "flip,crop=N", num_args = 0..=1, default_missing_value = "flip", value_parser = parse_views)]
     tta: Option<Augmentation>,
+    #[command(flatten)]
+    pub place: Place,
 }
 
 /// Classes beyond which the confusion matrix is not printed.

@@ -1,6 +1,7 @@
-//! What every command takes: the device, and how it talks.
+//! What every command has: how it talks, and where it computes.
 
 use super::CliError;
+use super::place::{DeviceOption, Place};
 use clap::Args;
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -12,23 +13,25 @@ use tilewright::verify::Backend;
 
 #[derive(Args)]
 pub struct Global {
-    /// What computes: `auto` or `gpu` (a discrete GPU before an integrated one before a software
-    /// adapter), a number or a part of a name from `tilewright devices`, or `cpu`, the reference
-    #[arg(long, global = true, default_value = "auto", value_name = "auto|gpu|INDEX|NAME|cpu")]
-    pub device: String,
     /// End standard output with one JSON object; what is meant for people goes to standard error
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Output")]
     pub json: bool,
-    /// Run shaders with bounds checks, bounded loops and zeroed workgroup memory
-    #[arg(long, global = true)]
+    /// Of a command that computes, its own options.
+    #[arg(skip)]
+    pub device: String,
+    #[arg(skip)]
     pub checked: bool,
-    /// Take the kernels of convolutions and linear layers from a table that `tilewright tune` wrote on this device,
-    /// for the exact sizes that it has
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(skip)]
     pub tuned: Option<PathBuf>,
 }
 
 impl Global {
+    /// The same for a command that computes at `place`.
+    pub fn at(self, place: Place) -> Global {
+        let Place { device: DeviceOption { device }, checked, tuned } = place;
+        Global { device, checked, tuned, ..self }
+    }
+
     /// Writes a line for people: to standard output, or with `--json` to standard error.
     pub fn say(&self, line: impl Display) {
         // Who closed the pipe does not want to read on; the command's result stands all the same.

@@ -1,5 +1,6 @@
 //! `tilewright landscape`: the spread of losses over learning rates, with and without batch norm.
 
+use super::place::Place;
 use super::settings::Settings;
 use super::{CliError, Global};
 use clap::Args;
@@ -27,6 +28,8 @@ pub struct Landscape {
     /// Folder for landscape.csv and landscape.svg [default: runs/MODEL-landscape-1, or the next free number]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: Place,
 }
 
 impl Landscape {

@@ -1,5 +1,6 @@
 //! `tilewright lr-find`: the learning-rate range test.
 
+use super::place::Place;
 use super::settings::Settings;
 use super::{CliError, Global};
 use clap::Args;
@@ -24,6 +25,8 @@ pub struct LrFind {
     /// Folder for lr_find.csv and lr_find.svg [default: runs/MODEL-lr-find-1, or the next free number]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: Place,
 }
 
 impl LrFind {

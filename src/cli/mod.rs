@@ -1,7 +1,7 @@
 //! The command line: one file a subcommand, no logic that a user of the library would miss.
 //!
 //! To add a subcommand, write a file with its arguments (`clap::Args`) and
-//! `run(&self, &Global) -> Result<(), CliError>`, and name it in [`Command`].
+//! `run(&self, &Global) -> Result<(), CliError>`, and name it in [`Command`]. One that computes flattens [`place::Place`].
 
 mod bench;
 mod check;
@@ -15,6 +15,7 @@ mod import;
 mod landscape;
 mod lr_find;
 mod models;
+mod place;
 mod precision;
 mod predict;
 mod profile;
@@ -31,6 +32,7 @@ pub use error::CliError;
 pub use global::Global;
 
 use clap::{Parser, Subcommand};
+use place::Place;
 use serde_json::json;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -67,6 +69,28 @@ enum Command {
 }
 
 impl Command {
+    /// Where it computes, if it does.
+    fn place(&self) -> Option<Place> {
+        match self {
+            Command::Train(command) => Some(&command.place),
+            Command::LrFind(command) => Some(&command.place),
+            Command::Sweep(command) => Some(&command.place),
+            Command::Landscape(command) => Some(&command.place),
+            Command::Eval(command) => Some(&command.place),
+            Command::Predict(command) => Some(&command.place),
+            Command::Bench(command) => Some(&command.place),
+            Command::Profile(command) => Some(&command.place),
+            Command::Check(command) => Some(&command.place),
+            Command::Verify(command) => Some(&command.place),
+            Command::Tune(command) => return Some(command.device.clone().into()),
+            Command::Summary(command) => return Some(command.device.clone().into()),
+            Command::Import(_) | Command::Export(_) | Command::Models(_) | Command::Devices(_) | Command::Docs(_) => {
+                None
+            }
+        }
+        .cloned()
+    }
+
     fn run(&self, global: &Global) -> Result<(), CliError> {
         match self {
             Command::Train(command) => command.run(global),
@@ -96,9 +120,10 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return tell_usage(&error),
     };
-    match cli.command.run(&cli.global) {
+    let global = cli.global.at(cli.command.place().unwrap_or_default());
+    match cli.command.run(&global) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error.tell(&cli.global),
+        Err(error) => error.tell(&global),
     }
 }
 

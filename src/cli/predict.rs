@@ -1,6 +1,7 @@
 //! `tilewright predict`: classes and probabilities of single images.
 
 use super::eval::checkpoint_file;
+use super::place::Place;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
@@ -19,6 +20,8 @@ pub struct Predict {
     /// Number of classes to name
     #[arg(long, default_value_t = 3)]
     top: usize,
+    #[command(flatten)]
+    pub place: Place,
 }
 
 impl Predict {

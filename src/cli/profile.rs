@@ -1,5 +1,6 @@
 //! `tilewright profile`: one training step, kernel by kernel.
 
+use super::place::Place;
 use super::precision::PrecisionOption;
 use super::shaders::ShadersOption;
 use super::step::StepOptions;
@@ -27,6 +28,8 @@ pub struct Profile {
     precision: PrecisionOption,
     #[command(flatten)]
     shaders: ShadersOption,
+    #[command(flatten)]
+    pub place: Place,
 }
 
 impl Profile {

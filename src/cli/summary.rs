@@ -1,5 +1,6 @@
 //! `tilewright summary`: a model's layers, cost and memory, before anything is allocated.
 
+use super::place::DeviceOption;
 use super::settings::parse_attribute;
 use super::{CliError, Global};
 use clap::Args;
@@ -34,6 +35,8 @@ pub struct Summary {
     /// Write the forward graph line by line instead
     #[arg(long)]
     text: bool,
+    #[command(flatten)]
+    pub device: DeviceOption,
 }
 
 impl Summary {

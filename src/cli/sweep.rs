@@ -1,5 +1,6 @@
 //! `tilewright sweep`: a search over settings.
 
+use super::place::Place;
 use super::settings::{Pace, Settings};
 use super::train::on_interrupt;
 use super::{CliError, Global};
@@ -44,6 +45,8 @@ pub struct Sweep {
         "model", "data", "batch", "micro_batch", "optimizer", "seed", "limit", "size", "label_smoothing", "clip_grad_norm",
         "clip_grad_value", "l1", "flip", "crop", "attributes", "init", "head", "freeze", "recipe"])]
     resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: Place,
 }
 
 /// Rows of the table at the end.

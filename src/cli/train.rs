@@ -1,6 +1,7 @@
 //! `tilewright train`: trains a model, or goes on with a run.
 
 use super::error::STOPPED;
+use super::place::Place;
 use super::settings::{Pace, Settings, set};
 use super::{CliError, Global};
 use clap::Args;
@@ -29,6 +30,8 @@ pub struct Train {
         "seed", "limit", "size", "label_smoothing", "clip_grad_norm", "clip_grad_value", "l1", "flip", "crop", "attributes",
         "init", "head", "freeze", "checkpoint_every", "run", "recipe"])]
     resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: Place,
 }
 
 impl Train {

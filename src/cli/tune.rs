@@ -1,5 +1,6 @@
 //! `tilewright tune`: measures this device's kernels and writes a table of those that beat the rule.
 
+use super::place::DeviceOption;
 use super::step::FormOptions;
 use super::{CliError, Global};
 use clap::Args;
@@ -38,6 +39,13 @@ pub struct Tune {
     /// Begin no further layer after so long; what is left stays with the rule
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     budget: u64,
+    #[command(flatten)]
+    pub device: DeviceOption,
+    /// Refused with the reason, so that no one looks for what is wrong.
+    #[arg(long, hide = true)]
+    checked: bool,
+    #[arg(long, hide = true)]
+    tuned: Option<PathBuf>,
 }
 
 /// Time between lines of progress when there is no bar.
@@ -45,7 +53,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 impl Tune {
     pub fn run(&self, global: &Global) -> Result<(), CliError> {
-        if global.checked || global.tuned.is_some() {
+        if self.checked || self.tuned.is_some() {
             return Err(CliError::usage(
                 "`tune` measures trusted kernels beside the rule's: leave `--checked` and `--tuned` out",
             ));

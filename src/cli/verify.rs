@@ -1,5 +1,6 @@
 //! `tilewright verify`: conformance cases against this device.
 
+use super::place::Place;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
@@ -12,6 +13,8 @@ pub struct Verify {
     /// Folders that are searched for `*.safetensors` cases, or single cases
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
+    #[command(flatten)]
+    pub place: Place,
 }
 
 impl Verify {
