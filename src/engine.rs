@@ -1,6 +1,7 @@
 //! Runs graphs on a GPU or on the CPU reference behind one interface, with tensors that live on
 //! between runs.
 
+use crate::activity::Activity;
 use crate::gpu::{DeviceOptions, DeviceSelector, Gpu, GpuError, Program, Readback, Store};
 use crate::graph::{Graph, Role};
 use crate::ops::ConvTable;
@@ -24,6 +25,7 @@ pub struct GpuEngine {
 pub struct ReferenceEngine {
     state: Tensors,
     seed: u64,
+    activity: Activity,
 }
 
 /// A graph that is ready to run on its engine.
@@ -53,7 +55,7 @@ impl Engine {
     /// When there is no such device.
     pub fn open(device: &str, options: DeviceOptions, seed: u64) -> Result<Engine, GpuError> {
         if device == "cpu" {
-            return Ok(Engine::Reference(ReferenceEngine { state: Tensors::new(), seed }));
+            return Ok(Engine::reference(seed, Activity::default()));
         }
         let selector = device.parse().unwrap_or(DeviceSelector::Auto);
         Ok(Engine::on(Gpu::open(&selector, options)?, seed))
@@ -65,13 +67,37 @@ impl Engine {
         Engine::Gpu(Box::new(GpuEngine { gpu, store }))
     }
 
+    fn reference(seed: u64, activity: Activity) -> Engine {
+        Engine::Reference(ReferenceEngine { state: Tensors::new(), seed, activity })
+    }
+
+    /// The same engine, whose work is told to `activity`: it says which kernels are compiled and which steps submitted.
+    #[must_use]
+    pub fn with_activity(self, activity: Activity) -> Engine {
+        match self {
+            Engine::Gpu(engine) => {
+                let GpuEngine { gpu, store } = *engine;
+                Engine::Gpu(Box::new(GpuEngine { gpu: gpu.with_activity(activity), store }))
+            }
+            Engine::Reference(engine) => Engine::Reference(ReferenceEngine { activity, ..engine }),
+        }
+    }
+
+    /// What the engine, and who uses it, are at.
+    pub fn activity(&self) -> &Activity {
+        match self {
+            Engine::Gpu(engine) => engine.gpu.activity(),
+            Engine::Reference(engine) => &engine.activity,
+        }
+    }
+
     /// An engine on the same device that shares nothing else with this one but a GPU's compiled pipelines: for another
     /// run or model, whose tensors may have the same names. Parameters start from their init under `seed`.
     #[must_use]
     pub fn fresh(&self, seed: u64) -> Engine {
         match self {
             Engine::Gpu(engine) => Engine::on(engine.gpu.clone(), seed),
-            Engine::Reference(_) => Engine::Reference(ReferenceEngine { state: Tensors::new(), seed }),
+            Engine::Reference(engine) => Engine::reference(seed, engine.activity.clone()),
         }
     }
 

@@ -63,6 +63,7 @@
 //! The command line in `src/cli` has no logic of its own. `docs/architecture.md` follows one batch through all of
 //! this, file by file.
 
+pub mod activity;
 pub mod bench;
 pub mod check;
 pub mod data;

@@ -5,6 +5,7 @@ use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use tilewright::activity::Stage;
 use tilewright::data::{Augmentation, Source};
 use tilewright::train::{Ensemble, Evaluation, RunFolder};
 
@@ -45,10 +46,14 @@ impl Eval {
             return Err(CliError::usage("--batch is 0, but must be at least 1"));
         }
         let paths: Vec<PathBuf> = self.checkpoints.iter().map(|path| checkpoint_file(path)).collect();
+        let reporter = global.reporter();
+        let reading = global.activity.enter(Stage::Reading, 0);
         let ensemble = Ensemble::read(&paths, self.data.as_ref(), self.limit)?;
+        drop(reading);
         // Every member sets its own parameters, and none starts from this seed.
         let engine = global.training_engine(0, global.tuned.as_deref())?;
         let found = ensemble.evaluate(&engine, self.batch, self.tta.unwrap_or_default())?;
+        drop(reporter);
         let whole = &found.whole;
         say_confusion(global, &whole.confusion, ensemble.classes());
         let together = match paths.len() {

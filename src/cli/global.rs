@@ -6,8 +6,11 @@ use clap::Args;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use tilewright::activity::Activity;
 use tilewright::engine::Engine;
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
+use tilewright::train::TerminalReporter;
 use tilewright::tune::TunedTable;
 use tilewright::verify::Backend;
 
@@ -23,6 +26,11 @@ pub struct Global {
     pub checked: bool,
     #[arg(skip)]
     pub tuned: Option<PathBuf>,
+    /// What the command is at, for whoever tells of it.
+    #[arg(skip)]
+    pub activity: Activity,
+    #[arg(skip)]
+    lines: OnceLock<TerminalReporter>,
 }
 
 impl Global {
@@ -30,6 +38,11 @@ impl Global {
     pub fn at(self, place: Place) -> Global {
         let Place { device: DeviceOption { device }, checked, tuned } = place;
         Global { device, checked, tuned, ..self }
+    }
+
+    /// Tells how the command goes on, until it is dropped.
+    pub fn reporter(&self) -> TerminalReporter {
+        TerminalReporter::watching(self.activity.clone())
     }
 
     /// Writes a line for people: to standard output, or with `--json` to standard error.
@@ -74,9 +87,10 @@ impl Global {
         let options = DeviceOptions { checked: self.checked, ..DeviceOptions::default() };
         if self.on_reference() {
             refuse_table(tuned)?;
-            return Ok(Engine::open("cpu", options, seed)?);
+            return Ok(Engine::open("cpu", options, seed)?.with_activity(self.activity.clone()));
         }
-        Ok(Engine::on(with_table(Gpu::open(&self.selector(), options)?, tuned)?, seed))
+        let gpu = with_table(Gpu::open(&self.selector(), options)?, tuned)?;
+        Ok(Engine::on(gpu, seed).with_activity(self.activity.clone()))
     }
 
     /// The GPU that was asked for; says which it is. Refuses `--device cpu`.
@@ -93,7 +107,8 @@ impl Global {
         if self.on_reference() {
             return Err(CliError::usage("this command runs kernels, which `--device cpu` does not have"));
         }
-        let gpu = Gpu::open(&self.selector(), options)?;
+        let gpu = Gpu::open(&self.selector(), options)?.with_activity(self.activity.clone());
+        self.lines.get_or_init(|| TerminalReporter::in_lines(self.activity.clone()));
         self.note(format_args!("device: {}", describe(gpu.info())));
         with_table(gpu, self.tuned.as_deref())
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use tilewright::data::Source;
 use tilewright::report::Table;
-use tilewright::train::{self, Form, LandscapeOutcome, TerminalReporter};
+use tilewright::train::{self, Form, LandscapeOutcome};
 
 /// Show what batch norm does to the loss landscape: train with and without it
 ///
@@ -43,7 +43,7 @@ impl Landscape {
         config.validate()?;
         config.tuned = global.tuned.clone().or(config.tuned);
         let engine = global.training_engine(config.seed, config.tuned.as_deref())?;
-        let outcome = landscape.run(&config, engine, self.out.as_deref(), &mut TerminalReporter::default())?;
+        let outcome = landscape.run(&config, engine, self.out.as_deref(), &mut global.reporter())?;
         let LandscapeOutcome { forms, folder } = outcome;
         let mut table = Table::new(["batch norm", "rate", "steps", "first loss", "last loss"]);
         for form in &forms {

@@ -6,7 +6,7 @@ use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
-use tilewright::train::{RangeOutcome, RangePoint, RangeTest, Suggestion, TerminalReporter};
+use tilewright::train::{RangeOutcome, RangePoint, RangeTest, Suggestion};
 
 /// Find a learning rate: train for some steps at a rate that grows until the loss diverges
 #[derive(Args)]
@@ -37,7 +37,7 @@ impl LrFind {
         config.validate()?;
         config.tuned = global.tuned.clone().or(config.tuned);
         let engine = global.training_engine(config.seed, config.tuned.as_deref())?;
-        let outcome = test.run(&config, engine, self.out.as_deref(), &mut TerminalReporter::default())?;
+        let outcome = test.run(&config, engine, self.out.as_deref(), &mut global.reporter())?;
         let RangeOutcome { curve, suggestion, folder } = outcome;
         let Suggestion { suggested, steepest, minimum } = suggestion;
         if curve.falls_at_its_end() {

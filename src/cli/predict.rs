@@ -26,6 +26,7 @@ pub struct Predict {
 
 impl Predict {
     pub fn run(&self, global: &Global) -> Result<(), CliError> {
+        let reporter = global.reporter();
         let path = checkpoint_file(&self.checkpoint);
         let checkpoint = load_checkpoint(&path)?;
         let header = &checkpoint.header;
@@ -36,6 +37,7 @@ impl Predict {
         let mut engine = global.training_engine(header.config.seed, global.tuned.as_deref())?;
         let batch = Batch { shape: [1, channels, height, width], classes: header.classes.len() };
         let mut evaluator = Evaluator::of(&checkpoint, &path, batch, &mut engine)?;
+        drop(reporter);
         let mut predictions = Vec::new();
         for (file, image) in self.images.iter().zip(images) {
             let logits = evaluator.logits(&mut engine, header.normalization.apply(&image))?;

@@ -7,8 +7,9 @@ use super::{CliError, Global};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
+use tilewright::activity::Stage;
 use tilewright::report::Table;
-use tilewright::train::TerminalReporter;
+use tilewright::train::Reporter;
 use tilewright::train::sweep::{self, Search, SweepConfig, SweepOutcome, Trial, TrialResult};
 
 /// Search over settings: a grid of values, or random draws, whole or with successive halving
@@ -54,6 +55,8 @@ const BEST: usize = 10;
 
 impl Sweep {
     pub fn run(&self, global: &Global) -> Result<(), CliError> {
+        let mut reporter = global.reporter();
+        let reading = global.activity.enter(Stage::Reading, 0);
         let mut sweep = match &self.resume {
             Some(_) if global.tuned.is_some() => {
                 return Err(CliError::usage("`--resume` goes on with the sweep's own kernels: leave `--tuned` out"));
@@ -61,13 +64,15 @@ impl Sweep {
             Some(folder) => sweep::Sweep::read(folder)?,
             None => sweep::Sweep::new(self.config(global)?)?,
         };
+        drop(reading);
         let engine = global.training_engine(sweep.config().seed, sweep.config().tuned.as_deref())?;
         let folder = match &self.resume {
             Some(folder) => folder.clone(),
             None => sweep.create(self.out.as_deref())?,
         };
-        global.note(format_args!("{}; with {}; folder {}", sweep.describe(), engine.name(), folder.display()));
-        let outcome = sweep.run(&engine, &folder, &on_interrupt()?, &mut TerminalReporter::default())?;
+        reporter.note(&format!("{}; with {}; folder {}", sweep.describe(), engine.name(), folder.display()));
+        let outcome = sweep.run(&engine, &folder, &on_interrupt()?, &mut reporter)?;
+        drop(reporter);
         tell(global, sweep.trials(), &outcome, &folder);
         Ok(())
     }

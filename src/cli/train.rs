@@ -10,7 +10,7 @@ use signal_hook::{consts::TERM_SIGNALS, flag};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tilewright::train::{RunFolder, TerminalReporter, TrainConfig, Trainer};
+use tilewright::train::{Reporter, RunFolder, TrainConfig, Trainer};
 
 /// Train a model; with no arguments: LeNet-5 on the bundled MNIST sample
 #[derive(Args)]
@@ -36,6 +36,7 @@ pub struct Train {
 
 impl Train {
     pub fn run(&self, global: &Global) -> Result<(), CliError> {
+        let mut reporter = global.reporter();
         let mut trainer = match &self.resume {
             Some(run) => {
                 if global.tuned.is_some() {
@@ -52,9 +53,10 @@ impl Train {
                 Trainer::create(config, engine, self.run.as_deref())?
             }
         };
-        global.note(trainer.describe());
+        reporter.note(&trainer.describe());
         trainer.stop_on(on_interrupt()?);
-        let outcome = trainer.run(&mut TerminalReporter::default())?;
+        let outcome = trainer.run(&mut reporter)?;
+        drop(reporter);
         global.say(format_args!(
             "test accuracy {:.2} % ({} in {:.1} s, {:.0} images/s)",
             100.0 * outcome.test.top1,

@@ -3,6 +3,7 @@
 use super::GpuError;
 use super::matrix_units;
 use super::pipelines::Pipelines;
+use crate::activity::Activity;
 use crate::ops::ConvTable;
 use crate::plan::{DeviceClass, DeviceProfile, MatrixUnits, Precision};
 use crate::shader::Sources;
@@ -73,6 +74,7 @@ pub struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) pipelines: Arc<Pipelines>,
+    pub(super) activity: Activity,
     info: Arc<wgpu::AdapterInfo>,
     profile: Arc<DeviceProfile>,
     /// Why the profile has no matrix units.
@@ -218,7 +220,8 @@ impl Gpu {
         };
         let missing = matrix_units.err().unwrap_or_default().into();
         let pipelines = Arc::new(Pipelines::new(&device, &info, options.checked, Sources::default()));
-        Ok(Gpu { device, queue, pipelines, info: Arc::new(info), profile: Arc::new(profile), missing, failure })
+        let (activity, info, profile) = (Activity::default(), Arc::new(info), Arc::new(profile));
+        Ok(Gpu { device, queue, pipelines, activity, info, profile, missing, failure })
     }
 
     /// The same device, taken for one of another class: its kernels run here too, only slower. It follows
@@ -299,6 +302,17 @@ impl Gpu {
     fn with_pipelines(&self, checked: bool, sources: Sources) -> Gpu {
         let pipelines = Pipelines::new(&self.device, &self.info, checked, sources);
         Gpu { pipelines: Arc::new(pipelines), ..self.clone() }
+    }
+
+    /// The same device, whose work is told to `activity`.
+    #[must_use]
+    pub fn with_activity(&self, activity: Activity) -> Gpu {
+        Gpu { activity, ..self.clone() }
+    }
+
+    /// What the device's user is at.
+    pub fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     pub fn info(&self) -> &wgpu::AdapterInfo {

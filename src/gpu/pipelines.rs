@@ -2,6 +2,7 @@
 //! the device offers it.
 
 use super::GpuError;
+use crate::activity::{Activity, Stage};
 use crate::plan::{Access, Kernel, PlanError, PlannedBinding, PlannedDispatch};
 use crate::shader::{self, Sources};
 use rayon::prelude::*;
@@ -80,6 +81,7 @@ impl Pipelines {
         &self,
         device: &wgpu::Device,
         dispatches: &[PlannedDispatch],
+        activity: &Activity,
     ) -> Result<Vec<Arc<CompiledKernel>>, GpuError> {
         let mut kernels: Vec<Kernel> = Vec::new();
         let mut kernel_of = Vec::with_capacity(dispatches.len());
@@ -106,10 +108,16 @@ impl Pipelines {
                 }
             }
         }
+        let compiling = activity.enter(Stage::Compiling, missing.len() as u64);
         let built: Vec<(String, Arc<CompiledKernel>)> = missing
             .into_par_iter()
-            .map(|(text, dispatch)| Ok((text.to_owned(), Arc::new(self.build(device, text, dispatch)?))))
+            .map(|(text, dispatch)| {
+                let kernel = self.build(device, text, dispatch)?;
+                compiling.advance();
+                Ok((text.to_owned(), Arc::new(kernel)))
+            })
             .collect::<Result<_, GpuError>>()?;
+        drop(compiling);
         if !built.is_empty() {
             self.lock().extend(built);
             self.save();

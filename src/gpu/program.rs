@@ -3,6 +3,7 @@
 use super::pipelines::CompiledKernel;
 use super::store::{Store, Stored};
 use super::{Gpu, GpuError, Readback};
+use crate::activity::Stage;
 use crate::graph::{Graph, Role};
 use crate::plan::{ARGUMENT_BYTES, MemoryReport, Plan, PlannedBinding, Region};
 use crate::tensor::{ElementType, HostTensor};
@@ -56,8 +57,9 @@ impl Program {
     /// # Errors
     /// When the device cannot run the graph, or has no memory for it.
     pub fn new(gpu: &Gpu, graph: &Graph, store: &mut Store) -> Result<Program, GpuError> {
+        let _planning = gpu.activity.enter(Stage::Planning, 0);
         let plan = Plan::new(graph, gpu.profile())?;
-        let kernels = gpu.pipelines.compile(&gpu.device, &plan.steps)?;
+        let kernels = gpu.pipelines.compile(&gpu.device, &plan.steps, &gpu.activity)?;
         let mut regions: Vec<Stored> = Vec::with_capacity(plan.regions.len());
         let mut inputs = HashMap::new();
         let mut activations = Vec::new();

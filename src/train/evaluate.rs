@@ -4,6 +4,7 @@ use super::evaluation::Tally;
 use super::graphs::{Batch, IMAGES, LABELS, LOGITS, evaluation_graph, step_numbers};
 use super::probabilities::{MeanProbabilities, log_probabilities};
 use super::{Checkpoint, Evaluation, TrainConfig, TrainError};
+use crate::activity::Stage;
 use crate::data::{Batches, DataError, Dataset, Normalization, View};
 use crate::engine::{Engine, Executable};
 use crate::graph::{Folded, Graph, STEP_NUMBERS};
@@ -136,7 +137,9 @@ impl Evaluator {
         let pass = |&view| Ok(Batches::new(dataset, size, normalization)?.seen(view));
         let passes: Vec<Batches<'_>> = views.iter().map(pass).collect::<Result<_, DataError>>()?;
         let mut labels = vec![0; size];
-        for index in 0..passes.first().map_or(0, |pass| pass.count(false)) {
+        let count = passes.first().map_or(0, |pass| pass.count(false));
+        let testing = engine.activity().enter(Stage::Testing, count as u64);
+        for index in 0..count {
             let rows = passes[0].indices(index).len();
             let mut mean = MeanProbabilities::new(rows, classes);
             for pass in &passes {
@@ -146,6 +149,7 @@ impl Evaluator {
                 mean.add(&log_probabilities(&logits[..rows * classes], classes));
             }
             take(mean.log_probabilities(), &labels[..rows]);
+            testing.advance();
         }
         Ok(())
     }

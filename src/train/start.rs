@@ -2,6 +2,7 @@
 
 use super::checkpoint::Header;
 use super::{TrainConfig, TrainError};
+use crate::activity::{Activity, Stage};
 use crate::data::{Normalization, Splits};
 use crate::engine::Engine;
 use crate::models;
@@ -19,8 +20,9 @@ pub(super) fn expect_kernels(engine: &Engine, path: Option<&Path>) -> Result<Opt
 }
 
 /// Checks the configuration and reads its data.
-pub(super) fn read_data(config: &TrainConfig) -> Result<Splits, TrainError> {
+pub(super) fn read_data(config: &TrainConfig, activity: &Activity) -> Result<Splits, TrainError> {
     config.validate()?;
+    let _reading = activity.enter(Stage::Reading, 0);
     let model = models::find(&config.model)?;
     let splits = config.data.load(&config.load_options(model.input[0]))?;
     if splits.train.classes.len() < 2 {

@@ -9,6 +9,7 @@ use super::step_metrics::StepSums;
 use super::{
     Checkpoint, Evaluation, Reporter, Resolved, RunFolder, TrainConfig, TrainError, load_checkpoint, save_checkpoint,
 };
+use crate::activity::Stage;
 use crate::data::{Batches, Dataset, Splits, View};
 use crate::engine::{Engine, Executable, Pending};
 use crate::optim::schedule::LearningRate;
@@ -56,7 +57,7 @@ impl Trainer {
     /// # Errors
     /// When settings, data, model and device do not go together.
     pub fn create(config: TrainConfig, engine: Engine, path: Option<&Path>) -> Result<Trainer, TrainError> {
-        let splits = Arc::new(read_data(&config)?);
+        let splits = Arc::new(read_data(&config, engine.activity())?);
         Trainer::create_on(splits, config, engine, path)
     }
 
@@ -86,7 +87,7 @@ impl Trainer {
     pub fn resume(path: &Path, engine: Engine, epochs: Option<u64>) -> Result<Trainer, TrainError> {
         let before = RunFolder::config(path)?;
         let config = TrainConfig { epochs: epochs.unwrap_or(before.epochs), ..before.clone() };
-        let splits = Arc::new(read_data(&config)?);
+        let splits = Arc::new(read_data(&config, engine.activity())?);
         Trainer::resume_on(splits, path, engine, before, config)
     }
 
@@ -306,6 +307,8 @@ impl Trainer {
             .shuffled(config.seed, epoch)
             .augmented(config.augmentation());
         let first = self.header.progress.step;
+        let submitting = self.runner.engine.activity().enter(Stage::Training, steps);
+        submitting.reach(first - epoch * steps);
         let mut queued: Option<Queued> = None;
         let mut unread = first * parts;
         let mut images = vec![0.0; part_size * train.image_len()];
@@ -336,6 +339,7 @@ impl Trainer {
                 }
             }
             self.runner.run_update(&update_inputs)?;
+            submitting.reach(done - epoch * steps);
             if is_due {
                 self.save(false)?;
             }
@@ -378,6 +382,7 @@ impl Trainer {
 
     /// Writes the checkpoint, and a second one when it is the best so far.
     fn save(&mut self, is_best: bool) -> Result<(), TrainError> {
+        let _saving = self.runner.engine.activity().enter(Stage::Saving, 0);
         self.header.learning_rate = serde_json::to_value(&self.learning_rate).unwrap_or_default();
         let mut checkpoint = Checkpoint { header: self.header.clone(), tensors: Default::default() };
         for (name, shape) in &self.runner.saved {

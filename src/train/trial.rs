@@ -4,6 +4,7 @@ use super::runner::Runner;
 use super::start::start;
 use super::step_metrics::{StepMetrics, StepSums};
 use super::{Resolved, TrainConfig, TrainError};
+use crate::activity::Activity;
 use crate::data::{Batches, Normalization, Splits};
 use crate::engine::Engine;
 use std::ops::RangeInclusive;
@@ -35,6 +36,11 @@ impl<'a> Trial<'a> {
         runner.initialise(config, &mut header)?;
         let sums = StepSums::new(resolved.parts);
         Ok(Trial { config, splits, resolved, normalization: header.normalization, runner, sums })
+    }
+
+    /// What the device's user is at.
+    pub fn activity(&self) -> &Activity {
+        self.runner.engine.activity()
     }
 
     pub fn parameter_count(&self) -> usize {
