@@ -1,7 +1,7 @@
 //! The curves of a run: loss and accuracy of its steps and epochs.
 
 use super::run_folder::{EpochRow, StepRow};
-use crate::report::{Curve, Panel, Style};
+use crate::report::{Across, Curve, Mark, Panel, Style};
 
 /// Points of a curve of steps at most; beyond, neighbours are averaged.
 const MOST_POINTS: usize = 300;
@@ -29,17 +29,30 @@ pub fn panels(model: &str, steps: &[StepRow], epochs: &[EpochRow]) -> [Panel; 2]
         curve.points.iter_mut().for_each(|point| point.1 *= 100.0);
         curve
     };
-    let panel = |what, curves| Panel {
+    let panel = |what: &str, y_label: &str, curves| Panel {
         title: format!("{model}: {what}"),
         x_label: "epoch".to_owned(),
-        log_x: false,
-        bands: Vec::new(),
+        y_label: y_label.to_owned(),
+        across: Across::Whole,
         curves,
+        marks: best(epochs).into_iter().collect(),
+        ..Panel::default()
     };
     [
-        panel("loss", vec![training(|row| row.loss), test(|row| row.test_loss)]),
-        panel("accuracy, %", vec![percent(training(|row| row.accuracy)), percent(test(|row| row.test_accuracy))]),
+        panel("loss", "cross-entropy, nats", vec![training(|row| row.loss), test(|row| row.test_loss)]),
+        panel(
+            "accuracy",
+            "accuracy, %",
+            vec![percent(training(|row| row.accuracy)), percent(test(|row| row.test_accuracy))],
+        ),
     ]
+}
+
+/// The last of the epochs with the highest accuracy: the best checkpoint is of that one.
+fn best(epochs: &[EpochRow]) -> Option<Mark> {
+    let best = epochs.iter().max_by(|a, b| a.test_accuracy.total_cmp(&b.test_accuracy))?;
+    let label = format!("best: epoch {}, {:.2} %", best.epoch, 100.0 * best.test_accuracy);
+    Some(Mark { label, x: best.epoch as f64 })
 }
 
 #[cfg(test)]
@@ -63,6 +76,7 @@ mod tests {
         assert!((points[249].0 - 2.0).abs() < 0.01, "{:?}", points[249]);
         assert_eq!(accuracy.curves[0].points[0].1, 25.0);
         assert_eq!(accuracy.curves[1].points, [(1.0, 75.0)]);
+        assert_eq!(accuracy.marks, [Mark { label: "best: epoch 1, 75.00 %".to_owned(), x: 1.0 }]);
         assert!(
             panels("lenet5", &[], &[]).iter().all(|panel| panel.curves.iter().all(|curve| curve.points.is_empty()))
         );

@@ -5,9 +5,10 @@ use super::run_folder::{make_folder, write_table, write_whole};
 use super::start::read_data;
 use super::trial::{RATES, Trial};
 use super::{Reporter, Resolved, TrainConfig, TrainError};
+use crate::activity::Stage;
 use crate::engine::Engine;
 use crate::models::{self, Model};
-use crate::report::{Band, Panel, picture};
+use crate::report::{Across, Band, Panel, picture};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -99,7 +100,7 @@ impl Landscape {
     ) -> Result<LandscapeOutcome, TrainError> {
         self.validate()?;
         let [without, with] = forms(config)?;
-        let splits = read_data(&without)?;
+        let splits = read_data(&without, engine.activity())?;
         let resolved = Resolved::of(&without, splits.train.len())?;
         let folder = make_folder(folder, &format!("{}-landscape", config.model))?;
         reporter.note(&format!(
@@ -124,7 +125,7 @@ impl Landscape {
         };
         let forms = [form(false, &without)?, form(true, &with)?];
         write_table(&folder.join("landscape.csv"), forms.iter().flat_map(Form::rows))?;
-        write_whole(&folder.join("landscape.svg"), picture(&[panel(config, &forms)])?.as_bytes())?;
+        write_whole(&folder.join("landscape.svg"), picture(&[panel(config, &forms)]).as_bytes())?;
         Ok(LandscapeOutcome { forms, folder })
     }
 
@@ -136,9 +137,11 @@ impl Landscape {
         reporter: &mut dyn Reporter,
     ) -> Result<Vec<f64>, TrainError> {
         let begin = Instant::now();
+        let submitting = trial.activity().enter(Stage::Training, self.steps);
         let mut losses = Vec::new();
         for step in 0..self.steps {
             let metrics = trial.step(step, rate)?;
+            submitting.advance();
             if !metrics.loss().is_finite() {
                 break;
             }
@@ -199,6 +202,9 @@ fn extremes(values: impl Iterator<Item = f64>) -> [f64; 2] {
     values.fold([f64::INFINITY, f64::NEG_INFINITY], |[least, greatest], value| [least.min(value), greatest.max(value)])
 }
 
+/// A band that spans more is drawn to a logarithmic scale, where the narrow one is still seen.
+const WIDE: f64 = 100.0;
+
 fn panel(config: &TrainConfig, forms: &[Form; 2]) -> Panel {
     let bands = forms.iter().map(|form| {
         let band = form.band();
@@ -210,8 +216,17 @@ fn panel(config: &TrainConfig, forms: &[Form; 2]) -> Panel {
         let label = if form.batch_norm { "with batch norm" } else { "without batch norm" };
         Band { label: label.to_owned(), edges: edges.collect() }
     });
+    let [least, greatest] = extremes(forms.iter().flat_map(Form::band).flatten());
     let title = format!("{}: losses of all learning rates", config.model);
-    Panel { title, x_label: "step".to_owned(), log_x: false, bands: bands.collect(), curves: Vec::new() }
+    Panel {
+        title,
+        x_label: "step".to_owned(),
+        y_label: "loss, from the least to the greatest".to_owned(),
+        across: Across::Whole,
+        log_y: least > 0.0 && greatest > WIDE * least,
+        bands: bands.collect(),
+        ..Panel::default()
+    }
 }
 
 #[cfg(test)]

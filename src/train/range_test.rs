@@ -9,9 +9,10 @@ use super::run_folder::{make_folder, write_table, write_whole};
 use super::start::read_data;
 use super::trial::{RATES, Trial};
 use super::{Reporter, Resolved, TrainConfig, TrainError};
+use crate::activity::Stage;
 use crate::engine::Engine;
 use crate::optim::schedule::{LearningRate, Schedule};
-use crate::report::{Curve, Panel, Style, picture};
+use crate::report::{Across, Curve, Mark, Panel, Style, picture};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -89,7 +90,7 @@ impl RangeTest {
     ) -> Result<RangeOutcome, TrainError> {
         self.validate()?;
         let learning_rate = self.learning_rate()?;
-        let splits = read_data(config)?;
+        let splits = read_data(config, engine.activity())?;
         let resolved = Resolved::of(config, splits.train.len())?;
         let device = engine.name();
         let mut trial = Trial::new(config, &splits, resolved, engine)?;
@@ -109,9 +110,11 @@ impl RangeTest {
         reporter.begin("learning rates", 0, self.steps);
         let begin = Instant::now();
         let mut curve = RangeCurve::default();
+        let submitting = trial.activity().enter(Stage::Training, self.steps);
         for step in 0..self.steps {
             let lr = learning_rate.rate(step);
             let metrics = trial.step(step, lr)?;
+            submitting.advance();
             if step == 0 && !metrics.loss().is_finite() {
                 return Err(TrainError::NoFirstLoss { model: config.model.clone(), loss: metrics.loss() });
             }
@@ -125,7 +128,7 @@ impl RangeTest {
         }
         let suggestion = curve.suggestion();
         write_table(&folder.join("lr_find.csv"), curve.points())?;
-        write_whole(&folder.join("lr_find.svg"), picture(&[panel(&config.model, &curve, suggestion)])?.as_bytes())?;
+        write_whole(&folder.join("lr_find.svg"), picture(&[panel(&config.model, &curve, suggestion)]).as_bytes())?;
         match suggestion {
             Some(suggestion) => Ok(RangeOutcome { curve, suggestion, folder }),
             None => Err(TrainError::NoFall { from: self.from, to: self.to, folder }),
@@ -145,16 +148,20 @@ fn panel(model: &str, curve: &RangeCurve, suggestion: Option<Suggestion>) -> Pan
         }
     };
     let mut curves = vec![line("loss", |point| point.loss), line("smoothed", |point| point.smoothed)];
-    if let Some(Suggestion { suggested, .. }) = suggestion {
+    let mut marks = Vec::new();
+    if let Some(Suggestion { suggested, minimum, .. }) = suggestion {
         let at = |point: &&RangePoint| point.lr >= suggested;
-        let marks = curve.points().iter().find(at).map(|point| (suggested, point.smoothed));
-        curves.push(Curve { label: "suggested".to_owned(), points: marks.into_iter().collect(), style: Style::Dots });
+        let dot = curve.points().iter().find(at).map(|point| (suggested, point.smoothed));
+        curves.push(Curve { label: "suggested".to_owned(), points: dot.into_iter().collect(), style: Style::Dots });
+        marks.push(Mark { label: format!("suggested: {suggested:.1e}; least loss at {minimum:.1e}"), x: suggested });
     }
     Panel {
         title: format!("{model}: loss over learning rates"),
         x_label: "learning rate".to_owned(),
-        log_x: true,
-        bands: Vec::new(),
+        y_label: "loss".to_owned(),
+        across: Across::Logarithmic,
         curves,
+        marks,
+        ..Panel::default()
     }
 }

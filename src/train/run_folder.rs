@@ -143,7 +143,7 @@ impl RunFolder {
         self.events.scalars(step, &values).map_err(TrainError::file(&self.path, "written"))?;
         let steps: Vec<StepRow> = read_rows(&self.path.join("steps.csv"))?;
         let epochs: Vec<EpochRow> = read_rows(&self.path.join("epochs.csv"))?;
-        write_whole(&self.path.join("curves.svg"), picture(&panels(&self.model, &steps, &epochs))?.as_bytes())
+        write_whole(&self.path.join("curves.svg"), picture(&panels(&self.model, &steps, &epochs)).as_bytes())
     }
 }
 

@@ -23,6 +23,7 @@ pub use trial::Trial;
 use super::run_folder::{make_folder, write_whole};
 use super::start::read_data;
 use super::{Outcome, Reporter, RunFolder, TrainConfig, TrainError, Trainer};
+use crate::activity::Activity;
 use crate::data::Splits;
 use crate::engine::Engine;
 use crate::gpu::GpuError;
@@ -98,7 +99,7 @@ impl Sweep {
         }
         let trials = trial::trials(&config, &axes)?;
         let rungs = rungs(&config, &axes, trials.len())?;
-        let splits = Arc::new(read_data(&config.config)?);
+        let splits = Arc::new(read_data(&config.config, &Activity::default())?);
         for trial in &trials {
             let refused = |reason| SweepError::Trial {
                 number: trial.number,
@@ -294,8 +295,7 @@ impl Sweep {
     fn keep(&self, folder: &Path, results: &[TrialResult]) -> Result<(), SweepError> {
         table::write(&folder.join(TABLE), &self.trials, results)?;
         let panels = chart::panels(&self.config.config.model, &self.axes, &self.trials, results);
-        let drawn = picture(&panels).map_err(TrainError::from)?;
-        Ok(write_whole(&folder.join("sweep.svg"), drawn.as_bytes())?)
+        Ok(write_whole(&folder.join("sweep.svg"), picture(&panels).as_bytes())?)
     }
 }
 
