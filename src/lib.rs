@@ -71,12 +71,14 @@ pub mod engine;
 pub mod gpu;
 pub mod graph;
 pub mod interop;
+mod memory;
 #[path = "../models/mod.rs"]
 pub mod models;
 pub mod ops;
 pub mod optim;
 pub mod plan;
 pub mod reference;
+pub mod regular_file;
 pub mod report;
 pub mod shader;
 pub mod tensor;

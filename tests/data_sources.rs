@@ -82,21 +82,23 @@ fn a_wrong_source_string_is_wrong_usage_and_lists_the_forms() {
 
 #[test]
 fn options_that_cannot_work_are_wrong_usage() {
-    let options = |size, channels, limit| LoadOptions { size, channels, limit };
+    let options = |size, channels, limit| LoadOptions { size, channels, limit, ..LoadOptions::default() };
     for (options, part) in [
         (options(Some((0, 8)), None, None), "--size is 0x8, but it must be HxW"),
-        (options(None, Some(2), None), "--channels is 2, but it must be 1 (grey) or 3 (colour)"),
+        (options(None, Some(0), None), "input_channels is 0, but it must be 1 or more"),
         (options(None, None, Some(0)), "--limit is 0, but it must be 1 or more"),
     ] {
         assert!(assert_says(load_with("mnist", options), &[part]).is_usage());
     }
+    let two = options(None, Some(2), None);
+    assert!(assert_says(load_with("folder:here", two), &["input_channels is 2", "1 (grey) or 3 (colour)"]).is_usage());
 }
 
 // The bundled sample
 
 #[test]
 fn the_bundled_sample_is_balanced_and_looks_like_mnist() {
-    let Splits { train, test } = load("mnist").unwrap();
+    let Splits { train, test, .. } = load("mnist").unwrap();
     for (split, name, each) in [(&train, "mnist (train)", 1000), (&test, "mnist (test)", 200)] {
         assert_eq!(split.name, name);
         assert_eq!((split.channels, split.height, split.width), (1, 28, 28));
@@ -111,8 +113,8 @@ fn the_bundled_sample_is_balanced_and_looks_like_mnist() {
 
 #[test]
 fn options_limit_resize_and_colour_both_splits() {
-    let options = LoadOptions { size: Some((32, 16)), channels: Some(3), limit: Some(25) };
-    let Splits { train, test } = load_with("mnist", options).unwrap();
+    let options = LoadOptions { size: Some((32, 16)), channels: Some(3), limit: Some(25), ..LoadOptions::default() };
+    let Splits { train, test, .. } = load_with("mnist", options).unwrap();
     for split in [&train, &test] {
         assert_eq!((split.len(), split.channels, split.height, split.width), (25, 3, 32, 16));
         assert_eq!(per_class(split), [3, 3, 3, 3, 3, 2, 2, 2, 2, 2]);
@@ -255,7 +257,7 @@ fn cifar10_loads_from_its_folder_and_from_the_folder_above() {
     let inner = dir.path().join("cifar-10-batches-bin");
     fs::create_dir(&inner).unwrap();
     cifar10_folder(&inner);
-    let Splits { train, test } = load(&in_dir("cifar10", &dir)).unwrap();
+    let Splits { train, test, .. } = load(&in_dir("cifar10", &dir)).unwrap();
     assert_eq!(train.labels, [1, 9, 2, 9, 3, 9, 4, 9, 5, 9]);
     assert_eq!((train.channels, train.height, train.width), (3, 32, 32));
     assert_eq!([0, 1023, 1024, 2048, 3071].map(|at| train.image(4)[at]), [3, 3, 100, 200, 200]);
@@ -268,7 +270,7 @@ fn cifar100_takes_the_fine_label() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("train.bin"), cifar_record(&[11, 99], [1, 2, 3])).unwrap();
     fs::write(dir.path().join("test.bin"), cifar_record(&[4, 0], [1, 2, 3])).unwrap();
-    let Splits { train, test } = load(&in_dir("cifar100", &dir)).unwrap();
+    let Splits { train, test, .. } = load(&in_dir("cifar100", &dir)).unwrap();
     assert_eq!((&train.labels, &test.labels, train.classes.len()), (&vec![99], &vec![0], 100));
     assert_eq!(
         (&train.classes[0][..], &train.classes[47][..], &train.classes[99][..]),
@@ -318,7 +320,7 @@ fn a_folder_loads_png_and_jpeg_in_the_order_of_names() {
     for other in ["train/notes.txt", "train/dog/notes.txt", "train/dog/._b.png"] {
         fs::write(dir.path().join(other), "not an image").unwrap();
     }
-    let Splits { train, test } = load(&in_dir("folder", &dir)).unwrap();
+    let Splits { train, test, .. } = load(&in_dir("folder", &dir)).unwrap();
     assert_eq!(train.classes, ["cat", "dog"]);
     assert_eq!((&train.labels, &test.labels), (&vec![0, 0, 1, 1], &vec![1]));
     assert_eq!((train.channels, train.height, train.width), (3, 2, 3));
@@ -343,7 +345,7 @@ fn a_folder_of_grey_images_has_one_channel_unless_three_are_asked_for() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         GrayImage::from_pixel(2, 2, Luma([40])).save(path).unwrap();
     }
-    let Splits { train, test } = load(&in_dir("folder", &dir)).unwrap();
+    let Splits { train, test, .. } = load(&in_dir("folder", &dir)).unwrap();
     assert_eq!((train.channels, train.images, test.len()), (1, vec![40; 8], 1));
     let options = LoadOptions { channels: Some(3), ..LoadOptions::default() };
     assert_eq!(load_with(&in_dir("folder", &dir), options).unwrap().train.images, [40; 24]);
@@ -358,7 +360,7 @@ fn without_a_test_folder_the_same_tenth_of_each_class_is_held_out() {
             write_image(&dir, &format!("train/b/{index}.png"), &flat(1, 1, [100 + index, 0, 0]));
         }
     }
-    let Splits { train, test } = load(&in_dir("folder", &dir)).unwrap();
+    let Splits { train, test, .. } = load(&in_dir("folder", &dir)).unwrap();
     assert!(test.name.ends_with("(test, a tenth of train held out)"), "{}", test.name);
     assert_eq!((per_class(&train), per_class(&test)), (vec![18, 2], vec![2, 1]));
     let reds = |data: &Dataset| data.images.iter().copied().step_by(3).collect::<Vec<_>>();
@@ -419,7 +421,7 @@ fn folders_that_are_missing_empty_or_unknown_are_told() {
     fs::create_dir(dir.path().join("train")).unwrap();
     assert_says(load(&source), &["train is empty", "Sort the images"]);
     fs::create_dir(dir.path().join("train/a")).unwrap();
-    assert_says(load(&source), &["a is empty", "at least one .jpg, .jpeg or .png file"]);
+    assert_says(load(&source), &["a is empty", "at least one .jpg, .jpeg, .png, .webp or .bmp file"]);
     write_image(&dir, "train/a/1.png", &flat(1, 1, [0; 3]));
     assert_says(load(&source), &["test is empty", "no class in train has two images"]);
     write_image(&dir, "test/b/1.png", &flat(1, 1, [0; 3]));
@@ -430,7 +432,7 @@ fn folders_that_are_missing_empty_or_unknown_are_told() {
 
 #[test]
 fn synthetic_data_is_the_same_every_time_and_can_be_told_apart() {
-    let Splits { train, test } = load("synthetic:3x8x6:5:200").unwrap();
+    let Splits { train, test, .. } = load("synthetic:3x8x6:5:200").unwrap();
     assert_eq!((train.len(), test.len()), (200, 40));
     assert_eq!((train.channels, train.height, train.width, train.classes.len()), (3, 8, 6, 5));
     assert_eq!((per_class(&train), per_class(&test)), (vec![40; 5], vec![8; 5]));

@@ -177,7 +177,7 @@ fn spread(timing: &Timing) -> String {
 
 /// The JSON object on the last line of a saved result.
 fn read_result(path: &PathBuf) -> Result<Value, CliError> {
-    let text = std::fs::read_to_string(path)
+    let text = tilewright::regular_file::read_to_string(path)
         .map_err(|error| CliError::failed(format!("`{}` cannot be read: {error}", path.display())))?;
     serde_json::from_str(text.trim_end().lines().last().unwrap_or_default())
         .map_err(|error| CliError::usage(format!("`{}` was not written by `bench --json`: {error}", path.display())))

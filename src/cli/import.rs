@@ -85,7 +85,7 @@ impl Import {
 }
 
 fn class_names(file: &Path) -> Result<Vec<String>, CliError> {
-    let text = std::fs::read_to_string(file)
+    let text = tilewright::regular_file::read_to_string(file)
         .map_err(|error| CliError::failed(format!("`{}` cannot be read: {error}", file.display())))?;
     Ok(text.lines().map(|line| line.trim().to_owned()).collect())
 }

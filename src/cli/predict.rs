@@ -6,7 +6,7 @@ use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
-use tilewright::data::load_image;
+use tilewright::data::{MAX_PIXELS, load_image};
 use tilewright::train::{Batch, Evaluator, load_checkpoint, softmax};
 
 /// Tell what is on images: classes and probabilities
@@ -14,12 +14,15 @@ use tilewright::train::{Batch, Evaluator, load_checkpoint, softmax};
 pub struct Predict {
     /// A checkpoint, or a run folder whose last checkpoint is taken
     checkpoint: PathBuf,
-    /// JPEG or PNG files; they are resized to what the model takes
+    /// JPEG, PNG, WebP or BMP files; they are resized to what the model takes
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Number of classes to name
     #[arg(long, default_value_t = 3)]
     top: usize,
+    /// Refuse images of more pixels, before they are decoded
+    #[arg(long, value_name = "PIXELS", default_value_t = MAX_PIXELS)]
+    max_pixels: u64,
     #[command(flatten)]
     pub place: Place,
 }
@@ -32,8 +35,11 @@ impl Predict {
         let header = &checkpoint.header;
         let [channels, height, width] = header.input;
         // All images are read first: a wrong one is told before the device is opened.
-        let images: Vec<Vec<u8>> =
-            self.images.iter().map(|image| load_image(image, channels, (height, width))).collect::<Result<_, _>>()?;
+        let images: Vec<Vec<u8>> = self
+            .images
+            .iter()
+            .map(|image| load_image(image, channels, (height, width), self.max_pixels))
+            .collect::<Result<_, _>>()?;
         let mut engine = global.training_engine(header.config.seed, global.tuned.as_deref())?;
         let batch = Batch { shape: [1, channels, height, width], classes: header.classes.len() };
         let mut evaluator = Evaluator::of(&checkpoint, &path, batch, &mut engine)?;

@@ -36,6 +36,9 @@ pub struct Settings {
     /// Resize images to HEIGHTxWIDTH
     #[arg(long, value_name = "HxW", value_parser = parse_size)]
     size: Option<(usize, usize)>,
+    /// Refuse images of more pixels, before they are decoded [default: 100000000]
+    #[arg(long, value_name = "PIXELS")]
+    max_pixels: Option<u64>,
     /// Share of the target that is spread over all classes
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     label_smoothing: Option<f64>,
@@ -88,7 +91,7 @@ impl Settings {
     pub fn config_or(&self, default: &str) -> Result<TrainConfig, CliError> {
         let mut config = match &self.recipe {
             Some(file) => {
-                let text = std::fs::read_to_string(file)
+                let text = tilewright::regular_file::read_to_string(file)
                     .map_err(|error| CliError::failed(format!("`{}` cannot be read: {error}", file.display())))?;
                 toml::from_str(&text)
                     .map_err(|error| CliError::usage(format!("`{}` is not a recipe: {error}", file.display())))?
@@ -101,6 +104,7 @@ impl Settings {
         set(&mut config.optimizer, &self.optimizer);
         set(&mut config.seed, &self.seed);
         set(&mut config.label_smoothing, &self.label_smoothing);
+        set(&mut config.max_pixels, &self.max_pixels);
         set(&mut config.crop, &self.crop);
         set(&mut config.l1, &self.l1);
         config.micro_batch = self.micro_batch.or(config.micro_batch);

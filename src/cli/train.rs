@@ -27,7 +27,7 @@ pub struct Train {
     run: Option<PathBuf>,
     /// Go on with the run in this folder from its last checkpoint
     #[arg(long, value_name = "RUN", conflicts_with_all = ["model", "data", "batch", "micro_batch", "lr", "optimizer", "schedule",
-        "seed", "limit", "size", "label_smoothing", "clip_grad_norm", "clip_grad_value", "l1", "flip", "crop", "attributes",
+        "seed", "limit", "size", "max_pixels", "label_smoothing", "clip_grad_norm", "clip_grad_value", "l1", "flip", "crop", "attributes",
         "init", "head", "freeze", "checkpoint_every", "run", "recipe"])]
     resume: Option<PathBuf>,
     #[command(flatten)]

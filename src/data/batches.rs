@@ -80,7 +80,7 @@ impl<'a> Batches<'a> {
                 name: dataset.name.clone(),
                 have: dataset.channels,
                 want: tables.len(),
-                remedy: "Convert the data with --channels.",
+                remedy: "Ask for as many, with input_channels.",
             });
         }
         let (order, change) = (Vec::new(), Change::Fixed(View::default()));

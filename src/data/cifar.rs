@@ -61,10 +61,8 @@ pub(crate) fn load(cifar: &Cifar, dir: &Path, name: &str) -> Result<Splits, Data
     // All of them before the first is read: a missing last one is told at once.
     let train = cifar.train.iter().map(|file| find(file)).collect::<Result<Vec<_>, _>>()?;
     let test = find(cifar.test)?;
-    Ok(Splits {
-        train: cifar.read(&train, format!("{name} (train)"))?,
-        test: cifar.read(&[test], format!("{name} (test)"))?,
-    })
+    let train = cifar.read(&train, format!("{name} (train)"))?;
+    Ok(Splits::new(train, cifar.read(&[test], format!("{name} (test)"))?))
 }
 
 impl Cifar {
@@ -93,7 +91,7 @@ impl Cifar {
             let path = path.into();
             return Err(DataError::Records { path, length, record, most: MAX_RECORDS });
         }
-        let bytes = fs::read(path).map_err(read_error)?;
+        let bytes = crate::regular_file::read(path).map_err(read_error)?;
         dataset.images.reserve(bytes.len() / record * PIXELS);
         for (index, record) in bytes.chunks_exact(record).enumerate() {
             let (labels, pixels) = record.split_at(self.label_bytes);

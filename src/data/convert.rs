@@ -20,7 +20,7 @@ pub(crate) fn channels(dataset: Dataset, want: usize) -> Result<Dataset, DataErr
             Ok(Dataset { images, channels: want, ..dataset })
         }
         (have, want) => {
-            let remedy = "Leave --channels away.";
+            let remedy = "Ask the model for as many as there are, with input_channels.";
             Err(DataError::Channels { name: dataset.name, have, want, remedy })
         }
     }

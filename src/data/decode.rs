@@ -1,53 +1,74 @@
 //! One image file: its header, and its pixels as colour planes.
 
-use std::fs::File;
-use std::io::BufReader;
+use std::io::Cursor;
 use std::path::Path;
 
-use image::{DynamicImage, ImageDecoder, ImageReader};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
 use super::convert::{image_channels, resize_image};
 use super::error::{DataError, ImageSize};
+use super::jpeg;
+use crate::regular_file;
+
+/// Pixels beyond which an image is refused, where nothing else is asked for.
+pub const MAX_PIXELS: u64 = 100_000_000;
 
 /// What a file says of itself before it is decoded.
 #[derive(Clone, Copy)]
 pub(crate) struct Header {
+    /// Upright, as EXIF turns it.
     pub size: ImageSize,
     /// False when the pixels are grey, with or without transparency.
     pub colour: bool,
 }
 
-/// Reads as little of the file as tells its size.
+/// Reads a file and what its header says, and decodes nothing.
 ///
 /// # Errors
-/// A file that cannot be opened or is no JPEG or PNG.
-pub(crate) fn read_header(path: &Path) -> Result<Header, DataError> {
-    let decoder = decoder(path)?;
+/// A file that cannot be opened, is no JPEG, PNG, WebP or BMP, or says that it has more than `max_pixels` pixels.
+pub(crate) fn read_header(path: &Path, max_pixels: u64) -> Result<Header, DataError> {
+    let bytes = read(path)?;
+    let mut decoder = decoder(path, &bytes, max_pixels)?;
     let (width, height) = decoder.dimensions();
+    let (width, height) = match turn(path, &mut decoder)? {
+        Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH => {
+            (height, width)
+        }
+        _ => (width, height),
+    };
     let size = ImageSize { height: height as usize, width: width as usize };
-    if height == 0 || width == 0 {
-        return Err(undecodable(path, format!("its size is {size}")));
-    }
     Ok(Header { size, colour: decoder.color_type().has_color() })
 }
 
 /// One image file as `[channels, height, width]` bytes, resized to `(height, width)`.
 ///
 /// # Errors
-/// A file that cannot be opened or is no JPEG or PNG.
-pub fn load_image(path: &Path, channels: usize, (height, width): (usize, usize)) -> Result<Vec<u8>, DataError> {
+/// A file that cannot be opened, is no JPEG, PNG, WebP or BMP, is damaged, or says that it has more than
+/// `max_pixels` pixels.
+pub fn load_image(
+    path: &Path,
+    channels: usize,
+    (height, width): (usize, usize),
+    max_pixels: u64,
+) -> Result<Vec<u8>, DataError> {
     let mut image = vec![0; channels * height * width];
-    decode_image(path, channels, ImageSize { height, width }, &mut image)?;
+    decode_image(path, channels, ImageSize { height, width }, max_pixels, &mut image)?;
     Ok(image)
 }
 
-/// Writes `[channels, height, width]` to `out`. Transparency is dropped; a turn that EXIF asks for
-/// is not made (torchvision does not make it either).
+/// Writes `[channels, height, width]` to `out`: upright, as EXIF turns it, and without its transparency.
 ///
 /// # Errors
-/// As [`read_header`].
-pub(crate) fn decode_image(path: &Path, channels: usize, size: ImageSize, out: &mut [u8]) -> Result<(), DataError> {
-    let image = DynamicImage::from_decoder(decoder(path)?).map_err(|cause| undecodable(path, cause.to_string()))?;
+/// As [`load_image`].
+pub(crate) fn decode_image(
+    path: &Path,
+    channels: usize,
+    size: ImageSize,
+    max_pixels: u64,
+    out: &mut [u8],
+) -> Result<(), DataError> {
+    let image = upright(path, max_pixels)?;
     let from = ImageSize { height: image.height() as usize, width: image.width() as usize };
     let have = if image.color().has_color() { 3 } else { 1 };
     let planes = match have {
@@ -62,15 +83,58 @@ pub(crate) fn decode_image(path: &Path, channels: usize, size: ImageSize, out: &
     Ok(())
 }
 
-fn decoder(path: &Path) -> Result<impl ImageDecoder, DataError> {
-    let read_error = |cause| DataError::Read { path: path.into(), cause };
-    let file = File::open(path).map_err(read_error)?;
+/// The whole image.
+fn upright(path: &Path, max_pixels: u64) -> Result<DynamicImage, DataError> {
+    let bytes = read(path)?;
+    let mut decoder = decoder(path, &bytes, max_pixels)?;
+    let orientation = turn(path, &mut decoder)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|cause| undecodable(path, cause.to_string()))?;
+    image.apply_orientation(orientation);
+    Ok(image)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+    regular_file::read(path).map_err(|cause| DataError::Read { path: path.into(), cause })
+}
+
+fn decoder<'a>(path: &Path, bytes: &'a [u8], max_pixels: u64) -> Result<impl ImageDecoder + 'a, DataError> {
     // By content: a PNG called .jpg is still an image.
-    ImageReader::new(BufReader::new(file))
+    let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
-        .map_err(read_error)?
-        .into_decoder()
-        .map_err(|cause| undecodable(path, cause.to_string()))
+        .map_err(|cause| DataError::Read { path: path.into(), cause })?;
+    // The number of pixels is limited instead.
+    reader.no_limits();
+    // The decoders fill what is missing with some colour.
+    let is_cut_off = match reader.format() {
+        Some(ImageFormat::Jpeg) => !jpeg::has_end(bytes),
+        Some(ImageFormat::WebP) => !has_riff_length(bytes),
+        // Their decoders tell.
+        _ => false,
+    };
+    if is_cut_off {
+        return Err(undecodable(path, "it is cut off: its end is missing".to_owned()));
+    }
+    let decoder = reader.into_decoder().map_err(|cause| undecodable(path, cause.to_string()))?;
+    let (width, height) = decoder.dimensions();
+    let size = ImageSize { height: height as usize, width: width as usize };
+    match u64::from(height) * u64::from(width) {
+        0 => Err(undecodable(path, format!("its size is {size}"))),
+        pixels if pixels > max_pixels => {
+            Err(DataError::TooManyPixels { path: path.into(), size, pixels, most: max_pixels })
+        }
+        _ => Ok(decoder),
+    }
+}
+
+/// Whether a RIFF file, as WebP is one, is as long as it says.
+fn has_riff_length(bytes: &[u8]) -> bool {
+    let length = bytes.get(4..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u32::from_le_bytes(*word));
+    bytes.len() as u64 >= u64::from(length) + 8
+}
+
+/// How EXIF turns the image.
+fn turn(path: &Path, decoder: &mut impl ImageDecoder) -> Result<Orientation, DataError> {
+    decoder.orientation().map_err(|cause| undecodable(path, cause.to_string()))
 }
 
 fn undecodable(path: &Path, cause: String) -> DataError {

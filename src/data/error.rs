@@ -101,11 +101,30 @@ pub enum DataError {
 
     /// A file with the ending of an image is none that can be decoded.
     #[error(
-        "{} cannot be decoded as an image ({cause}); expected a JPEG or PNG file. Remove it, or \
+        "{} cannot be decoded as an image ({cause}); expected a whole JPEG, PNG, WebP or BMP file. Remove it, or \
          replace it with the image that it should be.",
         .path.display()
     )]
     Undecodable { path: PathBuf, cause: String },
+
+    /// An image is larger than any that is wanted.
+    #[error(
+        "{} is {size}, {pixels} pixels; expected at most {most}. Remove it, or raise --max-pixels if it is what it \
+         should be.",
+        .path.display()
+    )]
+    TooManyPixels { path: PathBuf, size: ImageSize, pixels: u64, most: u64 },
+
+    /// Several images cannot be used.
+    #[error("{count} images cannot be used: {}", .listed.join(" "))]
+    Damaged { count: usize, listed: Vec<String> },
+
+    /// A folder has a split twice.
+    #[error(
+        "{} and {} are folders of the same split; expected one. Join them, or rename one of them.",
+        .one.display(), .other.display()
+    )]
+    SeveralSplits { one: PathBuf, other: PathBuf },
 
     /// Images of one folder differ in size and no size was asked for.
     #[error(
@@ -136,10 +155,37 @@ pub enum DataError {
 
     /// The decoded images do not fit into memory.
     #[error(
-        "The images of {name} take {bytes} bytes once decoded; expected what fits into memory. \
-         Ask for smaller images with --size, or fewer with --limit."
+        "The images of {name} take {bytes} bytes once decoded{}; expected what fits into memory. \
+         Ask for smaller images with --size, or fewer with --limit.",
+        .available.map_or(String::new(), |available| format!(", and {available} are free"))
     )]
-    TooLarge { name: String, bytes: u128 },
+    TooLarge { name: String, bytes: u128, available: Option<u64> },
+}
+
+/// Bad images that are told by name; the others are counted.
+const MOST_DAMAGED: usize = 8;
+
+/// Every result, or the errors of those that have none: of one image its own, of several the first with their number.
+pub(super) fn all_or_damaged<T>(results: Vec<Result<T, DataError>>) -> Result<Vec<T>, DataError> {
+    let mut errors = Vec::new();
+    let mut good = Vec::with_capacity(results.len());
+    for result in results {
+        match result {
+            Ok(value) => good.push(value),
+            Err(error) => errors.push(error),
+        }
+    }
+    match errors.len() {
+        0 => Ok(good),
+        1 => Err(errors.remove(0)),
+        count => {
+            let mut listed: Vec<String> = errors.iter().take(MOST_DAMAGED).map(DataError::to_string).collect();
+            if count > MOST_DAMAGED {
+                listed.push(format!("And {} more.", count - MOST_DAMAGED));
+            }
+            Err(DataError::Damaged { count, listed })
+        }
+    }
 }
 
 impl DataError {

@@ -1,4 +1,4 @@
-//! Folders of images: `DIR/train/CLASS/*.jpg`, and the same under `DIR/test` or `DIR/val`.
+//! Folders of images: `DIR/train/CLASS/*.jpg`, and the same under `DIR/test` and `DIR/val`.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,111 +7,160 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::decode::{Header, decode_image, read_header};
-use super::error::{DataError, ImageSize};
-use super::{Dataset, LoadOptions, Splits, allocate, require_folder, round_robin};
+use super::error::{DataError, ImageSize, all_or_damaged};
+use super::left_out::{LeftOut, Reason};
+use super::{Dataset, LoadOptions, Splits, allocate, held_out, require_folder, round_robin};
 
-const IMAGE_ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
-const LAYOUT: &str = "one folder a class in it, with .jpg, .jpeg or .png files";
+const IMAGE_ENDINGS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
+const LAYOUT: &str = "one folder a class in it, with .jpg, .jpeg, .png, .webp or .bmp files";
 
-/// The files of one split, in the order of their classes and names.
+/// Names that the folders of the splits have, in any case.
+const TRAIN: [&str; 2] = ["train", "training"];
+const VALIDATION: [&str; 4] = ["val", "valid", "validation", "dev"];
+const TEST: [&str; 3] = ["test", "testing", "evaluation"];
+
+/// Folders in a class folder beyond so many levels are no data set.
+const DEEPEST: usize = 64;
+
+/// The files of one split, in the order of their classes and paths.
 struct Files {
     name: String,
     paths: Vec<PathBuf>,
     labels: Vec<u32>,
 }
 
-/// Loads both splits. Only as many files are decoded as the limit asks for.
+/// Loads the splits that there are. Only as many files are decoded as the limit asks for.
+///
+/// Without a test folder, the validation images are the test images; without either, some of the training images.
 ///
 /// # Errors
-/// Folders or images that are missing, a file that is no image, images of several sizes when no
+/// Folders or images that are missing or damaged, a file that is no image, images of several sizes when no
 /// size is asked for, or a test class that training does not have.
 pub(crate) fn load(dir: &Path, name: &str, options: &LoadOptions) -> Result<Splits, DataError> {
+    if let Some(channels) = options.channels.filter(|channels| ![1, 3].contains(channels)) {
+        let expected = "1 (grey) or 3 (colour) for image files";
+        return Err(DataError::Option { option: "input_channels", value: channels.to_string(), expected });
+    }
     require_folder(dir, "a folder train in it, with one folder a class")?;
-    let train_dir = dir.join("train");
+    let train_dir = split_folder(dir, &TRAIN)?.unwrap_or_else(|| dir.join(TRAIN[0]));
     require_folder(&train_dir, LAYOUT)?;
-    let classes: Vec<String> = entries(&train_dir, Path::is_dir)?.iter().map(file_name).collect();
-    let train = Files::in_folder(&train_dir, &classes, format!("{name} (train)"))?;
-    train.require_every_class(&train_dir, &classes)?;
-    let test_dir = ["test", "val"].map(|split| dir.join(split)).into_iter().find(|d| d.is_dir());
-    let (mut train, mut test) = match test_dir {
-        Some(test_dir) => (train, test_files(&test_dir, &classes, format!("{name} (test)"))?),
-        None => train.hold_out(name, &train_dir, classes.len())?,
+    let validation_dir = split_folder(dir, &VALIDATION)?;
+    let test_dir = split_folder(dir, &TEST)?;
+
+    let mut notes = Vec::new();
+    let (classes, train) = Files::of_training(&train_dir, format!("{name} (train)"), &mut notes)?;
+    let mut files = |dir: &Path, split: &str| Files::held(dir, &classes, format!("{name} ({split})"), &mut notes);
+    let (train, validation, test) = match (validation_dir, test_dir) {
+        (Some(validation), Some(test)) => (train, Some(files(&validation, "validation")?), files(&test, "test")?),
+        (None, Some(test)) => (train, None, files(&test, "test")?),
+        (Some(validation), None) => {
+            let test = files(&validation, &folder_name(&validation))?;
+            notes.push(format!(
+                "there is no test folder: the images of {} are the test images, and none are left for validation",
+                validation.display()
+            ));
+            (train, None, test)
+        }
+        (None, None) => {
+            let (train, test) = train.hold_out(name, &train_dir, classes.len())?;
+            (train, None, test)
+        }
     };
+    let mut splits = [Some(train), validation, Some(test)];
     if let Some(limit) = options.limit {
-        train.truncate(limit, classes.len());
-        test.truncate(limit, classes.len());
+        splits.iter_mut().flatten().for_each(|files| files.truncate(limit, classes.len()));
     }
 
-    let headers = [train.headers()?, test.headers()?];
+    let headers = |files: &Files| files.headers(options.max_pixels);
+    let headers: Vec<Vec<Header>> = splits.iter().flatten().map(headers).collect::<Result<_, _>>()?;
     let size = match options.image_size() {
         Some(size) => size,
-        None => one_size(&[(&train, &headers[0]), (&test, &headers[1])])?,
+        None => one_size(splits.iter().flatten().zip(&headers))?,
     };
     let colour = headers.iter().flatten().any(|header| header.colour);
     let channels = options.channels.unwrap_or(if colour { 3 } else { 1 });
-    Ok(Splits { train: train.decode(&classes, channels, size)?, test: test.decode(&classes, channels, size)? })
+    let decode = |files: Files| files.decode(&classes, channels, size, options.max_pixels);
+    let [train, validation, test] = splits.map(|files| files.map(decode).transpose());
+    match (train?, validation?, test?) {
+        (Some(train), validation, Some(test)) => Ok(Splits { train, validation, test, notes }),
+        _ => unreachable!("both are there from the start"),
+    }
 }
 
-fn test_files(dir: &Path, classes: &[String], name: String) -> Result<Files, DataError> {
-    let is_known = |path: &PathBuf| classes.contains(&file_name(path));
-    if let Some(path) = entries(dir, Path::is_dir)?.into_iter().find(|path| !is_known(path)) {
-        return Err(DataError::UnknownClass { path, known: classes.to_vec() });
-    }
-    let files = Files::in_folder(dir, classes, name)?;
-    match files.paths.is_empty() {
-        false => Ok(files),
-        true => Err(DataError::Empty {
-            path: dir.into(),
-            expected: LAYOUT,
-            remedy: "Put the test images there, or remove the folder to hold out a tenth of train.",
-        }),
+/// The folder in `dir` with one of these names, in any case.
+fn split_folder(dir: &Path, names: &[&str]) -> Result<Option<PathBuf>, DataError> {
+    let is_named = |path: &PathBuf| names.iter().any(|name| folder_name(path).eq_ignore_ascii_case(name));
+    let mut folders = entries(dir)?;
+    folders.retain(|path| is_named(path) && path.is_dir());
+    match &folders[..] {
+        [] => Ok(None),
+        [folder] => Ok(Some(folder.clone())),
+        [one, other, ..] => Err(DataError::SeveralSplits { one: one.clone(), other: other.clone() }),
     }
 }
 
 impl Files {
-    fn in_folder(dir: &Path, classes: &[String], name: String) -> Result<Self, DataError> {
-        let mut files = Self { name, paths: Vec::new(), labels: Vec::new() };
-        for (label, class) in classes.iter().enumerate() {
-            let class_dir = dir.join(class);
-            // A test set may lack a class.
-            if class_dir.is_dir() {
-                files.paths.extend(entries(&class_dir, is_image)?);
-                files.labels.resize(files.paths.len(), label as u32);
+    fn new(name: String) -> Self {
+        Self { name, paths: Vec::new(), labels: Vec::new() }
+    }
+
+    /// The names of the classes, and the images of each: at least one.
+    fn of_training(dir: &Path, name: String, notes: &mut Vec<String>) -> Result<(Vec<String>, Self), DataError> {
+        let mut left_out = LeftOut::of(dir);
+        let folders = class_folders(dir, &mut left_out)?;
+        let empty = |path: &Path, expected, remedy| DataError::Empty { path: path.into(), expected, remedy };
+        if folders.is_empty() {
+            return Err(empty(dir, LAYOUT, "Sort the images into one folder a class."));
+        }
+        let mut files = Self::new(name);
+        for (label, folder) in folders.iter().enumerate() {
+            if files.add(folder, label as u32, &mut left_out)? == 0 {
+                let remedy = "Put the images of the class there, or remove the folder.";
+                return Err(empty(folder, "at least one .jpg, .jpeg, .png, .webp or .bmp file", remedy));
             }
         }
-        Ok(files)
+        notes.extend(left_out.note());
+        Ok((folders.iter().map(folder_name).collect(), files))
     }
 
-    fn require_every_class(&self, dir: &Path, classes: &[String]) -> Result<(), DataError> {
-        let empty = |path, expected, remedy| Err(DataError::Empty { path, expected, remedy });
-        if classes.is_empty() {
-            return empty(dir.into(), LAYOUT, "Sort the images into one folder a class.");
+    /// The images of a split that is not trained on; it may lack a class.
+    fn held(dir: &Path, classes: &[String], name: String, notes: &mut Vec<String>) -> Result<Self, DataError> {
+        let mut left_out = LeftOut::of(dir);
+        let mut files = Self::new(name);
+        for folder in class_folders(dir, &mut left_out)? {
+            let Some(label) = classes.iter().position(|class| *class == folder_name(&folder)) else {
+                return Err(DataError::UnknownClass { path: folder, known: classes.to_vec() });
+            };
+            files.add(&folder, label as u32, &mut left_out)?;
         }
-        let has_images = |label: &usize| self.labels.binary_search(&(*label as u32)).is_ok();
-        match (0..classes.len()).find(|label| !has_images(label)) {
-            Some(label) => empty(
-                dir.join(&classes[label]),
-                "at least one .jpg, .jpeg or .png file",
-                "Put the images of the class there, or remove the folder.",
-            ),
-            None => Ok(()),
+        notes.extend(left_out.note());
+        match files.paths.is_empty() {
+            false => Ok(files),
+            true => Err(DataError::Empty {
+                path: dir.into(),
+                expected: LAYOUT,
+                remedy: "Put images there, or remove the folder.",
+            }),
         }
     }
 
-    /// Splits off a tenth of each class as test images, spread evenly over its files and at least
-    /// one of two. No chance is involved: the same files are held out every time.
+    /// Takes the images in a folder; gives how many there are.
+    fn add(&mut self, folder: &Path, label: u32, left_out: &mut LeftOut) -> Result<usize, DataError> {
+        let mut paths = Vec::new();
+        images_in(folder, &mut Vec::new(), &mut paths, left_out)?;
+        paths.sort();
+        let count = paths.len();
+        self.paths.extend(paths);
+        self.labels.resize(self.paths.len(), label);
+        Ok(count)
+    }
+
+    /// Splits off a tenth of each class as test images. No chance is involved: the same files are held out every time.
     fn hold_out(self, name: &str, train_dir: &Path, classes: usize) -> Result<(Self, Self), DataError> {
-        let split = |name| Self { name, paths: Vec::new(), labels: Vec::new() };
-        let mut kept = split(format!("{name} (train, less a tenth held out)"));
-        let mut held = split(format!("{name} (test, a tenth of train held out)"));
-        let mut counts = vec![0_usize; classes];
-        self.labels.iter().for_each(|&label| counts[label as usize] += 1);
-        let mut seen = vec![0_usize; classes];
-        for (path, label) in self.paths.into_iter().zip(self.labels) {
-            let (count, at) = (counts[label as usize], seen[label as usize]);
-            let tenth = if count < 2 { 0 } else { (count / 10).max(1) };
-            let is_held = (at + 1) * tenth / count > at * tenth / count;
-            seen[label as usize] += 1;
+        let mut kept = Self::new(format!("{name} (train, less a tenth held out)"));
+        let mut held = Self::new(format!("{name} (test, a tenth of train held out)"));
+        let is_held = held_out(&self.labels, classes, 0.1);
+        for ((path, label), is_held) in self.paths.into_iter().zip(self.labels).zip(is_held) {
             let side = if is_held { &mut held } else { &mut kept };
             side.paths.push(path);
             side.labels.push(label);
@@ -135,13 +184,19 @@ impl Files {
         }
     }
 
-    fn headers(&self) -> Result<Vec<Header>, DataError> {
-        let headers: Vec<_> = self.paths.par_iter().map(|path| read_header(path)).collect();
-        // Collected first, so that of several bad files the first by name is told.
-        headers.into_iter().collect()
+    fn headers(&self, max_pixels: u64) -> Result<Vec<Header>, DataError> {
+        // Collected first, so that the bad ones are told in the order of their names.
+        let headers: Vec<_> = self.paths.par_iter().map(|path| read_header(path, max_pixels)).collect();
+        all_or_damaged(headers)
     }
 
-    fn decode(self, classes: &[String], channels: usize, size: ImageSize) -> Result<Dataset, DataError> {
+    fn decode(
+        self,
+        classes: &[String],
+        channels: usize,
+        size: ImageSize,
+        max_pixels: u64,
+    ) -> Result<Dataset, DataError> {
         let ImageSize { height, width } = size;
         let image_len = channels * height * width;
         let mut images = allocate(self.paths.len() as u128 * image_len as u128, &self.name)?;
@@ -149,18 +204,18 @@ impl Files {
             .paths
             .par_iter()
             .zip(images.par_chunks_exact_mut(image_len))
-            .map(|(path, out)| decode_image(path, channels, size, out))
+            .map(|(path, out)| decode_image(path, channels, size, max_pixels, out))
             .collect();
-        decoded.into_iter().collect::<Result<(), _>>()?;
+        all_or_damaged(decoded)?;
         let (name, labels, classes) = (self.name, self.labels, classes.to_vec());
         Ok(Dataset { name, channels, height, width, classes, images, labels })
     }
 }
 
 /// The size that all images share.
-fn one_size(splits: &[(&Files, &Vec<Header>)]) -> Result<ImageSize, DataError> {
+fn one_size<'a>(splits: impl Iterator<Item = (&'a Files, &'a Vec<Header>)>) -> Result<ImageSize, DataError> {
     let mut sizes =
-        splits.iter().flat_map(|(files, headers)| files.paths.iter().zip(headers.iter().map(|header| header.size)));
+        splits.flat_map(|(files, headers)| files.paths.iter().zip(headers.iter().map(|header| header.size)));
     let (first, first_size) = sizes.next().expect("training has an image of every class");
     match sizes.find(|(_, size)| *size != first_size) {
         None => Ok(first_size),
@@ -171,16 +226,55 @@ fn one_size(splits: &[(&Files, &Vec<Header>)]) -> Result<ImageSize, DataError> {
     }
 }
 
-/// What lies in `dir` and is wanted, sorted by name; names with a leading dot are passed over.
-fn entries(dir: &Path, wanted: fn(&Path) -> bool) -> Result<Vec<PathBuf>, DataError> {
-    let read_error = |cause| DataError::Read { path: dir.into(), cause };
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(dir).map_err(read_error)? {
-        let path = entry.map_err(read_error)?.path();
-        if !file_name(&path).starts_with('.') && wanted(&path) {
+/// The folders of the classes in the folder of a split.
+fn class_folders(dir: &Path, left_out: &mut LeftOut) -> Result<Vec<PathBuf>, DataError> {
+    let (folders, others) = visible(dir, left_out)?.into_iter().partition(|path: &PathBuf| path.is_dir());
+    let others: Vec<PathBuf> = others;
+    others.iter().for_each(|path| left_out.add(Reason::Outside, path));
+    Ok(folders)
+}
+
+/// Adds the images in `dir` and in the folders in it, links included, to `paths`. `above` are the folders that `dir`
+/// is in, by their true paths: a link back to one of them has no end.
+fn images_in(
+    dir: &Path,
+    above: &mut Vec<PathBuf>,
+    paths: &mut Vec<PathBuf>,
+    left_out: &mut LeftOut,
+) -> Result<(), DataError> {
+    let place = fs::canonicalize(dir).map_err(|cause| DataError::Read { path: dir.into(), cause })?;
+    if above.contains(&place) || above.len() > DEEPEST {
+        left_out.add(Reason::Again, dir);
+        return Ok(());
+    }
+    above.push(place);
+    for path in visible(dir, left_out)? {
+        if path.is_dir() {
+            images_in(&path, above, paths, left_out)?;
+        } else if is_image(&path) {
             paths.push(path);
+        } else {
+            left_out.add(Reason::Ending, &path);
         }
     }
+    above.pop();
+    Ok(())
+}
+
+/// What lies in `dir` and has no leading dot, sorted by name.
+fn visible(dir: &Path, left_out: &mut LeftOut) -> Result<Vec<PathBuf>, DataError> {
+    let (hidden, visible) = entries(dir)?.into_iter().partition(|path| folder_name(path).starts_with('.'));
+    let hidden: Vec<PathBuf> = hidden;
+    hidden.iter().for_each(|path| left_out.add(Reason::Hidden, path));
+    Ok(visible)
+}
+
+/// What lies in `dir`, sorted by name.
+fn entries(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let read_error = |cause| DataError::Read { path: dir.into(), cause };
+    let entries = fs::read_dir(dir).map_err(read_error)?;
+    let mut paths: Vec<PathBuf> =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>().map_err(read_error)?;
     paths.sort();
     Ok(paths)
 }
@@ -190,6 +284,6 @@ fn is_image(path: &Path) -> bool {
     IMAGE_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
-fn file_name(path: impl AsRef<Path>) -> String {
+fn folder_name(path: impl AsRef<Path>) -> String {
     path.as_ref().file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -177,7 +177,7 @@ fn splits(
         images: images.pixels,
         labels: labels.into_iter().map(u32::from).collect(),
     };
-    Ok(Splits { train: dataset(train, "train"), test: dataset(test, "test") })
+    Ok(Splits::new(dataset(train, "train"), dataset(test, "test")))
 }
 
 fn check_counts(read: &IdxImages, read_labels: &[u8], images: PathBuf, labels: PathBuf) -> Result<(), DataError> {

@@ -9,6 +9,8 @@ mod decode;
 mod error;
 mod folder;
 pub mod idx;
+mod jpeg;
+mod left_out;
 mod random;
 mod source;
 mod synthetic;
@@ -19,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 pub use augmentation::{Augmentation, View};
 pub use batches::{Batches, IGNORED_LABEL, Normalization};
-pub use decode::load_image;
+pub use decode::{MAX_PIXELS, load_image};
 pub use error::{DataError, ImageSize};
 pub(crate) use random::SplitMix64;
 pub use source::{LoadOptions, Source};
@@ -43,11 +45,26 @@ pub struct Dataset {
     pub labels: Vec<u32>,
 }
 
-/// The two halves of a data set. Both have the same classes and the same image size.
+/// The parts of a data set. All have the same classes and the same image size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splits {
     pub train: Dataset,
+    /// Decides which checkpoint is the best, where there is such a part; the test images then decide nothing.
+    pub validation: Option<Dataset>,
     pub test: Dataset,
+    /// What a person should know of how they were read.
+    pub notes: Vec<String>,
+}
+
+impl Splits {
+    pub(crate) fn new(train: Dataset, test: Dataset) -> Self {
+        Self { train, validation: None, test, notes: Vec::new() }
+    }
+
+    /// The images that decide which checkpoint is the best: those for validation, else those for testing.
+    pub fn deciding(&self) -> &Dataset {
+        self.validation.as_ref().unwrap_or(&self.test)
+    }
 }
 
 impl Dataset {
@@ -156,9 +173,29 @@ fn find_file(folders: &[&Path], names: Vec<String>, remedy: &'static str) -> Res
     })
 }
 
+/// Which of the images with these labels are held out: the share `share` of each class, spread evenly over its images,
+/// and at least one of two. The same ones every time.
+fn held_out(labels: &[u32], classes: usize, share: f64) -> Vec<bool> {
+    let mut counts = vec![0_usize; classes];
+    labels.iter().for_each(|&label| counts[label as usize] += 1);
+    let mut seen = vec![0_usize; classes];
+    let is_held = |&label: &u32| {
+        let (count, at) = (counts[label as usize], seen[label as usize]);
+        seen[label as usize] += 1;
+        let held = if count < 2 { 0 } else { ((count as f64 * share) as usize).clamp(1, count - 1) };
+        (at + 1) * held / count > at * held / count
+    };
+    labels.iter().map(is_held).collect()
+}
+
 /// `bytes` zeros, or an error that says how much was asked for.
 fn allocate(bytes: u128, name: &str) -> Result<Vec<u8>, DataError> {
-    let too_large = || DataError::TooLarge { name: name.to_owned(), bytes };
+    let available = crate::memory::available();
+    let too_large = || DataError::TooLarge { name: name.to_owned(), bytes, available };
+    // The system gives more than there is, and ends the process when it is used.
+    if available.is_some_and(|available| bytes > u128::from(available)) {
+        return Err(too_large());
+    }
     let length = usize::try_from(bytes).map_err(|_| too_large())?;
     let mut buffer = Vec::new();
     buffer.try_reserve_exact(length).map_err(|_| too_large())?;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::decode::MAX_PIXELS;
 use super::error::{DataError, ImageSize};
 use super::synthetic::{DEFAULT_COUNT, Synthetic};
 use super::{Dataset, Splits, cifar, convert, folder, idx};
@@ -26,7 +27,7 @@ pub enum Source {
     /// `cifar100:DIR`: the binary version, in the folder or in its `cifar-100-binary`; the 100
     /// fine classes.
     Cifar100(PathBuf),
-    /// `folder:DIR`: `DIR/train/CLASS/*.jpg|jpeg|png`, and the same under `DIR/test` or `DIR/val`.
+    /// `folder:DIR`: `DIR/train/CLASS/**/*.jpg|jpeg|png|webp|bmp`, and the same under `DIR/test` and `DIR/val`.
     /// Without either, a tenth of each class is held out of training, always the same one.
     Folder(PathBuf),
     /// `synthetic:CxHxW:CLASSES[:COUNT]`: class-dependent patterns under noise; 1,000 training
@@ -35,14 +36,22 @@ pub enum Source {
 }
 
 /// What to make of the images while loading. The default changes nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadOptions {
     /// Height and width in pixels to resize to; the aspect is not kept.
     pub size: Option<(usize, usize)>,
     /// 1 (grey) or 3 (colour). If it is not given, a folder is grey when each image taken is.
     pub channels: Option<usize>,
-    /// At most this many training images and this many test images, even over the classes.
+    /// At most this many images of each split, even over the classes.
     pub limit: Option<usize>,
+    /// A file with an image of more pixels is refused before it is decoded.
+    pub max_pixels: u64,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        LoadOptions { size: None, channels: None, limit: None, max_pixels: MAX_PIXELS }
+    }
 }
 
 impl Source {
@@ -63,7 +72,7 @@ impl Source {
             Self::Folder(dir) => return folder::load(dir, &name, options),
             Self::Synthetic(synthetic) => synthetic.load(&name)?,
         };
-        Ok(Splits { train: options.apply(splits.train)?, test: options.apply(splits.test)? })
+        Ok(Splits::new(options.apply(splits.train)?, options.apply(splits.test)?))
     }
 }
 
@@ -80,9 +89,7 @@ impl LoadOptions {
             (Some(size), ..) if !side.contains(&size.height) || !side.contains(&size.width) => {
                 option("--size", size.to_string(), "HxW with sides of 1 to 65535 pixels")
             }
-            (_, Some(channels), _) if channels != 1 && channels != 3 => {
-                option("--channels", channels.to_string(), "1 (grey) or 3 (colour)")
-            }
+            (_, Some(0), _) => option("input_channels", 0.to_string(), "1 or more"),
             (.., Some(0)) => option("--limit", 0.to_string(), "1 or more"),
             _ => Ok(()),
         }

@@ -28,10 +28,8 @@ impl Synthetic {
     /// # Errors
     /// When the images do not fit into memory.
     pub(crate) fn load(&self, name: &str) -> Result<Splits, DataError> {
-        Ok(Splits {
-            train: self.dataset(format!("{name} (train)"), 0, self.count)?,
-            test: self.dataset(format!("{name} (test)"), 1, (self.count / 5).max(1))?,
-        })
+        let train = self.dataset(format!("{name} (train)"), 0, self.count)?;
+        Ok(Splits::new(train, self.dataset(format!("{name} (test)"), 1, (self.count / 5).max(1))?))
     }
 
     /// The splits have the same patterns and different noise. Classes take turns.

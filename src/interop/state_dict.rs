@@ -61,7 +61,7 @@ fn is_training_state(name: &str) -> bool {
 /// # Errors
 /// When the file is missing, damaged or of another kind, or a tensor is not of f16, bf16, f32 or f64.
 pub fn read_state_dict(path: &Path) -> Result<StateDict, InteropError> {
-    let bytes = std::fs::read(path).map_err(InteropError::file(path, "read"))?;
+    let bytes = crate::regular_file::read(path).map_err(InteropError::file(path, "read"))?;
     let tensors = match &bytes[..bytes.len().min(4)] {
         [b'P', b'K', 3, 4] => torch::read(&bytes),
         [0x80, 1..=5, ..] => Err("it was written by PyTorch before 1.6; save it again with a later PyTorch".to_owned()),

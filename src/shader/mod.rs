@@ -8,8 +8,8 @@
 use crate::plan::Kernel;
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::io;
 use std::path::Path;
-use std::{fs, io};
 use wesl::syntax::{ModulePath, PathOrigin};
 use wesl::{CompileOptions, VirtualResolver, Wesl};
 
@@ -58,7 +58,7 @@ impl Sources {
         }
         let mut sources = Sources::default();
         for (name, text) in &mut sources.0 {
-            match fs::read_to_string(folder.join(format!("{name}.wgsl"))) {
+            match crate::regular_file::read_to_string(&folder.join(format!("{name}.wgsl"))) {
                 Ok(changed) => *text = Cow::Owned(changed),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),

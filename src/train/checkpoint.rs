@@ -107,7 +107,7 @@ pub fn save_checkpoint(path: &Path, checkpoint: &Checkpoint) -> Result<(), Train
 /// When the file is missing, damaged, or was written by something else.
 pub fn load_checkpoint(path: &Path) -> Result<Checkpoint, TrainError> {
     let not = |reason: String| TrainError::NotACheckpoint { path: path.to_owned(), reason };
-    let bytes = std::fs::read(path).map_err(TrainError::file(path, "read"))?;
+    let bytes = crate::regular_file::read(path).map_err(TrainError::file(path, "read"))?;
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|reason| not(reason.to_string()))?;
     let header = metadata.metadata().as_ref().and_then(|metadata| metadata.get(KEY)).ok_or_else(|| {
         not("its header has no entry `tilewright`; weights of PyTorch are read by `import`".to_owned())

@@ -1,7 +1,8 @@
 //! Everything that decides a training run, as it stands in its run folder.
 
 use super::TrainError;
-use crate::data::{Augmentation, LoadOptions, Source};
+use crate::data::{Augmentation, LoadOptions, MAX_PIXELS, Source};
+use crate::models::{Model, ModelOptions};
 use crate::optim::schedule::{Schedule, ScheduleError};
 use crate::optim::{Adam, GradientTransform, Optimizer};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,8 @@ pub struct TrainConfig {
     pub size: Option<(usize, usize)>,
     /// At most so many images of each split.
     pub limit: Option<usize>,
+    /// A file with an image of more pixels is refused before it is decoded.
+    pub max_pixels: u64,
     pub epochs: u64,
     pub batch: usize,
     /// A batch is run in parts of so many images, and the gradients are averaged over them.
@@ -69,6 +72,7 @@ impl Default for TrainConfig {
             data: Source::Mnist,
             size: None,
             limit: None,
+            max_pixels: MAX_PIXELS,
             epochs: 5,
             batch: 64,
             micro_batch: None,
@@ -163,8 +167,25 @@ impl TrainConfig {
         GradientTransform { l1: self.l1, clip_grad_value: self.clip_grad_value, clip_grad_norm: self.clip_grad_norm }
     }
 
-    pub fn load_options(&self, channels: usize) -> LoadOptions {
-        LoadOptions { size: self.size, channels: Some(channels), limit: self.limit }
+    /// How the data are read for `model`: with the channels, and where it is asked for the size, that the attributes
+    /// have, else with the model's own channels.
+    ///
+    /// # Errors
+    /// Attributes that the model does not take, or an `image_size` that is not the size images are resized to.
+    pub fn load_options(&self, model: &Model) -> Result<LoadOptions, TrainError> {
+        let options = ModelOptions::from(self.attributes.clone());
+        let [channels, height, width] = model.input(&options)?;
+        let asked = options.get("image_size").map(|_| (height, width));
+        match (self.size, asked) {
+            (Some((own_height, own_width)), Some(asked)) if (own_height, own_width) != asked => {
+                let rule = format!("{height}x{width}, the image_size that the model is asked for");
+                Err(TrainError::Setting { what: "--size", value: format!("{own_height}x{own_width}"), rule })
+            }
+            (size, asked) => {
+                let (size, limit, max_pixels) = (size.or(asked), self.limit, self.max_pixels);
+                Ok(LoadOptions { size, channels: Some(channels), limit, max_pixels })
+            }
+        }
     }
 }
 

@@ -162,7 +162,8 @@ fn test_images(
 ) -> Result<Dataset, TrainError> {
     let header = &checkpoint.header;
     let [channels, height, width] = header.input;
-    let options = LoadOptions { size: Some((height, width)), channels: Some(channels), limit };
+    let options =
+        LoadOptions { size: Some((height, width)), channels: Some(channels), limit, ..LoadOptions::default() };
     let test = source.load(&options)?.test;
     match test.classes.len() == header.classes.len() {
         true => Ok(test),

@@ -101,6 +101,7 @@ impl Landscape {
         self.validate()?;
         let [without, with] = forms(config)?;
         let splits = read_data(&without, engine.activity())?;
+        splits.notes.iter().for_each(|note| reporter.note(note));
         let resolved = Resolved::of(&without, splits.train.len())?;
         let folder = make_folder(folder, &format!("{}-landscape", config.model))?;
         reporter.note(&format!(

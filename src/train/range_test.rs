@@ -91,6 +91,7 @@ impl RangeTest {
         self.validate()?;
         let learning_rate = self.learning_rate()?;
         let splits = read_data(config, engine.activity())?;
+        splits.notes.iter().for_each(|note| reporter.note(note));
         let resolved = Resolved::of(config, splits.train.len())?;
         let device = engine.name();
         let mut trial = Trial::new(config, &splits, resolved, engine)?;

@@ -82,7 +82,7 @@ impl RunFolder {
         if !file.is_file() {
             return Err(TrainError::NotARun { path: path.to_owned() });
         }
-        let text = fs::read_to_string(&file).map_err(TrainError::file(&file, "read"))?;
+        let text = crate::regular_file::read_to_string(&file).map_err(TrainError::file(&file, "read"))?;
         toml::from_str(&text).map_err(|reason| TrainError::Config { path: file, reason: reason.to_string() })
     }
 

@@ -3,7 +3,7 @@
 use super::checkpoint::Header;
 use super::{TrainConfig, TrainError};
 use crate::activity::{Activity, Stage};
-use crate::data::{Normalization, Splits};
+use crate::data::{Dataset, Normalization, Splits};
 use crate::engine::Engine;
 use crate::models;
 use crate::optim::schedule::LearningRate;
@@ -24,11 +24,30 @@ pub(super) fn read_data(config: &TrainConfig, activity: &Activity) -> Result<Spl
     config.validate()?;
     let _reading = activity.enter(Stage::Reading, 0);
     let model = models::find(&config.model)?;
-    let splits = config.data.load(&config.load_options(model.input[0]))?;
-    if splits.train.classes.len() < 2 {
-        return Err(TrainError::OneClass { data: splits.train.name });
-    }
+    let splits = config.data.load(&config.load_options(model)?)?;
+    check(config, &splits.train)?;
     Ok(splits)
+}
+
+/// Holds the settings that speak of the data against the training images.
+fn check(config: &TrainConfig, train: &Dataset) -> Result<(), TrainError> {
+    let setting = |what, value: String, rule| Err(TrainError::Setting { what, value, rule });
+    let (classes, height, width) = (train.classes.len(), train.height, train.width);
+    if classes < 2 {
+        return Err(TrainError::OneClass { data: train.name.clone() });
+    }
+    if let Some(asked) = config.attributes.get("num_classes").filter(|asked| asked.as_u64() != Some(classes as u64)) {
+        return setting(
+            "num_classes",
+            asked.to_string(),
+            format!("{classes}, the number of classes in {}", config.data),
+        );
+    }
+    if config.crop > 0 && config.crop >= height.min(width) {
+        let rule = format!("less than the height and the width of the images, {height}x{width}");
+        return setting("--crop", config.crop.to_string(), rule);
+    }
+    Ok(())
 }
 
 /// The header of a run that begins, and its learning rate.

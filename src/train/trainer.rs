@@ -58,7 +58,7 @@ impl Trainer {
     /// When settings, data, model and device do not go together.
     pub fn create(config: TrainConfig, engine: Engine, path: Option<&Path>) -> Result<Trainer, TrainError> {
         let splits = Arc::new(read_data(&config, engine.activity())?);
-        Trainer::create_on(splits, config, engine, path)
+        Ok(Trainer::create_on(Arc::clone(&splits), config, engine, path)?.with_notes(&splits.notes))
     }
 
     /// As [`Trainer::create`], on data that have been read.
@@ -88,7 +88,7 @@ impl Trainer {
         let before = RunFolder::config(path)?;
         let config = TrainConfig { epochs: epochs.unwrap_or(before.epochs), ..before.clone() };
         let splits = Arc::new(read_data(&config, engine.activity())?);
-        Trainer::resume_on(splits, path, engine, before, config)
+        Ok(Trainer::resume_on(Arc::clone(&splits), path, engine, before, config)?.with_notes(&splits.notes))
     }
 
     /// As [`Trainer::resume`], on data that have been read, with the configuration the run had `before` and the one
@@ -152,6 +152,12 @@ impl Trainer {
         });
         let notes = notes.into_iter().collect();
         Trainer { splits, resolved, runner, learning_rate, header, folder, sums, stop: Arc::default(), notes }
+    }
+
+    /// With what a person should know before all else.
+    fn with_notes(mut self, notes: &[String]) -> Trainer {
+        self.notes.splice(0..0, notes.iter().cloned());
+        self
     }
 
     pub fn folder(&self) -> &Path {

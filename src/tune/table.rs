@@ -153,7 +153,7 @@ impl TunedTable {
     /// When the file cannot be read, is of another version of this crate, or has an entry that makes no sense; the
     /// error names the line.
     pub fn read(path: &Path) -> Result<TunedTable, TableError> {
-        let text = fs::read_to_string(path).map_err(TableError::file(path, "read"))?;
+        let text = crate::regular_file::read_to_string(path).map_err(TableError::file(path, "read"))?;
         let line = |span: Range<usize>| 1 + text.get(..span.start).unwrap_or_default().matches('\n').count();
         let syntax = |error: toml::de::Error| TableError::Syntax {
             path: path.to_owned(),

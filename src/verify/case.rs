@@ -66,7 +66,7 @@ pub(super) struct Case {
 impl Case {
     pub fn read(file: &Path) -> Result<Case, CaseError> {
         let unreadable = |reason: String| CaseError::File { reason };
-        let bytes = fs::read(file).map_err(|reason| unreadable(reason.to_string()))?;
+        let bytes = crate::regular_file::read(file).map_err(|reason| unreadable(reason.to_string()))?;
         let not_safetensors = |reason| unreadable(format!("it is not a whole safetensors file ({reason})"));
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(not_safetensors)?;
         let text = metadata.metadata().as_ref().and_then(|metadata| metadata.get("case"));

@@ -1,1 +1,231 @@
 //! Images and classes: what is read, what is left out, and what is told of it.
+
+use crate::support::{Ended, fault, tilewright};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use tilewright::data::{DataError, LoadOptions, MAX_PIXELS, Source, load_image};
+
+/// Top left, top right, bottom left and bottom right of the image that the files in `tests/data/faults/data` hold.
+const COLOURS: [[u8; 3]; 4] = [[220, 40, 40], [40, 200, 60], [50, 60, 210], [128, 128, 128]];
+const GREYS: [u8; 4] = [94, 136, 74, 128];
+
+fn load(path: &Path, channels: usize) -> Result<Vec<u8>, DataError> {
+    load_image(path, channels, (16, 32), MAX_PIXELS)
+}
+
+/// The values of each plane in the middle of the four quarters.
+fn quarters(image: &[u8]) -> Vec<[u8; 4]> {
+    let at = |plane: &[u8], y: usize, x: usize| plane[y * 32 + x];
+    image
+        .chunks_exact(16 * 32)
+        .map(|plane| [(4, 4), (4, 28), (12, 4), (12, 28)].map(|(y, x)| at(plane, y, x)))
+        .collect()
+}
+
+fn assert_near(name: &str, got: [u8; 4], expected: [u8; 4]) {
+    let near = got.iter().zip(expected).all(|(&got, expected)| got.abs_diff(expected) <= 6);
+    assert!(near, "{name}: {got:?}, not {expected:?}");
+}
+
+#[test]
+fn an_image_is_upright_and_has_its_colours_whatever_its_format() {
+    for name in [
+        "exif3.jpg",
+        "exif6.jpg",
+        "exif8.jpg",
+        "exif6.png",
+        "exif6.webp",
+        "baseline.jpg",
+        "progressive.jpg",
+        "cmyk.jpg",
+        "lossless.webp",
+        "lossy.webp",
+        "plain.bmp",
+        "palette.bmp",
+        "palette.png",
+        "alpha.png",
+        "rgb16.png",
+    ] {
+        let planes = quarters(&load(&fault("data").join(name), 3).unwrap());
+        for (channel, plane) in planes.into_iter().enumerate() {
+            assert_near(name, plane, COLOURS.map(|colour| colour[channel]));
+        }
+    }
+    for (name, expected) in [("grey.jpg", GREYS), ("grey.png", GREYS), ("grey16.png", [220, 40, 50, 128])] {
+        assert_near(name, quarters(&load(&fault("data").join(name), 1).unwrap())[0], expected);
+    }
+}
+
+#[test]
+fn an_image_that_is_cut_off_anywhere_is_damaged_and_never_half_grey() {
+    let folder = TempDir::new().unwrap();
+    let cut = folder.path().join("cut");
+    for name in [
+        "baseline.jpg",
+        "progressive.jpg",
+        "cmyk.jpg",
+        "exif6.jpg",
+        "rgb16.png",
+        "palette.png",
+        "lossless.webp",
+        "lossy.webp",
+        "plain.bmp",
+        "palette.bmp",
+    ] {
+        let whole = fs::read(fault("data").join(name)).unwrap();
+        let original = load(&fault("data").join(name), 3).unwrap();
+        for length in (0..whole.len()).step_by(5).chain([whole.len() - 2, whole.len() - 1]) {
+            fs::write(&cut, &whole[..length]).unwrap();
+            match load(&cut, 3) {
+                Err(DataError::Undecodable { .. }) => {}
+                Err(other) => panic!("{name} cut to {length} bytes: {other}"),
+                // All of the pixels may be there before the last bytes.
+                Ok(image) => assert!(image == original, "{name} cut to {length} of {} bytes", whole.len()),
+            }
+        }
+        if name.ends_with(".jpg") || name.ends_with(".png") {
+            let middle = whole.len() * 2 / 3;
+            fs::write(&cut, [&whole[..middle], &vec![0; whole.len() - middle]].concat()).unwrap();
+            assert!(load(&cut, 3).is_err(), "{name} with zeros from byte {middle} on");
+        }
+    }
+}
+
+#[test]
+fn a_small_file_that_says_it_is_huge_is_refused_from_its_header() {
+    for name in ["huge.jpg", "huge.png", "huge.bmp", "huge.webp"] {
+        let error = load(&fault("data").join(name), 3).unwrap_err();
+        assert!(matches!(error, DataError::TooManyPixels { .. }), "{name}: {error}");
+        assert!(error.to_string().contains("--max-pixels"), "{error}");
+    }
+    let small = fault("data").join("plain.bmp");
+    assert!(load_image(&small, 3, (16, 32), 16 * 32).is_ok());
+    assert!(load_image(&small, 3, (16, 32), 16 * 32 - 1).is_err());
+}
+
+/// A folder of images of 12x12 in which each class has its own shade.
+struct Images(TempDir);
+
+impl Images {
+    fn new() -> Images {
+        Images(TempDir::new().unwrap())
+    }
+
+    /// Writes images of a shade to `path`, with `{}` for their numbers.
+    fn draw(&self, path: &str, count: u8, shade: u8) -> &Self {
+        for number in 0..count {
+            let file = self.path(&path.replace("{}", &number.to_string()));
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            image::GrayImage::from_pixel(12, 12, image::Luma([shade + number])).save(file).unwrap();
+        }
+        self
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> &Self {
+        let file = self.path(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, bytes).unwrap();
+        self
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    fn source(&self) -> String {
+        format!("folder:{}", self.0.path().display())
+    }
+}
+
+/// LeNet-5 on 12x12 images, one epoch on the reference.
+fn train(data: &str, options: &[&str], status: i32) -> Ended {
+    let run = TempDir::new().unwrap();
+    let run = run.path().join("run");
+    let arguments = ["train", "lenet5", "--device", "cpu", "--data", data, "--epochs", "1", "--batch", "4", "--json"];
+    tilewright(&[&arguments[..], &["--run", run.to_str().unwrap()], options].concat(), status)
+}
+
+#[test]
+fn images_of_every_ending_and_in_nested_folders_are_taken_and_the_rest_is_named_once() {
+    let images = Images::new();
+    images.draw("Training/dark/{}.PNG", 2, 10).draw("Training/dark/deep/er/{}.Jpg", 2, 12).draw(
+        "Training/dark/b{}.bmp",
+        1,
+        9,
+    );
+    images.draw("Training/light/{}.webp", 3, 200).draw("TEST/light/in/{}.JPEG", 1, 200).draw("TEST/dark/{}.png", 1, 10);
+    images.write("Training/readme.txt", b"hello").write("Training/dark/notes.txt", b"hello");
+    images.write("Training/light/.DS_Store", b"hello").write("Training/dark/movie.gif", b"GIF89a");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(images.path("Training/dark"), images.path("Training/dark/deep/again")).unwrap();
+    let splits = images.source().parse::<Source>().unwrap().load(&LoadOptions::default()).unwrap();
+    assert_eq!((splits.train.labels, splits.test.labels), (vec![0, 0, 0, 0, 0, 1, 1, 1], vec![0, 1]));
+    let said = train(&images.source(), &["--size", "12x12"], 0);
+    said.says("left out of").says("dark/movie.gif, dark/notes.txt (no .jpg").says("readme.txt (in no class folder)");
+    said.says("light/.DS_Store (hidden)");
+    assert_eq!(said.stderr.matches("notes.txt").count(), 1);
+    if cfg!(unix) {
+        said.says("dark/deep/again (a link to a folder that holds it)");
+    }
+}
+
+#[test]
+fn bad_images_are_named_with_their_number_and_end_the_run() {
+    let images = Images::new();
+    images.draw("train/a/{}.png", 4, 10).draw("train/b/{}.png", 4, 90).draw("test/b/{}.png", 2, 90);
+    let whole = fs::read(fault("data").join("baseline.jpg")).unwrap();
+    images.write("train/a/cut.jpg", &whole[..whole.len() / 2]);
+    train(&images.source(), &["--size", "12x12"], 1).says("a/cut.jpg cannot be decoded").says("cut off");
+    for number in 0..10 {
+        images.write(&format!("train/b/bad{number}.jpg"), b"no image");
+    }
+    train(&images.source(), &["--size", "12x12"], 1)
+        .says("11 images cannot be used")
+        .says("a/cut.jpg")
+        .says("bad6.jpg")
+        .never_says("bad7.jpg")
+        .says("And 3 more");
+    images.write("train/a/huge.jpg", &fs::read(fault("data").join("huge.jpg")).unwrap());
+    train(&images.source(), &["--size", "12x12"], 1).says("65535x65535").says("--max-pixels");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_refused_and_never_waited_for() {
+    let images = Images::new();
+    images.draw("train/a/{}.png", 2, 10).draw("train/b/{}.png", 2, 90).draw("test/b/{}.png", 2, 90);
+    let pipe = |path: &str| {
+        let pipe = images.path(path);
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        pipe.to_str().unwrap().to_owned()
+    };
+    let image = pipe("train/a/pipe.png");
+    train(&images.source(), &[], 1).says("pipe.png cannot be read").says("a pipe");
+    let file = pipe("file");
+    for arguments in [
+        vec!["train", "--recipe", &file],
+        vec!["train", "--init", &file, "--device", "cpu", "--data", "synthetic:1x12x12:2:8"],
+        vec!["predict", &file, &image],
+        vec!["eval", &file],
+        vec!["import", "lenet5", &file, "--out", "/nowhere/file"],
+        vec!["tune", "--tuned", &file],
+    ] {
+        tilewright(&arguments, if arguments[0] == "tune" { 2 } else { 1 });
+    }
+}
+
+#[test]
+fn data_follow_the_channels_and_the_size_that_the_model_is_asked_for() {
+    let colour = "synthetic:3x12x12:2:16";
+    train(colour, &["--set", "input_channels=3"], 0);
+    train("synthetic:1x28x28:2:16", &["--set", "image_size=12"], 0);
+    train("synthetic:4x12x12:2:16", &["--set", "input_channels=4"], 0);
+    train(colour, &[], 0);
+    train(colour, &["--set", "input_channels=2"], 1).says("3 channels, but 2 are wanted");
+    train(colour, &["--set", "image_size=[12,14]", "--size", "12x12"], 2)
+        .says("--size is 12x12, but must be 12x14, the image_size");
+    train(colour, &["--set", "num_classes=10"], 2).says("num_classes is 10, but must be 2, the number of classes in");
+    train(colour, &["--set", "num_classes=2"], 0);
+    train(colour, &["--crop", "12"], 2).says("--crop is 12, but must be less than the height and the width");
+}

@@ -121,7 +121,7 @@ impl Sweep {
             return Err(SweepError::NotASweep { path: folder.to_owned() });
         }
         let unreadable = |reason: String| SweepError::Unreadable { path: path.clone(), reason };
-        let text = std::fs::read_to_string(&path).map_err(|reason| unreadable(reason.to_string()))?;
+        let text = crate::regular_file::read_to_string(&path).map_err(|reason| unreadable(reason.to_string()))?;
         let mut config: SweepConfig = toml::from_str(&text).map_err(|reason| unreadable(reason.to_string()))?;
         // The folder may have been moved.
         config.config.tuned = config.config.tuned.map(|_| RunFolder::tuned(folder));
@@ -204,6 +204,7 @@ impl Sweep {
         reporter: &mut dyn Reporter,
     ) -> Result<SweepOutcome, SweepError> {
         let place = Place { engine, folder, stop };
+        self.splits.notes.iter().for_each(|note| reporter.note(note));
         let mut results = table::read(&folder.join(TABLE), &self.trials)?;
         for rung in self.rungs.iter().copied().map(Some).chain([None]) {
             for (index, trial) in self.trials.iter().enumerate() {
