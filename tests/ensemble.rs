@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tilewright::data::{Augmentation, Dataset, LoadOptions, Source, View};
 use tilewright::engine::Engine;
 use tilewright::gpu::{DeviceOptions, adapters};
-use tilewright::train::{Batch, Checkpoint, Ensemble, Evaluator, load_checkpoint, save_checkpoint, softmax};
+use tilewright::train::{Batch, Checkpoint, Ensemble, Evaluator, TestData, load_checkpoint, save_checkpoint, softmax};
 
 const DATA: &str = "synthetic:1x16x16:4:80";
 
@@ -160,7 +160,7 @@ fn the_views_of_an_image_give_the_mean_of_their_probabilities() {
 fn views_and_members_go_together_the_same_each_time() {
     let folder = tempfile::tempdir().unwrap();
     let paths = two_models(folder.path()).map(|run| checkpoint(&run).0);
-    let ensemble = Ensemble::read(&paths, None, None).unwrap();
+    let ensemble = Ensemble::read(&paths, &TestData::default()).unwrap();
     let augmentation = Augmentation { horizontal_flip: true, crop_padding: 2 };
     let found = ensemble.evaluate(&reference(), 100, augmentation).unwrap();
     let again = ensemble.evaluate(&reference(), 5, augmentation).unwrap();
@@ -236,7 +236,11 @@ fn what_cannot_be_averaged_is_refused_with_both_files_before_a_device_is_opened(
 
     let imported = write("imported", &|checkpoint| checkpoint.header.without_data = true);
     fails(&["eval", &one, &imported, "--device", "no such card"], 2, &[&imported, "was imported: say on which --data"]);
-    fails(&["eval", &one, "--data", "mnist"], 1, &[&one, "tells 4 classes apart, but mnist has 10"]);
+    fails(
+        &["eval", &one, "--data", "mnist"],
+        2,
+        &[&one, "the model tells 4 classes apart and the data have 10", "does not know `4`, `5`"],
+    );
 }
 
 #[test]

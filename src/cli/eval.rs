@@ -6,8 +6,8 @@ use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tilewright::activity::Stage;
-use tilewright::data::{Augmentation, Source};
-use tilewright::train::{Ensemble, Evaluation, RunFolder};
+use tilewright::data::{Augmentation, ClassMatching, MAX_PIXELS, Source};
+use tilewright::train::{Ensemble, Evaluation, RunFolder, TestData};
 
 /// Measure a checkpoint: top-1, top-5, loss and confusion matrix on the test images
 ///
@@ -27,6 +27,13 @@ pub struct Eval {
     /// At most so many images
     #[arg(long, value_name = "IMAGES")]
     limit: Option<usize>,
+    /// Refuse images of more pixels, before they are decoded
+    #[arg(long, value_name = "PIXELS", default_value_t = MAX_PIXELS)]
+    max_pixels: u64,
+    /// Match the classes of the data with those of the checkpoint by their names, or by their place in the order of
+    /// each
+    #[arg(long, value_name = "by-name|by-position", default_value_t)]
+    classes: ClassMatching,
     /// Average over views of each image too (test-time augmentation): with `flip`, which is what --tta alone means,
     /// the image and its mirror image; with `crop=N`, the image and its four crops at the corners of a border of N
     /// black pixels; with `flip,crop=N`, these five and their mirror images. Mirroring is for classes that look the
@@ -48,7 +55,9 @@ impl Eval {
         let paths: Vec<PathBuf> = self.checkpoints.iter().map(|path| checkpoint_file(path)).collect();
         let reporter = global.reporter();
         let reading = global.activity.enter(Stage::Reading, 0);
-        let ensemble = Ensemble::read(&paths, self.data.as_ref(), self.limit)?;
+        let Eval { limit, max_pixels, classes, .. } = *self;
+        let ensemble = Ensemble::read(&paths, &TestData { source: self.data.clone(), limit, max_pixels, classes })?;
+        ensemble.notes().iter().for_each(|note| global.note(note));
         drop(reading);
         // Every member sets its own parameters, and none starts from this seed.
         let engine = global.training_engine(0, global.tuned.as_deref())?;

@@ -4,6 +4,7 @@
 mod augmentation;
 mod batches;
 mod cifar;
+mod classes;
 mod convert;
 mod decode;
 mod error;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 pub use augmentation::{Augmentation, View};
 pub use batches::{Batches, IGNORED_LABEL, Normalization};
+pub use classes::{ClassDifference, ClassMatching, are_numbers, match_classes};
 pub use decode::{MAX_PIXELS, load_image};
 pub use error::{DataError, ImageSize};
 pub(crate) use random::SplitMix64;
@@ -113,6 +115,13 @@ impl Dataset {
             (sum as f64 / scale, ((n * square - sum * sum) as f64).sqrt() / scale)
         });
         moments.unzip()
+    }
+
+    /// With the classes `classes`, which its own are in another order: class `label` becomes `places[label]`.
+    #[must_use]
+    pub(crate) fn with_classes(self, classes: Vec<String>, places: &[u32]) -> Self {
+        let labels = self.labels.iter().map(|&label| places[label as usize]).collect();
+        Self { classes, labels, ..self }
     }
 
     /// At most `limit` images, as even over the classes as the data allows: the first image of

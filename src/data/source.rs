@@ -76,6 +76,13 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Whether its classes have names: labels of IDX files and of synthetic images are numbers.
+    pub fn has_class_names(&self) -> bool {
+        !matches!(self, Self::Idx(_) | Self::Synthetic(_))
+    }
+}
+
 impl LoadOptions {
     /// The size to resize to.
     pub(crate) fn image_size(&self) -> Option<ImageSize> {

@@ -1,7 +1,9 @@
 //! One or several checkpoints on the same test images, the probabilities of the classes averaged over them.
 
 use super::{Batch, Checkpoint, Evaluation, Evaluator, MeanProbabilities, TrainError, load_checkpoint};
-use crate::data::{Augmentation, Dataset, LoadOptions, Source, View};
+use crate::data::{
+    Augmentation, ClassMatching, Dataset, LoadOptions, MAX_PIXELS, Source, View, are_numbers, match_classes,
+};
 use crate::engine::Engine;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +13,26 @@ use std::time::Instant;
 /// normalisations may differ.
 pub struct Ensemble {
     members: Vec<Member>,
+    notes: Vec<String>,
+}
+
+/// Which test images checkpoints are measured on.
+#[derive(Clone, Debug)]
+pub struct TestData {
+    /// By default what the checkpoints were trained on.
+    pub source: Option<Source>,
+    /// At most so many images.
+    pub limit: Option<usize>,
+    /// A file with an image of more pixels is refused before it is decoded.
+    pub max_pixels: u64,
+    /// How the classes of the data are held against those of the checkpoints.
+    pub classes: ClassMatching,
+}
+
+impl Default for TestData {
+    fn default() -> Self {
+        TestData { source: None, limit: None, max_pixels: MAX_PIXELS, classes: ClassMatching::ByName }
+    }
 }
 
 struct Member {
@@ -32,32 +54,39 @@ pub struct EnsembleEvaluation {
 }
 
 impl Ensemble {
-    /// Reads checkpoints, and at most `limit` test images of `data`, which are by default of what the
-    /// checkpoints were trained on.
+    /// Reads checkpoints and test images.
     ///
     /// # Errors
     /// A file that cannot be read, checkpoints with different classes, different data where `data` does not say
-    /// which, or data with another number of classes.
-    pub fn read(paths: &[PathBuf], data: Option<&Source>, limit: Option<usize>) -> Result<Ensemble, TrainError> {
+    /// which, or data with other classes.
+    pub fn read(paths: &[PathBuf], data: &TestData) -> Result<Ensemble, TrainError> {
         let read = paths.iter().map(|path| Ok((path.as_path(), load_checkpoint(path)?)));
         let read: Vec<(&Path, Checkpoint)> = read.collect::<Result<_, TrainError>>()?;
         agree_on_classes(&read)?;
-        let source = match data {
+        let source = match &data.source {
             Some(source) => source.clone(),
             None => trained_on(&read)?.clone(),
         };
+        let data = TestData { source: Some(source.clone()), ..data.clone() };
+        let mut notes = Vec::new();
         let mut members: Vec<Member> = Vec::new();
         for (path, checkpoint) in read {
             let images = match members.iter().find(|other| other.checkpoint.header.input == checkpoint.header.input) {
                 Some(other) => Arc::clone(&other.images),
-                None => Arc::new(test_images(path, &checkpoint, &source, limit)?),
+                None => Arc::new(test_images(path, &checkpoint, &source, &data, &mut notes)?),
             };
             if members.first().is_some_and(|first| first.images.labels != images.labels) {
                 return Err(TrainError::DataChanged { data: source.to_string() });
             }
             members.push(Member { path: path.to_owned(), checkpoint, images });
         }
-        Ok(Ensemble { members })
+        notes.dedup();
+        Ok(Ensemble { members, notes })
+    }
+
+    /// What a person should know of how the images were read.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The names of the classes.
@@ -153,25 +182,34 @@ fn agree_on_classes(read: &[(&Path, Checkpoint)]) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// The test images of `source`, in the size that a checkpoint's model takes.
+/// The test images of `source`, in the size that a checkpoint's model takes and with its classes.
 fn test_images(
     path: &Path,
     checkpoint: &Checkpoint,
     source: &Source,
-    limit: Option<usize>,
+    data: &TestData,
+    notes: &mut Vec<String>,
 ) -> Result<Dataset, TrainError> {
     let header = &checkpoint.header;
     let [channels, height, width] = header.input;
-    let options =
-        LoadOptions { size: Some((height, width)), channels: Some(channels), limit, ..LoadOptions::default() };
-    let test = source.load(&options)?.test;
-    match test.classes.len() == header.classes.len() {
-        true => Ok(test),
-        false => Err(TrainError::ClassesOfData {
-            path: path.to_owned(),
-            classes: header.classes.len(),
-            data: source.to_string(),
-            classes_of_data: test.classes.len(),
-        }),
+    let TestData { limit, max_pixels, .. } = *data;
+    let options = LoadOptions { size: Some((height, width)), channels: Some(channels), limit, max_pixels };
+    let splits = source.load(&options)?;
+    notes.extend(splits.notes);
+    let test = splits.test;
+    let are_named = (source.has_class_names() || !are_numbers(&test.classes))
+        && !(header.without_data && are_numbers(&header.classes));
+    let as_many = header.classes.len() == test.classes.len();
+    let matching = if are_named { data.classes } else { ClassMatching::ByPosition };
+    if !are_named && as_many && header.classes != test.classes {
+        notes
+            .push(format!("classes of `{}` and of {source} are matched by position: one has no names", path.display()));
+    }
+    match match_classes(&header.classes, &test.classes, matching) {
+        Ok(None) => Ok(test),
+        Ok(Some(places)) => Ok(test.with_classes(header.classes.clone(), &places)),
+        Err(difference) => {
+            Err(TrainError::ClassesOfData { path: path.to_owned(), data: source.to_string(), difference })
+        }
     }
 }

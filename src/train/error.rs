@@ -1,6 +1,6 @@
 //! What can end a training run early.
 
-use crate::data::DataError;
+use crate::data::{ClassDifference, DataError};
 use crate::gpu::GpuError;
 use crate::graph::GraphError;
 use crate::interop::InteropError;
@@ -66,8 +66,15 @@ pub enum TrainError {
         first.display(), other.display()
     )]
     OtherClasses { first: PathBuf, has: String, other: PathBuf, has_other: String },
-    #[error("`{}` tells {classes} classes apart, but {data} has {classes_of_data}", path.display())]
-    ClassesOfData { path: PathBuf, classes: usize, data: String, classes_of_data: usize },
+    #[error(
+        "the classes of `{}` are not those of {data}: {difference}. Give it data with its classes{}",
+        path.display(),
+        match difference.counts {
+            [model, data] if model == data => ", or match them with --classes by-position",
+            _ => "",
+        }
+    )]
+    ClassesOfData { path: PathBuf, data: String, difference: ClassDifference },
     #[error("the test images of {data} changed while they were read; begin again when nothing writes to them")]
     DataChanged { data: String },
     #[error("the data do not suit the model `{model}`: {reason}")]
@@ -102,6 +109,7 @@ impl TrainError {
             | TrainError::Table(_)
             | TrainError::WithoutData { .. }
             | TrainError::OtherData { .. }
+            | TrainError::ClassesOfData { .. }
             | TrainError::NotARun { .. } => true,
             TrainError::Data(error) => error.is_usage(),
             TrainError::Weights(error) => error.is_usage(),

@@ -23,7 +23,7 @@ mod trial;
 
 pub use checkpoint::{Checkpoint, Header, Progress, load_checkpoint, save_checkpoint};
 pub use config::{Resolved, TrainConfig};
-pub use ensemble::{Ensemble, EnsembleEvaluation};
+pub use ensemble::{Ensemble, EnsembleEvaluation, TestData};
 pub use error::TrainError;
 pub use evaluate::Evaluator;
 pub use evaluation::Evaluation;

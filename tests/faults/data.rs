@@ -1,6 +1,7 @@
 //! Images and classes: what is read, what is left out, and what is told of it.
 
 use crate::support::{Ended, fault, tilewright};
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -228,4 +229,66 @@ fn data_follow_the_channels_and_the_size_that_the_model_is_asked_for() {
     train(colour, &["--set", "num_classes=10"], 2).says("num_classes is 10, but must be 2, the number of classes in");
     train(colour, &["--set", "num_classes=2"], 0);
     train(colour, &["--crop", "12"], 2).says("--crop is 12, but must be less than the height and the width");
+}
+
+/// A run on a folder with these classes, each of its own shade; its folder and its source.
+fn run_on(classes: &str, options: &[&str]) -> (TempDir, Images) {
+    let images = Images::new();
+    for (index, class) in classes.split_whitespace().enumerate() {
+        let shade = 20 + 70 * index as u8;
+        images.draw(&format!("train/{class}/{{}}.png"), 8, shade).draw(
+            &format!("test/{class}/{{}}.png"),
+            2 + index as u8,
+            shade,
+        );
+    }
+    let run = TempDir::new().unwrap();
+    let arguments =
+        ["train", "lenet5", "--device", "cpu", "--data", &images.source(), "--run", run.path().to_str().unwrap()];
+    tilewright(&[&arguments[..], &["--batch", "8", "--epochs", "1"], options].concat(), 0);
+    (run, images)
+}
+
+#[test]
+fn classes_are_matched_by_name_and_another_set_is_an_error_that_lists_the_differences() {
+    let (run, images) = run_on("ant bee cow", &[]);
+    let checkpoint = run.path().join("checkpoint.safetensors");
+    let checkpoint = checkpoint.to_str().unwrap();
+    let eval = |checkpoint: &str, data: &str, options: &[&str], status: i32| {
+        let arguments = ["eval", checkpoint, "--device", "cpu", "--json", "--data", data];
+        tilewright(&[&arguments[..], options].concat(), status)
+    };
+
+    // The same weights, with their classes in another order.
+    let [weights, names, turned] = ["weights.safetensors", "names.txt", "turned.safetensors"]
+        .map(|name| run.path().join(name).to_str().unwrap().to_owned());
+    tilewright(&["export", checkpoint, &weights], 0);
+    fs::write(&names, "cow\nant\nbee\n").unwrap();
+    let import =
+        ["import", "lenet5", &weights, "--set", "image_size=12", "--out", &turned, "--mean", "0.4", "--std", "0.2"];
+    tilewright(&[&import[..], &["--classes", &names]].concat(), 0);
+    let by_name = eval(&turned, &images.source(), &[], 0);
+    let by_position = eval(&turned, &images.source(), &["--classes", "by-position"], 0);
+    let rows = |ended: &Ended| -> Vec<Value> { ended.json()["confusion"].as_array().unwrap().clone() };
+    let (by_name, by_position) = (rows(&by_name), rows(&by_position));
+    // Rows are true classes in the order of the checkpoint, cow, ant, bee; the data's is ant, bee, cow.
+    assert_eq!(by_name, [by_position[2].clone(), by_position[0].clone(), by_position[1].clone()]);
+    assert_ne!(by_name, by_position);
+
+    let other = Images::new();
+    for class in ["bee", "cow", "dog"] {
+        other.draw(&format!("train/{class}/{{}}.png"), 2, 9).draw(&format!("test/{class}/{{}}.png"), 2, 9);
+    }
+    let refused = eval(checkpoint, &other.source(), &[], 2);
+    refused.says("lack `ant`").says("does not know `dog`").says("--classes by-position");
+    eval(checkpoint, &other.source(), &["--classes", "by-position"], 0);
+    fs::remove_dir_all(other.path("train/dog")).unwrap();
+    fs::remove_dir_all(other.path("test/dog")).unwrap();
+    for options in [&[][..], &["--classes", "by-position"]] {
+        eval(checkpoint, &other.source(), options, 2).says("tells 3 classes apart and the data have 2").says("`ant`");
+    }
+
+    // Labels of synthetic images are no names.
+    eval(checkpoint, "synthetic:1x12x12:3:15", &[], 0).says("by position");
+    eval(checkpoint, "synthetic:1x12x12:4:15", &[], 2);
 }
