@@ -79,6 +79,7 @@ impl Eval {
             json!({
                 "checkpoint": path.display().to_string(),
                 "test_accuracy": member.top1,
+                "balanced_accuracy": member.balanced_accuracy(),
                 "top5": member.top5,
                 "test_loss": member.loss,
             })
@@ -86,6 +87,7 @@ impl Eval {
         let run = if let [path] = &paths[..] { path.parent() } else { None };
         global.result(&json!({
             "test_accuracy": whole.top1,
+            "balanced_accuracy": whole.balanced_accuracy(),
             "top5": whole.top5,
             "test_loss": whole.loss,
             "images": whole.images,
@@ -127,7 +129,13 @@ fn say_confusion(global: &Global, confusion: &[Vec<usize>], classes: &[String]) 
 }
 
 fn figures(found: &Evaluation) -> String {
-    format!("top-1 {:.2} %, top-5 {:.2} %, loss {:.4}", 100.0 * found.top1, 100.0 * found.top5, found.loss)
+    format!(
+        "top-1 {:.2} %, balanced over the classes {:.2} %, top-5 {:.2} %, loss {:.4}",
+        100.0 * found.top1,
+        100.0 * found.balanced_accuracy(),
+        100.0 * found.top5,
+        found.loss
+    )
 }
 
 /// The file itself, or a run folder's last checkpoint.

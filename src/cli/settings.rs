@@ -36,6 +36,10 @@ pub struct Settings {
     /// Resize images to HEIGHTxWIDTH
     #[arg(long, value_name = "HxW", value_parser = parse_size)]
     size: Option<(usize, usize)>,
+    /// Hold this share of each class out of the training images, always the same ones; they decide which checkpoint is
+    /// the best, where the data have no validation images of their own
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    validation: Option<f64>,
     /// Refuse images of more pixels, before they are decoded [default: 100000000]
     #[arg(long, value_name = "PIXELS")]
     max_pixels: Option<u64>,
@@ -108,6 +112,7 @@ impl Settings {
         set(&mut config.crop, &self.crop);
         set(&mut config.l1, &self.l1);
         config.micro_batch = self.micro_batch.or(config.micro_batch);
+        config.validation = self.validation.or(config.validation);
         config.limit = self.limit.or(config.limit);
         config.size = self.size.or(config.size);
         config.clip_grad_norm = self.clip_grad_norm.or(config.clip_grad_norm);
@@ -168,3 +173,7 @@ pub(super) fn parse_attribute(text: &str) -> Result<(String, Value), String> {
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
     Ok((name.to_owned(), value))
 }
+
+/// Told where there are no validation images.
+pub const CHOSEN_ON_TEST: &str = "the best was chosen on the test images themselves, which flatters it; `--validation 0.1` \
+                                  holds images out of training to choose by";

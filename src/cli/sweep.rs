@@ -1,6 +1,7 @@
 //! `tilewright sweep`: a search over settings.
 
 use super::place::Place;
+use super::settings::CHOSEN_ON_TEST;
 use super::settings::{Pace, Settings};
 use super::train::on_interrupt;
 use super::{CliError, Global};
@@ -93,10 +94,12 @@ impl Sweep {
 fn tell(global: &Global, trials: &[Trial], outcome: &SweepOutcome, folder: &Path) {
     let SweepOutcome { results, ranking } = outcome;
     let names = trials.iter().take(1).flat_map(|trial| trial.settings.iter().map(|(name, _)| name.as_str()));
+    let has_validation = results.iter().any(|result| result.validation_accuracy.is_some());
+    let on = if has_validation { "validation" } else { "test" };
     let mut table = Table::new(["trial"].into_iter().chain(names).chain([
         "epochs",
-        "test accuracy, %",
-        "test loss",
+        &format!("{on} accuracy, %"),
+        &format!("{on} loss"),
         "seconds",
         "status",
     ]));
@@ -106,8 +109,8 @@ fn tell(global: &Global, trials: &[Trial], outcome: &SweepOutcome, folder: &Path
         row.extend(trial.settings.iter().map(|(_, value)| sweep::text(value)));
         row.extend([
             result.epochs.to_string(),
-            result.test_accuracy.map_or(String::new(), |accuracy| format!("{:.2}", 100.0 * accuracy)),
-            result.test_loss.map_or(String::new(), |loss| format!("{loss:.4}")),
+            result.accuracy().map_or(String::new(), |accuracy| format!("{:.2}", 100.0 * accuracy)),
+            result.loss().map_or(String::new(), |loss| format!("{loss:.4}")),
             format!("{:.1}", result.seconds),
             result.status.to_string(),
         ]);
@@ -126,12 +129,18 @@ fn tell(global: &Global, trials: &[Trial], outcome: &SweepOutcome, folder: &Path
     if let Some((trial, result)) = best {
         let run = sweep::Sweep::run_folder(folder, trial.number);
         global.say(format_args!(
-            "best: trial {}, {}, with a test accuracy of {:.2} % ({})",
+            "best: trial {}, {}, with a {on} accuracy of {:.2} % ({})",
             trial.number,
             trial.describe(),
-            100.0 * result.test_accuracy.unwrap_or_default(),
+            100.0 * result.accuracy().unwrap_or_default(),
             run.display()
         ));
+        match result.test_accuracy {
+            Some(accuracy) if has_validation => {
+                global.say(format_args!("its test accuracy is {:.2} %", 100.0 * accuracy))
+            }
+            _ => global.say(CHOSEN_ON_TEST),
+        }
         global.say(format_args!("train it again: tilewright train --recipe {}/config.toml", run.display()));
     }
     global.result(&json!({
@@ -140,6 +149,8 @@ fn tell(global: &Global, trials: &[Trial], outcome: &SweepOutcome, folder: &Path
             "settings": settings(trial),
             "test_accuracy": result.test_accuracy,
             "test_loss": result.test_loss,
+            "validation_accuracy": result.validation_accuracy,
+            "validation_loss": result.validation_loss,
             "run": sweep::Sweep::run_folder(folder, trial.number),
         })),
         "trials": trials.iter().zip(results).map(|(trial, result)| trial_json(trial, result)).collect::<Vec<_>>(),
@@ -158,6 +169,8 @@ fn trial_json(trial: &Trial, result: &TrialResult) -> Value {
         "epochs": result.epochs,
         "test_accuracy": result.test_accuracy,
         "test_loss": result.test_loss,
+        "validation_accuracy": result.validation_accuracy,
+        "validation_loss": result.validation_loss,
         "seconds": result.seconds,
         "status": result.status,
         "reason": result.reason,

@@ -2,7 +2,7 @@
 
 use super::error::STOPPED;
 use super::place::Place;
-use super::settings::{Pace, Settings, set};
+use super::settings::{CHOSEN_ON_TEST, Pace, Settings, set};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
@@ -27,7 +27,7 @@ pub struct Train {
     run: Option<PathBuf>,
     /// Go on with the run in this folder from its last checkpoint
     #[arg(long, value_name = "RUN", conflicts_with_all = ["model", "data", "batch", "micro_batch", "lr", "optimizer", "schedule",
-        "seed", "limit", "size", "max_pixels", "label_smoothing", "clip_grad_norm", "clip_grad_value", "l1", "flip", "crop", "attributes",
+        "seed", "limit", "size", "validation", "max_pixels", "label_smoothing", "clip_grad_norm", "clip_grad_value", "l1", "flip", "crop", "attributes",
         "init", "head", "freeze", "checkpoint_every", "run", "recipe"])]
     resume: Option<PathBuf>,
     #[command(flatten)]
@@ -57,16 +57,36 @@ impl Train {
         trainer.stop_on(on_interrupt()?);
         let outcome = trainer.run(&mut reporter)?;
         drop(reporter);
+        let (test, validation) = (outcome.test.unwrap_or_default(), outcome.validation);
+        match &validation {
+            Some(_) => global.say(format_args!(
+                "validation accuracy {:.2} % of the best checkpoint, which alone the test images have seen",
+                100.0 * outcome.best_accuracy
+            )),
+            None => global.note(CHOSEN_ON_TEST),
+        }
+        if let Some(class) = test.only_prediction() {
+            global.note(format_args!(
+                "every test image is taken for `{}`: nothing is told apart",
+                trainer.classes()[class]
+            ));
+        }
         global.say(format_args!(
-            "test accuracy {:.2} % ({} in {:.1} s, {:.0} images/s)",
-            100.0 * outcome.test.top1,
+            "test accuracy {:.2} %, balanced over the classes {:.2} % ({} in {:.1} s, {:.0} images/s)",
+            100.0 * test.top1,
+            100.0 * test.balanced_accuracy(),
             outcome.run.display(),
             outcome.seconds,
             outcome.images_per_second
         ));
         global.result(&json!({
-            "test_accuracy": outcome.test.top1,
-            "test_loss": outcome.test.loss,
+            "test_accuracy": test.top1,
+            "balanced_accuracy": test.balanced_accuracy(),
+            "test_loss": test.loss,
+            "validation_accuracy": validation.as_ref().map(|validation| validation.top1),
+            "validation_loss": validation.as_ref().map(|validation| validation.loss),
+            "best_accuracy": outcome.best_accuracy,
+            "best_chosen_on": if validation.is_some() { "validation" } else { "test" },
             "train_accuracy": outcome.train_accuracy,
             "images_per_second": outcome.images_per_second,
             "seconds": outcome.seconds,

@@ -63,6 +63,25 @@ impl Splits {
         Self { train, validation: None, test, notes: Vec::new() }
     }
 
+    /// With the share `share` of each class of the training images held out for validation, always the same ones.
+    ///
+    /// # Errors
+    /// When there are validation images already, or no class has two images.
+    pub(crate) fn with_validation(self, share: f64) -> Result<Self, DataError> {
+        let refused = |expected| Err(DataError::Option { option: "--validation", value: share.to_string(), expected });
+        if self.validation.is_some() {
+            return refused("left out where the data have validation images of their own");
+        }
+        let is_held = held_out(&self.train.labels, self.train.classes.len(), share);
+        if !is_held.contains(&true) {
+            return refused("given for data with two training images of a class");
+        }
+        let mut validation = self.train.only(|index| is_held[index]);
+        validation.name = format!("{}, held out for validation", validation.name);
+        let train = self.train.only(|index| !is_held[index]);
+        Ok(Self { train, validation: Some(validation), ..self })
+    }
+
     /// The images that decide which checkpoint is the best: those for validation, else those for testing.
     pub fn deciding(&self) -> &Dataset {
         self.validation.as_ref().unwrap_or(&self.test)
@@ -117,6 +136,36 @@ impl Dataset {
         moments.unzip()
     }
 
+    /// The images at these places.
+    fn only(&self, is_wanted: impl Fn(usize) -> bool) -> Self {
+        let kept: Vec<usize> = (0..self.len()).filter(|&index| is_wanted(index)).collect();
+        let mut images = Vec::with_capacity(kept.len() * self.image_len());
+        kept.iter().for_each(|&index| images.extend_from_slice(self.image(index)));
+        let labels = kept.iter().map(|&index| self.labels[index]).collect();
+        Self { images, labels, name: self.name.clone(), classes: self.classes.clone(), ..*self }
+    }
+
+    /// How many images each class has, in one line, where one has twice as many as another.
+    pub(crate) fn class_counts(&self) -> Option<String> {
+        let mut counts = vec![0_usize; self.classes.len()];
+        self.labels.iter().for_each(|&label| counts[label as usize] += 1);
+        let (least, most) = (*counts.iter().min()?, *counts.iter().max()?);
+        if most < 2 * least {
+            return None;
+        }
+        let mut by_count: Vec<(usize, &String)> = counts.into_iter().zip(&self.classes).collect();
+        by_count.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+        let told = |(count, class): &(usize, &String)| format!("{class} {count}");
+        let listed: Vec<String> = match by_count.len() {
+            classes if classes <= MOST_CLASSES => by_count.iter().map(told).collect(),
+            classes => {
+                let (first, last) = (&by_count[..MOST_CLASSES / 2], &by_count[classes - MOST_CLASSES / 2..]);
+                first.iter().map(told).chain(["...".to_owned()]).chain(last.iter().map(told)).collect()
+            }
+        };
+        Some(format!("the classes of {} are uneven, in images: {}", self.name, listed.join(", ")))
+    }
+
     /// With the classes `classes`, which its own are in another order: class `label` becomes `places[label]`.
     #[must_use]
     pub(crate) fn with_classes(self, classes: Vec<String>, places: &[u32]) -> Self {
@@ -138,6 +187,9 @@ impl Dataset {
         Self { images, labels, ..self }
     }
 }
+
+/// Classes whose numbers of images are all listed.
+const MOST_CLASSES: usize = 12;
 
 /// The indices that [`Dataset::truncated`] keeps, in its order.
 fn round_robin(labels: &[u32], classes: usize, limit: usize) -> Vec<usize> {

@@ -19,6 +19,8 @@ pub struct TrainConfig {
     pub size: Option<(usize, usize)>,
     /// At most so many images of each split.
     pub limit: Option<usize>,
+    /// This share of each class is held out of the training images, for validation.
+    pub validation: Option<f64>,
     /// A file with an image of more pixels is refused before it is decoded.
     pub max_pixels: u64,
     pub epochs: u64,
@@ -72,6 +74,7 @@ impl Default for TrainConfig {
             data: Source::Mnist,
             size: None,
             limit: None,
+            validation: None,
             max_pixels: MAX_PIXELS,
             epochs: 5,
             batch: 64,
@@ -114,6 +117,9 @@ impl TrainConfig {
         }
         if !(0.0..1.0).contains(&self.label_smoothing) {
             return Err(setting("--label-smoothing", self.label_smoothing.to_string(), "in [0, 1)"));
+        }
+        if let Some(share) = self.validation.filter(|share| !(*share > 0.0 && *share < 1.0)) {
+            return Err(setting("--validation", share.to_string(), "a share above 0 and below 1"));
         }
         if self.head.is_some() && self.init.is_none() {
             return Err(setting("--init", "not given".to_owned(), "a file with weights where --head is given"));

@@ -21,7 +21,7 @@ pub fn panels(model: &str, steps: &[StepRow], epochs: &[EpochRow]) -> [Panel; 2]
         style: Style::Line,
     };
     let test = |value: fn(&EpochRow) -> f64| Curve {
-        label: "test".to_owned(),
+        label: epochs.first().map_or("test", EpochRow::decided_on).to_owned(),
         points: epochs.iter().map(|row| (row.epoch as f64, value(row))).collect(),
         style: Style::DottedLine,
     };
@@ -39,19 +39,19 @@ pub fn panels(model: &str, steps: &[StepRow], epochs: &[EpochRow]) -> [Panel; 2]
         ..Panel::default()
     };
     [
-        panel("loss", "cross-entropy, nats", vec![training(|row| row.loss), test(|row| row.test_loss)]),
+        panel("loss", "cross-entropy, nats", vec![training(|row| row.loss), test(|row| row.decided().0)]),
         panel(
             "accuracy",
             "accuracy, %",
-            vec![percent(training(|row| row.accuracy)), percent(test(|row| row.test_accuracy))],
+            vec![percent(training(|row| row.accuracy)), percent(test(|row| row.decided().1))],
         ),
     ]
 }
 
 /// The last of the epochs with the highest accuracy: the best checkpoint is of that one.
 fn best(epochs: &[EpochRow]) -> Option<Mark> {
-    let best = epochs.iter().max_by(|a, b| a.test_accuracy.total_cmp(&b.test_accuracy))?;
-    let label = format!("best: epoch {}, {:.2} %", best.epoch, 100.0 * best.test_accuracy);
+    let best = epochs.iter().max_by(|a, b| a.decided().1.total_cmp(&b.decided().1))?;
+    let label = format!("best: epoch {}, {:.2} %", best.epoch, 100.0 * best.decided().1);
     Some(Mark { label, x: best.epoch as f64 })
 }
 
@@ -69,7 +69,7 @@ mod tests {
             accuracy: if step % 2 == 0 { 0.5 } else { 0.0 },
         };
         let steps: Vec<StepRow> = (0..1000).map(row).collect();
-        let epochs = [EpochRow { epoch: 1, test_loss: 1.0, test_accuracy: 0.75, ..EpochRow::default() }];
+        let epochs = [EpochRow { epoch: 1, test_loss: Some(1.0), test_accuracy: Some(0.75), ..EpochRow::default() }];
         let [loss, accuracy] = panels("lenet5", &steps, &epochs);
         let points = &loss.curves[0].points;
         assert_eq!((points.len(), points[0]), (250, (2.5 / 500.0, 2.0)));

@@ -15,6 +15,23 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// The mean, over the classes that have images, of the share of a class's images that are told rightly. Guessing the
+    /// largest class is worth no more than 1 / classes.
+    pub fn balanced_accuracy(&self) -> f64 {
+        let images = |row: &Vec<usize>| row.iter().sum::<usize>();
+        let recalls = self.confusion.iter().enumerate().filter(|(_, row)| images(row) > 0);
+        let recalls: Vec<f64> = recalls.map(|(class, row)| row[class] as f64 / images(row) as f64).collect();
+        recalls.iter().sum::<f64>() / recalls.len().max(1) as f64
+    }
+
+    /// The class that every image is taken for, where they are of several.
+    pub fn only_prediction(&self) -> Option<usize> {
+        let is_predicted = |class: &usize| self.confusion.iter().any(|row| row[*class] > 0);
+        let mut predicted = (0..self.confusion.len()).filter(is_predicted);
+        let several = self.confusion.iter().filter(|row| row.iter().any(|&images| images > 0)).count() > 1;
+        predicted.next().filter(|_| several && predicted.next().is_none())
+    }
+
     /// Of log-probabilities `[images, classes]`, held against `labels`, `[images]`.
     ///
     /// # Panics
@@ -93,6 +110,20 @@ mod tests {
         assert!((found.loss + (0.3f64.ln() + 0.6f64.ln()) / 2.0).abs() < 1e-15, "{found:?}");
         assert_eq!((found.top1, found.top5, found.images), (0.5, 1.0, 2));
         assert_eq!(found.confusion, [[0, 0, 0], [1, 0, 0], [0, 0, 1]]);
+    }
+
+    #[test]
+    fn balanced_accuracy_gives_every_class_with_images_the_same_weight() {
+        let of = |confusion: [[usize; 3]; 3]| Evaluation {
+            confusion: confusion.map(|row| row.to_vec()).to_vec(),
+            ..Evaluation::default()
+        };
+        let collapsed = of([[90, 0, 0], [10, 0, 0], [0, 0, 0]]);
+        assert_eq!((collapsed.balanced_accuracy(), collapsed.only_prediction()), (0.5, Some(0)));
+        let apart = of([[60, 30, 0], [5, 5, 0], [0, 0, 4]]);
+        assert!((apart.balanced_accuracy() - (2.0 / 3.0 + 0.5 + 1.0) / 3.0).abs() < 1e-15);
+        assert_eq!(apart.only_prediction(), None);
+        assert_eq!((Evaluation::default().balanced_accuracy(), Evaluation::default().only_prediction()), (0.0, None));
     }
 
     #[test]

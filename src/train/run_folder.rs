@@ -31,10 +31,29 @@ pub struct EpochRow {
     pub epoch: u64,
     pub train_loss: f64,
     pub train_accuracy: f64,
-    pub test_loss: f64,
-    pub test_accuracy: f64,
+    /// None where the data have validation images: the test images are then kept for the end of the run.
+    pub test_loss: Option<f64>,
+    pub test_accuracy: Option<f64>,
     pub images_per_second: f64,
     pub seconds: f64,
+    #[serde(default)]
+    pub validation_loss: Option<f64>,
+    #[serde(default)]
+    pub validation_accuracy: Option<f64>,
+}
+
+impl EpochRow {
+    /// `validation` or `test`: the images that decide which epoch is the best.
+    pub fn decided_on(&self) -> &'static str {
+        if self.validation_loss.is_some() { "validation" } else { "test" }
+    }
+
+    /// Loss and accuracy on these images.
+    pub fn decided(&self) -> (f64, f64) {
+        let loss = self.validation_loss.or(self.test_loss);
+        let accuracy = self.validation_accuracy.or(self.test_accuracy);
+        (loss.unwrap_or(f64::NAN), accuracy.unwrap_or(f64::NAN))
+    }
 }
 
 /// A run's folder, open for writing.
@@ -139,7 +158,9 @@ impl RunFolder {
     /// When a file cannot be written.
     pub fn write_epoch(&mut self, row: &EpochRow, step: u64) -> Result<(), TrainError> {
         write_rows(&mut self.epochs, std::slice::from_ref(row), self.path.join("epochs.csv"))?;
-        let values = [("test/loss", row.test_loss as f32), ("test/accuracy", row.test_accuracy as f32)];
+        let (loss, accuracy) = row.decided();
+        let [loss_name, accuracy_name] = ["loss", "accuracy"].map(|what| format!("{}/{what}", row.decided_on()));
+        let values = [(&loss_name[..], loss as f32), (&accuracy_name[..], accuracy as f32)];
         self.events.scalars(step, &values).map_err(TrainError::file(&self.path, "written"))?;
         let steps: Vec<StepRow> = read_rows(&self.path.join("steps.csv"))?;
         let epochs: Vec<EpochRow> = read_rows(&self.path.join("epochs.csv"))?;

@@ -24,8 +24,12 @@ pub(super) fn read_data(config: &TrainConfig, activity: &Activity) -> Result<Spl
     config.validate()?;
     let _reading = activity.enter(Stage::Reading, 0);
     let model = models::find(&config.model)?;
-    let splits = config.data.load(&config.load_options(model)?)?;
+    let mut splits = config.data.load(&config.load_options(model)?)?;
+    if let Some(share) = config.validation {
+        splits = splits.with_validation(share)?;
+    }
     check(config, &splits.train)?;
+    splits.notes.extend(splits.train.class_counts());
     Ok(splits)
 }
 

@@ -22,7 +22,13 @@ use std::time::Instant;
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    pub test: Evaluation,
+    /// Of the last epoch. Where the data have validation images, of the best checkpoint, measured once, when the run is
+    /// at its end.
+    pub test: Option<Evaluation>,
+    /// Of the last epoch, on the images that decide which checkpoint is the best, where they are not the test images.
+    pub validation: Option<Evaluation>,
+    /// Of the best checkpoint, on the images that decide, from 0 to 1.
+    pub best_accuracy: f64,
     pub train_accuracy: f64,
     pub images_per_second: f64,
     pub seconds: f64,
@@ -164,6 +170,11 @@ impl Trainer {
         self.folder.path()
     }
 
+    /// The names of the classes.
+    pub fn classes(&self) -> &[String] {
+        &self.header.classes
+    }
+
     pub fn engine_name(&self) -> String {
         self.runner.engine.name()
     }
@@ -193,12 +204,14 @@ impl Trainer {
             1 => format!(" in batches of {batch}"),
             _ => format!(" in batches of {batch} that are taken in {parts} parts"),
         };
+        let validation = self.splits.validation.as_ref();
+        let validation = validation.map_or(String::new(), |images| format!(", {} validation images", images.len()));
         let progress = match self.header.progress.step {
             0 => String::new(),
             done => format!(", {done} of {total_steps} steps done"),
         };
         format!(
-            "{}, {} parameters, on {} ({} training images{batches}, {} test images) with \
+            "{}, {} parameters, on {} ({} training images{batches}{validation}, {} test images) with \
              {}{memory}{update}; run folder {}{progress}",
             config.model,
             self.runner.parameter_count,
@@ -231,13 +244,9 @@ impl Trainer {
         let first_step = self.header.progress.step;
         let mut train_accuracy = 0.0;
         let mut training_seconds = 0.0;
-        let mut test = Evaluation {
-            loss: self.header.progress.test_loss,
-            top1: self.header.progress.test_accuracy,
-            ..Evaluation::default()
-        };
+        let mut decided = None;
         while self.header.progress.step < last_step {
-            let row = self.epoch(reporter, &mut test)?;
+            let row = self.epoch(reporter, &mut decided)?;
             train_accuracy = row.train_accuracy;
             training_seconds += row.seconds;
             self.folder.write_epoch(&row, self.header.progress.step - 1)?;
@@ -248,8 +257,19 @@ impl Trainer {
             }
         }
         let images = last_step.saturating_sub(first_step) as f64 * self.resolved.batch as f64;
+        let decided = match decided {
+            Some(decided) => decided,
+            None => self.evaluate(self.splits.clone().deciding())?,
+        };
+        let (test, validation) = match &self.splits.validation {
+            None => (Some(decided), None),
+            Some(_) if last_step == self.resolved.total_steps => (Some(self.test_best(reporter)?), Some(decided)),
+            Some(_) => (None, Some(decided)),
+        };
         Ok(Outcome {
             test,
+            validation,
+            best_accuracy: self.header.progress.best_accuracy,
             train_accuracy,
             images_per_second: images / f64::max(training_seconds, 1e-9),
             seconds: begin.elapsed().as_secs_f64(),
@@ -257,8 +277,28 @@ impl Trainer {
         })
     }
 
+    fn evaluate(&mut self, dataset: &Dataset) -> Result<Evaluation, TrainError> {
+        let Runner { engine, evaluator, .. } = &mut self.runner;
+        evaluator.evaluate(engine, dataset, &self.header.normalization, &[View::default()])
+    }
+
+    /// What the best checkpoint is worth on the test images. It takes the place of the last parameters on the device:
+    /// the run is at its end.
+    fn test_best(&mut self, reporter: &mut dyn Reporter) -> Result<Evaluation, TrainError> {
+        let path = RunFolder::best(self.folder.path());
+        match path.is_file() {
+            true => {
+                let Runner { engine, evaluator, .. } = &mut self.runner;
+                evaluator.restore(engine, &load_checkpoint(&path)?, &path)?;
+            }
+            false => reporter.note(&format!("`{}` is missing: the last checkpoint is tested instead", path.display())),
+        }
+        let splits = Arc::clone(&self.splits);
+        self.evaluate(&splits.test)
+    }
+
     /// The rest of the current epoch, its test and its checkpoint.
-    fn epoch(&mut self, reporter: &mut dyn Reporter, test: &mut Evaluation) -> Result<EpochRow, TrainError> {
+    fn epoch(&mut self, reporter: &mut dyn Reporter, decided: &mut Option<Evaluation>) -> Result<EpochRow, TrainError> {
         let steps = self.resolved.steps_per_epoch;
         let seed = self.header.config.seed;
         let epoch = self.header.progress.step / steps;
@@ -272,18 +312,21 @@ impl Trainer {
         self.steps(reporter, &splits.train, epoch, epoch_end, begin)?;
         let seconds = begin.elapsed().as_secs_f64();
 
-        let Runner { engine, evaluator, .. } = &mut self.runner;
-        *test = evaluator.evaluate(engine, &self.splits.test, &self.header.normalization, &[View::default()])?;
+        let test = &*decided.insert(self.evaluate(splits.deciding())?);
+        let [on_test, on_validation] =
+            [splits.validation.is_none(), splits.validation.is_some()].map(|is_measured| is_measured.then_some(test));
         let progress = &mut self.header.progress;
         let images = progress.images.max(1.0);
         let row = EpochRow {
             epoch: epoch + 1,
             train_loss: progress.loss_sum / images,
             train_accuracy: progress.correct / images,
-            test_loss: test.loss,
-            test_accuracy: test.top1,
+            test_loss: on_test.map(|test| test.loss),
+            test_accuracy: on_test.map(|test| test.top1),
             images_per_second: ((epoch_end - first) * self.resolved.batch as u64) as f64 / seconds.max(1e-9),
             seconds,
+            validation_loss: on_validation.map(|validation| validation.loss),
+            validation_accuracy: on_validation.map(|validation| validation.top1),
         };
         if self.learning_rate.needs_metric() && self.learning_rate.observe(test.loss) {
             let rate = self.learning_rate.rate(epoch_end);

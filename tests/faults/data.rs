@@ -292,3 +292,74 @@ fn classes_are_matched_by_name_and_another_set_is_an_error_that_lists_the_differ
     eval(checkpoint, "synthetic:1x12x12:3:15", &[], 0).says("by position");
     eval(checkpoint, "synthetic:1x12x12:4:15", &[], 2);
 }
+
+#[test]
+fn validation_images_decide_and_the_test_images_are_measured_once_at_the_end() {
+    let images = Images::new();
+    for (class, shade) in [("dark", 20), ("light", 180)] {
+        images.draw(&format!("Train/{class}/{{}}.png"), 8, shade).draw(&format!("valid/{class}/{{}}.png"), 4, shade);
+        // In the test folder the names are exchanged: what is right there is wrong for validation.
+        images.draw(&format!("Test/{class}/{{}}.png"), 3, 200 - shade);
+    }
+    let run = TempDir::new().unwrap();
+    let run = run.path().join("run");
+    let run = run.to_str().unwrap();
+    let arguments = ["train", "lenet5", "--device", "cpu", "--json", "--data", &images.source(), "--lr", "0.01"];
+    let more = ["--batch", "4", "--run", run, "--epochs", "6"];
+    let ended = tilewright(&[&arguments[..], &more].concat(), 0);
+    ended.says("8 validation images").says("validation accuracy").never_says("chosen on the test images");
+    let told = ended.json();
+    assert_eq!(
+        (&told["best_chosen_on"], told["validation_accuracy"].as_f64()),
+        (&"validation".into(), Some(1.0)),
+        "{told}"
+    );
+    assert_eq!((told["test_accuracy"].as_f64(), told["balanced_accuracy"].as_f64()), (Some(0.0), Some(0.0)), "{told}");
+    let epochs = fs::read_to_string(Path::new(run).join("epochs.csv")).unwrap();
+    let column = |name: &str| {
+        let at = epochs.lines().next().unwrap().split(',').position(|title| title == name).unwrap();
+        epochs.lines().skip(1).map(|line| line.split(',').nth(at).unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(column("test_accuracy").iter().chain(&column("test_loss")).all(String::is_empty), "{epochs}");
+    assert_eq!(column("validation_accuracy").last().unwrap(), "1.0", "{epochs}");
+    tilewright(&["train", "--resume", run, "--device", "cpu"], 0).says("test accuracy 0.00 %");
+
+    // With no test folder of its own, the data's validation images are the test images, and both are said.
+    fs::remove_dir_all(images.path("Test")).unwrap();
+    let alone = train(&images.source(), &[], 0);
+    alone.says("there is no test folder").says("chosen on the test images");
+    let held_out = train(&images.source(), &["--validation", "0.25"], 0);
+    held_out.says("12 training images").says("4 validation images").says("8 test images");
+    images.draw("test/dark/{}.png", 1, 20);
+    train(&images.source(), &["--validation", "0.25"], 2).says("validation images of their own");
+    train(&images.source(), &["--validation", "1.5"], 2).says("a share above 0 and below 1");
+    images.draw("Validation/dark/{}.png", 1, 20);
+    train(&images.source(), &[], 1).says("folders of the same split");
+}
+
+#[test]
+fn a_sweep_is_decided_by_the_validation_images() {
+    let out = TempDir::new().unwrap();
+    let out = out.path().join("out");
+    let arguments =
+        ["sweep", "lenet5", "--device", "cpu", "--json", "--data", "synthetic:1x12x12:2:20", "--epochs", "1"];
+    let options = ["--grid", "lr=1e-3,1e-2", "--validation", "0.2", "--batch", "8", "--out", out.to_str().unwrap()];
+    let told = tilewright(&[&arguments[..], &options].concat(), 0).says("validation accuracy").json();
+    for trial in told["trials"].as_array().unwrap() {
+        assert!(trial["validation_accuracy"].is_f64() && trial["test_accuracy"].is_f64(), "{told}");
+    }
+}
+
+#[test]
+fn uneven_classes_are_told_with_their_numbers_and_the_balanced_accuracy() {
+    let images = Images::new();
+    images.draw("train/common/{}.png", 20, 20).draw("train/rare/{}.png", 2, 200);
+    images.draw("test/common/{}.png", 9, 20).draw("test/rare/{}.png", 1, 200);
+    let ended = train(&images.source(), &["--lr", "1e-12"], 0);
+    ended.says("are uneven, in images: common 20, rare 2").says("balanced over the classes");
+    let told = ended.json();
+    let collapsed = told["test_accuracy"].as_f64().unwrap() == 0.9;
+    let balanced = told["balanced_accuracy"].as_f64().unwrap();
+    assert!(!collapsed || balanced == 0.5, "{told}");
+    train("synthetic:1x12x12:2:20", &[], 0).never_says("uneven");
+}

@@ -269,12 +269,12 @@ impl Reporter for TerminalReporter {
         shown.clear();
         shown.last_line = Instant::now();
         let title = shown.title.take().unwrap_or_default();
+        let (on, (loss, accuracy)) = (row.decided_on(), row.decided());
         tell(format_args!(
-            "{title}: loss {:.4}, accuracy {:.2} %, test loss {:.4}, test accuracy {:.2} %, {:.0} images/s, {:.1} s",
+            "{title}: loss {:.4}, accuracy {:.2} %, {on} loss {loss:.4}, {on} accuracy {:.2} %, {:.0} images/s, {:.1} s",
             row.train_loss,
             100.0 * row.train_accuracy,
-            row.test_loss,
-            100.0 * row.test_accuracy,
+            100.0 * accuracy,
             row.images_per_second,
             row.seconds
         ));

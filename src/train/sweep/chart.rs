@@ -10,7 +10,7 @@ pub(super) fn panels(model: &str, axes: &[Axis], trials: &[Trial], results: &[Tr
     let begun: Vec<Begun<'_>> = trials
         .iter()
         .zip(results)
-        .filter_map(|(trial, result)| Some((trial, result, 100.0 * result.test_accuracy?)))
+        .filter_map(|(trial, result)| Some((trial, result, 100.0 * result.accuracy()?)))
         .collect();
     let best = begun.iter().filter(|(_, result, _)| result.status != Status::Failed).min_by(|a, b| a.1.compare(b.1));
     let marked = |x: Option<f64>| {

@@ -22,7 +22,7 @@ pub use trial::Trial;
 
 use super::run_folder::{make_folder, write_whole};
 use super::start::read_data;
-use super::{Outcome, Reporter, RunFolder, TrainConfig, TrainError, Trainer};
+use super::{Evaluation, Outcome, Reporter, RunFolder, TrainConfig, TrainError, Trainer};
 use crate::activity::Activity;
 use crate::data::Splits;
 use crate::engine::Engine;
@@ -262,8 +262,10 @@ impl Sweep {
             trained
         });
         match trained {
-            Ok(Outcome { test, seconds, .. }) => {
-                (result.test_accuracy, result.test_loss) = (Some(test.top1), Some(test.loss));
+            Ok(Outcome { test, validation, seconds, .. }) => {
+                let pair = |found: Option<Evaluation>| found.map(|found| (found.top1, found.loss)).unzip();
+                (result.test_accuracy, result.test_loss) = pair(test);
+                (result.validation_accuracy, result.validation_loss) = pair(validation);
                 result.seconds += seconds;
                 if result.epochs >= trial.config.epochs {
                     result.status = Status::Done;

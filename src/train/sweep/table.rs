@@ -19,6 +19,9 @@ pub struct TrialResult {
     /// On the test images after the last of them, from 0 to 1.
     pub test_accuracy: Option<f64>,
     pub test_loss: Option<f64>,
+    /// On the validation images, where the data have some; the test images are then for trials that are done.
+    pub validation_accuracy: Option<f64>,
+    pub validation_loss: Option<f64>,
     /// Spent on the epochs and their tests.
     pub seconds: f64,
     pub status: Status,
@@ -58,10 +61,22 @@ impl TrialResult {
             epochs: 0,
             test_accuracy: None,
             test_loss: None,
+            validation_accuracy: None,
+            validation_loss: None,
             seconds: 0.0,
             status: Status::Waiting,
             reason: None,
         }
+    }
+
+    /// Accuracy on the images that decide: those for validation, else those for testing.
+    pub fn accuracy(&self) -> Option<f64> {
+        self.validation_accuracy.or(self.test_accuracy)
+    }
+
+    /// Loss on the images that decide.
+    pub fn loss(&self) -> Option<f64> {
+        self.validation_loss.or(self.test_loss)
     }
 
     /// Whether nothing is left to do for it.
@@ -72,8 +87,8 @@ impl TrialResult {
     /// The better first: one with all its epochs, then the higher accuracy, the lower loss, the lower number.
     pub fn compare(&self, other: &TrialResult) -> Ordering {
         let key = |result: &TrialResult| {
-            let accuracy = result.test_accuracy.unwrap_or(-1.0);
-            let loss = result.test_loss.filter(|loss| !loss.is_nan()).unwrap_or(f64::INFINITY);
+            let accuracy = result.accuracy().unwrap_or(-1.0);
+            let loss = result.loss().filter(|loss| !loss.is_nan()).unwrap_or(f64::INFINITY);
             (result.status != Status::Done, -accuracy, loss)
         };
         let ((late, accuracy, loss), (other_late, other_accuracy, other_loss)) = (key(self), key(other));
@@ -83,7 +98,16 @@ impl TrialResult {
 }
 
 /// Columns after those of the settings.
-const RESULTS: [&str; 6] = ["epochs_done", "test_accuracy", "test_loss", "seconds", "status", "reason"];
+const RESULTS: [&str; 8] = [
+    "epochs_done",
+    "test_accuracy",
+    "test_loss",
+    "validation_accuracy",
+    "validation_loss",
+    "seconds",
+    "status",
+    "reason",
+];
 
 /// Writes the table: a row for each trial that has begun.
 ///
@@ -100,6 +124,8 @@ pub(super) fn write(path: &Path, trials: &[Trial], results: &[TrialResult]) -> R
             result.epochs.to_string(),
             number(result.test_accuracy),
             number(result.test_loss),
+            number(result.validation_accuracy),
+            number(result.validation_loss),
             format!("{:.3}", result.seconds),
             result.status.to_string(),
             result.reason.clone().unwrap_or_default(),
@@ -142,14 +168,17 @@ fn result(row: &csv::StringRecord, trials: &[Trial]) -> Option<TrialResult> {
     if !own.eq(settings.iter().map(String::as_str)) {
         return None;
     }
-    let [epochs, accuracy, loss, seconds, status, reason] = results.collect::<Vec<_>>().try_into().ok()?;
+    let [epochs, test_accuracy, test_loss, accuracy, loss, seconds, status, reason] =
+        results.collect::<Vec<_>>().try_into().ok()?;
     let optional = |text: &str| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) };
     let known = [Status::Waiting, Status::Done, Status::Halted, Status::Failed];
     Some(TrialResult {
         number,
         epochs: epochs.parse().ok()?,
-        test_accuracy: optional(accuracy)?,
-        test_loss: optional(loss)?,
+        test_accuracy: optional(test_accuracy)?,
+        test_loss: optional(test_loss)?,
+        validation_accuracy: optional(accuracy)?,
+        validation_loss: optional(loss)?,
         seconds: seconds.parse().ok()?,
         status: known.into_iter().find(|known| known.to_string() == status)?,
         reason: (!reason.is_empty()).then(|| reason.to_owned()),
