@@ -80,6 +80,9 @@ fn the_text_form_names_every_attribute_and_reads_back() {
         let optimizer: Optimizer = text.parse().unwrap();
         assert_eq!(optimizer.to_string().parse::<Optimizer>().unwrap(), optimizer, "{optimizer}");
     }
+    let written = ["0.8,0.99", "[0.8, 0.99]", "0.8+0.99"].map(|betas| format!("adam:betas={betas},amsgrad=true"));
+    let read = written.map(|text| text.parse::<Optimizer>().unwrap().to_string());
+    assert_eq!(read, [(); 3].map(|()| "adam:betas=0.8+0.99,eps=1e-8,weight_decay=0.0,amsgrad=true"));
 }
 
 #[test]

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use tilewright::optim::schedule::{Anneal, LearningRate, Mode, OneCycle, Plateau, Schedule, ThresholdMode};
+use tilewright::optim::schedule::{
+    Anneal, LearningRate, Mode, OneCycle, Plateau, RunLength, RunSchedule, Schedule, ThresholdMode,
+};
 
 fn schedule(name: &str, attrs: Value) -> Schedule {
     Schedule::from_attributes(name, &attrs).unwrap_or_else(|error| panic!("{error}"))
@@ -336,6 +338,11 @@ fn any_schedule() -> impl Strategy<Value = Schedule> {
         (count(), count(), float())
             .prop_map(|(t_0, t_mult, eta_min)| { Schedule::CosineWarmRestarts { t_0, t_mult, eta_min } }),
         (float(), count()).prop_map(|(start_factor, total_iters)| Schedule::LinearWarmup { start_factor, total_iters }),
+        (count(), float(), float()).prop_map(|(total_iters, start_factor, end_factor)| Schedule::Linear {
+            total_iters,
+            start_factor,
+            end_factor
+        }),
         (float(), count(), count(), float()).prop_map(|(start_factor, warmup_steps, t_max, eta_min)| {
             Schedule::LinearWarmupCosine { start_factor, warmup_steps, t_max, eta_min }
         }),
@@ -497,26 +504,112 @@ fn collect_safetensors(folder: &Path, files: &mut Vec<PathBuf>) {
     files.sort();
 }
 
-fn extended(text: &str, end: u64, later: u64) -> String {
-    text.parse::<Schedule>().unwrap().extended(end, later).to_string()
+/// What a run of so many steps makes of a schedule, at a rate of 0.5 and with ten steps an epoch.
+fn of_run(text: &str, total_steps: u64) -> String {
+    let schedule: RunSchedule = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+    assert_eq!(schedule.to_string().parse::<RunSchedule>().unwrap(), schedule, "{text}");
+    schedule.resolve(RunLength { steps_per_epoch: 10, total_steps, lr: 0.5 }).unwrap().to_string()
 }
 
 #[test]
-fn what_ended_with_a_run_ends_with_the_longer_one() {
+fn what_has_an_end_and_no_length_ends_with_the_run() {
     for (text, want) in [
-        ("cosine:T_max=8,eta_min=0.5", "cosine:T_max=12,eta_min=0.5"),
-        (
-            "warmup:steps=2,start_factor=0.5/cosine:T_max=8,eta_min=0",
-            "warmup:steps=2,start_factor=0.5/cosine:T_max=12,eta_min=0",
-        ),
-        ("cosine:T_max=9,eta_min=0", "cosine:T_max=9,eta_min=0"),
-        ("cosine_warm_restarts:T_0=8,T_mult=1,eta_min=0", "cosine_warm_restarts:T_0=8,T_mult=1,eta_min=0"),
-        ("step:step_size=8,gamma=0.5", "step:step_size=8,gamma=0.5"),
+        ("cosine", "cosine:T_max=80"),
+        ("cosine:eta_min=1e-5", "cosine:T_max=80,eta_min=1e-5"),
+        ("polynomial", "polynomial:total_iters=80"),
+        ("polynomial:power=2", "polynomial:total_iters=80,power=2"),
+        ("linear", "linear:total_iters=80"),
+        ("linear_warmup", "linear_warmup:total_iters=80"),
+        ("one_cycle", "one_cycle:max_lr=0.5,total_steps=80"),
+        ("one_cycle:max_lr=0.1", "one_cycle:max_lr=0.1,total_steps=80"),
+        ("linear_warmup_cosine:warmup_steps=5", "linear_warmup_cosine:warmup_steps=5,T_max=75"),
+        ("warmup:steps=5/cosine:eta_min=0.1", "warmup:steps=5/cosine:T_max=75,eta_min=0.1"),
+        ("warmup:steps=5/polynomial", "warmup:steps=5/polynomial:total_iters=75"),
+        ("warmup:steps=5/one_cycle", "warmup:steps=5/one_cycle:max_lr=0.5,total_steps=75"),
+        ("warmup:steps=2/warmup:steps=3/linear", "warmup:steps=2/warmup:steps=3/linear:total_iters=75"),
+        // What is said is kept.
+        ("cosine:T_max=7", "cosine:T_max=7"),
+        ("polynomial:total_iters=5", "polynomial:total_iters=5"),
+        ("warmup:steps=5/cosine:T_max=80", "warmup:steps=5/cosine:T_max=80"),
+        ("one_cycle:total_steps=9", "one_cycle:max_lr=0.5,total_steps=9"),
+        ("cosine_warm_restarts:T_0=7", "cosine_warm_restarts:T_0=7"),
+        ("step:step_size=7", "step:step_size=7"),
+        ("exponential:gamma=0.5", "exponential:gamma=0.5"),
+        ("plateau", "plateau"),
     ] {
-        assert_eq!(extended(text, 8, 12), want);
-        assert_eq!(extended(want, 12, 8), text, "and the other way");
+        assert_eq!(of_run(text, 80), want.parse::<Schedule>().unwrap().to_string(), "{text}");
     }
-    assert!(extended("one_cycle:max_lr=0.1,total_steps=8", 8, 12).contains("total_steps=12"));
+}
+
+#[test]
+fn a_length_may_be_in_epochs_and_a_list_is_written_in_three_ways() {
+    for (text, want) in [
+        ("step:step_size=3epochs", "step:step_size=30"),
+        ("step:step_size=1epoch", "step:step_size=10"),
+        ("cosine:T_max=0.5epochs", "cosine:T_max=5"),
+        ("cosine_warm_restarts:T_0=1.5epochs,T_mult=2", "cosine_warm_restarts:T_0=15,T_mult=2"),
+        ("polynomial:total_iters=2epochs", "polynomial:total_iters=20"),
+        ("one_cycle:total_steps=2epochs", "one_cycle:max_lr=0.5,total_steps=20"),
+        ("warmup:steps=1epochs/cosine", "warmup:steps=10/cosine:T_max=70"),
+        ("linear_warmup_cosine:warmup_steps=0.01epochs", "linear_warmup_cosine:warmup_steps=1,T_max=79"),
+        ("multistep:milestones=3,5", "multistep:milestones=3+5"),
+        ("multistep:milestones=3,5,gamma=0.5", "multistep:milestones=3+5,gamma=0.5"),
+        ("multistep:gamma=0.5,milestones=[3, 5]", "multistep:milestones=3+5,gamma=0.5"),
+        ("multistep:milestones=[3]", "multistep:milestones=3"),
+        ("multistep:milestones=1epochs,25,3epochs", "multistep:milestones=10+25+30"),
+        ("multistep:milestones=[1epochs,2epochs],gamma=0.5", "multistep:milestones=10+20,gamma=0.5"),
+        ("multistep:milestones=1epochs+2epochs", "multistep:milestones=10+20"),
+        ("multistep:milestones=2epochs", "multistep:milestones=20"),
+    ] {
+        assert_eq!(of_run(text, 80), want.parse::<Schedule>().unwrap().to_string(), "{text}");
+    }
+    let table =
+        json!({"name": "warmup", "steps": "1epochs", "then": {"name": "multistep", "milestones": ["2epochs", 5]}});
+    let schedule: RunSchedule = serde_json::from_value(table).unwrap();
+    assert_eq!(schedule.to_string(), "warmup:steps=1epochs/multistep:milestones=2epochs+5");
+    for (text, parts) in [
+        ("cosine:T_max=2epoch3", &["`T_max` is \"2epoch3\"", "30epochs"][..]),
+        ("cosine:T_max=-2epochs", &["`T_max` is \"-2epochs\""]),
+        ("cosine:T_max=1e300epochs", &["`T_max` is \"1e300epochs\""]),
+        ("cosine:T_max=3,5", &["`T_max` is [3,5]", "whole number"]),
+        ("cosine:tmax=3", &["no attribute `tmax`", "T_max, eta_min"]),
+        ("multistep:milestones=3,5epoch,gama=1", &["no attribute `gama`", "milestones, gamma"]),
+        ("exponential:gamma=3epochs", &["`gamma` is \"3epochs\"", "a number"]),
+        ("plateau:patience=3epochs", &["`patience`", "whole number"]),
+        ("step", &["needs the attribute `step_size`"]),
+        ("warmup:steps=5", &["needs the attribute `then`"]),
+    ] {
+        let message = text.parse::<RunSchedule>().unwrap_err().to_string();
+        for part in parts {
+            assert!(message.contains(part), "{text}: `{part}` is not in: {message}");
+        }
+    }
+}
+
+#[test]
+fn warm_ups_nest_no_deeper_than_anyone_wants_and_errors_are_no_longer_than_a_line() {
+    let deep = |times: usize| format!("{}constant", "warmup:steps=1/".repeat(times));
+    assert!(deep(8).parse::<Schedule>().is_ok() && deep(8).parse::<RunSchedule>().is_ok());
+    for times in [9, 50_000] {
+        let message = deep(times).parse::<RunSchedule>().unwrap_err().to_string();
+        assert!(message.contains("more than 8 warm-ups"), "{message}");
+        assert_eq!(deep(times).parse::<Schedule>().unwrap_err().to_string(), message);
+        assert!(
+            serde_json::from_value::<Schedule>(json!({"name": "warmup", "steps": 1, "then": deep(times)})).is_err()
+        );
+    }
+    let mut table = json!("constant");
+    for _ in 0..100 {
+        table = json!({"name": "warmup", "steps": 1, "then": table});
+    }
+    let message = RunSchedule::try_from(table).unwrap_err().to_string();
+    assert!(message.contains("more than 8 warm-ups"), "{message}");
+    for text in
+        ["x".repeat(100_000), format!("cosine:T_max={}", "9".repeat(100_000)), format!("step:{}", "y".repeat(9999))]
+    {
+        let message = text.parse::<RunSchedule>().unwrap_err().to_string();
+        assert!(message.len() < 500, "{} characters", message.len());
+    }
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn every_setting_reaches_the_configuration_of_its_trial() {
         micro_batch: Some(4),
         epochs: 3,
         seed: 9,
-        schedule: "warmup:steps=2,start_factor=0.5/cosine".to_owned(),
+        schedule: "warmup:steps=2,start_factor=0.5/cosine".parse().unwrap(),
         label_smoothing: 0.1,
         flip: true,
         crop: 1,

@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 use tilewright::data::Source;
 use tilewright::optim::Optimizer;
+use tilewright::optim::schedule::RunSchedule;
 use tilewright::train::TrainConfig;
 
 #[derive(Args)]
@@ -97,7 +98,7 @@ impl Settings {
             Some(file) => {
                 let text = tilewright::regular_file::read_to_string(file)
                     .map_err(|error| CliError::failed(format!("`{}` cannot be read: {error}", file.display())))?;
-                toml::from_str(&text)
+                TrainConfig::from_toml(&text)
                     .map_err(|error| CliError::usage(format!("`{}` is not a recipe: {error}", file.display())))?
             }
             None => TrainConfig::for_model(self.model.as_deref().unwrap_or(default))?,
@@ -135,10 +136,12 @@ pub struct Pace {
     /// Base learning rate
     #[arg(long, allow_negative_numbers = true)]
     lr: Option<f64>,
-    /// Learning-rate schedule, counted in steps, such as `cosine`, `step:step_size=500,gamma=0.1` or
-    /// `warmup:steps=100/cosine`; `cosine` and `one_cycle` end with the run [default: the recipe's, else cosine]
+    /// Learning-rate schedule, such as `cosine` or `warmup:steps=1epochs/linear` [default: the recipe's, else cosine]
+    ///
+    /// What has an end ends with the run, unless a length is given: in steps, such as `step:step_size=500,gamma=0.1`, or
+    /// in epochs, such as `multistep:milestones=30epochs,60epochs`.
     #[arg(long)]
-    schedule: Option<String>,
+    schedule: Option<RunSchedule>,
 }
 
 impl Pace {

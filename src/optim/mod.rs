@@ -4,6 +4,7 @@
 //! packs, so that one dispatch updates them all, and nothing of it is read back.
 
 mod attach;
+mod attributes;
 mod average;
 mod clip;
 mod rule;

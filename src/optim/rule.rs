@@ -1,5 +1,6 @@
 //! Update rules: their attributes, their state, and the numbers that a step's kernels need.
 
+use super::attributes::{excerpt, read_attributes};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -166,7 +167,7 @@ impl Optimizer {
     /// For an unknown name or attribute, a value of the wrong type, or one out of range.
     pub fn from_attributes(name: &str, attrs: &Map<String, Value>) -> Result<Optimizer, OptimizerError> {
         if !Optimizer::NAMES.contains(&name) {
-            return Err(OptimizerError::Unknown { name: name.to_owned() });
+            return Err(OptimizerError::Unknown { name: excerpt(name) });
         }
         let mut tagged = attrs.clone();
         tagged.insert("name".to_owned(), Value::from(name));
@@ -317,22 +318,15 @@ impl fmt::Display for Optimizer {
 impl FromStr for Optimizer {
     type Err = OptimizerError;
 
-    /// `NAME` or `NAME:attribute=value,...`; a pair is written `0.9+0.999`.
+    /// `NAME` or `NAME:attribute=value,...`; a pair is written `0.9,0.999`, `[0.9,0.999]` or `0.9+0.999`.
     fn from_str(text: &str) -> Result<Self, OptimizerError> {
-        let syntax = |reason: String| OptimizerError::Syntax { text: text.to_owned(), reason };
-        let (name, attributes) = text.split_once(':').unwrap_or((text, ""));
-        let mut attrs = Map::new();
-        for attribute in attributes.split(',').filter(|attribute| !attribute.is_empty()) {
-            let (key, value) = attribute.split_once('=').ok_or_else(|| syntax(format!("`{attribute}` has no `=`")))?;
-            let parse = |value: &str| {
-                serde_json::from_str::<Value>(value).map_err(|_| syntax(format!("`{value}` is not a number")))
-            };
-            let value = match value.contains('+') && !value.contains("e+") {
-                true => Value::Array(value.split('+').map(parse).collect::<Result<_, _>>()?),
-                false => parse(value)?,
-            };
-            attrs.insert(key.to_owned(), value);
+        let syntax = |reason: String| OptimizerError::Syntax { text: excerpt(text), reason };
+        let (name, list) = text.split_once(':').unwrap_or((text, ""));
+        let attributes = read_attributes(list).map_err(syntax)?;
+        let word = attributes.values().find_map(Value::as_str);
+        match word {
+            Some(word) => Err(syntax(format!("`{}` is not a number", excerpt(word)))),
+            None => Optimizer::from_attributes(name.trim(), &attributes),
         }
-        Optimizer::from_attributes(name, &attrs)
     }
 }

@@ -2,15 +2,20 @@
 //!
 //! A step is whatever the caller counts, iterations or epochs. [`Schedule`] is the formula,
 //! [`LearningRate`] a formula with its base rate and, for `plateau`, its memory.
-//! `schedule/attributes.rs` reads schedules from JSON, `schedule/text.rs` from the command line.
+//! `schedule/attributes.rs` reads schedules from JSON, `schedule/text.rs` from text. [`RunSchedule`] is what a run is
+//! told, whose lengths may be in epochs or left to the run; `schedule/catalog.rs` has all of them by name.
 
 mod attributes;
+mod catalog;
 mod learning_rate;
+mod of_run;
 mod ranges;
 mod text;
 
 pub use attributes::ScheduleError;
+pub use catalog::{Attribute, CATALOG, Entry, Takes};
 pub use learning_rate::LearningRate;
+pub use of_run::{RunLength, RunSchedule};
 
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
@@ -47,6 +52,8 @@ pub enum Schedule {
         t_mult: u64,
         eta_min: f64,
     },
+    /// base * (s + (e - s) min(t, T) / T), s the start factor, e the end factor, T the total iterations
+    Linear { total_iters: u64, start_factor: f64, end_factor: f64 },
     /// base * (f + (1 - f) min(t, T) / T), f the start factor, T the total iterations
     LinearWarmup { start_factor: f64, total_iters: u64 },
     /// `linear_warmup` over W = warmup_steps, then `cosine` at t - W
@@ -207,6 +214,10 @@ impl Schedule {
                 let (since_restart, period) = position_in_period(step, *t_0, *t_mult);
                 cosine(base_lr, *eta_min, since_restart, period)
             }
+            Schedule::Linear { total_iters, start_factor, end_factor } => {
+                let done = step.min(*total_iters) as f64 / *total_iters as f64;
+                base_lr * (start_factor + (end_factor - start_factor) * done)
+            }
             Schedule::LinearWarmup { start_factor, total_iters } => {
                 base_lr * warmup_factor(*start_factor, step, *total_iters)
             }
@@ -230,25 +241,6 @@ impl Schedule {
         }
     }
 
-    /// The schedule of a run that ends at step `later` instead of `end`: a `cosine` or `one_cycle` that ended with
-    /// the run still does, also behind a warm-up.
-    pub fn extended(&self, end: u64, later: u64) -> Schedule {
-        match self {
-            Schedule::Cosine { t_max, eta_min } if *t_max == end => {
-                Schedule::Cosine { t_max: later, eta_min: *eta_min }
-            }
-            Schedule::OneCycle(cycle) if cycle.total_steps == end => {
-                Schedule::OneCycle(OneCycle { total_steps: later, ..cycle.clone() })
-            }
-            Schedule::Warmup { steps, start_factor, then } => Schedule::Warmup {
-                steps: *steps,
-                start_factor: *start_factor,
-                then: Box::new(then.extended(end, later)),
-            },
-            _ => self.clone(),
-        }
-    }
-
     /// The step after which a falling `cosine` rises again.
     pub fn turn(&self) -> Option<u64> {
         match self {
@@ -256,6 +248,15 @@ impl Schedule {
             Schedule::LinearWarmupCosine { warmup_steps, t_max, .. } => Some(warmup_steps.saturating_add(*t_max)),
             Schedule::Warmup { steps, then, .. } => Some(then.turn()?.saturating_add(*steps)),
             _ => None,
+        }
+    }
+
+    /// Steps of warm-up before the schedule that follows it.
+    pub fn warmup(&self) -> u64 {
+        match self {
+            Schedule::LinearWarmupCosine { warmup_steps, .. } => *warmup_steps,
+            Schedule::Warmup { steps, then, .. } => steps.saturating_add(then.warmup()),
+            _ => 0,
         }
     }
 

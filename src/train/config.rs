@@ -3,7 +3,7 @@
 use super::TrainError;
 use crate::data::{Augmentation, LoadOptions, MAX_PIXELS, Source};
 use crate::models::{Model, ModelOptions};
-use crate::optim::schedule::{Schedule, ScheduleError};
+use crate::optim::schedule::{RunLength, RunSchedule, Schedule, ScheduleError};
 use crate::optim::{Adam, GradientTransform, Optimizer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -51,8 +51,8 @@ pub struct TrainConfig {
     /// A table of `tilewright tune` whose kernels the run takes. The run folder keeps a copy, with which the run goes
     /// on.
     pub tuned: Option<PathBuf>,
-    /// A [`Schedule`]'s text, counted in steps. `cosine` and `one_cycle` alone end with the run.
-    pub schedule: String,
+    /// What ends, and has no length, ends with the run.
+    pub schedule: RunSchedule,
     pub optimizer: Optimizer,
     /// The model's own attributes.
     #[serde(rename = "set")]
@@ -65,6 +65,12 @@ const RECIPES: [(&str, &str); 3] = [
     ("cifar_cnn", include_str!("../../models/recipes/cifar_cnn.toml")),
     ("resnet18_cifar", include_str!("../../models/recipes/resnet18_cifar.toml")),
 ];
+
+/// Steps of a run at most: at a millisecond each, more than a month.
+const MOST_STEPS: u64 = 1 << 32;
+
+/// Lines of a file that an error shows have no more characters.
+const LONGEST_LINE: usize = 200;
 
 impl Default for TrainConfig {
     /// What suits most models; [`TrainConfig::for_model`] knows better for some.
@@ -92,7 +98,7 @@ impl Default for TrainConfig {
             head: None,
             freeze: Vec::new(),
             tuned: None,
-            schedule: "cosine".to_owned(),
+            schedule: RunSchedule::default(),
             optimizer: Optimizer::Adam(Adam::default()),
             attributes: Map::new(),
         }
@@ -131,8 +137,18 @@ impl TrainConfig {
             }
         }
         self.optimizer.validate()?;
-        self.schedule_of(1)?;
         Ok(())
+    }
+
+    /// Reads a recipe, or the `config.toml` of a run.
+    ///
+    /// # Errors
+    /// What is wrong, with the line where it is not too long to be shown.
+    pub fn from_toml(text: &str) -> Result<TrainConfig, String> {
+        toml::from_str(text).map_err(|error: toml::de::Error| match error.to_string() {
+            shown if shown.lines().all(|line| line.chars().count() <= LONGEST_LINE) => shown,
+            _ => error.message().chars().take(LONGEST_LINE).collect(),
+        })
     }
 
     /// The built-in recipe of a model, else the defaults. The `data` of a recipe is an example.
@@ -143,25 +159,17 @@ impl TrainConfig {
         let Some((name, text)) = RECIPES.iter().find(|(name, _)| *name == model) else {
             return Ok(TrainConfig { model: model.to_owned(), ..TrainConfig::default() });
         };
-        toml::from_str(text).map_err(|reason| TrainError::Config {
-            path: format!("models/recipes/{name}.toml").into(),
-            reason: reason.to_string(),
-        })
+        TrainConfig::from_toml(text)
+            .map_err(|reason| TrainError::Config { path: format!("models/recipes/{name}.toml").into(), reason })
     }
 
-    /// The schedule for a run of `total_steps` steps.
+    /// The schedule of the run, in steps.
     ///
     /// # Errors
-    /// When its text does not read.
-    pub fn schedule_of(&self, total_steps: u64) -> Result<Schedule, ScheduleError> {
-        let text = &self.schedule;
-        let steps = total_steps.max(2);
-        match text.as_str() {
-            "one_cycle" => format!("one_cycle:max_lr={},total_steps={steps}", self.lr).parse(),
-            "cosine" => format!("cosine:T_max={steps}").parse(),
-            _ if text.ends_with("/cosine") => format!("{text}:T_max={steps}").parse(),
-            _ => text.parse(),
-        }
+    /// When a length in epochs is more steps than can be counted.
+    pub fn schedule_of(&self, resolved: Resolved) -> Result<Schedule, ScheduleError> {
+        let Resolved { steps_per_epoch, total_steps, .. } = resolved;
+        self.schedule.resolve(RunLength { steps_per_epoch, total_steps, lr: self.lr })
     }
 
     pub fn augmentation(&self) -> Augmentation {
@@ -218,7 +226,13 @@ impl Resolved {
         }
         let parts = (batch / part.max(1)).max(1) as u64;
         let steps_per_epoch = (training_images / batch.max(1)) as u64;
-        Ok(Resolved { batch, parts, steps_per_epoch, total_steps: steps_per_epoch.saturating_mul(config.epochs) })
+        let total_steps = steps_per_epoch.saturating_mul(config.epochs);
+        if total_steps > MOST_STEPS {
+            let most = MOST_STEPS / steps_per_epoch.max(1);
+            let rule = format!("at most {most} with {steps_per_epoch} steps an epoch: more would take years");
+            return Err(TrainError::Setting { what: "--epochs", value: config.epochs.to_string(), rule });
+        }
+        Ok(Resolved { batch, parts, steps_per_epoch, total_steps })
     }
 
     /// Images of a run.

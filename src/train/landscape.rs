@@ -3,7 +3,7 @@
 
 use super::run_folder::{make_folder, write_table, write_whole};
 use super::start::read_data;
-use super::trial::{RATES, Trial};
+use super::trial::{MOST_STEPS, RATES, Trial};
 use super::{Reporter, Resolved, TrainConfig, TrainError};
 use crate::activity::Stage;
 use crate::engine::Engine;
@@ -53,6 +53,9 @@ struct Row {
     loss: f64,
 }
 
+/// Learning rates at most: each is a run of its own, with and without batch norm.
+const MOST_RATES: usize = 100;
+
 /// Points of a band at most; beyond, neighbours are averaged.
 const MOST_POINTS: usize = 300;
 
@@ -78,9 +81,12 @@ impl Landscape {
             let rates: Vec<String> = self.rates.iter().map(f64::to_string).collect();
             return refuse("--rates", rates.join(","), "at least two learning rates: one spans no band");
         }
-        match self.steps {
-            0 | 1 => refuse("--steps", self.steps.to_string(), "at least 2"),
-            _ => Ok(()),
+        if self.rates.len() > MOST_RATES {
+            return refuse("the number of --rates", self.rates.len().to_string(), &format!("at most {MOST_RATES}"));
+        }
+        match (2..=MOST_STEPS).contains(&self.steps) {
+            false => refuse("--steps", self.steps.to_string(), &format!("from 2 to {MOST_STEPS}")),
+            true => Ok(()),
         }
     }
 

@@ -7,7 +7,7 @@ pub use curve::{RangeCurve, RangePoint, Suggestion};
 
 use super::run_folder::{make_folder, write_table, write_whole};
 use super::start::read_data;
-use super::trial::{RATES, Trial};
+use super::trial::{MOST_STEPS, RATES, Trial};
 use super::{Reporter, Resolved, TrainConfig, TrainError};
 use crate::activity::Stage;
 use crate::engine::Engine;
@@ -59,8 +59,8 @@ impl RangeTest {
             let rule = format!("below --to, which is {}", self.to);
             return Err(TrainError::Setting { what: "--from", value: self.from.to_string(), rule });
         }
-        if self.steps < FEWEST_STEPS {
-            let rule = format!("at least {FEWEST_STEPS}: fewer points make no curve");
+        if !(FEWEST_STEPS..=MOST_STEPS).contains(&self.steps) {
+            let rule = format!("from {FEWEST_STEPS}, since fewer points make no curve, to {MOST_STEPS}");
             return Err(TrainError::Setting { what: "--steps", value: self.steps.to_string(), rule });
         }
         Ok(())

@@ -102,7 +102,7 @@ impl RunFolder {
             return Err(TrainError::NotARun { path: path.to_owned() });
         }
         let text = crate::regular_file::read_to_string(&file).map_err(TrainError::file(&file, "read"))?;
-        toml::from_str(&text).map_err(|reason| TrainError::Config { path: file, reason: reason.to_string() })
+        TrainConfig::from_toml(&text).map_err(|reason| TrainError::Config { path: file, reason })
     }
 
     fn open(path: PathBuf, config: &TrainConfig, step: u64) -> Result<RunFolder, TrainError> {

@@ -1,7 +1,7 @@
 //! What a run starts with: its data, its kernels, and the header of its checkpoints.
 
 use super::checkpoint::Header;
-use super::{TrainConfig, TrainError};
+use super::{Resolved, TrainConfig, TrainError};
 use crate::activity::{Activity, Stage};
 use crate::data::{Dataset, Normalization, Splits};
 use crate::engine::Engine;
@@ -55,9 +55,13 @@ fn check(config: &TrainConfig, train: &Dataset) -> Result<(), TrainError> {
 }
 
 /// The header of a run that begins, and its learning rate.
-pub(super) fn start(config: &TrainConfig, splits: &Splits) -> Result<(Header, LearningRate), TrainError> {
+pub(super) fn start(
+    config: &TrainConfig,
+    splits: &Splits,
+    resolved: Resolved,
+) -> Result<(Header, LearningRate), TrainError> {
     let train = &splits.train;
     let input = [train.channels, train.height, train.width];
     let header = Header::new(config.clone(), input, train.classes.clone(), Normalization::of(train));
-    Ok((header, LearningRate::new(config.schedule_of(1)?, config.lr)?))
+    Ok((header, LearningRate::new(config.schedule_of(resolved)?, config.lr)?))
 }

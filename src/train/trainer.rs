@@ -12,7 +12,7 @@ use super::{
 use crate::activity::Stage;
 use crate::data::{Batches, Dataset, Splits, View};
 use crate::engine::{Engine, Executable, Pending};
-use crate::optim::schedule::LearningRate;
+use crate::optim::schedule::{LearningRate, Schedule};
 use crate::tensor::HostTensor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,15 +70,14 @@ impl Trainer {
     /// As [`Trainer::create`], on data that have been read.
     pub(super) fn create_on(
         splits: Arc<Splits>,
-        mut config: TrainConfig,
+        config: TrainConfig,
         engine: Engine,
         path: Option<&Path>,
     ) -> Result<Trainer, TrainError> {
         let table = expect_kernels(&engine, config.tuned.as_deref())?;
         let resolved = Resolved::of(&config, splits.train.len())?;
-        config.schedule = config.schedule_of(resolved.total_steps)?.to_string();
         let mut runner = Runner::new(&config, &splits, resolved, engine)?;
-        let (mut header, learning_rate) = start(&config, &splits)?;
+        let (mut header, learning_rate) = start(&config, &splits, resolved)?;
         runner.initialise(&config, &mut header)?;
         let folder = RunFolder::create(path, &config)?;
         table.map_or(Ok(()), |table| folder.keep_tuned(&table))?;
@@ -86,7 +85,7 @@ impl Trainer {
     }
 
     /// Goes on with the run in `path` from its last checkpoint, or from the start if it has none.
-    /// With `epochs`, up to so many; a `cosine` or `one_cycle` that ended with the run then ends with the longer one.
+    /// With `epochs`, up to so many; a schedule that ended with the run then ends with the longer one.
     ///
     /// # Errors
     /// When it is no run, its checkpoint is damaged, or `engine` has other kernels than the run began with.
@@ -104,16 +103,14 @@ impl Trainer {
         path: &Path,
         engine: Engine,
         before: TrainConfig,
-        mut config: TrainConfig,
+        config: TrainConfig,
     ) -> Result<Trainer, TrainError> {
         let table = config.tuned.as_ref().map(|_| RunFolder::tuned(path));
         expect_kernels(&engine, table.as_deref())?;
         let resolved = Resolved::of(&config, splits.train.len())?;
-        let end = Resolved::of(&before, splits.train.len())?.total_steps;
-        let schedule = before.schedule_of(end)?;
-        config.schedule = schedule.extended(end.max(2), resolved.total_steps.max(2)).to_string();
+        let schedule = before.schedule_of(Resolved::of(&before, splits.train.len())?)?;
         let mut runner = Runner::new(&config, &splits, resolved, engine)?;
-        let (mut header, mut learning_rate) = start(&config, &splits)?;
+        let (mut header, mut learning_rate) = start(&config, &splits, resolved)?;
         let file = RunFolder::checkpoint(path);
         if file.is_file() {
             let checkpoint = load_checkpoint(&file)?;
@@ -147,16 +144,7 @@ impl Trainer {
         folder: RunFolder,
     ) -> Trainer {
         let sums = StepSums::new(resolved.parts);
-        let turn = learning_rate.schedule().turn().filter(|&turn| turn < resolved.total_steps);
-        let notes = turn.map(|turn| {
-            format!(
-                "the schedule `{}` is periodic: the learning rate rises again from step {turn} of {}; `cosine` alone ends \
-                 with the run",
-                learning_rate.schedule(),
-                resolved.total_steps
-            )
-        });
-        let notes = notes.into_iter().collect();
+        let notes = schedule_notes(learning_rate.schedule(), resolved.total_steps);
         Trainer { splits, resolved, runner, learning_rate, header, folder, sums, stop: Arc::default(), notes }
     }
 
@@ -444,4 +432,18 @@ impl Trainer {
         }
         Ok(())
     }
+}
+
+/// What a person may not expect of a schedule in a run of so many steps.
+fn schedule_notes(schedule: &Schedule, total: u64) -> Vec<String> {
+    let turn = schedule.turn().filter(|&turn| turn < total).map(|turn| {
+        format!(
+            "the schedule `{schedule}` is periodic: the learning rate rises again from step {turn} of {total}; without \
+             T_max it ends with the run"
+        )
+    });
+    let warmup = Some(schedule.warmup()).filter(|&warmup| warmup >= total).map(|warmup| {
+        format!("the run of {total} steps ends within the {warmup} steps of warm-up of the schedule `{schedule}`")
+    });
+    turn.into_iter().chain(warmup).collect()
 }

@@ -12,6 +12,9 @@ use std::ops::RangeInclusive;
 /// Rates beyond these are none to train at, and the device's f32 would make 0 or infinity of them.
 pub(super) const RATES: RangeInclusive<f64> = 1e-30..=1e30;
 
+/// Steps whose losses are kept and drawn, at most.
+pub(super) const MOST_STEPS: u64 = 100_000;
+
 /// A training run that keeps nothing but its weights on the device.
 pub(super) struct Trial<'a> {
     config: &'a TrainConfig,
@@ -32,7 +35,7 @@ impl<'a> Trial<'a> {
         engine: Engine,
     ) -> Result<Self, TrainError> {
         let mut runner = Runner::new(config, splits, resolved, engine)?;
-        let (mut header, _) = start(config, splits)?;
+        let (mut header, _) = start(config, splits, resolved)?;
         runner.initialise(config, &mut header)?;
         let sums = StepSums::new(resolved.parts);
         Ok(Trial { config, splits, resolved, normalization: header.normalization, runner, sums })

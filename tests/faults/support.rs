@@ -1,7 +1,5 @@
 //! What the modules share: the command line run to its end, and the inputs of the tests.
 
-#![expect(dead_code, reason = "the modules that use all of it come one by one")]
-
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

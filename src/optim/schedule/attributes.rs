@@ -1,12 +1,14 @@
 //! A schedule from its name and a JSON object of attributes, and what can be wrong with them.
 
+use super::super::attributes::excerpt;
+use super::catalog::CATALOG;
 use super::{Anneal, Mode, OneCycle, Plateau, Schedule, ThresholdMode};
 use serde_json::{Map, Value};
 
 /// Why a schedule cannot be made.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ScheduleError {
-    #[error("There is no schedule `{name}`. Known schedules: {}.", Schedule::NAMES.join(", "))]
+    #[error("There is no schedule `{name}`. Known schedules: {}.", Schedule::names().join(", "))]
     UnknownSchedule { name: String },
     #[error("The schedule `{schedule}` needs the attribute `{attribute}`.")]
     MissingAttribute { schedule: String, attribute: &'static str },
@@ -16,28 +18,17 @@ pub enum ScheduleError {
     BadAttribute { schedule: String, attribute: &'static str, value: String, expected: String },
     #[error("The schedule `{text}` cannot be read: {reason}. Write it like `step:step_size=30`.")]
     Syntax { text: String, reason: String },
+    #[error("The schedule has more than {most} warm-ups one after the other; one is enough.")]
+    TooDeep { most: usize },
     #[error("The base learning rate is {0}, but must be a finite number of at least 0.")]
     BadBaseRate(f64),
 }
 
 impl Schedule {
     /// Every name that [`Schedule::from_attributes`] and the text form know.
-    pub const NAMES: [&str; 14] = [
-        "constant",
-        "step",
-        "multistep",
-        "exponential",
-        "cosine",
-        "cosine_warm_restarts",
-        "linear_warmup",
-        "linear_warmup_cosine",
-        "polynomial",
-        "inverse",
-        "inverse_sqrt",
-        "one_cycle",
-        "plateau",
-        "warmup",
-    ];
+    pub fn names() -> [&'static str; CATALOG.len()] {
+        CATALOG.map(|entry| entry.name)
+    }
 
     /// From a name and a JSON object of attributes; absent ones have their defaults.
     ///
@@ -68,12 +59,17 @@ impl Schedule {
                 t_mult: a.count("T_mult", Some(1))?,
                 eta_min: a.number("eta_min", Some(0.0))?,
             },
+            "linear" => Schedule::Linear {
+                total_iters: a.count("total_iters", None)?,
+                start_factor: a.number("start_factor", Some(1.0))?,
+                end_factor: a.number("end_factor", Some(0.0))?,
+            },
             "linear_warmup" => Schedule::LinearWarmup {
                 start_factor: a.number("start_factor", Some(1.0 / 3.0))?,
                 total_iters: a.count("total_iters", Some(5))?,
             },
             "linear_warmup_cosine" => Schedule::LinearWarmupCosine {
-                start_factor: a.number("start_factor", None)?,
+                start_factor: a.number("start_factor", Some(1.0 / 3.0))?,
                 warmup_steps: a.count("warmup_steps", None)?,
                 t_max: a.count("T_max", None)?,
                 eta_min: a.number("eta_min", Some(0.0))?,
@@ -95,7 +91,7 @@ impl Schedule {
                 }),
             },
             _ => {
-                return Err(ScheduleError::UnknownSchedule { name: name.to_string() });
+                return Err(ScheduleError::UnknownSchedule { name: excerpt(name) });
             }
         };
         a.refuse_others()?;
@@ -112,6 +108,7 @@ impl Schedule {
             Schedule::Exponential { .. } => "exponential",
             Schedule::Cosine { .. } => "cosine",
             Schedule::CosineWarmRestarts { .. } => "cosine_warm_restarts",
+            Schedule::Linear { .. } => "linear",
             Schedule::LinearWarmup { .. } => "linear_warmup",
             Schedule::LinearWarmupCosine { .. } => "linear_warmup_cosine",
             Schedule::Polynomial { .. } => "polynomial",
@@ -237,7 +234,7 @@ impl<'a> Attributes<'a> {
         ScheduleError::BadAttribute {
             schedule: self.schedule.to_string(),
             attribute,
-            value: value.to_string(),
+            value: excerpt(&value.to_string()),
             expected: expected.to_string(),
         }
     }

@@ -48,6 +48,11 @@ impl Schedule {
                 ("T_mult", *t_mult as f64, AtLeastOne),
                 ("eta_min", *eta_min, NotNegative),
             ],
+            Schedule::Linear { total_iters, start_factor, end_factor } => vec![
+                ("total_iters", *total_iters as f64, AtLeastOne),
+                ("start_factor", *start_factor, NotNegative),
+                ("end_factor", *end_factor, NotNegative),
+            ],
             Schedule::LinearWarmup { start_factor, total_iters } => {
                 vec![("start_factor", *start_factor, NotNegative), ("total_iters", *total_iters as f64, AtLeastOne)]
             }

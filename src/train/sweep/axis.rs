@@ -141,7 +141,8 @@ fn range(setting: &Setting, text: &str) -> Result<Space, SweepError> {
 /// Reads values between commas, each of them another.
 fn choice(setting: &Setting, text: &str) -> Result<Vec<Value>, SweepError> {
     let mut values: Vec<Value> = Vec::new();
-    for piece in pieces(text) {
+    let has_numbers = !matches!(setting.kind, Kind::Optimizer | Kind::Schedule);
+    for piece in pieces(text, has_numbers) {
         let value = setting.value(piece.trim())?;
         if values.contains(&value) {
             return Err(setting.refuse(piece, "another value: it is given twice".to_owned()));
@@ -151,10 +152,13 @@ fn choice(setting: &Setting, text: &str) -> Result<Vec<Value>, SweepError> {
     Ok(values)
 }
 
-/// What stands between commas. No piece ends within brackets, or before an attribute such as `weight_decay=0.1`: that
-/// belongs to the optimizer or schedule before it.
-fn pieces(text: &str) -> Vec<&str> {
-    let is_attribute = |rest: &str| rest.find([':', '=', '/', ',']).is_some_and(|at| rest[at..].starts_with('='));
+/// What stands between commas. No piece ends within brackets, or before an attribute such as `weight_decay=0.1`, or,
+/// where no value is a number, before one: these belong to the optimizer or schedule before them.
+fn pieces(text: &str, has_numbers: bool) -> Vec<&str> {
+    let is_attribute = |rest: &str| {
+        let is_item = !has_numbers && rest.trim_start().starts_with(|first: char| first.is_ascii_digit());
+        is_item || rest.find([':', '=', '/', ',']).is_some_and(|at| rest[at..].starts_with('='))
+    };
     let (mut found, mut begin, mut depth) = (Vec::new(), 0, 0_i32);
     for (at, letter) in text.char_indices() {
         match letter {
@@ -188,7 +192,9 @@ mod tests {
             ("a", &["a"]),
             ("a,,b", &["a", "", "b"]),
         ] {
-            assert_eq!(pieces(text), want);
+            assert_eq!(pieces(text, true), want);
         }
+        let text = "multistep:milestones=3,5,gamma=0.5,step:step_size=3,constant";
+        assert_eq!(pieces(text, false), ["multistep:milestones=3,5,gamma=0.5", "step:step_size=3", "constant"]);
     }
 }

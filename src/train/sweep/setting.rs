@@ -4,6 +4,7 @@ use super::super::TrainConfig;
 use super::SweepError;
 use crate::models::{Model, Takes};
 use crate::optim::Optimizer;
+use crate::optim::schedule::RunSchedule;
 use serde_json::Value;
 
 /// A setting by its name.
@@ -87,13 +88,10 @@ impl Setting {
                 Ok(_) => Ok(Value::from(text)),
                 Err(reason) => Err(bad(format!("an optimizer, but {reason}"))),
             },
-            Kind::Schedule => {
-                let config = TrainConfig { schedule: text.to_owned(), ..TrainConfig::default() };
-                match config.schedule_of(1) {
-                    Ok(_) => Ok(Value::from(text)),
-                    Err(reason) => Err(bad(format!("a schedule, but {reason}"))),
-                }
-            }
+            Kind::Schedule => match text.parse::<RunSchedule>() {
+                Ok(_) => Ok(Value::from(text)),
+                Err(reason) => Err(bad(format!("a schedule, but {reason}"))),
+            },
             Kind::Any if text.is_empty() => Err(bad("given".to_owned())),
             Kind::Any => Ok(or_word()),
         }
