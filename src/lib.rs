@@ -64,6 +64,7 @@
 //! this, file by file.
 
 pub mod activity;
+pub mod atomic_file;
 pub mod bench;
 pub mod check;
 pub mod data;

@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use tilewright::atomic_file::replace_file;
 use tilewright::bench::{self, KernelTime, Peak};
 use tilewright::ops::Cost;
 use tilewright::report::Table;
@@ -76,7 +77,7 @@ impl Profile {
             ));
         }
         if let Some(path) = &self.trace {
-            std::fs::write(path, trace(&profile.kernels).to_string())
+            replace_file(path, trace(&profile.kernels).to_string().as_bytes())
                 .map_err(|error| CliError::failed(format!("`{}` cannot be written: {error}", path.display())))?;
         }
         let kernels: Vec<_> = sorted

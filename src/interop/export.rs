@@ -1,9 +1,10 @@
 //! Writes a checkpoint's tensors so that PyTorch's `load_state_dict` takes them as they are.
 
 use super::{InteropError, StateDict, fit, model_tensors};
+use crate::atomic_file::replace_file;
 use crate::graph::Mode;
 use crate::models::{self, Built, Model, ModelError, ModelOptions};
-use crate::train::{Checkpoint, replace_file};
+use crate::train::Checkpoint;
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::{BTreeSet, HashMap};
 use std::io;

@@ -1,14 +1,14 @@
 //! Scalars as TensorBoard reads them: an event file, which is a row of protocol-buffer messages
 //! `Event` (tensorflow/core/util/event.proto), each in the frame of a TFRecord.
 
-use std::fs::File;
+use crate::atomic_file::Appender;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// An event file, open for writing.
 pub struct EventFile {
-    file: File,
+    file: Appender,
 }
 
 impl EventFile {
@@ -20,7 +20,7 @@ impl EventFile {
     pub fn create(folder: &Path, step: u64) -> io::Result<EventFile> {
         // TensorBoard takes any name with `tfevents` in it, and reads files in the order of their names.
         let name = format!("events.out.tfevents.{:.6}.tilewright", seconds());
-        let mut events = EventFile { file: File::options().create(true).append(true).open(folder.join(name))? };
+        let mut events = EventFile { file: Appender::open(&folder.join(name))? };
         let mut version = event(0);
         text(&mut version, 3, "brain.Event:2");
         events.write(&version)?;

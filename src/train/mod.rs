@@ -32,6 +32,5 @@ pub use landscape::{Form, Landscape, LandscapeOutcome, RateRun};
 pub use probabilities::{MeanProbabilities, log_probabilities, softmax};
 pub use progress::{Reporter, Silent, TerminalReporter};
 pub use range_test::{RangeCurve, RangeOutcome, RangePoint, RangeTest, Suggestion};
-pub(crate) use run_folder::replace_file;
 pub use run_folder::{EpochRow, RunFolder};
 pub use trainer::{Outcome, Trainer};

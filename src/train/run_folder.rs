@@ -6,10 +6,11 @@
 
 use super::curves::panels;
 use super::{TrainConfig, TrainError};
+use crate::atomic_file::{Appender, replace_file};
 use crate::report::{EventFile, picture};
 use crate::tune::TunedTable;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -60,8 +61,8 @@ impl EpochRow {
 pub struct RunFolder {
     path: PathBuf,
     model: String,
-    steps: csv::Writer<File>,
-    epochs: csv::Writer<File>,
+    steps: csv::Writer<Appender>,
+    epochs: csv::Writer<Appender>,
     events: EventFile,
 }
 
@@ -176,36 +177,12 @@ fn write_config(folder: &Path, config: &TrainConfig) -> Result<(), TrainError> {
     }
 }
 
-/// Writes a file so that it is there in whole or not at all: to a temporary file beside it, which is
-/// flushed to the disk and renamed.
+/// Writes a file in whole or not at all.
 ///
 /// # Errors
 /// When the folder cannot be written, or the disk is full; an older file of the name is then kept.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
     replace_file(path, bytes).map_err(TrainError::file(path, "written"))
-}
-
-/// As [`write_whole`], with the plain error.
-pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    // A bare file name has the empty path as its parent.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = temporary().tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    // The rename itself is on the disk once the folder is; where folders cannot be opened, the
-    // file system sees to it.
-    File::open(folder).and_then(|folder| folder.sync_all()).ok();
-    Ok(())
-}
-
-/// Temporary files that others may read once they have their name, as far as the umask lets them.
-fn temporary() -> tempfile::Builder<'static, 'static> {
-    #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has file modes"))]
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder
 }
 
 /// Makes the folder `path`, or the first free `runs/NAME-1`, `runs/NAME-2`, ...
@@ -229,13 +206,13 @@ pub(super) fn make_folder(path: Option<&Path>, name: &str) -> Result<PathBuf, Tr
     unreachable!("some number is free")
 }
 
-fn appender(path: &Path) -> Result<csv::Writer<File>, TrainError> {
-    let file = File::options().create(true).append(true).open(path).map_err(TrainError::file(path, "opened"))?;
-    let is_new = file.metadata().map_err(TrainError::file(path, "read"))?.len() == 0;
+fn appender(path: &Path) -> Result<csv::Writer<Appender>, TrainError> {
+    let file = Appender::open(path).map_err(TrainError::file(path, "opened"))?;
+    let is_new = file.is_empty().map_err(TrainError::file(path, "read"))?;
     Ok(csv::WriterBuilder::new().has_headers(is_new).from_writer(file))
 }
 
-fn write_rows<T: Serialize>(writer: &mut csv::Writer<File>, rows: &[T], path: PathBuf) -> Result<(), TrainError> {
+fn write_rows<T: Serialize>(writer: &mut csv::Writer<Appender>, rows: &[T], path: PathBuf) -> Result<(), TrainError> {
     let written = rows.iter().try_for_each(|row| writer.serialize(row)).map_err(std::io::Error::other);
     written.and_then(|()| writer.flush()).map_err(TrainError::file(path, "written"))
 }

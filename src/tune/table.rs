@@ -1,9 +1,9 @@
 //! The table that `tilewright tune` writes: the device that it holds for, and kernels by exact shape.
 
+use crate::atomic_file::replace_file;
 use crate::gpu::Gpu;
 use crate::ops::{Conv2d, ConvGeometry, ConvKernels, ConvPass, ConvShape, ConvTable};
 use crate::shader::SOURCES;
-use crate::train::replace_file;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -193,7 +193,8 @@ impl TunedTable {
     /// # Errors
     /// When what is there is no table, or one of another device: nobody's file is overwritten.
     pub fn earlier(path: &Path, info: &wgpu::AdapterInfo) -> Result<Option<TunedTable>, TableError> {
-        if !path.exists() {
+        // A device or a pipe holds no table: it is only written to.
+        if !path.is_file() && !path.is_dir() {
             return Ok(None);
         }
         let table = match TunedTable::read(path) {

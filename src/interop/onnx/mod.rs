@@ -12,8 +12,9 @@ use self::schema::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEntry
 use self::writer::Writer;
 use super::export::{inference_graph, weights_of};
 use super::{InteropError, StateDict};
+use crate::atomic_file::replace_file;
 use crate::graph::{Graph, Role};
-use crate::train::{Checkpoint, replace_file};
+use crate::train::Checkpoint;
 use prost::Message;
 use std::path::Path;
 
