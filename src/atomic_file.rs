@@ -53,6 +53,17 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, bytes, |_| Ok(()))
 }
 
+/// As [`replace_file`], for what has a checksum and is soon made anew: nobody waits for the disk.
+///
+/// # Errors
+/// As [`replace_file`].
+pub fn replace_cache(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = temporary().tempfile_in(folder_of(path))?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
+}
+
 /// As [`replace_file`]; the new file is read back before it takes the place of the older one.
 ///
 /// # Errors

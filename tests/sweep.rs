@@ -464,8 +464,9 @@ fn ctrl_c_ends_a_sweep_with_status_130_and_keeps_what_is_done() {
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{stderr}");
-    assert!(stderr.contains("stopped, with 1 of 2 trials at their end; `tilewright sweep --resume "), "{stderr}");
-    assert_eq!(column(&out, "status"), ["done"]);
+    assert!(stderr.contains("stopped, with 1 of 2 trials at their end, the best so far trial 1, epochs=1"), "{stderr}");
+    assert!(stderr.contains("`tilewright sweep --resume "), "{stderr}");
+    assert_eq!(column(&out, "status"), ["done", "waiting"]);
     assert!(out.join("trial-2/checkpoint.safetensors").is_file());
 }
 

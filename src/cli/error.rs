@@ -1,6 +1,6 @@
 //! How a command ends when it does not succeed.
 
-use super::Global;
+use super::{Global, interrupt};
 use serde_json::json;
 use std::process::ExitCode;
 use tilewright::data::DataError;
@@ -19,14 +19,11 @@ pub enum CliError {
     Failed(String),
     /// The arguments do not go together or name what is not there: exit status 2.
     Usage(String),
-    /// The user stopped it: exit status 130, as a shell has it for Ctrl-C.
+    /// A signal stopped it: exit status 130 for Ctrl-C, else that of the signal, as a shell has it.
     Stopped(String),
     /// It ran to its end, and its own output says what is wrong: exit status 1.
     Judged,
 }
-
-/// Exit status of a command that Ctrl-C stopped.
-pub const STOPPED: u8 = 130;
 
 impl CliError {
     pub fn failed(message: impl Into<String>) -> Self {
@@ -43,7 +40,7 @@ impl CliError {
             CliError::Judged => return ExitCode::from(1),
             CliError::Failed(message) => (message, 1),
             CliError::Usage(message) => (message, 2),
-            CliError::Stopped(message) => (message, STOPPED),
+            CliError::Stopped(message) => (message, interrupt::status()),
         };
         match self {
             CliError::Stopped(_) => global.note(message),
@@ -72,7 +69,7 @@ impl<E: std::error::Error + 'static> From<E> for CliError {
         {
             return CliError::Usage(message);
         }
-        if let Some(TrainError::Stopped { .. }) = whole.downcast_ref::<TrainError>() {
+        if let Some(TrainError::Stopped { .. } | TrainError::Interrupted { .. }) = whole.downcast_ref::<TrainError>() {
             return CliError::Stopped(message);
         }
         if let Some(SweepError::Stopped { .. }) = whole.downcast_ref::<SweepError>() {

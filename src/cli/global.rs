@@ -89,7 +89,7 @@ impl Global {
             refuse_table(tuned)?;
             return Ok(Engine::open("cpu", options, seed)?.with_activity(self.activity.clone()));
         }
-        let gpu = with_table(Gpu::open(&self.selector(), options)?, tuned)?;
+        let gpu = with_table(self.open_gpu(options)?, tuned)?;
         Ok(Engine::on(gpu, seed).with_activity(self.activity.clone()))
     }
 
@@ -107,10 +107,18 @@ impl Global {
         if self.on_reference() {
             return Err(CliError::usage("this command runs kernels, which `--device cpu` does not have"));
         }
-        let gpu = Gpu::open(&self.selector(), options)?.with_activity(self.activity.clone());
+        let gpu = self.open_gpu(options)?.with_activity(self.activity.clone());
         self.lines.get_or_init(|| TerminalReporter::in_lines(self.activity.clone()));
         self.note(format_args!("device: {}", describe(gpu.info())));
         with_table(gpu, self.tuned.as_deref())
+    }
+
+    fn open_gpu(&self, options: DeviceOptions) -> Result<Gpu, CliError> {
+        let gpu = Gpu::open(&self.selector(), options)?;
+        if let Some(note) = gpu.note() {
+            self.note(format_args!("note: {note}"));
+        }
+        Ok(gpu)
     }
 
     fn selector(&self) -> DeviceSelector {

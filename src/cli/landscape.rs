@@ -1,5 +1,6 @@
 //! `tilewright landscape`: the spread of losses over learning rates, with and without batch norm.
 
+use super::interrupt::on_interrupt;
 use super::place::Place;
 use super::settings::Settings;
 use super::{CliError, Global};
@@ -43,7 +44,8 @@ impl Landscape {
         config.validate()?;
         config.tuned = global.tuned.clone().or(config.tuned);
         let engine = global.training_engine(config.seed, config.tuned.as_deref())?;
-        let outcome = landscape.run(&config, engine, self.out.as_deref(), &mut global.reporter())?;
+        let stop = on_interrupt()?;
+        let outcome = landscape.run(&config, engine, self.out.as_deref(), &stop, &mut global.reporter())?;
         let LandscapeOutcome { forms, folder } = outcome;
         let mut table = Table::new(["batch norm", "rate", "steps", "first loss", "last loss"]);
         for form in &forms {

@@ -1,5 +1,6 @@
 //! `tilewright lr-find`: the learning-rate range test.
 
+use super::interrupt::on_interrupt;
 use super::place::Place;
 use super::settings::Settings;
 use super::{CliError, Global};
@@ -37,7 +38,8 @@ impl LrFind {
         config.validate()?;
         config.tuned = global.tuned.clone().or(config.tuned);
         let engine = global.training_engine(config.seed, config.tuned.as_deref())?;
-        let outcome = test.run(&config, engine, self.out.as_deref(), &mut global.reporter())?;
+        let stop = on_interrupt()?;
+        let outcome = test.run(&config, engine, self.out.as_deref(), &stop, &mut global.reporter())?;
         let RangeOutcome { curve, suggestion, folder } = outcome;
         let Suggestion { suggested, steepest, minimum } = suggestion;
         if curve.falls_at_its_end() {

@@ -12,6 +12,7 @@ mod eval;
 mod export;
 mod global;
 mod import;
+mod interrupt;
 mod landscape;
 mod lr_find;
 mod models;

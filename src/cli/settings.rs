@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tilewright::data::Source;
 use tilewright::optim::Optimizer;
 use tilewright::optim::schedule::RunSchedule;
-use tilewright::train::TrainConfig;
+use tilewright::train::{Changes, TrainConfig};
 
 #[derive(Args)]
 pub struct Settings {
@@ -145,9 +145,9 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Epochs, where they are given.
-    pub fn epochs(&self) -> Option<u64> {
-        self.epochs
+    /// What a run that is gone on with takes of these options.
+    pub fn changes(&self, checkpoint_every: Option<u64>) -> Changes {
+        Changes { epochs: self.epochs, lr: self.lr, schedule: self.schedule.clone(), checkpoint_every }
     }
 
     /// Sets what these options say.

@@ -1,9 +1,9 @@
 //! `tilewright sweep`: a search over settings.
 
+use super::interrupt::on_interrupt;
 use super::place::Place;
 use super::settings::CHOSEN_ON_TEST;
 use super::settings::{Pace, Settings};
-use super::train::on_interrupt;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -71,8 +71,9 @@ impl Sweep {
             Some(folder) => folder.clone(),
             None => sweep.create(self.out.as_deref())?,
         };
+        let stop = on_interrupt()?;
         reporter.note(&format!("{}; with {}; folder {}", sweep.describe(), engine.name(), folder.display()));
-        let outcome = sweep.run(&engine, &folder, &on_interrupt()?, &mut reporter)?;
+        let outcome = sweep.run(&engine, &folder, &stop, &mut reporter)?;
         drop(reporter);
         tell(global, sweep.trials(), &outcome, &folder);
         Ok(())

@@ -1,15 +1,12 @@
 //! `tilewright train`: trains a model, or goes on with a run.
 
-use super::error::STOPPED;
+use super::interrupt::on_interrupt;
 use super::place::Place;
 use super::settings::{CHOSEN_ON_TEST, Pace, Settings, set};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
-use signal_hook::{consts::TERM_SIGNALS, flag};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use tilewright::train::{Reporter, RunFolder, TrainConfig, Trainer};
 
 /// Train a model; with no arguments: LeNet-5 on the bundled MNIST sample
@@ -25,10 +22,11 @@ pub struct Train {
     /// Folder of the run [default: runs/MODEL-1, or the next free number]
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
-    /// Go on with the run in this folder from its last checkpoint
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["model", "data", "batch", "micro_batch", "lr", "optimizer", "schedule",
+    /// Go on with the run in this folder from its last checkpoint, with other --epochs, --lr, --schedule or
+    /// --checkpoint-every, if they are given
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["model", "data", "batch", "micro_batch", "optimizer",
         "seed", "limit", "size", "validation", "max_pixels", "label_smoothing", "clip_grad_norm", "clip_grad_value", "l1", "flip", "crop", "attributes",
-        "init", "head", "freeze", "checkpoint_every", "run", "recipe"])]
+        "init", "head", "freeze", "run", "recipe"])]
     resume: Option<PathBuf>,
     #[command(flatten)]
     pub place: Place,
@@ -44,7 +42,8 @@ impl Train {
                 }
                 let config = RunFolder::config(run)?;
                 let tuned = config.tuned.as_ref().map(|_| RunFolder::tuned(run));
-                Trainer::resume(run, global.training_engine(config.seed, tuned.as_deref())?, self.pace.epochs())?
+                let changes = self.pace.changes(self.checkpoint_every);
+                Trainer::resume(run, global.training_engine(config.seed, tuned.as_deref())?, &changes)?
             }
             None => {
                 let mut config = self.config()?;
@@ -53,8 +52,8 @@ impl Train {
                 Trainer::create(config, engine, self.run.as_deref())?
             }
         };
-        reporter.note(&trainer.describe());
         trainer.stop_on(on_interrupt()?);
+        reporter.note(&trainer.describe());
         let outcome = trainer.run(&mut reporter)?;
         drop(reporter);
         let (test, validation) = (outcome.test.unwrap_or_default(), outcome.validation);
@@ -103,18 +102,4 @@ impl Train {
         config.validate()?;
         Ok(config)
     }
-}
-
-/// What turns true at Ctrl-C, or when the system asks the process to end; a second time ends it at once.
-pub(super) fn on_interrupt() -> Result<Arc<AtomicBool>, CliError> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let listen = |signal| {
-        // In this order: the first signal must not find what it set itself.
-        flag::register_conditional_shutdown(signal, STOPPED.into(), Arc::clone(&stop))?;
-        flag::register(signal, Arc::clone(&stop))
-    };
-    for &signal in TERM_SIGNALS {
-        listen(signal).map_err(|error| CliError::failed(format!("Ctrl-C cannot be listened for: {error}")))?;
-    }
-    Ok(stop)
 }

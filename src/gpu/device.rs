@@ -315,6 +315,11 @@ impl Gpu {
         &self.activity
     }
 
+    /// What people should know of how it was opened, if anything.
+    pub fn note(&self) -> Option<&str> {
+        self.pipelines.note.as_deref()
+    }
+
     pub fn info(&self) -> &wgpu::AdapterInfo {
         &self.info
     }

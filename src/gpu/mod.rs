@@ -3,6 +3,7 @@
 mod device;
 mod error;
 mod matrix_units;
+mod pipeline_cache;
 mod pipelines;
 mod program;
 mod readback;

@@ -2,12 +2,12 @@
 //! the device offers it.
 
 use super::GpuError;
+use super::pipeline_cache::CacheFile;
 use crate::activity::{Activity, Stage};
 use crate::plan::{Access, Kernel, PlanError, PlannedBinding, PlannedDispatch};
 use crate::shader::{self, Sources};
 use rayon::prelude::*;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a binding is to a pipeline's layout.
@@ -41,19 +41,23 @@ pub(super) struct Pipelines {
     pub arguments: wgpu::BindGroupLayout,
     sources: Sources,
     compiled: Mutex<HashMap<String, Arc<CompiledKernel>>>,
-    cache: Option<(wgpu::PipelineCache, PathBuf)>,
+    cache: Option<(wgpu::PipelineCache, CacheFile)>,
+    /// What people should know of the cache.
+    pub note: Option<String>,
 }
 
 impl Pipelines {
     pub fn new(device: &wgpu::Device, info: &wgpu::AdapterInfo, checked: bool, sources: Sources) -> Self {
-        let cache = device.features().contains(wgpu::Features::PIPELINE_CACHE).then(|| cache_path(info)).flatten();
-        let cache = cache.map(|path| {
-            let data = std::fs::read(&path).ok();
+        let cache = device.features().contains(wgpu::Features::PIPELINE_CACHE).then(|| CacheFile::of(info)).flatten();
+        let mut note = None;
+        let cache = cache.map(|file| {
+            let data = file.read(&mut note);
             let descriptor =
                 wgpu::PipelineCacheDescriptor { label: Some("tilewright"), data: data.as_deref(), fallback: true };
-            // SAFETY: the data was written by `save` from this function's cache; wgpu checks its
-            // header against the driver, and falls back to an empty cache.
-            (unsafe { device.create_pipeline_cache(&descriptor) }, path)
+            // SAFETY: the data are what this driver gave for this device: `CacheFile` holds their checksum, device and
+            // driver against what it wrote, and wgpu their header against the driver. Neither helps against who forges
+            // the file with its checksum; but who can write to this user's cache can as well change the user's programs.
+            (unsafe { device.create_pipeline_cache(&descriptor) }, file)
         });
         let arguments = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some("arguments"),
@@ -68,7 +72,7 @@ impl Pipelines {
                 count: None,
             }],
         });
-        Pipelines { checked, arguments, sources, compiled: Mutex::default(), cache }
+        Pipelines { checked, arguments, sources, compiled: Mutex::default(), cache, note }
     }
 
     /// Whether shaders run with bounds checks, bounded loops and zeroed workgroup memory.
@@ -168,32 +172,18 @@ impl Pipelines {
         }
     }
 
-    /// Writes the driver's compiled pipelines for the next run. A cache that cannot be written costs
-    /// only time, so it is not an error.
+    /// Writes the driver's compiled pipelines for the next run.
     fn save(&self) {
-        if let Some((cache, path)) = &self.cache
-            && let (Some(data), Some(folder)) = (cache.get_data(), path.parent())
-            && std::fs::create_dir_all(folder).is_ok()
-            && let Ok(mut file) = tempfile::NamedTempFile::new_in(folder)
-            && std::io::Write::write_all(&mut file, &data).is_ok()
+        if let Some((cache, file)) = &self.cache
+            && let Some(data) = cache.get_data()
         {
-            file.persist(path).ok();
+            file.write(&data);
         }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<CompiledKernel>>> {
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// `~/.cache/tilewright/KEY`, the key naming the adapter.
-fn cache_path(info: &wgpu::AdapterInfo) -> Option<PathBuf> {
-    let key = wgpu::util::pipeline_cache_key(info)?;
-    let folder = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("LOCALAPPDATA").map(PathBuf::from))
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
-    Some(folder.join("tilewright").join(key))
 }
 
 fn layout_entry(binding: u32, kind: BindingKind) -> wgpu::BindGroupLayoutEntry {

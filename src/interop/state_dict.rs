@@ -2,6 +2,7 @@
 
 use super::{InteropError, torch};
 use crate::tensor::Shape;
+use crate::train::verify_checksums;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
@@ -80,6 +81,9 @@ fn safetensors(bytes: &[u8]) -> Result<StateDict, String> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|reason| format!("{kinds} ({reason})"))?;
     let file = SafeTensors::deserialize(bytes).map_err(|reason| reason.to_string())?;
     let is_checkpoint = header.metadata().as_ref().is_some_and(|metadata| metadata.contains_key("tilewright"));
+    if is_checkpoint {
+        verify_checksums(bytes).map_err(|what| format!("it is damaged: {what} is not what was written"))?;
+    }
     let mut tensors = StateDict::new();
     for (name, view) in file.iter() {
         if is_counter(name) || is_checkpoint && is_training_state(name) {

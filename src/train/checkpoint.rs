@@ -1,8 +1,9 @@
 //! Checkpoints: one safetensors file with parameters and buffers under torchvision's names, the
 //! optimizer's state beside them, and everything else in the header.
 
-use super::run_folder::write_whole;
+use super::checksums::{self, Sums};
 use super::{TrainConfig, TrainError};
+use crate::atomic_file::replace_verified;
 use crate::data::Normalization;
 use crate::tensor::Shape;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -19,8 +20,10 @@ pub struct Progress {
     pub loss_sum: f64,
     pub correct: f64,
     pub images: f64,
-    /// Highest test accuracy so far.
+    /// Highest test accuracy so far, and the steps after which it was reached; 0 for none.
     pub best_accuracy: f64,
+    #[serde(default)]
+    pub best_step: u64,
     /// Of the last epoch.
     pub test_accuracy: f64,
     #[serde(deserialize_with = "number_or_null")]
@@ -35,6 +38,9 @@ fn number_or_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::E
 /// What a checkpoint says of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
+    /// Checksums, while it is in a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sums: Option<Sums>,
     pub format: u32,
     pub config: TrainConfig,
     /// [C, H, W] of the images.
@@ -57,13 +63,15 @@ pub struct Checkpoint {
     pub tensors: BTreeMap<String, (Shape, Vec<f32>)>,
 }
 
-/// Version of the header.
-const FORMAT: u32 = 1;
+/// Version of the header. Those of version 1 have no checksums.
+const FORMAT: u32 = 2;
+const FORMATS: std::ops::RangeInclusive<u32> = 1..=FORMAT;
 const KEY: &str = "tilewright";
 
 impl Header {
     pub fn new(config: TrainConfig, input: [usize; 3], classes: Vec<String>, normalization: Normalization) -> Self {
         Header {
+            sums: None,
             format: FORMAT,
             config,
             input,
@@ -76,29 +84,37 @@ impl Header {
     }
 }
 
-/// Writes a checkpoint in whole or not at all.
+/// Writes a checkpoint in whole or not at all, with checksums, and reads it back before it takes the place of an older
+/// one.
 ///
 /// # Errors
-/// When the file cannot be written; an older checkpoint of the name is then kept.
+/// When a tensor is not finite, or the file cannot be written; an older checkpoint of the name is then kept.
 pub fn save_checkpoint(path: &Path, checkpoint: &Checkpoint) -> Result<(), TrainError> {
-    let failed = |reason: String| TrainError::File {
+    if let Some((tensor, value)) = checkpoint.first_not_finite() {
+        return Err(TrainError::NotFinite { path: path.to_owned(), tensor: tensor.to_owned(), value });
+    }
+    let bytes = serialize(checkpoint).map_err(|reason| TrainError::File {
         path: path.to_owned(),
         action: "written",
         reason: std::io::Error::other(reason),
-    };
-    let header = serde_json::to_string(&checkpoint.header).map_err(|reason| failed(reason.to_string()))?;
+    })?;
+    replace_verified(path, &bytes).map_err(TrainError::file(path, "written"))
+}
+
+fn serialize(checkpoint: &Checkpoint) -> Result<Vec<u8>, String> {
+    let sums = Sums::of(checkpoint.tensors.values().map(|(_, data)| bytemuck::cast_slice(data)));
+    let header = Header { sums: Some(sums), format: FORMAT, ..checkpoint.header.clone() };
+    let header = serde_json::to_string(&header).map_err(|reason| reason.to_string())?;
     // One entry only: a map of more would be written in another order each time.
     let metadata = HashMap::from([(KEY.to_owned(), header)]);
-    let views: Vec<(&str, TensorView<'_>)> = checkpoint
-        .tensors
-        .iter()
-        .map(|(name, (shape, data))| {
-            let view = TensorView::new(Dtype::F32, shape.to_vec(), bytemuck::cast_slice(data));
-            Ok((name.as_str(), view.map_err(|reason| failed(reason.to_string()))?))
-        })
-        .collect::<Result<_, TrainError>>()?;
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|reason| failed(reason.to_string()))?;
-    write_whole(path, &bytes)
+    let views = checkpoint.tensors.iter().map(|(name, (shape, data))| {
+        Ok((name.as_str(), TensorView::new(Dtype::F32, shape.to_vec(), bytemuck::cast_slice(data))?))
+    });
+    let views: Vec<(&str, TensorView<'_>)> =
+        views.collect::<Result<_, safetensors::SafeTensorError>>().map_err(|reason| reason.to_string())?;
+    let mut bytes = safetensors::serialize(views, Some(metadata)).map_err(|reason| reason.to_string())?;
+    checksums::seal(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Reads a checkpoint.
@@ -106,17 +122,12 @@ pub fn save_checkpoint(path: &Path, checkpoint: &Checkpoint) -> Result<(), Train
 /// # Errors
 /// When the file is missing, damaged, or was written by something else.
 pub fn load_checkpoint(path: &Path) -> Result<Checkpoint, TrainError> {
-    let not = |reason: String| TrainError::NotACheckpoint { path: path.to_owned(), reason };
     let bytes = crate::regular_file::read(path).map_err(TrainError::file(path, "read"))?;
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|reason| not(reason.to_string()))?;
-    let header = metadata.metadata().as_ref().and_then(|metadata| metadata.get(KEY)).ok_or_else(|| {
-        not("its header has no entry `tilewright`; weights of PyTorch are read by `import`".to_owned())
-    })?;
-    let header: Header = serde_json::from_str(header).map_err(|reason| not(reason.to_string()))?;
-    if header.format != FORMAT {
-        return Err(not(format!("its format is {}, this version reads {FORMAT}", header.format)));
-    }
-    let file = SafeTensors::deserialize(&bytes).map_err(|reason| not(reason.to_string()))?;
+    let not = |reason: String| TrainError::NotACheckpoint { path: path.to_owned(), reason };
+    let damaged = |what: String| TrainError::Damaged { path: path.to_owned(), what };
+    checksums::verify_header(&bytes).map_err(damaged)?;
+    let (mut header, file) = read_header(&bytes).map_err(not)?;
+    verify(&mut header, &file).map_err(damaged)?;
     let tensors = file
         .iter()
         .map(|(name, view)| match view.dtype() {
@@ -128,6 +139,42 @@ pub fn load_checkpoint(path: &Path) -> Result<Checkpoint, TrainError> {
         })
         .collect::<Result<_, TrainError>>()?;
     Ok(Checkpoint { header, tensors })
+}
+
+fn read_header(bytes: &[u8]) -> Result<(Header, SafeTensors<'_>), String> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|reason| reason.to_string())?;
+    let header =
+        metadata.metadata().as_ref().and_then(|metadata| metadata.get(KEY)).ok_or_else(|| {
+            "its header has no entry `tilewright`; weights of PyTorch are read by `import`".to_owned()
+        })?;
+    let header: Header = serde_json::from_str(header).map_err(|reason| reason.to_string())?;
+    if !FORMATS.contains(&header.format) {
+        return Err(format!("its format is {}, this version reads {FORMAT}", header.format));
+    }
+    Ok((header, SafeTensors::deserialize(bytes).map_err(|reason| reason.to_string())?))
+}
+
+/// Holds the tensors of a file against the checksums that it carries, and takes these out of the header. Gives what is damaged.
+fn verify(header: &mut Header, file: &SafeTensors<'_>) -> Result<(), String> {
+    let Some(sums) = header.sums.take() else {
+        return if header.format == 1 { Ok(()) } else { Err("its header".to_owned()) };
+    };
+    let mut tensors: Vec<(&str, TensorView<'_>)> = file.iter().collect();
+    tensors.sort_by_key(|(name, _)| *name);
+    match sums.first_other(tensors.iter().map(|(_, view)| view.data())) {
+        None => Ok(()),
+        Some(place) => Err(tensors.get(place).map_or("its header".to_owned(), |(name, _)| format!("`{name}`"))),
+    }
+}
+
+/// Holds the bytes of a file that may be a checkpoint against the checksums that it carries, if any. Gives what is
+/// damaged.
+pub(crate) fn verify_checksums(bytes: &[u8]) -> Result<(), String> {
+    checksums::verify_header(bytes)?;
+    match read_header(bytes) {
+        Ok((mut header, file)) => verify(&mut header, &file),
+        Err(_) => Ok(()),
+    }
 }
 
 impl Checkpoint {
@@ -142,6 +189,16 @@ impl Checkpoint {
             true => Ok(data.clone()),
             false => Err(not(format!("`{name}` has the shape {held}, the model's has {shape}"))),
         }
+    }
+
+    /// The first tensor by name that holds an infinity or NaN, and the first of these.
+    pub fn first_not_finite(&self) -> Option<(&str, f32)> {
+        let first = |data: &[f32]| {
+            // Without an early end within a block, the loop is one of vectors.
+            let bad = |block: &&[f32]| block.iter().fold(false, |bad, value| bad | !value.is_finite());
+            data.chunks(4096).find(bad)?.iter().copied().find(|value| !value.is_finite())
+        };
+        self.tensors.iter().find_map(|(name, (_, data))| Some((name.as_str(), first(data)?)))
     }
 }
 
@@ -162,5 +219,63 @@ mod tests {
         let read = load_checkpoint(&path).unwrap();
         assert_eq!((read.header.progress.step, read.tensors), (3, tensors));
         assert!(read.header.progress.test_loss.is_nan());
+    }
+    fn small() -> Checkpoint {
+        let normalization = Normalization { mean: vec![0.5], std: vec![0.25] };
+        let header =
+            Header::new(TrainConfig::default(), [1, 28, 28], vec!["a".to_owned(), "b".to_owned()], normalization);
+        let tensor = |values: &[f32]| (Shape::from(vec![values.len()]), values.to_vec());
+        let tensors = [("bias", tensor(&[0.5])), ("weight", tensor(&[1.0, -2.0, 3.0]))];
+        Checkpoint { header, tensors: tensors.map(|(name, tensor)| (name.to_owned(), tensor)).into() }
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        save_checkpoint(&path, &small()).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        assert_eq!(load_checkpoint(&path).unwrap(), small());
+        let refused = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            load_checkpoint(&path).err().map(|error| error.to_string())
+        };
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let error = refused(&bytes).unwrap_or_else(|| panic!("bit {bit} of {} passes unseen", whole.len() * 8));
+            assert!(error.contains("checkpoint.safetensors"), "{error}");
+        }
+        for length in 0..whole.len() {
+            assert!(refused(&whole[..length]).is_some(), "{length} bytes of {}", whole.len());
+        }
+        let last = whole.len() - 1;
+        let told = refused(&[&whole[..last], &[whole[last] ^ 1]].concat()).unwrap();
+        assert!(told.contains("is damaged") && told.contains("`weight`"), "{told}");
+    }
+
+    #[test]
+    fn a_checkpoint_of_the_version_before_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let header = Header { format: 1, ..small().header };
+        let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(&header).unwrap())]);
+        let data = 1.5_f32.to_le_bytes();
+        let view = TensorView::new(Dtype::F32, vec![1], &data).unwrap();
+        std::fs::write(&path, safetensors::serialize([("w", view)], Some(metadata)).unwrap()).unwrap();
+        assert_eq!(load_checkpoint(&path).unwrap().tensors["w"].1, [1.5]);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_no_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut checkpoint = small();
+            checkpoint.tensors.get_mut("weight").unwrap().1[1] = value;
+            let refused = save_checkpoint(&path, &checkpoint).unwrap_err().to_string();
+            assert!(refused.contains("`weight`") && refused.contains(&value.to_string()), "{refused}");
+            assert!(!path.exists());
+        }
     }
 }

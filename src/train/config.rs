@@ -1,6 +1,6 @@
 //! Everything that decides a training run, as it stands in its run folder.
 
-use super::TrainError;
+use super::{RunRecord, TrainError};
 use crate::data::{Augmentation, LoadOptions, MAX_PIXELS, Source};
 use crate::models::{Model, ModelOptions};
 use crate::optim::schedule::{RunLength, RunSchedule, Schedule, ScheduleError};
@@ -57,6 +57,9 @@ pub struct TrainConfig {
     /// The model's own attributes.
     #[serde(rename = "set")]
     pub attributes: Map<String, Value>,
+    /// What a run noted when it began; of no effect in a recipe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunRecord>,
 }
 
 /// Settings that suit a model, by its name.
@@ -101,6 +104,7 @@ impl Default for TrainConfig {
             schedule: RunSchedule::default(),
             optimizer: Optimizer::Adam(Adam::default()),
             attributes: Map::new(),
+            run: None,
         }
     }
 }

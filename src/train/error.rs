@@ -41,8 +41,32 @@ pub enum TrainError {
     Schedule(#[from] ScheduleError),
     #[error("`{}` cannot be {action}: {reason}", path.display())]
     File { path: PathBuf, action: &'static str, reason: io::Error },
-    #[error("`{}` is not a checkpoint of tilewright: {reason}", path.display())]
+    #[error("`{}` is not a checkpoint of tilewright, or it is damaged: {reason}", path.display())]
     NotACheckpoint { path: PathBuf, reason: String },
+    #[error("the checkpoint `{}` is damaged: {what} is not what was written", path.display())]
+    Damaged { path: PathBuf, what: String },
+    #[error("`{}` is not written: `{tensor}` would hold {value}", path.display())]
+    NotFinite { path: PathBuf, tensor: String, value: f32 },
+    #[error(
+        "the checkpoint `{}` is missing, but the run had one: put it back, or begin anew with `train --recipe {}`",
+        path.display(), path.with_file_name("config.toml").display()
+    )]
+    CheckpointMissing { path: PathBuf },
+    #[error(
+        "`{}` is the checkpoint of another run than that in config.toml ({}): put the run's own back",
+        path.display(), differences.join("; ")
+    )]
+    OtherRun { path: PathBuf, differences: Vec<String> },
+    #[error(
+        "{data} are no longer the data that `{}` began with: {}. Bring those back, or begin a new run, which may start \
+         from the weights of this one with --init", run.display(), differences.join("; ")
+    )]
+    OtherRunData { run: PathBuf, data: String, differences: Vec<String> },
+    #[error(
+        "`{}` is in use: {} trains there; wait for its end, or stop it with Ctrl-C", folder.display(),
+        holder.map_or("another process".to_owned(), |holder| format!("the process {holder}"))
+    )]
+    Locked { folder: PathBuf, holder: Option<u32> },
     #[error("`{}` is not a run folder: it has no config.toml; give the folder that `train` printed", path.display())]
     NotARun { path: PathBuf },
     #[error("the configuration `{}` cannot be read: {reason}", path.display())]
@@ -52,6 +76,9 @@ pub enum TrainError {
     /// Someone asked for it.
     #[error("stopped after {steps} steps; `tilewright train --resume {}` goes on from there", run.display())]
     Stopped { run: PathBuf, steps: u64 },
+    /// Someone asked for it.
+    #[error("stopped after {done} of {all} {what}; what was measured so far is in `{}`", folder.display())]
+    Interrupted { what: &'static str, done: u64, all: u64, folder: PathBuf },
     #[error("the model `{model}` has only one form, with or without batch norm; these have both: {}", known.join(", "))]
     OneForm { model: String, known: Vec<&'static str> },
     #[error("`{}` was imported: say on which --data", path.display())]
@@ -79,11 +106,12 @@ pub enum TrainError {
     DataChanged { data: String },
     #[error("the data do not suit the model `{model}`: {reason}")]
     Mismatch { model: String, reason: String },
+    /// `kept` is the number of steps after which the last checkpoint was written.
     #[error(
-        "the loss of step {step} is {loss}: training has diverged; use a smaller --lr or --clip-grad-norm. The last \
-         checkpoint is kept"
+        "{what}: training has diverged; use a smaller --lr or --clip-grad-norm. {}",
+        kept.map_or("There is no checkpoint yet".to_owned(), |steps| format!("The checkpoint after {steps} steps is kept"))
     )]
-    Diverged { step: u64, loss: f32 },
+    Diverged { what: String, kept: Option<u64> },
     #[error(
         "the loss of `{model}` is {loss} before any learning rate has had an effect: its weights or images are not \
          finite numbers, or too large; look at --init and --data"

@@ -11,6 +11,7 @@ use crate::models::{self, Model};
 use crate::report::{Across, Band, Panel, picture};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Learning rates, each of which trains both forms of a model.
@@ -95,13 +96,14 @@ impl Landscape {
     /// `runs/MODEL-landscape-1`, `-2`, ...
     ///
     /// # Errors
-    /// When the model has only one form, settings, data, model and device do not go together, or a file
-    /// cannot be written.
+    /// When the model has only one form, settings, data, model and device do not go together, a file cannot be
+    /// written, or `stop` turns true; in that last case the files have what was measured before.
     pub fn run(
         &self,
         config: &TrainConfig,
         engine: Engine,
         folder: Option<&Path>,
+        stop: &AtomicBool,
         reporter: &mut dyn Reporter,
     ) -> Result<LandscapeOutcome, TrainError> {
         self.validate()?;
@@ -122,18 +124,27 @@ impl Landscape {
             folder.display()
         ));
         let mut form = |batch_norm, config: &TrainConfig| -> Result<Form, TrainError> {
-            let runs = self.rates.iter().map(|&rate| {
+            // The run that is interrupted counts as far as it came.
+            let rates = self.rates.iter().take_while(|_| !stop.load(Ordering::Relaxed));
+            let runs = rates.map(|&rate| {
                 let title = format!("{} batch norm, rate {rate:e}", if batch_norm { "with" } else { "without" });
                 reporter.begin(&title, 0, self.steps);
                 let trial = Trial::new(config, &splits, resolved, engine.fresh(config.seed))?;
-                Ok(RateRun { rate, losses: self.losses(trial, rate, resolved, reporter)? })
+                Ok(RateRun { rate, losses: self.losses(trial, rate, resolved, stop, reporter)? })
             });
             Ok(Form { batch_norm, model: config.model.clone(), runs: runs.collect::<Result<_, TrainError>>()? })
         };
         let forms = [form(false, &without)?, form(true, &with)?];
         write_table(&folder.join("landscape.csv"), forms.iter().flat_map(Form::rows))?;
         write_whole(&folder.join("landscape.svg"), picture(&[panel(config, &forms)]).as_bytes())?;
-        Ok(LandscapeOutcome { forms, folder })
+        match stop.load(Ordering::Relaxed) {
+            false => Ok(LandscapeOutcome { forms, folder }),
+            true => {
+                let done = forms.iter().map(|form| form.runs.len() as u64).sum();
+                let all = 2 * self.rates.len() as u64;
+                Err(TrainError::Interrupted { what: "runs", done, all, folder })
+            }
+        }
     }
 
     fn losses(
@@ -141,12 +152,16 @@ impl Landscape {
         mut trial: Trial<'_>,
         rate: f64,
         resolved: Resolved,
+        stop: &AtomicBool,
         reporter: &mut dyn Reporter,
     ) -> Result<Vec<f64>, TrainError> {
         let begin = Instant::now();
         let submitting = trial.activity().enter(Stage::Training, self.steps);
         let mut losses = Vec::new();
         for step in 0..self.steps {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
             let metrics = trial.step(step, rate)?;
             submitting.advance();
             if !metrics.loss().is_finite() {

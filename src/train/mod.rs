@@ -1,6 +1,7 @@
 //! Training and evaluation: the loop, metrics, checkpoints and the run folder.
 
 mod checkpoint;
+mod checksums;
 mod config;
 mod curves;
 mod ensemble;
@@ -13,14 +14,20 @@ mod landscape;
 mod probabilities;
 mod progress;
 mod range_test;
+mod resume;
+mod rows;
 mod run_folder;
+mod run_lock;
+mod run_record;
 mod runner;
+mod saving;
 mod start;
 mod step_metrics;
 pub mod sweep;
 mod trainer;
 mod trial;
 
+pub(crate) use checkpoint::verify_checksums;
 pub use checkpoint::{Checkpoint, Header, Progress, load_checkpoint, save_checkpoint};
 pub use config::{Resolved, TrainConfig};
 pub use ensemble::{Ensemble, EnsembleEvaluation, TestData};
@@ -32,5 +39,7 @@ pub use landscape::{Form, Landscape, LandscapeOutcome, RateRun};
 pub use probabilities::{MeanProbabilities, log_probabilities, softmax};
 pub use progress::{Reporter, Silent, TerminalReporter};
 pub use range_test::{RangeCurve, RangeOutcome, RangePoint, RangeTest, Suggestion};
+pub use resume::Changes;
 pub use run_folder::{EpochRow, RunFolder};
+pub use run_record::{RunRecord, SplitRecord};
 pub use trainer::{Outcome, Trainer};

@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::optim::schedule::{LearningRate, Schedule};
 use crate::report::{Across, Curve, Mark, Panel, Style, picture};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Learning rates to try, each the same factor above the one before.
@@ -79,13 +80,14 @@ impl RangeTest {
     /// as a picture in `folder`, or in the first free `runs/MODEL-lr-find-1`, `-2`, ...
     ///
     /// # Errors
-    /// When settings, data, model and device do not go together, a file cannot be written, or the loss does
-    /// not fall; in that last case the files are there all the same.
+    /// When settings, data, model and device do not go together, a file cannot be written, the loss does not fall, or
+    /// `stop` turns true; in these last cases the files are there all the same.
     pub fn run(
         &self,
         config: &TrainConfig,
         engine: Engine,
         folder: Option<&Path>,
+        stop: &AtomicBool,
         reporter: &mut dyn Reporter,
     ) -> Result<RangeOutcome, TrainError> {
         self.validate()?;
@@ -112,7 +114,12 @@ impl RangeTest {
         let begin = Instant::now();
         let mut curve = RangeCurve::default();
         let submitting = trial.activity().enter(Stage::Training, self.steps);
+        let mut is_stopped = false;
         for step in 0..self.steps {
+            is_stopped = stop.load(Ordering::Relaxed);
+            if is_stopped {
+                break;
+            }
             let lr = learning_rate.rate(step);
             let metrics = trial.step(step, lr)?;
             submitting.advance();
@@ -130,6 +137,10 @@ impl RangeTest {
         let suggestion = curve.suggestion();
         write_table(&folder.join("lr_find.csv"), curve.points())?;
         write_whole(&folder.join("lr_find.svg"), picture(&[panel(&config.model, &curve, suggestion)]).as_bytes())?;
+        if is_stopped {
+            let done = curve.points().len() as u64;
+            return Err(TrainError::Interrupted { what: "learning rates", done, all: self.steps, folder });
+        }
         match suggestion {
             Some(suggestion) => Ok(RangeOutcome { curve, suggestion, folder }),
             None => Err(TrainError::NoFall { from: self.from, to: self.to, folder }),

@@ -2,16 +2,21 @@
 //!
 //! `config.toml` is the resolved configuration, `steps.csv` has a row a step, `epochs.csv` a row an
 //! epoch, `checkpoint.safetensors` is the last checkpoint and `best.safetensors` the one with the
-//! highest test accuracy. `tuned.toml` is a copy of the table of kernels, if the run takes one. `curves.svg` shows the tables, and a file of events has them for TensorBoard.
+//! highest test accuracy. `tuned.toml` is a copy of the table of kernels, if the run takes one. `curves.svg` shows the
+//! tables, and a file of events has them for TensorBoard.
+//!
+//! What counts is the last checkpoint. Rows are on the disk before it is: those of later steps are dropped when the run
+//! goes on, and written again. The best checkpoint comes after it, and is made of it when it is missing.
 
 use super::curves::panels;
+use super::rows::{keep_rows, read_rows};
+use super::run_lock::RunLock;
 use super::{TrainConfig, TrainError};
 use crate::atomic_file::{Appender, replace_file};
 use crate::report::{EventFile, picture};
 use crate::tune::TunedTable;
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// One step of a run.
@@ -57,6 +62,30 @@ impl EpochRow {
     }
 }
 
+/// A row with a number that grows from row to row.
+pub(super) trait Numbered {
+    /// The names of the columns.
+    const HEADING: &'static str;
+
+    fn number(&self) -> u64;
+}
+
+impl Numbered for StepRow {
+    const HEADING: &'static str = "step,epoch,lr,loss,accuracy";
+
+    fn number(&self) -> u64 {
+        self.step
+    }
+}
+
+impl Numbered for EpochRow {
+    const HEADING: &'static str = "epoch,train_loss,train_accuracy,test_loss,test_accuracy,images_per_second,seconds,validation_loss,validation_accuracy";
+
+    fn number(&self) -> u64 {
+        self.epoch
+    }
+}
+
 /// A run's folder, open for writing.
 pub struct RunFolder {
     path: PathBuf,
@@ -64,33 +93,64 @@ pub struct RunFolder {
     steps: csv::Writer<Appender>,
     epochs: csv::Writer<Appender>,
     events: EventFile,
+    _lock: RunLock,
 }
 
+/// Files that belong to a run; one that would begin does not write over them.
+const OF_A_RUN: [&str; 5] =
+    ["checkpoint.safetensors", "previous.safetensors", "best.safetensors", "steps.csv", "epochs.csv"];
+
 impl RunFolder {
-    /// Makes a new folder: `path`, or the first free `runs/MODEL-1`, `runs/MODEL-2`, ...
+    /// Makes a new folder: `path`, or the first free `runs/MODEL-1`, `runs/MODEL-2`, ... With a copy of the table of
+    /// kernels, if the run takes one.
     ///
     /// # Errors
-    /// When the folder holds a run already, or cannot be written.
-    pub fn create(path: Option<&Path>, config: &TrainConfig) -> Result<RunFolder, TrainError> {
-        if let Some(path) = path.filter(|path| path.join("config.toml").exists()) {
-            let rule = format!("a new folder, or use `--resume {}`", path.display());
-            return Err(TrainError::Setting { what: "--run", value: path.display().to_string(), rule });
-        }
+    /// When the folder holds a run already, or part of one, another process writes to it, or it cannot be written.
+    pub(super) fn create(
+        path: Option<&Path>,
+        config: &TrainConfig,
+        table: Option<&TunedTable>,
+    ) -> Result<RunFolder, TrainError> {
         let path = make_folder(path, &config.model)?;
+        let lock = RunLock::take(&path)?;
+        let refuse = |rule| Err(TrainError::Setting { what: "--run", value: path.display().to_string(), rule });
+        if path.join(CONFIG).exists() {
+            return refuse(format!("a new folder, or use `--resume {}`", path.display()));
+        }
+        if let Some(file) = OF_A_RUN.into_iter().find(|file| path.join(file).exists()) {
+            return refuse(format!("a folder without a `{file}`, which is not of the run that would begin"));
+        }
+        // What the configuration speaks of is there before it is: with it, the run has begun.
+        table.map_or(Ok(()), |table| table.write(&RunFolder::tuned(&path)))?;
         write_config(&path, config)?;
-        RunFolder::open(path, config, 0)
+        RunFolder::open(path, config, 0, lock)
     }
 
-    /// Opens a run to go on with it after `steps` steps and `epochs` epochs: later rows, which no
-    /// checkpoint holds, are dropped. `config` is kept, since it may ask for more epochs than before.
+    /// Opens a run, which `lock` holds, to go on with it after `steps` steps and `epochs` epochs: later rows, which no
+    /// checkpoint holds, are dropped. `config` is kept, since it may ask for more epochs than before. Gives, for people,
+    /// what the tables have lost.
     ///
     /// # Errors
-    /// When it is no run, or cannot be written.
-    pub fn resume(path: &Path, config: &TrainConfig, steps: u64, epochs: u64) -> Result<RunFolder, TrainError> {
+    /// When it cannot be written.
+    pub(super) fn resume(
+        path: &Path,
+        lock: RunLock,
+        config: &TrainConfig,
+        steps: u64,
+        epochs: u64,
+    ) -> Result<(RunFolder, Vec<String>), TrainError> {
         write_config(path, config)?;
-        keep_rows::<StepRow>(&path.join("steps.csv"), |row| row.step < steps)?;
-        keep_rows::<EpochRow>(&path.join("epochs.csv"), |row| row.epoch <= epochs)?;
-        RunFolder::open(path.to_owned(), config, steps)
+        let lost = [
+            ("steps.csv", keep_rows::<StepRow>(&path.join("steps.csv"), 0, steps)?),
+            ("epochs.csv", keep_rows::<EpochRow>(&path.join("epochs.csv"), 1, epochs + 1)?),
+        ];
+        let lost = lost.into_iter().filter(|&(_, rows)| rows > 0);
+        let notes = lost.map(|(file, rows)| format!("{file} has lost {rows} rows, which were damaged or are missing"));
+        let folder = RunFolder::open(path.to_owned(), config, steps, lock)?;
+        if epochs > 0 {
+            folder.draw()?;
+        }
+        Ok((folder, notes.collect()))
     }
 
     /// The configuration of the run in `path`.
@@ -98,7 +158,7 @@ impl RunFolder {
     /// # Errors
     /// When it is no run, or its configuration does not read.
     pub fn config(path: &Path) -> Result<TrainConfig, TrainError> {
-        let file = path.join("config.toml");
+        let file = path.join(CONFIG);
         if !file.is_file() {
             return Err(TrainError::NotARun { path: path.to_owned() });
         }
@@ -106,11 +166,19 @@ impl RunFolder {
         TrainConfig::from_toml(&text).map_err(|reason| TrainError::Config { path: file, reason })
     }
 
-    fn open(path: PathBuf, config: &TrainConfig, step: u64) -> Result<RunFolder, TrainError> {
+    fn open(path: PathBuf, config: &TrainConfig, step: u64, lock: RunLock) -> Result<RunFolder, TrainError> {
         let steps = appender(&path.join("steps.csv"))?;
         let epochs = appender(&path.join("epochs.csv"))?;
         let events = EventFile::create(&path, step).map_err(TrainError::file(&path, "written"))?;
-        Ok(RunFolder { path, model: config.model.clone(), steps, epochs, events })
+        Ok(RunFolder { path, model: config.model.clone(), steps, epochs, events, _lock: lock })
+    }
+
+    /// Writes the configuration anew.
+    ///
+    /// # Errors
+    /// When it cannot be written; the one before is then kept.
+    pub(super) fn write_config(&self, config: &TrainConfig) -> Result<(), TrainError> {
+        write_config(&self.path, config)
     }
 
     pub fn path(&self) -> &Path {
@@ -120,6 +188,11 @@ impl RunFolder {
     /// File of the last checkpoint.
     pub fn checkpoint(path: &Path) -> PathBuf {
         path.join("checkpoint.safetensors")
+    }
+
+    /// File of the checkpoint before the last, while it is not known whether the loss after the last is a number.
+    pub fn previous(path: &Path) -> PathBuf {
+        path.join("previous.safetensors")
     }
 
     /// File of the checkpoint with the highest test accuracy.
@@ -132,19 +205,11 @@ impl RunFolder {
         path.join("tuned.toml")
     }
 
-    /// Keeps a table of kernels with the run.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn keep_tuned(&self, table: &TunedTable) -> Result<(), TrainError> {
-        Ok(table.write(&RunFolder::tuned(&self.path))?)
-    }
-
     /// Appends steps.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write_steps(&mut self, rows: &[StepRow]) -> Result<(), TrainError> {
+    pub(super) fn write_steps(&mut self, rows: &[StepRow]) -> Result<(), TrainError> {
         write_rows(&mut self.steps, rows, self.path.join("steps.csv"))?;
         let event = |row: &StepRow| {
             let values = [("train/loss", row.loss), ("train/accuracy", row.accuracy), ("train/lr", row.lr as f32)];
@@ -157,20 +222,35 @@ impl RunFolder {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn write_epoch(&mut self, row: &EpochRow, step: u64) -> Result<(), TrainError> {
+    pub(super) fn write_epoch(&mut self, row: &EpochRow, step: u64) -> Result<(), TrainError> {
         write_rows(&mut self.epochs, std::slice::from_ref(row), self.path.join("epochs.csv"))?;
         let (loss, accuracy) = row.decided();
         let [loss_name, accuracy_name] = ["loss", "accuracy"].map(|what| format!("{}/{what}", row.decided_on()));
         let values = [(&loss_name[..], loss as f32), (&accuracy_name[..], accuracy as f32)];
         self.events.scalars(step, &values).map_err(TrainError::file(&self.path, "written"))?;
+        self.draw()
+    }
+
+    fn draw(&self) -> Result<(), TrainError> {
         let steps: Vec<StepRow> = read_rows(&self.path.join("steps.csv"))?;
         let epochs: Vec<EpochRow> = read_rows(&self.path.join("epochs.csv"))?;
         write_whole(&self.path.join("curves.svg"), picture(&panels(&self.model, &steps, &epochs)).as_bytes())
     }
+
+    /// Waits until all rows are on the disk, before the checkpoint that speaks of them.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub(super) fn sync(&self) -> Result<(), TrainError> {
+        let synced = self.steps.get_ref().sync().and_then(|()| self.epochs.get_ref().sync());
+        synced.map_err(TrainError::file(&self.path, "written"))
+    }
 }
 
+const CONFIG: &str = "config.toml";
+
 fn write_config(folder: &Path, config: &TrainConfig) -> Result<(), TrainError> {
-    let path = folder.join("config.toml");
+    let path = folder.join(CONFIG);
     match toml::to_string(config) {
         Ok(text) => write_whole(&path, text.as_bytes()),
         Err(reason) => Err(TrainError::Config { path, reason: reason.to_string() }),
@@ -215,23 +295,6 @@ fn appender(path: &Path) -> Result<csv::Writer<Appender>, TrainError> {
 fn write_rows<T: Serialize>(writer: &mut csv::Writer<Appender>, rows: &[T], path: PathBuf) -> Result<(), TrainError> {
     let written = rows.iter().try_for_each(|row| writer.serialize(row)).map_err(std::io::Error::other);
     written.and_then(|()| writer.flush()).map_err(TrainError::file(path, "written"))
-}
-
-/// The rows of a table; a last row that was cut off is dropped.
-fn read_rows<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, TrainError> {
-    let mut reader = csv::Reader::from_path(path).map_err(|error| TrainError::file(path, "read")(error.into()))?;
-    Ok(reader.deserialize().map_while(Result::ok).collect())
-}
-
-/// Rewrites a table with the rows that `keep` wants.
-fn keep_rows<T>(path: &Path, keep: impl Fn(&T) -> bool) -> Result<(), TrainError>
-where
-    T: Serialize + serde::de::DeserializeOwned,
-{
-    if !path.exists() {
-        return Ok(());
-    }
-    write_table(path, read_rows::<T>(path)?.into_iter().filter(keep))
 }
 
 /// Writes a whole table.

@@ -4,16 +4,14 @@ use super::checkpoint::Header;
 use super::graphs::HISTORY;
 use super::run_folder::{EpochRow, StepRow};
 use super::runner::Runner;
+use super::saving::Saved;
 use super::start::{expect_kernels, read_data, start};
 use super::step_metrics::StepSums;
-use super::{
-    Checkpoint, Evaluation, Reporter, Resolved, RunFolder, TrainConfig, TrainError, load_checkpoint, save_checkpoint,
-};
+use super::{Evaluation, Reporter, Resolved, RunFolder, RunRecord, TrainConfig, TrainError, load_checkpoint};
 use crate::activity::Stage;
 use crate::data::{Batches, Dataset, Splits, View};
 use crate::engine::{Engine, Executable, Pending};
 use crate::optim::schedule::{LearningRate, Schedule};
-use crate::tensor::HostTensor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,14 +37,15 @@ pub struct Outcome {
 pub struct Trainer {
     splits: Arc<Splits>,
     resolved: Resolved,
-    runner: Runner,
-    learning_rate: LearningRate,
-    header: Header,
-    folder: RunFolder,
+    pub(super) runner: Runner,
+    pub(super) learning_rate: LearningRate,
+    pub(super) header: Header,
+    pub(super) folder: RunFolder,
     sums: StepSums,
     stop: Arc<AtomicBool>,
+    pub(super) saved: Saved,
     /// What a person should know before the first step.
-    notes: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
 /// Metrics of runs on their way to the host.
@@ -79,63 +78,12 @@ impl Trainer {
         let mut runner = Runner::new(&config, &splits, resolved, engine)?;
         let (mut header, learning_rate) = start(&config, &splits, resolved)?;
         runner.initialise(&config, &mut header)?;
-        let folder = RunFolder::create(path, &config)?;
-        table.map_or(Ok(()), |table| folder.keep_tuned(&table))?;
+        header.config.run = Some(RunRecord::of(&splits, runner.engine.name()));
+        let folder = RunFolder::create(path, &header.config, table.as_ref())?;
         Ok(Trainer::new(splits, resolved, runner, header, learning_rate, folder))
     }
 
-    /// Goes on with the run in `path` from its last checkpoint, or from the start if it has none.
-    /// With `epochs`, up to so many; a schedule that ended with the run then ends with the longer one.
-    ///
-    /// # Errors
-    /// When it is no run, its checkpoint is damaged, or `engine` has other kernels than the run began with.
-    pub fn resume(path: &Path, engine: Engine, epochs: Option<u64>) -> Result<Trainer, TrainError> {
-        let before = RunFolder::config(path)?;
-        let config = TrainConfig { epochs: epochs.unwrap_or(before.epochs), ..before.clone() };
-        let splits = Arc::new(read_data(&config, engine.activity())?);
-        Ok(Trainer::resume_on(Arc::clone(&splits), path, engine, before, config)?.with_notes(&splits.notes))
-    }
-
-    /// As [`Trainer::resume`], on data that have been read, with the configuration the run had `before` and the one
-    /// it goes on with.
-    pub(super) fn resume_on(
-        splits: Arc<Splits>,
-        path: &Path,
-        engine: Engine,
-        before: TrainConfig,
-        config: TrainConfig,
-    ) -> Result<Trainer, TrainError> {
-        let table = config.tuned.as_ref().map(|_| RunFolder::tuned(path));
-        expect_kernels(&engine, table.as_deref())?;
-        let resolved = Resolved::of(&config, splits.train.len())?;
-        let schedule = before.schedule_of(Resolved::of(&before, splits.train.len())?)?;
-        let mut runner = Runner::new(&config, &splits, resolved, engine)?;
-        let (mut header, mut learning_rate) = start(&config, &splits, resolved)?;
-        let file = RunFolder::checkpoint(path);
-        if file.is_file() {
-            let checkpoint = load_checkpoint(&file)?;
-            for (name, shape) in &runner.saved {
-                runner.engine.set_state(name, &HostTensor::F32(checkpoint.tensor(&file, name, shape)?))?;
-            }
-            header.progress = checkpoint.header.progress;
-            header.normalization = checkpoint.header.normalization;
-            let earlier = serde_json::from_value(checkpoint.header.learning_rate)
-                .map_err(|reason| TrainError::NotACheckpoint { path: file, reason: reason.to_string() })?;
-            learning_rate.go_on_from(earlier);
-        } else {
-            runner.initialise(&config, &mut header)?;
-        }
-        let done = header.progress.step;
-        let folder = RunFolder::resume(path, &config, done, done / resolved.steps_per_epoch.max(1))?;
-        let mut trainer = Trainer::new(splits, resolved, runner, header, learning_rate, folder);
-        if *trainer.learning_rate.schedule() != schedule {
-            let steps = resolved.total_steps;
-            trainer.notes.push(format!("the schedule `{schedule}` ended with the run, and now ends at step {steps}"));
-        }
-        Ok(trainer)
-    }
-
-    fn new(
+    pub(super) fn new(
         splits: Arc<Splits>,
         resolved: Resolved,
         runner: Runner,
@@ -145,11 +93,22 @@ impl Trainer {
     ) -> Trainer {
         let sums = StepSums::new(resolved.parts);
         let notes = schedule_notes(learning_rate.schedule(), resolved.total_steps);
-        Trainer { splits, resolved, runner, learning_rate, header, folder, sums, stop: Arc::default(), notes }
+        Trainer {
+            splits,
+            resolved,
+            runner,
+            learning_rate,
+            header,
+            folder,
+            sums,
+            stop: Arc::default(),
+            saved: Saved::default(),
+            notes,
+        }
     }
 
     /// With what a person should know before all else.
-    fn with_notes(mut self, notes: &[String]) -> Trainer {
+    pub(super) fn with_notes(mut self, notes: &[String]) -> Trainer {
         self.notes.splice(0..0, notes.iter().cloned());
         self
     }
@@ -170,6 +129,12 @@ impl Trainer {
     /// Epochs that are done.
     pub fn epochs(&self) -> u64 {
         self.header.progress.step / self.resolved.steps_per_epoch.max(1)
+    }
+
+    /// Accuracy, from 0 to 1, and loss on the images that decide, after the last epoch that is done.
+    pub fn last_decided(&self) -> Option<(f64, f64)> {
+        let progress = &self.header.progress;
+        (self.epochs() > 0).then_some((progress.test_accuracy, progress.test_loss))
     }
 
     /// Once `stop` is true, [`Trainer::run`] writes a checkpoint after the step that runs, and ends with
@@ -237,7 +202,6 @@ impl Trainer {
             let row = self.epoch(reporter, &mut decided)?;
             train_accuracy = row.train_accuracy;
             training_seconds += row.seconds;
-            self.folder.write_epoch(&row, self.header.progress.step - 1)?;
             reporter.end_epoch(&row);
             let steps = self.header.progress.step;
             if self.stop.load(Ordering::Relaxed) && steps < last_step {
@@ -300,7 +264,12 @@ impl Trainer {
         self.steps(reporter, &splits.train, epoch, epoch_end, begin)?;
         let seconds = begin.elapsed().as_secs_f64();
 
-        let test = &*decided.insert(self.evaluate(splits.deciding())?);
+        let measured = self.evaluate(splits.deciding())?;
+        if !measured.loss.is_finite() {
+            let part = if splits.validation.is_some() { "validation" } else { "test" };
+            return Err(self.diverged(format!("the {part} loss of epoch {} is {}", epoch + 1, measured.loss)));
+        }
+        let test = &*decided.insert(measured);
         let [on_test, on_validation] =
             [splits.validation.is_none(), splits.validation.is_some()].map(|is_measured| is_measured.then_some(test));
         let progress = &mut self.header.progress;
@@ -321,10 +290,13 @@ impl Trainer {
             reporter.note(&format!("the learning rate falls to {rate:e} (seed {seed}, epoch {})", epoch + 1));
         }
         let is_best = test.top1 >= progress.best_accuracy;
-        progress.best_accuracy = progress.best_accuracy.max(test.top1);
+        if is_best {
+            (progress.best_accuracy, progress.best_step) = (test.top1, epoch_end);
+        }
         (progress.test_accuracy, progress.test_loss) = (test.top1, test.loss);
         (progress.loss_sum, progress.correct, progress.images) = (0.0, 0.0, 0.0);
-        self.save(is_best)?;
+        self.folder.write_epoch(&row, epoch_end - 1)?;
+        self.save_epoch(is_best)?;
         Ok(row)
     }
 
@@ -378,7 +350,7 @@ impl Trainer {
             self.runner.run_update(&update_inputs)?;
             submitting.reach(done - epoch * steps);
             if is_due {
-                self.save(false)?;
+                self.save_midway(is_stopped)?;
             }
             if is_stopped {
                 return Err(TrainError::Stopped { run: self.folder.path().to_owned(), steps: done });
@@ -411,26 +383,11 @@ impl Trainer {
             rows.push(StepRow { step, epoch: epoch + 1, lr, loss, accuracy: metrics.accuracy() });
             if !loss.is_finite() {
                 self.folder.write_steps(&rows)?;
-                return Err(TrainError::Diverged { step, loss });
+                return Err(self.diverged(format!("the loss of step {step} is {loss}")));
             }
+            self.judge_saved(step, loss)?;
         }
         self.folder.write_steps(&rows)
-    }
-
-    /// Writes the checkpoint, and a second one when it is the best so far.
-    fn save(&mut self, is_best: bool) -> Result<(), TrainError> {
-        let _saving = self.runner.engine.activity().enter(Stage::Saving, 0);
-        self.header.learning_rate = serde_json::to_value(&self.learning_rate).unwrap_or_default();
-        let mut checkpoint = Checkpoint { header: self.header.clone(), tensors: Default::default() };
-        for (name, shape) in &self.runner.saved {
-            let data = self.runner.engine.state(name)?.f32().to_vec();
-            checkpoint.tensors.insert(name.clone(), (shape.clone(), data));
-        }
-        save_checkpoint(&RunFolder::checkpoint(self.folder.path()), &checkpoint)?;
-        if is_best {
-            save_checkpoint(&RunFolder::best(self.folder.path()), &checkpoint)?;
-        }
-        Ok(())
     }
 }
 

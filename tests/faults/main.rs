@@ -3,6 +3,7 @@
 
 mod data;
 mod divergence;
+mod kill;
 mod numbers;
 mod runs;
 mod schedules;

@@ -50,10 +50,16 @@ impl LearningRate {
         }
     }
 
-    /// Goes on from what `earlier`, a learning rate of the same run, remembers of the metric.
+    /// Goes on from what `earlier`, a learning rate of the same run, remembers of the metric. Under another base rate the
+    /// rate begins there anew, under another schedule all does.
     pub fn go_on_from(&mut self, earlier: LearningRate) {
+        let is_same_rate = self.base_lr == earlier.base_lr;
+        if self.schedule != earlier.schedule {
+            return;
+        }
         if let (Some(state), Some(earlier)) = (&mut self.plateau, earlier.plateau) {
-            *state = earlier;
+            let lr = if is_same_rate { earlier.lr } else { state.lr };
+            *state = PlateauState { lr, ..earlier };
         }
     }
 

@@ -24,8 +24,13 @@ pub enum SweepError {
     #[error("`{}` cannot be read: {reason}", path.display())]
     Unreadable { path: PathBuf, reason: String },
     /// Someone asked for it.
-    #[error("stopped, with {ended} of {trials} trials at their end; `tilewright sweep --resume {}` goes on from there", folder.display())]
-    Stopped { folder: PathBuf, ended: usize, trials: usize },
+    #[error(
+        "stopped, with {ended} of {trials} trials at their end{}; the table is `{}`, and `tilewright sweep --resume {}` goes \
+         on from there",
+        best.as_ref().map(|best| format!(", the best so far {best}")).unwrap_or_default(),
+        folder.join("trials.csv").display(), folder.display()
+    )]
+    Stopped { folder: PathBuf, ended: usize, trials: usize, best: Option<String> },
     #[error("{reason}; `tilewright sweep --resume {}` goes on with the trials that are left", folder.display())]
     Ended { folder: PathBuf, reason: Box<TrainError> },
     #[error("all {trials} trials failed, the first with: {reason}; the others' reasons are in `{}`", table.display())]

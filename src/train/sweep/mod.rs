@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// The definition of a sweep, as it stands in `sweep.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -213,12 +214,15 @@ impl Sweep {
                     continue;
                 }
                 if stop.load(Ordering::Relaxed) {
-                    return Err(stopped(folder, &results));
+                    return Err(self.stopped(folder, &results));
                 }
                 reporter.note(&format!("trial {} of {}: {}", trial.number, self.trials.len(), trial.describe()));
                 match self.train(&place, trial, &mut results[index], epochs, reporter) {
                     Ok(()) => self.keep(folder, &results)?,
-                    Err(TrainError::Stopped { .. }) => return Err(stopped(folder, &results)),
+                    Err(TrainError::Stopped { .. }) => {
+                        self.keep(folder, &results)?;
+                        return Err(self.stopped(folder, &results));
+                    }
                     Err(reason) => {
                         return Err(SweepError::Ended { folder: folder.to_owned(), reason: Box::new(reason) });
                     }
@@ -230,9 +234,7 @@ impl Sweep {
                 self.keep(folder, &results)?;
             }
         }
-        let mut ranked: Vec<&TrialResult> = results.iter().filter(|result| result.status != Status::Failed).collect();
-        ranked.sort_by(|a, b| a.compare(b));
-        let ranking: Vec<usize> = ranked.iter().map(|result| result.number).collect();
+        let ranking = ranking(&results);
         match ranking.is_empty() {
             false => Ok(SweepOutcome { results, ranking }),
             true => Err(SweepError::AllFailed {
@@ -257,16 +259,22 @@ impl Sweep {
     ) -> Result<(), TrainError> {
         let trained = self.trainer(place, trial).and_then(|mut trainer| {
             trainer.stop_on(Arc::clone(place.stop));
+            let begin = Instant::now();
             let trained = trainer.run_to(epochs, reporter);
+            result.seconds += begin.elapsed().as_secs_f64();
             result.epochs = trainer.epochs();
+            // Of a trial that is stopped; one that comes to its end says more.
+            match self.splits.validation.is_some() {
+                true => (result.validation_accuracy, result.validation_loss) = trainer.last_decided().unzip(),
+                false => (result.test_accuracy, result.test_loss) = trainer.last_decided().unzip(),
+            }
             trained
         });
         match trained {
-            Ok(Outcome { test, validation, seconds, .. }) => {
+            Ok(Outcome { test, validation, .. }) => {
                 let pair = |found: Option<Evaluation>| found.map(|found| (found.top1, found.loss)).unzip();
                 (result.test_accuracy, result.test_loss) = pair(test);
                 (result.validation_accuracy, result.validation_loss) = pair(validation);
-                result.seconds += seconds;
                 if result.epochs >= trial.config.epochs {
                     result.status = Status::Done;
                 }
@@ -288,10 +296,19 @@ impl Sweep {
         let splits = Arc::clone(&self.splits);
         let run = Sweep::run_folder(place.folder, trial.number);
         match RunFolder::config(&run) {
-            Ok(config) => Trainer::resume_on(splits, &run, engine, config.clone(), config),
+            Ok(config) => Trainer::resume_on(splits, &run, engine, config),
             Err(TrainError::NotARun { .. }) => Trainer::create_on(splits, trial.config.clone(), engine, Some(&run)),
             Err(other) => Err(other),
         }
+    }
+
+    fn stopped(&self, folder: &Path, results: &[TrialResult]) -> SweepError {
+        let ended = results.iter().filter(|result| result.is_over()).count();
+        let best = ranking(results).first().map(|&number| {
+            let accuracy = 100.0 * results[number - 1].accuracy().unwrap_or_default();
+            format!("trial {number}, {}, with {accuracy:.2} %", self.trials[number - 1].describe())
+        });
+        SweepError::Stopped { folder: folder.to_owned(), ended, trials: results.len(), best }
     }
 
     /// Writes the table and the picture.
@@ -330,9 +347,11 @@ fn rungs(config: &SweepConfig, axes: &[Axis], trials: usize) -> Result<Vec<Rung>
     }
 }
 
-fn stopped(folder: &Path, results: &[TrialResult]) -> SweepError {
-    let ended = results.iter().filter(|result| result.is_over()).count();
-    SweepError::Stopped { folder: folder.to_owned(), ended, trials: results.len() }
+/// Numbers of the trials that can be recommended, the best first.
+fn ranking(results: &[TrialResult]) -> Vec<usize> {
+    let mut ranked: Vec<&TrialResult> = results.iter().filter(|result| result.is_sound()).collect();
+    ranked.sort_by(|a, b| a.compare(b));
+    ranked.iter().map(|result| result.number).collect()
 }
 
 /// Whether other settings may do better: the device, the disk and the data are the same for all.

@@ -84,6 +84,12 @@ impl TrialResult {
         self.status != Status::Waiting
     }
 
+    /// Whether it has been measured, and with a result that is a number.
+    pub fn is_sound(&self) -> bool {
+        let is_number = |value: Option<f64>| value.is_some_and(f64::is_finite);
+        self.status != Status::Failed && is_number(self.accuracy()) && is_number(self.loss())
+    }
+
     /// The better first: one with all its epochs, then the higher accuracy, the lower loss, the lower number.
     pub fn compare(&self, other: &TrialResult) -> Ordering {
         let key = |result: &TrialResult| {
