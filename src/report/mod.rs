@@ -7,7 +7,7 @@ mod published;
 mod tensorboard;
 
 pub use pages::Page;
-pub use picture::{Across, Band, Curve, Mark, Panel, Style, picture};
+pub use picture::{Across, Band, Curve, Mark, Panel, PictureError, Style, picture};
 pub use published::{Published, published};
 pub use tensorboard::EventFile;
 

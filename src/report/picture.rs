@@ -1,10 +1,15 @@
 //! Curves as a picture: panels in rows of two in one SVG file, each with its legend below it, where no data are.
 
 mod axis;
-mod svg;
 
 use axis::{Axis, is_drawn};
-use svg::{Anchor, Stroke, Svg, width};
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::Ranged;
+use plotters::element::DashedPathElement;
+use plotters::prelude::*;
+use plotters::style::FontTransform;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use std::fmt::Display;
 
 /// Points of one kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,55 +73,87 @@ pub struct Panel {
     pub marks: Vec<Mark>,
 }
 
-/// Width of a panel, and height of what is drawn in it, in pixels.
-const PANEL: (f64, f64) = (560.0, 340.0);
+/// A picture that could not be drawn.
+#[derive(Debug, thiserror::Error)]
+#[error("the curves could not be drawn: {0}")]
+pub struct PictureError(String);
+
+/// Width of a panel, and its height without the legend, in pixels.
+const PANEL: (i32, i32) = (560, 350);
 /// Panels side by side.
 const COLUMNS: usize = 2;
-
-/// After Okabe and Ito 2008, which stay apart for the colour-blind: without their yellow, which is faint on white, but
-/// with a wine red.
-const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#882255"];
-/// Tells curves apart once the colours come again.
-const DASHES: [&str; 4] = ["", "7 4", "2 3", "9 3 2 3"];
-const FRAME: Stroke = Stroke { colour: "#444444", width: 1.0, dashes: "" };
-const GRID: Stroke = Stroke { colour: "#e4e4e4", width: 1.0, dashes: "" };
-const MARK: Stroke = Stroke { colour: "#444444", width: 1.2, dashes: "5 3" };
-
-const TITLE_SIZE: f64 = 16.0;
-const TEXT_SIZE: f64 = 12.0;
+const MARGIN: i32 = 12;
+const TITLE_SIZE: i32 = 18;
+const TEXT_SIZE: i32 = 14;
 /// Height of a line of the legend.
-const LINE: f64 = 18.0;
+const LINE: i32 = 20;
 /// Width of a sample in the legend.
-const SAMPLE: f64 = 22.0;
-const MARGIN: f64 = 14.0;
+const SAMPLE: i32 = 22;
+/// Labels on an axis at most, or about.
+const MOST_LABELS: usize = 8;
 /// Names that are longer end in dots.
 const LONGEST_NAME: usize = 28;
 /// Between the lines that fill a band.
-const HATCH: f64 = 7.0;
+const HATCH: i32 = 7;
+
+/// After Okabe and Ito 2008, which stay apart for the colour-blind: without their yellow, which is faint on white, but
+/// with a wine red.
+const COLOURS: [RGBColor; 8] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(86, 180, 233),
+    RGBColor(230, 159, 0),
+    RGBColor(0, 0, 0),
+    RGBColor(136, 34, 85),
+];
+/// Length of a dash and of the gap after it; they tell curves apart once the colours come again.
+const DASHES: [Option<(i32, i32)>; 4] = [None, Some((8, 4)), Some((2, 3)), Some((12, 6))];
+const GREY: RGBColor = RGBColor(90, 90, 90);
 
 /// The panels in rows of two, as the text of an SVG file.
-pub fn picture(panels: &[Panel]) -> String {
+///
+/// # Errors
+/// When the drawing library refuses.
+pub fn picture(panels: &[Panel]) -> Result<String, PictureError> {
+    let mut text = String::new();
+    draw(panels, &mut text).map_err(|reason| PictureError(reason.to_string()))?;
+    Ok(text)
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Drawn = Result<(), Box<dyn std::error::Error>>;
+type Pixel = (i32, i32);
+
+fn draw(panels: &[Panel], text: &mut String) -> Drawn {
     let legends: Vec<Legend<'_>> = panels.iter().map(Legend::of).collect();
-    let drawn: Vec<Frame<'_>> = panels.iter().zip(legends).map(|(panel, legend)| Frame::of(panel, legend)).collect();
-    let height = |row: &[Frame<'_>]| row.iter().map(Frame::height).fold(0.0, f64::max);
-    let whole: f64 = drawn.chunks(COLUMNS).map(height).sum();
-    let columns = panels.len().clamp(1, COLUMNS) as f64;
-    let mut svg = Svg::new((columns * PANEL.0) as u32, f64::max(whole, MARGIN).ceil() as u32);
-    let mut top = 0.0;
-    for row in drawn.chunks(COLUMNS) {
-        for (column, frame) in row.iter().enumerate() {
-            frame.draw(&mut svg, [column as f64 * PANEL.0, top]);
+    let heights =
+        legends.chunks(COLUMNS).map(|row| PANEL.1 + row.iter().map(|legend| legend.height).max().unwrap_or(0));
+    let heights: Vec<i32> = heights.collect();
+    let width = PANEL.0 * panels.len().clamp(1, COLUMNS) as i32;
+    let height = heights.iter().sum::<i32>().max(MARGIN);
+    let root = SVGBackend::with_string(text, (width as u32, height as u32)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let mut top = 0;
+    for ((row, legends), height) in panels.chunks(COLUMNS).zip(legends.chunks(COLUMNS)).zip(heights) {
+        for (column, (panel, legend)) in row.iter().zip(legends).enumerate() {
+            let left = column as i32 * PANEL.0;
+            let area = root.clone().shrink((left, top), PANEL);
+            draw_panel(panel, &root, &area)?;
+            legend.draw(&root, (left + MARGIN, top + PANEL.1))?;
         }
-        top += height(row);
+        top += height;
     }
-    svg.finish()
+    root.present()?;
+    Ok(())
 }
 
 /// What stands below a panel: a sample and a label each.
 struct Legend<'a> {
     /// Sample, label, and its place in pixels from the legend's corner.
-    entries: Vec<(Sample, &'a str, [f64; 2])>,
-    height: f64,
+    entries: Vec<(Sample, &'a str, Pixel)>,
+    height: i32,
 }
 
 #[derive(Clone, Copy)]
@@ -133,201 +170,146 @@ impl<'a> Legend<'a> {
         let curves =
             curves.map(|(index, curve)| (Sample::Curve(panel.bands.len() + index, curve.style), curve.label.as_str()));
         let marks = panel.marks.iter().map(|mark| (Sample::Mark, mark.label.as_str()));
-        let (mut entries, mut x, mut y) = (Vec::new(), 0.0, 0.0);
+        let (mut entries, mut x, mut y) = (Vec::new(), 0, 0);
         for (sample, label) in bands.chain(curves).chain(marks) {
-            let wide = SAMPLE + 6.0 + width(label, TEXT_SIZE) + 18.0;
-            if x > 0.0 && x + wide > PANEL.0 - 2.0 * MARGIN {
-                (x, y) = (0.0, y + LINE);
+            let wide = SAMPLE + 24 + width(label);
+            if x > 0 && x + wide > PANEL.0 - 2 * MARGIN {
+                (x, y) = (0, y + LINE);
             }
-            entries.push((sample, label, [x, y]));
+            entries.push((sample, label, (x, y)));
             x += wide;
         }
-        let height = if entries.is_empty() { 0.0 } else { y + LINE };
+        let height = if entries.is_empty() { 0 } else { y + LINE + MARGIN };
         Legend { entries, height }
     }
-}
 
-/// A panel with its axes, ready to be drawn.
-struct Frame<'a> {
-    panel: &'a Panel,
-    legend: Legend<'a>,
-    x: Axis,
-    y: Axis,
-    /// Left and right, top and bottom of the area that has the data, from the panel's corner.
-    across: [f64; 2],
-    down: [f64; 2],
-    /// Whether the names on the axis stand aslant.
-    is_aslant: bool,
-    /// Room for the labels of the x axis.
-    below: f64,
-}
-
-impl<'a> Frame<'a> {
-    fn of(panel: &'a Panel, legend: Legend<'a>) -> Self {
-        let points = || panel.bands.iter().flat_map(outline).chain(panel.curves.iter().flat_map(finite));
-        let ys = points().map(|point| point.1).filter(|&y| !panel.log_y || y > 0.0);
-        let y = Axis::over(ys, panel.log_y, false, 7);
-        let widest = y.ticks.iter().map(|(_, label)| width(label, TEXT_SIZE)).fold(0.0, f64::max);
-        let across = [MARGIN + TEXT_SIZE + 12.0 + widest, PANEL.0 - MARGIN - 8.0];
-        let wide = across[1] - across[0];
-        let xs = || points().map(|point| point.0).chain(panel.marks.iter().map(|mark| mark.x));
-        let most = 8;
-        let x = match &panel.across {
-            Across::Linear => Axis::over(xs(), false, false, most),
-            Across::Whole => Axis::over(xs(), false, true, most),
-            Across::Logarithmic => Axis::over(xs().filter(|&x| x > 0.0), true, false, most),
-            Across::Names(names) => Axis::of_names(&names.iter().map(|name| shortened(name)).collect::<Vec<_>>()),
-        };
-        let longest = x.ticks.iter().map(|(_, label)| width(label, TEXT_SIZE)).fold(0.0, f64::max);
-        let is_aslant = (longest + 10.0) * x.ticks.len() as f64 > wide;
-        let below = if is_aslant { 0.5 * longest + 2.0 * TEXT_SIZE } else { 1.6 * TEXT_SIZE };
-        let down = [MARGIN + TITLE_SIZE + 12.0, MARGIN + TITLE_SIZE + 12.0 + PANEL.1 - 90.0];
-        Frame { panel, legend, x, y, across, down, is_aslant, below }
-    }
-
-    fn height(&self) -> f64 {
-        self.down[1] + self.below + 1.8 * TEXT_SIZE + self.legend.height + MARGIN
-    }
-
-    fn draw(&self, svg: &mut Svg, corner: [f64; 2]) {
-        let at = |x: f64, y: f64| [corner[0] + x, corner[1] + y];
-        self.draw_axes(svg, corner);
-        for (index, band) in self.panel.bands.iter().enumerate() {
-            self.draw_band(svg, corner, index, band);
-        }
-        for mark in self.panel.marks.iter().filter(|mark| (0.0..=1.0).contains(&self.x.place(mark.x))) {
-            let x = self.across(mark.x);
-            svg.line(at(x, self.down[0]), at(x, self.down[1]), MARK);
-        }
-        for (index, curve) in self.panel.curves.iter().enumerate() {
-            let index = self.panel.bands.len() + index;
-            let is_placed = |(x, y): &(f64, f64)| self.x.place(*x).is_finite() && self.y.place(*y).is_finite();
-            let placed = finite(curve).into_iter().filter(is_placed);
-            let points: Vec<[f64; 2]> = placed.map(|point| self.point(corner, point)).collect();
-            if curve.style != Style::Dots && !points.is_empty() {
-                svg.polyline(&points, stroke(index));
-            }
-            if curve.style != Style::Line {
-                points.iter().for_each(|&point| dot(svg, point, index));
-            }
-        }
-        self.draw_legend(svg, at(MARGIN, self.down[1] + self.below + 1.8 * TEXT_SIZE));
-    }
-
-    fn draw_axes(&self, svg: &mut Svg, corner: [f64; 2]) {
-        let at = |x: f64, y: f64| [corner[0] + x, corner[1] + y];
-        let ([left, right], [top, bottom]) = (self.across, self.down);
-        let middle = (left + right) / 2.0;
-        svg.text(at(PANEL.0 / 2.0, MARGIN + TITLE_SIZE), TITLE_SIZE, Anchor::Middle, 0.0, &self.panel.title);
-        for (value, label) in &self.y.ticks {
-            let y = self.down(*value);
-            svg.line(at(left, y), at(right, y), GRID);
-            svg.text(at(left - 6.0, y + 4.0), TEXT_SIZE, Anchor::End, 0.0, label);
-        }
-        for (value, label) in &self.x.ticks {
-            let x = self.across(*value);
-            svg.line(at(x, top), at(x, bottom), GRID);
-            match self.is_aslant {
-                true => svg.text(at(x + 4.0, bottom + TEXT_SIZE + 2.0), TEXT_SIZE, Anchor::End, -35.0, label),
-                false => svg.text(at(x, bottom + TEXT_SIZE + 4.0), TEXT_SIZE, Anchor::Middle, 0.0, label),
-            }
-        }
-        svg.line(at(left, bottom), at(right, bottom), FRAME);
-        svg.line(at(left, top), at(left, bottom), FRAME);
-        let below = bottom + self.below + TEXT_SIZE;
-        svg.text(at(middle, below), TEXT_SIZE, Anchor::Middle, 0.0, &self.panel.x_label);
-        let beside = at(MARGIN + 0.5 * TEXT_SIZE, (top + bottom) / 2.0);
-        svg.text(beside, TEXT_SIZE, Anchor::Middle, -90.0, &self.panel.y_label);
-    }
-
-    /// Edges in full colour, and lines between them that lean another way in each band: where two meet, both are seen.
-    fn draw_band(&self, svg: &mut Svg, corner: [f64; 2], index: usize, band: &Band) {
-        let edges: Vec<[f64; 2]> = outline(band).into_iter().map(|point| self.point(corner, point)).collect();
-        let Some(half) = Some(edges.len() / 2).filter(|&half| half > 0) else { return };
-        let stroke = stroke(index);
-        svg.polygon(&edges, "none", Stroke { width: 1.5, ..stroke });
-        let lower = &edges[..half];
-        let upper: Vec<[f64; 2]> = edges[half..].iter().rev().copied().collect();
-        let (first, last) = (lower[0][0], lower[half - 1][0]);
-        let lines = ((last - first) / HATCH) as usize;
-        for line in 0..=lines {
-            // Bands take turns, so that no line lies on another's.
-            let x = first + (line as f64 + 0.5 * (index % 2) as f64) * HATCH;
-            let (Some(from), Some(to)) = (height_at(lower, x), height_at(&upper, x)) else { continue };
-            svg.line([x, from], [x, to], Stroke { width: 1.0, dashes: DASHES[(index / 2) % DASHES.len()], ..stroke });
-        }
-    }
-
-    fn draw_legend(&self, svg: &mut Svg, [left, top]: [f64; 2]) {
-        for (sample, label, [x, y]) in &self.legend.entries {
-            let (x, middle) = (left + x, top + y + LINE / 2.0);
-            let line = [[x, middle], [x + SAMPLE, middle]];
-            match *sample {
-                Sample::Mark => svg.line(line[0], line[1], MARK),
+    fn draw(&self, root: &Area<'_>, (left, top): Pixel) -> Drawn {
+        for &(sample, label, (x, y)) in &self.entries {
+            let (x, middle) = (left + x, top + y + LINE / 2);
+            let line = vec![(x, middle), (x + SAMPLE, middle)];
+            match sample {
+                Sample::Mark => draw_mark(root, line)?,
                 Sample::Band(index) => {
-                    let edge = Stroke { width: 1.5, ..stroke(index) };
-                    for y in [middle - 5.0, middle + 5.0] {
-                        svg.line([x, y], [x + SAMPLE, y], edge);
-                    }
-                    for step in 0..4 {
-                        let x = x + f64::from(step) * HATCH;
-                        svg.line([x, middle - 5.0], [x, middle + 5.0], Stroke { width: 1.0, ..edge });
-                    }
+                    let [upper, lower] = [-5, 5].map(|by| vec![(x, middle + by), (x + SAMPLE, middle + by)]);
+                    draw_band(root, index, upper, lower)?;
                 }
-                Sample::Curve(index, style) => {
-                    if style != Style::Dots {
-                        svg.polyline(&line, stroke(index));
-                    }
-                    if style != Style::Line {
-                        // No circle: those are the points.
-                        let shape = shape(index).unwrap_or(&DISC);
-                        svg.mark([x + SAMPLE / 2.0, middle], shape, COLOURS[index % COLOURS.len()]);
-                    }
-                }
+                Sample::Curve(index, style) => draw_curve(root, index, style, line, &[(x + SAMPLE / 2, middle)])?,
             }
-            svg.text([x + SAMPLE + 6.0, middle + 4.0], TEXT_SIZE, Anchor::Start, 0.0, label);
+            let style = font(TEXT_SIZE).pos(Pos::new(HPos::Left, VPos::Center));
+            root.draw(&Text::new(clean(label), (x + SAMPLE + 6, middle), style))?;
+        }
+        Ok(())
+    }
+}
+
+fn draw_panel(panel: &Panel, root: &Area<'_>, area: &Area<'_>) -> Drawn {
+    let points = || panel.bands.iter().flat_map(outline).chain(panel.curves.iter().flat_map(finite));
+    let xs = || points().map(|point| point.0).chain(panel.marks.iter().map(|mark| mark.x));
+    let x = match &panel.across {
+        Across::Linear => Axis::over(xs(), false, false, MOST_LABELS),
+        Across::Whole => Axis::over(xs(), false, true, MOST_LABELS),
+        Across::Logarithmic => Axis::over(xs().filter(|&x| x > 0.0), true, false, MOST_LABELS),
+        Across::Names(names) => Axis::of_names(&names.iter().map(|name| shortened(name)).collect::<Vec<_>>()),
+    };
+    let y = Axis::over(points().map(|point| point.1).filter(|&y| !panel.log_y || y > 0.0), panel.log_y, false, 7);
+    let longest = |axis: &Axis| axis.ticks.iter().map(|(_, label)| width(label)).max().unwrap_or(0);
+    let beside = longest(&y) + 2 * TEXT_SIZE + 6;
+    // Labels that would run into each other are turned.
+    let are_turned = (longest(&x) + 10) * x.ticks.len() as i32 > PANEL.0 - beside - 2 * MARGIN;
+    let below = if are_turned { longest(&x) } else { TEXT_SIZE };
+
+    let mut chart = ChartBuilder::on(area)
+        .margin(MARGIN)
+        .caption(clean(&panel.title), font(TITLE_SIZE))
+        .x_label_area_size(below + 2 * TEXT_SIZE)
+        .y_label_area_size(beside)
+        .build_cartesian_2d(x.clone(), y.clone())?;
+    let x_label = |value: &f64| if are_turned { String::new() } else { clean(x.label_at(*value)) };
+    chart
+        .configure_mesh()
+        .max_light_lines(0)
+        .bold_line_style(BLACK.mix(0.12))
+        .axis_style(GREY)
+        .label_style(font(TEXT_SIZE))
+        .axis_desc_style(font(TEXT_SIZE))
+        .x_label_formatter(&x_label)
+        .x_desc(clean(&panel.x_label))
+        .y_desc(clean(&panel.y_label))
+        .draw()?;
+    let plane = chart.plotting_area();
+    let pixel = |point: (f64, f64)| plane.map_coordinate(&point);
+    let (across, down) = plane.get_pixel_range();
+    let across = |value: f64| x.map(&value, (across.start, across.end));
+    if are_turned {
+        let style = font(TEXT_SIZE).transform(FontTransform::Rotate270).pos(Pos::new(HPos::Right, VPos::Center));
+        for (value, label) in &x.ticks {
+            root.draw(&Text::new(clean(label), (across(*value), down.end + 8), style.clone()))?;
         }
     }
-
-    fn across(&self, x: f64) -> f64 {
-        self.across[0] + self.x.place(x) * (self.across[1] - self.across[0])
+    for (index, band) in panel.bands.iter().enumerate() {
+        let edges: Vec<Pixel> = outline(band).into_iter().map(pixel).collect();
+        let (lower, upper) = edges.split_at(edges.len() / 2);
+        draw_band(root, index, lower.to_vec(), upper.iter().rev().copied().collect())?;
     }
-
-    fn down(&self, y: f64) -> f64 {
-        self.down[1] - self.y.place(y) * (self.down[1] - self.down[0])
+    for mark in panel.marks.iter().filter(|mark| (0.0..=1.0).contains(&x.place(mark.x))) {
+        draw_mark(root, vec![(across(mark.x), down.start), (across(mark.x), down.end)])?;
     }
-
-    fn point(&self, corner: [f64; 2], (x, y): (f64, f64)) -> [f64; 2] {
-        [corner[0] + self.across(x), corner[1] + self.down(y)]
+    for (index, curve) in panel.curves.iter().enumerate() {
+        let is_placed = |point: &(f64, f64)| x.place(point.0).is_finite() && y.place(point.1).is_finite();
+        let points: Vec<Pixel> = finite(curve).into_iter().filter(is_placed).map(pixel).collect();
+        draw_curve(root, panel.bands.len() + index, curve.style, points.clone(), &points)?;
     }
+    Ok(())
 }
 
-fn stroke(index: usize) -> Stroke {
-    Stroke { colour: COLOURS[index % COLOURS.len()], width: 2.0, dashes: DASHES[index / COLOURS.len() % DASHES.len()] }
-}
-
-const DISC: [[f64; 2]; 8] =
-    [[3.5, 0.0], [2.5, 2.5], [0.0, 3.5], [-2.5, 2.5], [-3.5, 0.0], [-2.5, -2.5], [0.0, -3.5], [2.5, -2.5]];
-const SQUARE: [[f64; 2]; 4] = [[-3.2, -3.2], [3.2, -3.2], [3.2, 3.2], [-3.2, 3.2]];
-const TRIANGLE: [[f64; 2]; 3] = [[0.0, -4.2], [3.8, 3.2], [-3.8, 3.2]];
-const DIAMOND: [[f64; 2]; 4] = [[0.0, -4.6], [4.6, 0.0], [0.0, 4.6], [-4.6, 0.0]];
-
-/// The outline of a curve's dots; the first ones have circles.
-fn shape(index: usize) -> Option<&'static [[f64; 2]]> {
-    match index / COLOURS.len() % 4 {
-        0 => None,
-        1 => Some(&SQUARE),
-        2 => Some(&TRIANGLE),
-        _ => Some(&DIAMOND),
-    }
-}
-
-fn dot(svg: &mut Svg, at: [f64; 2], index: usize) {
+/// A line in the look of curve `index`, and its dots.
+fn draw_curve(root: &Area<'_>, index: usize, style: Style, line: Vec<Pixel>, dots: &[Pixel]) -> Drawn {
     let colour = COLOURS[index % COLOURS.len()];
-    match shape(index) {
-        None => svg.circle(at, 3.5, colour),
-        Some(shape) => svg.mark(at, shape, colour),
+    let again = index / COLOURS.len() % DASHES.len();
+    if style != Style::Dots && !line.is_empty() {
+        draw_line(root, line, DASHES[again], colour.stroke_width(2))?;
     }
+    for &dot in dots.iter().filter(|_| style != Style::Line) {
+        match again {
+            0 => root.draw(&Circle::new(dot, 3, colour.filled()))?,
+            1 => root.draw(&TriangleMarker::new(dot, 5, colour.filled()))?,
+            2 => root.draw(&Cross::new(dot, 4, colour.stroke_width(2)))?,
+            _ => root.draw(&Circle::new(dot, 4, colour.stroke_width(2)))?,
+        }
+    }
+    Ok(())
+}
+
+/// Edges in full colour, and lines between them that stand elsewhere in each band: where two meet, both are seen.
+fn draw_band(root: &Area<'_>, index: usize, lower: Vec<Pixel>, upper: Vec<Pixel>) -> Drawn {
+    let (Some(first), Some(last)) = (lower.first(), lower.last()) else { return Ok(()) };
+    let colour = COLOURS[index % COLOURS.len()];
+    let dashes = DASHES[index / 2 % DASHES.len()];
+    let first = first.0 + HATCH / 2 * (index % 2) as i32;
+    for x in (first..=last.0).step_by(HATCH as usize) {
+        if let (Some(from), Some(to)) = (height_at(&lower, x), height_at(&upper, x)) {
+            draw_line(root, vec![(x, from), (x, to)], dashes, colour.stroke_width(1))?;
+        }
+    }
+    // Once around, so that a band is one shape.
+    let around = lower.iter().chain(upper.iter().rev()).chain(lower.first()).copied().collect();
+    draw_line(root, around, None, colour.stroke_width(2))
+}
+
+fn draw_mark(root: &Area<'_>, line: Vec<Pixel>) -> Drawn {
+    draw_line(root, line, Some((5, 3)), GREY.stroke_width(1))
+}
+
+fn draw_line(root: &Area<'_>, line: Vec<Pixel>, dashes: Option<(i32, i32)>, style: ShapeStyle) -> Drawn {
+    match dashes {
+        None => root.draw(&PathElement::new(line, style))?,
+        Some((dash, gap)) => root.draw(&DashedPathElement::new(line, dash, gap, style))?,
+    }
+    Ok(())
+}
+
+fn font(size: i32) -> TextStyle<'static> {
+    ("sans-serif", size).into_text_style(&(PANEL.0 as u32, PANEL.1 as u32)).color(&BLACK)
 }
 
 fn finite(curve: &Curve) -> Vec<(f64, f64)> {
@@ -343,11 +325,11 @@ fn outline(band: &Band) -> Vec<(f64, f64)> {
 }
 
 /// The height at `x` of a line from left to right.
-fn height_at(line: &[[f64; 2]], x: f64) -> Option<f64> {
-    let after = line.partition_point(|point| point[0] < x);
+fn height_at(line: &[Pixel], x: i32) -> Option<i32> {
+    let after = line.partition_point(|point| point.0 < x);
     let [right, left] = [line.get(after)?, line.get(after.saturating_sub(1))?];
-    let share = if right[0] > left[0] { (x - left[0]) / (right[0] - left[0]) } else { 0.0 };
-    Some(left[1] + share * (right[1] - left[1]))
+    let share = if right.0 > left.0 { f64::from(x - left.0) / f64::from(right.0 - left.0) } else { 0.0 };
+    Some(left.1 + (share * f64::from(right.1 - left.1)).round() as i32)
 }
 
 fn shortened(name: &str) -> String {
@@ -356,6 +338,17 @@ fn shortened(name: &str) -> String {
     }
     let kept: String = name.chars().take(LONGEST_NAME - 1).collect();
     format!("{kept}…")
+}
+
+/// About how wide a line of text is, in pixels.
+fn width(text: &str) -> i32 {
+    (0.5 * f64::from(TEXT_SIZE) * text.chars().count() as f64) as i32
+}
+
+/// Text as XML may have it, which knows no control characters.
+fn clean(text: impl Display) -> String {
+    let is_known = |letter: char| !letter.is_control() && !matches!(letter, '\u{fffe}' | '\u{ffff}');
+    text.to_string().chars().map(|letter| if is_known(letter) { letter } else { '\u{fffd}' }).collect()
 }
 
 #[cfg(test)]

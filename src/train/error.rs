@@ -7,6 +7,7 @@ use crate::interop::InteropError;
 use crate::models::ModelError;
 use crate::optim::OptimizerError;
 use crate::optim::schedule::ScheduleError;
+use crate::report::PictureError;
 use crate::tune::TableError;
 use std::io;
 use std::path::PathBuf;
@@ -71,6 +72,8 @@ pub enum TrainError {
     NotARun { path: PathBuf },
     #[error("the configuration `{}` cannot be read: {reason}", path.display())]
     Config { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Picture(#[from] PictureError),
     #[error("{data} has one class only: there is nothing to tell apart; give it images of another class too")]
     OneClass { data: String },
     /// Someone asked for it.

@@ -136,7 +136,7 @@ impl Landscape {
         };
         let forms = [form(false, &without)?, form(true, &with)?];
         write_table(&folder.join("landscape.csv"), forms.iter().flat_map(Form::rows))?;
-        write_whole(&folder.join("landscape.svg"), picture(&[panel(config, &forms)]).as_bytes())?;
+        write_whole(&folder.join("landscape.svg"), picture(&[panel(config, &forms)])?.as_bytes())?;
         match stop.load(Ordering::Relaxed) {
             false => Ok(LandscapeOutcome { forms, folder }),
             true => {

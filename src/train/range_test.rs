@@ -136,7 +136,7 @@ impl RangeTest {
         }
         let suggestion = curve.suggestion();
         write_table(&folder.join("lr_find.csv"), curve.points())?;
-        write_whole(&folder.join("lr_find.svg"), picture(&[panel(&config.model, &curve, suggestion)]).as_bytes())?;
+        write_whole(&folder.join("lr_find.svg"), picture(&[panel(&config.model, &curve, suggestion)])?.as_bytes())?;
         if is_stopped {
             let done = curve.points().len() as u64;
             return Err(TrainError::Interrupted { what: "learning rates", done, all: self.steps, folder });

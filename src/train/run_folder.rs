@@ -234,7 +234,7 @@ impl RunFolder {
     fn draw(&self) -> Result<(), TrainError> {
         let steps: Vec<StepRow> = read_rows(&self.path.join("steps.csv"))?;
         let epochs: Vec<EpochRow> = read_rows(&self.path.join("epochs.csv"))?;
-        write_whole(&self.path.join("curves.svg"), picture(&panels(&self.model, &steps, &epochs)).as_bytes())
+        write_whole(&self.path.join("curves.svg"), picture(&panels(&self.model, &steps, &epochs))?.as_bytes())
     }
 
     /// Waits until all rows are on the disk, before the checkpoint that speaks of them.

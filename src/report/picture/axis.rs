@@ -1,5 +1,9 @@
 //! Where values lie on an axis, and which of them have a label.
 
+use super::clean;
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use std::ops::Range;
+
 /// An axis from `low` to `high`, in values, or in their logarithms to the base 10.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
@@ -31,6 +35,11 @@ impl Axis {
     pub fn place(&self, value: f64) -> f64 {
         let value = if self.log { value.log10() } else { value };
         (value - self.low) / (self.high - self.low)
+    }
+
+    /// The label of a tick.
+    pub fn label_at(&self, value: f64) -> &str {
+        self.ticks.iter().find(|(tick, _)| *tick == value).map_or("", |(_, label)| label)
     }
 
     /// The value at a place from 0 to 1.
@@ -75,6 +84,34 @@ impl Axis {
                 axis.steps(most.min(4), false)
             }
         }
+    }
+}
+
+/// How plotters knows an axis.
+impl Ranged for Axis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn range(&self) -> Range<f64> {
+        self.value(0.0)..self.value(1.0)
+    }
+
+    fn map(&self, value: &f64, (start, end): (i32, i32)) -> i32 {
+        start + (self.place(*value) * f64::from(end - start)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        self.ticks.iter().map(|(value, _)| *value).collect()
+    }
+}
+
+impl ValueFormatter<f64> for Axis {
+    fn format(value: &f64) -> String {
+        value.to_string()
+    }
+
+    fn format_ext(&self, value: &f64) -> String {
+        clean(self.label_at(*value))
     }
 }
 

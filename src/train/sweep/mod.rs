@@ -315,7 +315,8 @@ impl Sweep {
     fn keep(&self, folder: &Path, results: &[TrialResult]) -> Result<(), SweepError> {
         table::write(&folder.join(TABLE), &self.trials, results)?;
         let panels = chart::panels(&self.config.config.model, &self.axes, &self.trials, results);
-        Ok(write_whole(&folder.join("sweep.svg"), picture(&panels).as_bytes())?)
+        let drawn = picture(&panels).map_err(TrainError::from)?;
+        Ok(write_whole(&folder.join("sweep.svg"), drawn.as_bytes())?)
     }
 }
 
