@@ -77,6 +77,7 @@ mod memory;
 pub mod models;
 pub mod ops;
 pub mod optim;
+pub mod path_text;
 pub mod plan;
 pub mod reference;
 pub mod regular_file;

@@ -1,6 +1,7 @@
 //! `tilewright eval`: accuracy of a checkpoint, or of several together, on a data set.
 
 use super::place::Place;
+use super::settings::source_parser;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
@@ -19,7 +20,7 @@ pub struct Eval {
     #[arg(required = true, value_name = "CHECKPOINT")]
     checkpoints: Vec<PathBuf>,
     /// Images, as for `train` [default: those it was trained on]
-    #[arg(long, value_name = "SOURCE")]
+    #[arg(long, value_name = "SOURCE", value_parser = source_parser())]
     data: Option<Source>,
     /// Images in a step
     #[arg(long, default_value_t = 100)]

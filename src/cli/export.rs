@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
 use tilewright::interop::{export_safetensors, onnx};
+use tilewright::path_text::lossy;
 use tilewright::train::load_checkpoint;
 
 /// Write a checkpoint's weights for PyTorch, or its model as ONNX
@@ -39,7 +40,7 @@ impl Export {
         let normalization = &checkpoint.header.normalization;
         global.say(format_args!("{}: {}", self.out.display(), checkpoint.header.config.model));
         global.result(&json!({
-            "file": self.out,
+            "file": lossy(&self.out),
             "model": checkpoint.header.config.model,
             "classes": checkpoint.header.classes,
             "mean": normalization.mean,

@@ -1,6 +1,6 @@
 //! `tilewright import`: a checkpoint from PyTorch's weights.
 
-use super::settings::parse_attribute;
+use super::settings::{parse_attribute, source_parser};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use tilewright::data::{Normalization, Source};
 use tilewright::interop::{Labels, import, read_state_dict};
 use tilewright::models::{self, ModelOptions};
+use tilewright::path_text::lossy;
 use tilewright::train::save_checkpoint;
 
 /// Make a checkpoint of a state_dict, in safetensors or as torch.save writes it
@@ -25,7 +26,7 @@ pub struct Import {
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_attribute)]
     attributes: Vec<(String, Value)>,
     /// The data that the weights were trained on: class names and normalisation are taken from it
-    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["classes", "mean", "std"])]
+    #[arg(long, value_name = "SOURCE", value_parser = source_parser(), conflicts_with_all = ["classes", "mean", "std"])]
     data: Option<Source>,
     /// A file with the name of each class, one a line [default: numbers]
     #[arg(long, value_name = "FILE")]
@@ -56,7 +57,7 @@ impl Import {
             header.classes.len()
         ));
         global.result(&json!({
-            "checkpoint": self.out,
+            "checkpoint": lossy(&self.out),
             "model": model.name,
             "tensors": checkpoint.tensors.len(),
             "elements": elements,

@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use tilewright::data::Source;
+use tilewright::path_text::lossy;
 use tilewright::report::Table;
 use tilewright::train::{self, Form, LandscapeOutcome};
 
@@ -68,7 +69,7 @@ impl Landscape {
             width(&forms[1]),
             folder.display()
         ));
-        global.result(&json!({ "forms": forms.each_ref().map(form_json), "folder": folder }));
+        global.result(&json!({ "forms": forms.each_ref().map(form_json), "folder": lossy(&folder) }));
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
+use tilewright::path_text::lossy;
 use tilewright::train::{RangeOutcome, RangePoint, RangeTest, Suggestion};
 
 /// Find a learning rate: train for some steps at a rate that grows until the loss diverges
@@ -58,7 +59,7 @@ impl LrFind {
             "rates": column(|point| point.lr),
             "losses": column(|point| point.loss),
             "smoothed": column(|point| point.smoothed),
-            "folder": folder,
+            "folder": lossy(&folder),
         }));
         Ok(())
     }

@@ -7,7 +7,8 @@ use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
 use tilewright::data::{MAX_PIXELS, load_image};
-use tilewright::train::{Batch, Evaluator, load_checkpoint, softmax};
+use tilewright::path_text::lossy;
+use tilewright::train::{Batch, Evaluator, TrainError, load_checkpoint, softmax};
 
 /// Tell what is on images: classes and probabilities
 #[derive(Args)]
@@ -47,6 +48,10 @@ impl Predict {
         let mut predictions = Vec::new();
         for (file, image) in self.images.iter().zip(images) {
             let logits = evaluator.logits(&mut engine, header.normalization.apply(&image))?;
+            if !logits.iter().all(|logit| logit.is_finite()) {
+                let what = format!("`{}`", file.display());
+                return Err(TrainError::NoProbabilities { checkpoint: path.clone(), what }.into());
+            }
             let probabilities = softmax(&logits);
             let mut order: Vec<usize> = (0..probabilities.len()).collect();
             order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
@@ -60,7 +65,7 @@ impl Predict {
                 .iter()
                 .map(|&class| json!({ "class": header.classes[class], "probability": probabilities[class] }))
                 .collect();
-            predictions.push(json!({ "image": file, "classes": classes, "logits": logits }));
+            predictions.push(json!({ "image": lossy(file), "classes": classes, "logits": logits }));
         }
         global.result(&json!({ "predictions": predictions }));
         Ok(())

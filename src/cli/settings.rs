@@ -2,11 +2,13 @@
 
 use super::CliError;
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use serde_json::Value;
 use std::path::PathBuf;
 use tilewright::data::Source;
 use tilewright::optim::Optimizer;
 use tilewright::optim::schedule::RunSchedule;
+use tilewright::path_text;
 use tilewright::train::{Changes, TrainConfig};
 
 #[derive(Args)]
@@ -15,7 +17,7 @@ pub struct Settings {
     model: Option<String>,
     /// Images: mnist (bundled), idx:DIR, cifar10:DIR, cifar100:DIR, folder:DIR or
     /// synthetic:CxHxW:CLASSES[:COUNT] [default: mnist]
-    #[arg(long, value_name = "SOURCE")]
+    #[arg(long, value_name = "SOURCE", value_parser = source_parser())]
     data: Option<Source>,
     /// Images in a step [default: the recipe's, else 64]
     #[arg(long)]
@@ -163,6 +165,11 @@ pub fn set<T: Clone>(target: &mut T, given: &Option<T>) {
     if let Some(given) = given {
         *target = given.clone();
     }
+}
+
+/// Reads a source, whose path need not be text.
+pub(super) fn source_parser() -> impl TypedValueParser<Value = Source> {
+    OsStringValueParser::new().try_map(|source| path_text::to_text(source).parse::<Source>())
 }
 
 pub(super) fn parse_size(text: &str) -> Result<(usize, usize), String> {

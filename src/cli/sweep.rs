@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use tilewright::activity::Stage;
+use tilewright::path_text::lossy;
 use tilewright::report::Table;
 use tilewright::train::Reporter;
 use tilewright::train::sweep::{self, Search, SweepConfig, SweepOutcome, Trial, TrialResult};
@@ -152,10 +153,10 @@ fn tell(global: &Global, trials: &[Trial], outcome: &SweepOutcome, folder: &Path
             "test_loss": result.test_loss,
             "validation_accuracy": result.validation_accuracy,
             "validation_loss": result.validation_loss,
-            "run": sweep::Sweep::run_folder(folder, trial.number),
+            "run": lossy(&sweep::Sweep::run_folder(folder, trial.number)),
         })),
         "trials": trials.iter().zip(results).map(|(trial, result)| trial_json(trial, result)).collect::<Vec<_>>(),
-        "folder": folder,
+        "folder": lossy(folder),
     }));
 }
 

@@ -7,6 +7,7 @@ use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
+use tilewright::path_text::lossy;
 use tilewright::train::{Reporter, RunFolder, TrainConfig, Trainer};
 
 /// Train a model; with no arguments: LeNet-5 on the bundled MNIST sample
@@ -89,7 +90,7 @@ impl Train {
             "train_accuracy": outcome.train_accuracy,
             "images_per_second": outcome.images_per_second,
             "seconds": outcome.seconds,
-            "run": outcome.run,
+            "run": lossy(&outcome.run),
         }));
         Ok(())
     }

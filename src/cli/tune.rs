@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tilewright::gpu::Gpu;
 use tilewright::graph::Graph;
 use tilewright::models::{self, ModelOptions};
+use tilewright::path_text::lossy;
 use tilewright::report::Table;
 use tilewright::train::{Batch, TrainConfig, training_graph};
 use tilewright::tune::{self, Finding, Layer, Measured, TableError, TunedTable};
@@ -104,7 +105,7 @@ impl Tune {
             out.display()
         ));
         global.result(&json!({
-            "device": gpu.info().name, "table": out, "measured": findings.len(), "changed": changed,
+            "device": gpu.info().name, "table": lossy(&out), "measured": findings.len(), "changed": changed,
             "left": layers.len() - findings.len(), "wrong": wrong, "models": totals,
             "layers": findings.iter().filter_map(layer_json).collect::<Vec<_>>(),
         }));

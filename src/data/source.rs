@@ -1,10 +1,12 @@
 //! Where data comes from, as written on the command line: `mnist`, `cifar10:DIR`, and so on.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::path_text;
 
 use super::decode::MAX_PIXELS;
 use super::error::{DataError, ImageSize};
@@ -116,22 +118,27 @@ impl LoadOptions {
     }
 }
 
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Source {
+    /// As it is written, with the path as `text` has it.
+    fn written(&self, text: impl Fn(&Path) -> String) -> String {
         match self {
-            Self::Mnist => f.write_str("mnist"),
-            Self::Idx(dir) => write!(f, "idx:{}", dir.display()),
-            Self::Cifar10(dir) => write!(f, "cifar10:{}", dir.display()),
-            Self::Cifar100(dir) => write!(f, "cifar100:{}", dir.display()),
-            Self::Folder(dir) => write!(f, "folder:{}", dir.display()),
+            Self::Mnist => "mnist".to_owned(),
+            Self::Idx(dir) => format!("idx:{}", text(dir)),
+            Self::Cifar10(dir) => format!("cifar10:{}", text(dir)),
+            Self::Cifar100(dir) => format!("cifar100:{}", text(dir)),
+            Self::Folder(dir) => format!("folder:{}", text(dir)),
             Self::Synthetic(Synthetic { channels, height, width, classes, count }) => {
-                write!(f, "synthetic:{channels}x{height}x{width}:{classes}")?;
-                match *count {
-                    DEFAULT_COUNT => Ok(()),
-                    count => write!(f, ":{count}"),
-                }
+                let count = if *count == DEFAULT_COUNT { String::new() } else { format!(":{count}") };
+                format!("synthetic:{channels}x{height}x{width}:{classes}{count}")
             }
         }
+    }
+}
+
+/// For people: a path that is no text is told as one.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written(path_text::lossy))
     }
 }
 
@@ -144,7 +151,7 @@ impl FromStr for Source {
             None => (given, None),
         };
         let dir = || match rest {
-            Some(dir) if !dir.is_empty() => Ok(PathBuf::from(dir)),
+            Some(dir) if !dir.is_empty() => Ok(path_text::from_text(dir)),
             _ => Err(format!("{kind} needs a folder, as in {kind}:data")),
         };
         let source = match kind {
@@ -173,7 +180,7 @@ impl TryFrom<String> for Source {
 
 impl From<Source> for String {
     fn from(source: Source) -> Self {
-        source.to_string()
+        source.written(|path| path_text::to_text(path))
     }
 }
 

@@ -43,6 +43,7 @@ pub struct TrainConfig {
     /// Adds l1 * sign(parameter) to each gradient.
     pub l1: f64,
     /// A file with the weights to start from: a checkpoint, or PyTorch's.
+    #[serde(with = "crate::path_text::option")]
     pub init: Option<PathBuf>,
     /// The classifier's last layer starts fresh, for so many classes.
     pub head: Option<usize>,
@@ -50,6 +51,7 @@ pub struct TrainConfig {
     pub freeze: Vec<String>,
     /// A table of `tilewright tune` whose kernels the run takes. The run folder keeps a copy, with which the run goes
     /// on.
+    #[serde(with = "crate::path_text::option")]
     pub tuned: Option<PathBuf>,
     /// What ends, and has no length, ends with the run.
     pub schedule: RunSchedule,

@@ -122,14 +122,19 @@ impl Ensemble {
             let mut engine = engine.fresh(header.config.seed);
             let mut evaluator = Evaluator::of(checkpoint, path, batch, &mut engine)?;
             let begin = Instant::now();
-            members.push(match &mut mean {
+            let found = match &mut mean {
                 None => evaluator.evaluate(&mut engine, images, &header.normalization, views)?,
                 Some(mean) => {
                     let p = evaluator.log_probabilities(&mut engine, images, &header.normalization, views)?;
                     mean.add(&p);
                     Evaluation::of(&p, labels, classes)
                 }
-            });
+            };
+            // A loss over finite logits is finite.
+            if found.images > 0 && !found.loss.is_finite() {
+                return Err(TrainError::NoProbabilities { checkpoint: path.clone(), what: images.name.clone() });
+            }
+            members.push(found);
             seconds += begin.elapsed().as_secs_f64();
         }
         let whole = match mean {

@@ -46,6 +46,11 @@ pub enum TrainError {
     NotACheckpoint { path: PathBuf, reason: String },
     #[error("the checkpoint `{}` is damaged: {what} is not what was written", path.display())]
     Damaged { path: PathBuf, what: String },
+    #[error(
+        "the logits of `{}` for {what} are not finite numbers: its weights are too large, or the images are not what it \
+         was trained on", checkpoint.display()
+    )]
+    NoProbabilities { checkpoint: PathBuf, what: String },
     #[error("`{}` is not written: `{tensor}` would hold {value}", path.display())]
     NotFinite { path: PathBuf, tensor: String, value: f32 },
     #[error(

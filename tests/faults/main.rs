@@ -5,6 +5,7 @@ mod data;
 mod divergence;
 mod kill;
 mod numbers;
+mod resume;
 mod runs;
 mod schedules;
 mod support;

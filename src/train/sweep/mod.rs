@@ -21,6 +21,7 @@ pub use table::{Status, TrialResult};
 pub use trial::Trial;
 
 use super::run_folder::{make_folder, write_whole};
+use super::run_lock::RunLock;
 use super::start::read_data;
 use super::{Evaluation, Outcome, Reporter, RunFolder, TrainConfig, TrainError, Trainer};
 use crate::activity::Activity;
@@ -204,6 +205,7 @@ impl Sweep {
         stop: &Arc<AtomicBool>,
         reporter: &mut dyn Reporter,
     ) -> Result<SweepOutcome, SweepError> {
+        let _lock = RunLock::take(folder)?;
         let place = Place { engine, folder, stop };
         self.splits.notes.iter().for_each(|note| reporter.note(note));
         let mut results = table::read(&folder.join(TABLE), &self.trials)?;
