@@ -140,6 +140,21 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::prepare`], for a graph that never runs at the same time as `other`, with whose activations it shares
+    /// memory.
+    ///
+    /// # Errors
+    /// When the device cannot run it.
+    pub fn prepare_beside(&mut self, graph: &Graph, other: &Executable) -> Result<Executable, GpuError> {
+        match (self, other) {
+            (Engine::Gpu(engine), Executable::Gpu(other)) => {
+                let program = Program::beside(&engine.gpu, graph, &mut engine.store, other)?;
+                Ok(Executable::Gpu(Box::new(program)))
+            }
+            (engine, _) => engine.prepare(graph),
+        }
+    }
+
     /// Submits one run of `program`.
     ///
     /// # Errors

@@ -26,6 +26,9 @@ pub struct Settings {
     /// over the parts, and batch normalisation sees one part at a time
     #[arg(long, value_name = "IMAGES")]
     micro_batch: Option<usize>,
+    /// Leave the last batch of an epoch out where it is short, rather than run it with the images it has
+    #[arg(long)]
+    drop_last: bool,
     /// Optimizer: sgd, adam, adamw, nadam, rmsprop, adagrad, signsgd or lion, with attributes such
     /// as `sgd:momentum=0.9,weight_decay=5e-4` [default: the recipe's, else adam]
     #[arg(long)]
@@ -114,6 +117,7 @@ impl Settings {
         set(&mut config.max_pixels, &self.max_pixels);
         set(&mut config.crop, &self.crop);
         set(&mut config.l1, &self.l1);
+        config.drop_last |= self.drop_last;
         config.micro_batch = self.micro_batch.or(config.micro_batch);
         config.validation = self.validation.or(config.validation);
         config.limit = self.limit.or(config.limit);

@@ -25,7 +25,7 @@ pub struct Train {
     run: Option<PathBuf>,
     /// Go on with the run in this folder from its last checkpoint, with other --epochs, --lr, --schedule or
     /// --checkpoint-every, if they are given
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["model", "data", "batch", "micro_batch", "optimizer",
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["model", "data", "batch", "micro_batch", "drop_last", "optimizer",
         "seed", "limit", "size", "validation", "max_pixels", "label_smoothing", "clip_grad_norm", "clip_grad_value", "l1", "flip", "crop", "attributes",
         "init", "head", "freeze", "run", "recipe"])]
     resume: Option<PathBuf>,

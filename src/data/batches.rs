@@ -141,7 +141,7 @@ impl<'a> Batches<'a> {
     /// is `[batch_size]`. Returns how many rows are real. The rows after those, in a short last
     /// batch, are padding: images of zeros with the label [`IGNORED_LABEL`], which add nothing to
     /// the loss or to a count of hits. (They do enter the statistics of batch normalisation, so
-    /// training drops a short last batch.)
+    /// training runs a short last batch without them.)
     ///
     /// # Panics
     /// When a buffer has another length than that.

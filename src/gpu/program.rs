@@ -21,6 +21,7 @@ pub struct Program {
     pub(super) steps: Vec<Step>,
     inputs: HashMap<String, Stored>,
     outputs: HashMap<String, (Stored, ElementType)>,
+    slots: Vec<Stored>,
     /// What the kernels write before they read it: slots, and gradients that lie in packs.
     activations: Vec<Stored>,
     textures: Vec<wgpu::Texture>,
@@ -57,15 +58,35 @@ impl Program {
     /// # Errors
     /// When the device cannot run the graph, or has no memory for it.
     pub fn new(gpu: &Gpu, graph: &Graph, store: &mut Store) -> Result<Program, GpuError> {
+        Program::with_spare(gpu, graph, store, Vec::new())
+    }
+
+    /// As [`Program::new`], with activations in the memory of those of `other`, as far as they fit: the two never run at
+    /// the same time.
+    ///
+    /// # Errors
+    /// As [`Program::new`].
+    pub fn beside(gpu: &Gpu, graph: &Graph, store: &mut Store, other: &Program) -> Result<Program, GpuError> {
+        let mut spare = other.slots.clone();
+        spare.sort_by_key(|slot| slot.bytes);
+        Program::with_spare(gpu, graph, store, spare)
+    }
+
+    /// `spare` are slots that may be taken, the smallest first.
+    fn with_spare(gpu: &Gpu, graph: &Graph, store: &mut Store, mut spare: Vec<Stored>) -> Result<Program, GpuError> {
         let _planning = gpu.activity.enter(Stage::Planning, 0);
         let plan = Plan::new(graph, gpu.profile())?;
         let kernels = gpu.pipelines.compile(&gpu.device, &plan.steps, &gpu.activity)?;
         let mut regions: Vec<Stored> = Vec::with_capacity(plan.regions.len());
         let mut inputs = HashMap::new();
-        let mut activations = Vec::new();
+        let mut slots = Vec::new();
         for (index, region) in plan.regions.iter().enumerate() {
             let stored = match region {
                 Region::Persistent { .. } => store.region(graph, &plan, index)?,
+                Region::Slot { bytes } if spare.last().is_some_and(|slot| slot.bytes >= *bytes) => {
+                    let taken = spare.partition_point(|slot| slot.bytes < *bytes);
+                    Stored { bytes: *bytes, ..spare.remove(taken) }
+                }
                 Region::Input { bytes, .. } | Region::Slot { bytes } => {
                     let buffer = gpu.allocate("allocating activations", || buffer(gpu, *bytes))?;
                     Stored { buffer, offset: 0, bytes: *bytes }
@@ -75,10 +96,11 @@ impl Program {
                 inputs.insert(name.clone(), stored.clone());
             }
             if let Region::Slot { .. } = region {
-                activations.push(stored.clone());
+                slots.push(stored.clone());
             }
             regions.push(stored);
         }
+        let mut activations = slots.clone();
         for value in graph.values() {
             if let (Role::Node { .. }, Some(place)) = (&graph.tensor(value).role, plan.places[value.index()])
                 && let Region::Persistent { .. } = plan.regions[place.region]
@@ -142,6 +164,7 @@ impl Program {
             steps,
             inputs,
             outputs,
+            slots,
             activations,
             textures,
             memory: plan.memory,

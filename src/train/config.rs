@@ -1,6 +1,6 @@
 //! Everything that decides a training run, as it stands in its run folder.
 
-use super::{RunRecord, TrainError};
+use super::{Resolved, RunRecord, TrainError};
 use crate::data::{Augmentation, LoadOptions, MAX_PIXELS, Source};
 use crate::models::{Model, ModelOptions};
 use crate::optim::schedule::{RunLength, RunSchedule, Schedule, ScheduleError};
@@ -27,6 +27,8 @@ pub struct TrainConfig {
     pub batch: usize,
     /// A batch is run in parts of so many images, and the gradients are averaged over them.
     pub micro_batch: Option<usize>,
+    /// The last batch of an epoch is left out where it is short, rather than run with the images it has.
+    pub drop_last: bool,
     pub seed: u64,
     pub lr: f64,
     pub label_smoothing: f64,
@@ -71,9 +73,6 @@ const RECIPES: [(&str, &str); 3] = [
     ("resnet18_cifar", include_str!("../../models/recipes/resnet18_cifar.toml")),
 ];
 
-/// Steps of a run at most: at a millisecond each, more than a month.
-const MOST_STEPS: u64 = 1 << 32;
-
 /// Lines of a file that an error shows have no more characters.
 const LONGEST_LINE: usize = 200;
 
@@ -90,6 +89,7 @@ impl Default for TrainConfig {
             epochs: 5,
             batch: 64,
             micro_batch: None,
+            drop_last: false,
             seed: 1,
             lr: 1e-3,
             label_smoothing: 0.0,
@@ -206,43 +206,5 @@ impl TrainConfig {
                 Ok(LoadOptions { size, channels: Some(channels), limit, max_pixels })
             }
         }
-    }
-}
-
-/// A configuration with the numbers that come from the data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Resolved {
-    /// The batch, at most the number of training images.
-    pub batch: usize,
-    /// Runs that a step is made of, each of `batch / parts` images.
-    pub parts: u64,
-    pub steps_per_epoch: u64,
-    pub total_steps: u64,
-}
-
-impl Resolved {
-    /// # Errors
-    /// When the batch cannot be taken in equal parts of the size that was asked for.
-    pub fn of(config: &TrainConfig, training_images: usize) -> Result<Resolved, TrainError> {
-        let batch = config.batch.min(training_images);
-        let part = config.micro_batch.unwrap_or(batch).min(batch);
-        if !batch.is_multiple_of(part) {
-            let rule = format!("a divisor of the batch of {batch} images");
-            return Err(TrainError::Setting { what: "--micro-batch", value: part.to_string(), rule });
-        }
-        let parts = (batch / part.max(1)).max(1) as u64;
-        let steps_per_epoch = (training_images / batch.max(1)) as u64;
-        let total_steps = steps_per_epoch.saturating_mul(config.epochs);
-        if total_steps > MOST_STEPS {
-            let most = MOST_STEPS / steps_per_epoch.max(1);
-            let rule = format!("at most {most} with {steps_per_epoch} steps an epoch: more would take years");
-            return Err(TrainError::Setting { what: "--epochs", value: config.epochs.to_string(), rule });
-        }
-        Ok(Resolved { batch, parts, steps_per_epoch, total_steps })
-    }
-
-    /// Images of a run.
-    pub fn part(&self) -> usize {
-        self.batch / self.parts as usize
     }
 }

@@ -110,7 +110,7 @@ impl Landscape {
         let [without, with] = forms(config)?;
         let splits = read_data(&without, engine.activity())?;
         splits.notes.iter().for_each(|note| reporter.note(note));
-        let resolved = Resolved::of(&without, splits.train.len())?;
+        let resolved = Resolved::of_data(&with, &splits.train)?;
         let folder = make_folder(folder, &format!("{}-landscape", config.model))?;
         reporter.note(&format!(
             "{} without and with batch norm, {} steps at each of {} learning rates, on {} (batches of {} images) with \

@@ -94,7 +94,7 @@ impl RangeTest {
         let learning_rate = self.learning_rate()?;
         let splits = read_data(config, engine.activity())?;
         splits.notes.iter().for_each(|note| reporter.note(note));
-        let resolved = Resolved::of(config, splits.train.len())?;
+        let resolved = Resolved::of_data(config, &splits.train)?;
         let device = engine.name();
         let mut trial = Trial::new(config, &splits, resolved, engine)?;
         let folder = make_folder(folder, &format!("{}-lr-find", config.model))?;

@@ -78,7 +78,7 @@ impl Trainer {
     ) -> Result<Trainer, TrainError> {
         let table = config.tuned.as_ref().map(|_| RunFolder::tuned(path));
         expect_kernels(&engine, table.as_deref())?;
-        let resolved = Resolved::of(&config, splits.train.len())?;
+        let resolved = Resolved::of_data(&config, &splits.train)?;
         let mut notes = Vec::new();
         let found = find_checkpoint(path, &before, &mut notes)?;
         let now = RunRecord::of(&splits, engine.name());
@@ -87,7 +87,7 @@ impl Trainer {
         refuse_fewer_epochs(&config, resolved, done)?;
 
         tell_changes(&before, &config, &mut notes);
-        let schedule = before.schedule_of(Resolved::of(&before, splits.train.len())?)?;
+        let schedule = before.schedule_of(Resolved::of_data(&before, &splits.train)?)?;
         let before_schedule = before.schedule.clone();
         config.run = Some(before.run.unwrap_or(now));
         config.run.iter_mut().for_each(|run| run.has_checkpoint = found.is_some());

@@ -15,6 +15,8 @@ pub(super) struct Runner {
     pub engine: Engine,
     /// A step; where a batch is taken in parts, one part of it.
     pub program: Executable,
+    /// The same for an epoch's last run, where that has fewer images.
+    pub short: Option<Executable>,
     /// The update after the last part.
     pub update: Option<Executable>,
     pub attached: Attached,
@@ -25,6 +27,8 @@ pub(super) struct Runner {
     batch: Batch,
     /// Runs of a step.
     parts: u64,
+    /// Whether the last run was a short one.
+    ran_short: bool,
     seed: u64,
 }
 
@@ -54,11 +58,35 @@ impl Runner {
         let saved = [Some(&graph), update.as_ref()].into_iter().flatten().flat_map(saved_tensors).collect();
         let update = update.map(|graph| engine.prepare(&graph)).transpose()?;
         let program = engine.prepare(&graph)?;
+        let short = resolved.short_run().map(|images| {
+            let mut batch = batch;
+            batch.shape[0] = images;
+            let graph = match resolved.parts {
+                1 => training_graph(config, batch)?.0,
+                _ => part_graphs(config, batch)?.part,
+            };
+            Ok::<_, TrainError>(engine.prepare_beside(&graph, &program)?)
+        });
+        let short = short.transpose()?;
         let evaluator = Evaluator::new(config, batch, &mut engine)?;
         let parameter_count = graph.parameter_count();
         let Resolved { parts, .. } = resolved;
         let seed = config.seed;
-        Ok(Runner { engine, program, update, attached, evaluator, parameter_count, saved, batch, parts, seed })
+        let ran_short = false;
+        Ok(Runner {
+            engine,
+            program,
+            short,
+            ran_short,
+            update,
+            attached,
+            evaluator,
+            parameter_count,
+            saved,
+            batch,
+            parts,
+            seed,
+        })
     }
 
     /// Takes over the weights that the run starts from, and the normalisation they were trained with.
@@ -71,7 +99,8 @@ impl Runner {
         Ok(())
     }
 
-    /// Submits run `run`, counted as `step * parts + part`: a step, or a part of it, on these images.
+    /// Submits run `run`, counted as `step * parts + part`: a step, or a part of it, on these images, of which there are
+    /// as many as in the other runs, or as in the short one.
     /// `update` are the inputs of the step's update, from [`Attached::inputs`].
     ///
     /// # Errors
@@ -83,13 +112,27 @@ impl Runner {
         labels: &[u32],
         update: &[(&str, Vec<f32>)],
     ) -> Result<(), TrainError> {
-        let program = &mut self.program;
+        let rows = labels.len();
+        let program = match &mut self.short {
+            Some(short) if rows < self.batch.shape[0] => {
+                self.ran_short = true;
+                short
+            }
+            _ => {
+                self.ran_short = false;
+                &mut self.program
+            }
+        };
         program.write(IMAGES, HostTensor::F32(images.to_vec()))?;
         program.write(LABELS, HostTensor::U32(labels.to_vec()))?;
         program.write(STEP_NUMBERS, HostTensor::U32(step_numbers(self.seed, run)))?;
         match self.update {
             None => write_all(program, update)?,
-            Some(_) => write_all(program, &[(PART_SHARE, vec![1.0 / (run % self.parts + 1) as f32])])?,
+            Some(_) => {
+                // The share that these images have in those of the step so far.
+                let before = (run % self.parts) as usize * self.batch.shape[0];
+                write_all(program, &[(PART_SHARE, vec![rows as f32 / (before + rows) as f32])])?;
+            }
         }
         Ok(self.engine.run(program)?)
     }
@@ -111,7 +154,8 @@ impl Runner {
     /// # Errors
     /// When the device fails.
     pub fn read_metrics(&self) -> Result<Pending, TrainError> {
-        Ok(self.program.read_later(METRICS)?)
+        let program = self.short.as_ref().filter(|_| self.ran_short).unwrap_or(&self.program);
+        Ok(program.read_later(METRICS)?)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Metrics of steps, put together from the runs that the device records.
 
+use super::Resolved;
 use super::graphs::HISTORY;
 
 /// What a step came to.
@@ -27,15 +28,14 @@ impl StepMetrics {
 /// Adds up the runs of a step.
 #[derive(Clone, Debug)]
 pub(super) struct StepSums {
-    /// Runs of a step.
-    parts: u64,
+    resolved: Resolved,
     /// Loss, correct and images of the runs of a step that is not complete.
     sums: [f64; 3],
 }
 
 impl StepSums {
-    pub fn new(parts: u64) -> Self {
-        StepSums { parts, sums: [0.0; 3] }
+    pub fn new(resolved: Resolved) -> Self {
+        StepSums { resolved, sums: [0.0; 3] }
     }
 
     /// Takes in run `run` from the device's ring of rows; gives its step once that is complete, or at the
@@ -45,11 +45,12 @@ impl StepSums {
         let [loss, correct, images] = [0, 1, 2].map(|column| f64::from(history[row + column]));
         let part = [loss * images, correct, images];
         self.sums = std::array::from_fn(|i| self.sums[i] + part[i]);
-        if !(run + 1).is_multiple_of(self.parts) && loss.is_finite() {
+        let step = run / self.resolved.parts;
+        if run + 1 < self.resolved.runs(step).end && loss.is_finite() {
             return None;
         }
         let [loss_sum, correct, images] = std::mem::take(&mut self.sums);
-        Some(StepMetrics { step: run / self.parts, loss_sum, correct, images })
+        Some(StepMetrics { step, loss_sum, correct, images })
     }
 }
 
@@ -64,19 +65,24 @@ mod tests {
         history
     }
 
+    fn sums(parts: u64) -> StepSums {
+        let batch = parts as usize * 2;
+        StepSums::new(Resolved { batch, parts, rest: 0, left_out: 0, steps_per_epoch: 100, total_steps: 100 })
+    }
+
     #[test]
     fn a_step_is_the_mean_of_its_runs() {
-        let mut sums = StepSums::new(2);
-        assert_eq!(sums.add(14, &ring(14, 1.0)), None);
-        let step = sums.add(15, &ring(15, 2.0)).unwrap();
+        let mut step_sums = sums(2);
+        assert_eq!(step_sums.add(14, &ring(14, 1.0)), None);
+        let step = step_sums.add(15, &ring(15, 2.0)).unwrap();
         assert_eq!((step.step, step.loss(), step.accuracy(), step.images), (7, 1.5, 0.5, 4.0));
-        assert_eq!(sums.add(16, &ring(0, 3.0)), None, "the ring begins anew, and so does the sum");
-        assert_eq!(sums.add(17, &ring(1, 3.0)).unwrap().loss(), 3.0);
+        assert_eq!(step_sums.add(16, &ring(0, 3.0)), None, "the ring begins anew, and so does the sum");
+        assert_eq!(step_sums.add(17, &ring(1, 3.0)).unwrap().loss(), 3.0);
     }
 
     #[test]
     fn a_loss_that_is_not_finite_ends_its_step_early() {
-        let mut sums = StepSums::new(4);
-        assert!(sums.add(0, &ring(0, f32::INFINITY)).unwrap().loss().is_infinite());
+        let mut step_sums = sums(4);
+        assert!(step_sums.add(0, &ring(0, f32::INFINITY)).unwrap().loss().is_infinite());
     }
 }

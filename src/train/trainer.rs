@@ -74,7 +74,7 @@ impl Trainer {
         path: Option<&Path>,
     ) -> Result<Trainer, TrainError> {
         let table = expect_kernels(&engine, config.tuned.as_deref())?;
-        let resolved = Resolved::of(&config, splits.train.len())?;
+        let resolved = Resolved::of_data(&config, &splits.train)?;
         let mut runner = Runner::new(&config, &splits, resolved, engine)?;
         let (mut header, learning_rate) = start(&config, &splits, resolved)?;
         runner.initialise(&config, &mut header)?;
@@ -91,8 +91,9 @@ impl Trainer {
         learning_rate: LearningRate,
         folder: RunFolder,
     ) -> Trainer {
-        let sums = StepSums::new(resolved.parts);
-        let notes = schedule_notes(learning_rate.schedule(), resolved.total_steps);
+        let sums = StepSums::new(resolved);
+        let mut notes = schedule_notes(learning_rate.schedule(), resolved.total_steps);
+        notes.extend(resolved.note(&header.config));
         Trainer {
             splits,
             resolved,
@@ -208,7 +209,7 @@ impl Trainer {
                 return Err(TrainError::Stopped { run: self.folder.path().to_owned(), steps });
             }
         }
-        let images = last_step.saturating_sub(first_step) as f64 * self.resolved.batch as f64;
+        let images = self.resolved.images(first_step.min(last_step)..last_step) as f64;
         let decided = match decided {
             Some(decided) => decided,
             None => self.evaluate(self.splits.clone().deciding())?,
@@ -280,7 +281,7 @@ impl Trainer {
             train_accuracy: progress.correct / images,
             test_loss: on_test.map(|test| test.loss),
             test_accuracy: on_test.map(|test| test.top1),
-            images_per_second: ((epoch_end - first) * self.resolved.batch as u64) as f64 / seconds.max(1e-9),
+            images_per_second: self.resolved.images(first..epoch_end) as f64 / seconds.max(1e-9),
             seconds,
             validation_loss: on_validation.map(|validation| validation.loss),
             validation_accuracy: on_validation.map(|validation| validation.top1),
@@ -310,7 +311,8 @@ impl Trainer {
         begin: Instant,
     ) -> Result<(), TrainError> {
         let config = self.header.config.clone();
-        let Resolved { batch, parts, steps_per_epoch: steps, .. } = self.resolved;
+        let resolved = self.resolved;
+        let Resolved { parts, steps_per_epoch: steps, .. } = resolved;
         let part_size = self.resolved.part();
         let batches = Batches::new(train, part_size, &self.header.normalization)?
             .shuffled(config.seed, epoch)
@@ -329,12 +331,14 @@ impl Trainer {
                 is_stopped || config.checkpoint_every > 0 && done % config.checkpoint_every == 0 && done < epoch_end;
             let update_inputs = self.runner.attached.inputs(step, self.learning_rate.rate(step));
             let known = self.header.progress.step;
-            for run in step * parts..done * parts {
-                batches.fill((run - epoch * steps * parts) as usize, &mut images, &mut labels);
-                self.runner.run_part(run, &images, &labels, &update_inputs)?;
+            let all_runs = resolved.runs(step);
+            for run in all_runs.clone() {
+                let rows = batches.fill((run - epoch * steps * parts) as usize, &mut images, &mut labels);
+                let (images, labels) = (&images[..rows * train.image_len()], &labels[..rows]);
+                self.runner.run_part(run, images, labels, &update_inputs)?;
 
                 let runs = run + 1;
-                let is_last = runs == done * parts && (done == epoch_end || is_due);
+                let is_last = runs == all_runs.end && (done == epoch_end || is_due);
                 if runs % HISTORY as u64 == 0 || is_last {
                     let new = Queued { pending: self.runner.read_metrics()?, first: unread, count: runs - unread };
                     unread = runs;
@@ -357,8 +361,7 @@ impl Trainer {
             }
             if self.header.progress.step > known {
                 let progress = &self.header.progress;
-                let known = progress.step - first;
-                let rate = (known * batch as u64) as f64 / begin.elapsed().as_secs_f64();
+                let rate = resolved.images(first..progress.step) as f64 / begin.elapsed().as_secs_f64();
                 let images = progress.images.max(1.0);
                 let (loss, accuracy) = (progress.loss_sum / images, progress.correct / images);
                 reporter.advance(progress.step - epoch * steps, loss, accuracy, rate);

@@ -37,7 +37,7 @@ impl<'a> Trial<'a> {
         let mut runner = Runner::new(config, splits, resolved, engine)?;
         let (mut header, _) = start(config, splits, resolved)?;
         runner.initialise(config, &mut header)?;
-        let sums = StepSums::new(resolved.parts);
+        let sums = StepSums::new(resolved);
         Ok(Trial { config, splits, resolved, normalization: header.normalization, runner, sums })
     }
 
@@ -65,8 +65,8 @@ impl<'a> Trial<'a> {
         let mut labels = vec![0; size];
         let update = self.runner.attached.inputs(step, lr);
         for run in step * parts.. {
-            batches.fill((run - epoch * steps_per_epoch * parts) as usize, &mut images, &mut labels);
-            self.runner.run_part(run, &images, &labels, &update)?;
+            let rows = batches.fill((run - epoch * steps_per_epoch * parts) as usize, &mut images, &mut labels);
+            self.runner.run_part(run, &images[..rows * train.image_len()], &labels[..rows], &update)?;
             let pending = self.runner.read_metrics()?;
             let history = self.runner.engine.finish(pending)?;
             if let Some(metrics) = self.sums.add(run, history.f32()) {

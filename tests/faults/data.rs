@@ -363,3 +363,43 @@ fn uneven_classes_are_told_with_their_numbers_and_the_balanced_accuracy() {
     assert!(!collapsed || balanced == 0.5, "{told}");
     train("synthetic:1x12x12:2:20", &[], 0).never_says("uneven");
 }
+
+#[test]
+fn the_last_images_of_an_epoch_are_trained_on_and_a_resumed_run_ends_the_same() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let arguments = ["train", "lenet5", "--data", "synthetic:1x12x12:2:11", "--schedule", "constant", "--lr", "0.05"];
+    let more = ["--optimizer", "sgd:momentum=0.9", "--batch", "4"];
+    let train = |run: &str, options: &[&str]| {
+        tilewright(&[&arguments[..], &more, &["--run", &path(run)], options].concat(), 0);
+    };
+    let column = |run: &str, at: usize| -> Vec<f64> {
+        let text = fs::read_to_string(folder.path().join(run).join("steps.csv")).unwrap();
+        text.lines().skip(1).map(|line| line.split(',').nth(at).unwrap().parse().unwrap()).collect()
+    };
+    train("whole", &["--epochs", "4"]);
+    // Three images in the last step; in parts of two, the last part has one.
+    train("parts", &["--epochs", "4", "--micro-batch", "2"]);
+    train("reference", &["--epochs", "4", "--device", "cpu"]);
+    assert_eq!(column("whole", 3).len(), 12);
+    let thirds = |accuracy: &f64| (accuracy * 3.0 - (accuracy * 3.0).round()).abs() < 1e-6;
+    assert!(column("whole", 4).iter().skip(2).step_by(3).all(thirds), "{:?}", column("whole", 4));
+    for other in ["parts", "reference"] {
+        for (step, (a, b)) in column("whole", 3).iter().zip(column(other, 3)).enumerate() {
+            assert!((a - b).abs() < 1e-5 * a, "{other}, step {step}: {a} and {b}");
+        }
+    }
+    train("half", &["--epochs", "2", "--micro-batch", "2"]);
+    tilewright(&["train", "--resume", &path("half"), "--epochs", "4"], 0);
+    let bytes = |run: &str| fs::read(folder.path().join(run).join("checkpoint.safetensors")).unwrap();
+    assert_eq!(column("parts", 3), column("half", 3));
+    assert!(bytes("parts") == bytes("half"));
+
+    train("dropped", &["--epochs", "4", "--drop-last", "--device", "cpu"]);
+    assert_eq!(column("dropped", 3).len(), 8);
+    let once = ["--device", "cpu", "--drop-last", "--epochs", "1", "--run", &path("said")];
+    let said = tilewright(&[&arguments[..], &more, &once].concat(), 0);
+    said.says("the last 3 of each epoch's images are left out");
+    let find = ["lr-find", "lenet5", "--device", "cpu", "--data", "synthetic:1x12x12:2:11", "--batch", "4"];
+    tilewright(&[&find[..], &["--steps", "20", "--out", &path("find")]].concat(), 0);
+}

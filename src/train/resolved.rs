@@ -1,0 +1,165 @@
+//! How many steps a run has, and how many images each takes.
+
+use super::graphs::{Batch, part_graphs, training_graph};
+use super::{TrainConfig, TrainError};
+use crate::data::Dataset;
+use std::ops::Range;
+
+/// Steps of a run at most: at a millisecond each, more than a month.
+const MOST_STEPS: u64 = 1 << 32;
+
+/// A configuration with the numbers that come from the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// The batch, at most the number of training images.
+    pub batch: usize,
+    /// Runs that a step is made of, each of `batch / parts` images.
+    pub parts: u64,
+    /// Images of the last step of each epoch where they are fewer than a batch, else 0.
+    pub rest: usize,
+    /// Images at the end of each epoch's order that no step takes.
+    pub left_out: usize,
+    pub steps_per_epoch: u64,
+    pub total_steps: u64,
+}
+
+impl Resolved {
+    /// # Errors
+    /// When the batch cannot be taken in equal parts of the size that was asked for.
+    pub fn of(config: &TrainConfig, training_images: usize) -> Result<Resolved, TrainError> {
+        let batch = config.batch.min(training_images);
+        let part = config.micro_batch.unwrap_or(batch).min(batch);
+        if !batch.is_multiple_of(part) {
+            let rule = format!("a divisor of the batch of {batch} images");
+            return Err(TrainError::Setting { what: "--micro-batch", value: part.to_string(), rule });
+        }
+        let parts = (batch / part.max(1)).max(1) as u64;
+        let after = training_images % batch.max(1);
+        let (rest, left_out) = if config.drop_last { (0, after) } else { (after, 0) };
+        let steps_per_epoch = (training_images / batch.max(1)) as u64 + u64::from(rest > 0);
+        let total_steps = steps_per_epoch.saturating_mul(config.epochs);
+        if total_steps > MOST_STEPS {
+            let most = MOST_STEPS / steps_per_epoch.max(1);
+            let rule = format!("at most {most} with {steps_per_epoch} steps an epoch: more would take years");
+            return Err(TrainError::Setting { what: "--epochs", value: config.epochs.to_string(), rule });
+        }
+        Ok(Resolved { batch, parts, rest, left_out, steps_per_epoch, total_steps })
+    }
+
+    /// As [`Resolved::of`], for these images. A last run of one image is left out where the model cannot train on one:
+    /// batch norm has no variance there.
+    ///
+    /// # Errors
+    /// As [`Resolved::of`].
+    pub fn of_data(config: &TrainConfig, train: &Dataset) -> Result<Resolved, TrainError> {
+        let resolved = Resolved::of(config, train.len())?;
+        if resolved.short_run() != Some(1) || resolved.part() == 1 {
+            return Ok(resolved);
+        }
+        let batch = Batch { shape: [1, train.channels, train.height, train.width], classes: train.classes.len() };
+        let is_possible = match resolved.parts {
+            1 => training_graph(config, batch).is_ok(),
+            _ => part_graphs(config, batch).is_ok(),
+        };
+        match is_possible {
+            true => Ok(resolved),
+            false => Ok(resolved.without_last_image(config)),
+        }
+    }
+
+    fn without_last_image(self, config: &TrainConfig) -> Resolved {
+        let rest = self.rest - 1;
+        let steps_per_epoch = self.steps_per_epoch - u64::from(rest == 0);
+        let total_steps = steps_per_epoch.saturating_mul(config.epochs);
+        Resolved { rest, left_out: self.left_out + 1, steps_per_epoch, total_steps, ..self }
+    }
+
+    /// A line on the images that no step takes.
+    pub(super) fn note(&self, config: &TrainConfig) -> Option<String> {
+        let why = match config.drop_last {
+            true => "they do not fill a batch, and with drop_last no step takes such",
+            false => "batch norm cannot train on one value per channel",
+        };
+        (self.left_out > 0).then(|| format!("the last {} of each epoch's images are left out: {why}", self.left_out))
+    }
+
+    /// Images of a run.
+    pub fn part(&self) -> usize {
+        self.batch / self.parts as usize
+    }
+
+    /// Images of an epoch's last run, where they are fewer than those of the others.
+    pub fn short_run(&self) -> Option<usize> {
+        Some(self.rest % self.part().max(1)).filter(|&images| images > 0)
+    }
+
+    /// The runs of step `step`, counted over all steps as if each had all its parts.
+    pub fn runs(&self, step: u64) -> Range<u64> {
+        let parts = match self.is_last(step) && self.rest > 0 {
+            true => self.rest.div_ceil(self.part()) as u64,
+            false => self.parts,
+        };
+        step * self.parts..step * self.parts + parts
+    }
+
+    /// How many images these steps take.
+    pub fn images(&self, steps: Range<u64>) -> u64 {
+        let short =
+            if self.rest > 0 { steps.end / self.steps_per_epoch - steps.start / self.steps_per_epoch } else { 0 };
+        (steps.end - steps.start) * self.batch as u64 - short * (self.batch - self.rest) as u64
+    }
+
+    fn is_last(&self, step: u64) -> bool {
+        (step + 1).is_multiple_of(self.steps_per_epoch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(images: usize, batch: usize, micro_batch: Option<usize>, drop_last: bool) -> Resolved {
+        Resolved::of(&TrainConfig { batch, micro_batch, drop_last, epochs: 2, ..TrainConfig::default() }, images)
+            .unwrap()
+    }
+
+    #[test]
+    fn the_last_step_of_an_epoch_takes_the_images_that_are_left() {
+        let resolved = of(10, 4, None, false);
+        assert_eq!((resolved.steps_per_epoch, resolved.total_steps, resolved.short_run()), (3, 6, Some(2)));
+        assert_eq!((resolved.runs(1), resolved.runs(2), resolved.runs(3)), (1..2, 2..3, 3..4));
+        assert_eq!(
+            (resolved.images(0..3), resolved.images(2..3), resolved.images(0..6), resolved.images(3..5)),
+            (10, 2, 20, 8)
+        );
+        let dropped = of(10, 4, None, true);
+        assert_eq!(
+            (dropped.steps_per_epoch, dropped.left_out, dropped.short_run(), dropped.images(0..4)),
+            (2, 2, None, 16)
+        );
+        let even = of(8, 4, None, false);
+        assert_eq!((even.steps_per_epoch, even.left_out, even.short_run(), even.images(0..2)), (2, 0, None, 8));
+        assert_eq!(of(3, 4, None, false).steps_per_epoch, 1);
+    }
+
+    #[test]
+    fn the_last_step_has_no_more_parts_than_its_images_need() {
+        let resolved = of(23, 8, Some(2), false);
+        assert_eq!((resolved.parts, resolved.rest, resolved.short_run()), (4, 7, Some(1)));
+        assert_eq!((resolved.runs(1), resolved.runs(2), resolved.runs(3)), (4..8, 8..12, 12..16));
+        let whole = of(20, 8, Some(2), false);
+        assert_eq!((whole.rest, whole.short_run(), whole.runs(2)), (4, None, 8..10));
+    }
+
+    #[test]
+    fn without_its_last_image_an_epoch_may_lose_a_step() {
+        let config = TrainConfig { epochs: 2, ..TrainConfig::default() };
+        let one = of(9, 4, None, false).without_last_image(&config);
+        assert_eq!((one.steps_per_epoch, one.total_steps, one.left_out, one.short_run()), (2, 4, 1, None));
+        let part = of(23, 8, Some(2), false).without_last_image(&config);
+        assert_eq!(
+            (part.steps_per_epoch, part.left_out, part.rest, part.short_run(), part.runs(2)),
+            (3, 1, 6, None, 8..11)
+        );
+    }
+}
