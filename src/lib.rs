@@ -67,6 +67,7 @@ pub mod activity;
 pub mod atomic_file;
 pub mod bench;
 pub mod check;
+pub mod colour;
 pub mod data;
 pub mod engine;
 pub mod gpu;

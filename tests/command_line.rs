@@ -92,7 +92,7 @@ fn wrong_usage_ends_with_status_2_and_a_hint() {
     run(&["train", "--optimizer", "adm"], 2).says("adamw");
     run(&["train", "--optimizer", "adam:bta=1"], 2).says("betas");
     run(&["train", "--schedule", "cosin"], 2).says("cosine");
-    run(&["train", "--resume", "runs/x", "--lr", "1"], 2).says("--resume");
+    run(&["train", "--resume", "runs/x", "--batch", "1"], 2).says("--resume");
 }
 
 #[test]

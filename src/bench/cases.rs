@@ -2,7 +2,7 @@
 
 use crate::graph::{Graph, GraphError, Init, Mode, Scope, Value};
 use crate::models::{self, ModelOptions};
-use crate::ops::{Conv2d, ConvGeometry, ConvInputGradient, ConvWeightGradient, Linear};
+use crate::ops::{AvgPool2d, Conv2d, ConvGeometry, ConvInputGradient, ConvWeightGradient, Linear, MaxPool2d};
 use crate::optim::{Adam, Optimizer, Sgd, UpdateConfig};
 use crate::plan::DeviceClass;
 use crate::tensor::TensorSpec;
@@ -131,11 +131,28 @@ fn conv(class: DeviceClass) -> Result<Vec<Case>, GraphError> {
 
 fn pool(class: DeviceClass) -> Result<Vec<Case>, GraphError> {
     let batch = if class == DeviceClass::Gpu { 128 } else { 32 };
-    let mut graph = Graph::new();
-    let x = graph.input("x", TensorSpec::f32([batch, 64, 32, 32]))?;
-    let y = Scope::new(&mut graph, Mode::Train).relu(x);
-    graph.output("y", y);
-    Ok(vec![Case { name: format!("relu 64x32x32 b{batch}"), graph }])
+    let spec = TensorSpec::f32([batch, 64, 32, 32]);
+    let [max, overlapping] = [(2, 0), (3, 1)].map(|(edge, padding)| MaxPool2d {
+        kernel: [edge; 2],
+        stride: [2; 2],
+        padding: [padding; 2],
+        dilation: [1; 2],
+        ceil_mode: false,
+    });
+    let average =
+        AvgPool2d { kernel: [2; 2], stride: [2; 2], padding: [0; 2], ceil_mode: false, count_include_pad: true };
+    let mut all = Vec::new();
+    let mut add = |name: &str, build: &dyn Fn(&mut Scope<'_>, Value) -> Result<Value, GraphError>| {
+        all.extend(there_and_back(&format!("{name} 64x32x32 b{batch}"), &spec, build)?);
+        Ok(())
+    };
+    add("max pool 2x2/2", &|scope, x| scope.max_pool2d(x, max))?;
+    add("max pool 3x3/2", &|scope, x| scope.max_pool2d(x, overlapping))?;
+    add("average pool 2x2/2", &|scope, x| scope.avg_pool2d(x, average))?;
+    add("adaptive average pool to 7x7", &|scope, x| scope.adaptive_avg_pool2d(x, [7; 2]))?;
+    add("global average pool", &|scope, x| scope.global_avg_pool2d(x))?;
+    add("relu", &|scope, x| Ok(scope.relu(x)))?;
+    Ok(all)
 }
 
 fn norm(class: DeviceClass) -> Result<Vec<Case>, GraphError> {
@@ -144,21 +161,32 @@ fn norm(class: DeviceClass) -> Result<Vec<Case>, GraphError> {
     for (channels, size) in [(64, 32), (256, 8)] {
         let spec = TensorSpec::f32([batch, channels, size, size]);
         let name = format!("batch norm {channels}x{size}x{size} b{batch}");
-        let mut graph = Graph::new();
-        let x = graph.input("x", spec.clone())?;
-        let y = Scope::new(&mut graph, Mode::Train).batch_norm("bn", x)?;
-        graph.output("y", y);
-        let forward = graph.clone();
-        let dy = graph.input("dy", spec)?;
-        let wanted: Vec<Value> = [x].into_iter().chain(graph.parameters()).collect();
-        let gradients = graph.backward(&[(y, dy)], &wanted)?;
-        for (index, value) in wanted.iter().filter_map(|value| gradients.get(value)).enumerate() {
-            graph.output(&format!("gradient {index}"), *value);
-        }
-        all.push(Case { name: format!("{name} forward"), graph: forward });
-        all.push(Case { name: format!("{name} forward and backward"), graph });
+        all.extend(there_and_back(&name, &spec, &|scope, x| scope.batch_norm("bn", x))?);
     }
     Ok(all)
+}
+
+/// A layer on x of this shape, forward, and forward and backward.
+fn there_and_back(
+    name: &str,
+    spec: &TensorSpec,
+    build: &dyn Fn(&mut Scope<'_>, Value) -> Result<Value, GraphError>,
+) -> Result<[Case; 2], GraphError> {
+    let mut graph = Graph::new();
+    let x = graph.input("x", spec.clone())?;
+    let y = build(&mut Scope::new(&mut graph, Mode::Train), x)?;
+    graph.output("y", y);
+    let forward = graph.clone();
+    let dy = graph.input("dy", TensorSpec::f32(graph.shape(y).clone()))?;
+    let wanted: Vec<Value> = [x].into_iter().chain(graph.parameters()).collect();
+    let gradients = graph.backward(&[(y, dy)], &wanted)?;
+    for (index, value) in wanted.iter().filter_map(|value| gradients.get(value)).enumerate() {
+        graph.output(&format!("gradient {index}"), *value);
+    }
+    Ok([
+        Case { name: format!("{name} forward"), graph: forward },
+        Case { name: format!("{name} forward and backward"), graph },
+    ])
 }
 
 fn optim(class: DeviceClass) -> Result<Vec<Case>, GraphError> {

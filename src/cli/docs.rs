@@ -9,7 +9,7 @@ use tilewright::report::Page;
 /// Write a generated page of the documentation to standard output
 #[derive(Args)]
 pub struct Docs {
-    /// The page: docs/ops.md or docs/models.md
+    /// The page: docs/ops.md, docs/models.md or docs/settings.md
     page: Which,
     /// Write nothing; fail if this file is not the page
     #[arg(long, value_name = "FILE")]
@@ -20,6 +20,7 @@ pub struct Docs {
 enum Which {
     Ops,
     Models,
+    Settings,
 }
 
 impl Docs {
@@ -27,6 +28,7 @@ impl Docs {
         let page = match self.page {
             Which::Ops => Page::Ops,
             Which::Models => Page::Models,
+            Which::Settings => Page::Settings,
         };
         let text = page.text()?;
         let Some(file) = &self.check else {

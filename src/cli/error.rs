@@ -3,6 +3,7 @@
 use super::{Global, interrupt};
 use serde_json::json;
 use std::process::ExitCode;
+use tilewright::colour::ERROR;
 use tilewright::data::DataError;
 use tilewright::gpu::GpuError;
 use tilewright::interop::InteropError;
@@ -43,8 +44,8 @@ impl CliError {
             CliError::Stopped(message) => (message, interrupt::status()),
         };
         match self {
-            CliError::Stopped(_) => global.note(message),
-            _ => global.note(format_args!("error: {message}")),
+            CliError::Stopped(_) => global.warn(message),
+            _ => global.warn(format_args!("{} {message}", ERROR.paint("error:"))),
         }
         global.result(&json!({ "error": message }));
         ExitCode::from(status)

@@ -2,6 +2,7 @@
 
 use super::CliError;
 use super::place::{DeviceOption, Place};
+use super::reporter::LineReporter;
 use clap::Args;
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -19,6 +20,11 @@ pub struct Global {
     /// End standard output with one JSON object; what is meant for people goes to standard error
     #[arg(long, global = true, help_heading = "Output")]
     pub json: bool,
+    /// Say only what came of it, and what is wrong
+    #[arg(long, short, global = true, help_heading = "Output")]
+    pub quiet: bool,
+    #[arg(skip)]
+    json_lines: bool,
     /// Of a command that computes, its own options.
     #[arg(skip)]
     pub device: String,
@@ -40,9 +46,16 @@ impl Global {
         Global { device, checked, tuned, ..self }
     }
 
+    /// With `is_wanted`, a line of JSON for each epoch, before that of the result.
+    pub fn write_json_lines(&mut self, is_wanted: bool) {
+        self.json_lines = is_wanted;
+        self.json |= is_wanted;
+    }
+
     /// Tells how the command goes on, until it is dropped.
-    pub fn reporter(&self) -> TerminalReporter {
-        TerminalReporter::watching(self.activity.clone())
+    pub fn reporter(&self) -> LineReporter {
+        let people = (!self.quiet).then(|| TerminalReporter::watching(self.activity.clone()));
+        LineReporter { people, json_lines: self.json_lines }
     }
 
     /// Writes a line for people: to standard output, or with `--json` to standard error.
@@ -54,8 +67,15 @@ impl Global {
         };
     }
 
-    /// Writes a line that is not part of the result to standard error.
+    /// Writes a line that is not part of the result to standard error, unless `--quiet` wants none.
     pub fn note(&self, line: impl Display) {
+        if !self.quiet {
+            self.warn(line);
+        }
+    }
+
+    /// Writes a line that everyone must see to standard error.
+    pub fn warn(&self, line: impl Display) {
         writeln!(io::stderr(), "{line}").ok();
     }
 
@@ -108,7 +128,9 @@ impl Global {
             return Err(CliError::usage("this command runs kernels, which `--device cpu` does not have"));
         }
         let gpu = self.open_gpu(options)?.with_activity(self.activity.clone());
-        self.lines.get_or_init(|| TerminalReporter::in_lines(self.activity.clone()));
+        if !self.quiet {
+            self.lines.get_or_init(|| TerminalReporter::in_lines(self.activity.clone()));
+        }
         self.note(format_args!("device: {}", describe(gpu.info())));
         with_table(gpu, self.tuned.as_deref())
     }

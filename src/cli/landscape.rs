@@ -7,7 +7,6 @@ use super::{CliError, Global};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use tilewright::data::Source;
 use tilewright::path_text::lossy;
 use tilewright::report::Table;
 use tilewright::train::{self, Form, LandscapeOutcome};
@@ -17,6 +16,7 @@ use tilewright::train::{self, Form, LandscapeOutcome};
 /// Each form is trained at several learning rates; runs differ in nothing else. The picture shows the band between the
 /// least and the greatest loss at each step: where it is narrow, the loss depends little on how long the steps are.
 #[derive(Args)]
+#[command(mut_arg("model", |model| model.help("Name of the model, from `tilewright models` [default: cifar_cnn, on mnist]")))]
 pub struct Landscape {
     #[command(flatten)]
     settings: Settings,
@@ -39,9 +39,6 @@ impl Landscape {
         let landscape = train::Landscape { rates: self.rates.clone(), steps: self.steps };
         landscape.validate()?;
         let mut config = self.settings.config_or("cifar_cnn")?;
-        if self.settings.are_bare() {
-            config.data = Source::Mnist;
-        }
         config.validate()?;
         config.tuned = global.tuned.clone().or(config.tuned);
         let engine = global.training_engine(config.seed, config.tuned.as_deref())?;

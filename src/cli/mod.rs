@@ -5,6 +5,7 @@
 
 mod bench;
 mod check;
+mod completions;
 mod devices;
 mod docs;
 mod error;
@@ -15,11 +16,13 @@ mod import;
 mod interrupt;
 mod landscape;
 mod lr_find;
+mod man;
 mod models;
 mod place;
 mod precision;
 mod predict;
 mod profile;
+mod reporter;
 mod settings;
 mod shaders;
 mod step;
@@ -67,6 +70,8 @@ enum Command {
     Devices(devices::Devices),
     Verify(verify::Verify),
     Docs(docs::Docs),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 impl Command {
@@ -85,9 +90,8 @@ impl Command {
             Command::Verify(command) => Some(&command.place),
             Command::Tune(command) => return Some(command.device.clone().into()),
             Command::Summary(command) => return Some(command.device.clone().into()),
-            Command::Import(_) | Command::Export(_) | Command::Models(_) | Command::Devices(_) | Command::Docs(_) => {
-                None
-            }
+            Command::Import(_) | Command::Export(_) | Command::Models(_) | Command::Devices(_) => None,
+            Command::Docs(_) | Command::Completions(_) | Command::Man(_) => None,
         }
         .cloned()
     }
@@ -111,6 +115,8 @@ impl Command {
             Command::Devices(command) => command.run(global),
             Command::Verify(command) => command.run(global),
             Command::Docs(command) => command.run(global),
+            Command::Completions(command) => command.run(global),
+            Command::Man(command) => command.run(global),
         }
     }
 }
@@ -121,7 +127,10 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return tell_usage(&error),
     };
-    let global = cli.global.at(cli.command.place().unwrap_or_default());
+    let mut global = cli.global.at(cli.command.place().unwrap_or_default());
+    if let Command::Train(command) = &cli.command {
+        global.write_json_lines(command.json_lines);
+    }
     match cli.command.run(&global) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.tell(&global),
@@ -132,8 +141,11 @@ pub fn main() -> ExitCode {
 fn tell_usage(error: &clap::Error) -> ExitCode {
     // Who closed the pipe does not want to read on.
     error.print().ok();
-    let wants_json =
-        || std::env::args_os().take_while(|argument| argument != "--").any(|argument| argument == "--json");
+    let wants_json = || {
+        std::env::args_os()
+            .take_while(|argument| argument != "--")
+            .any(|argument| argument == "--json" || argument == "--json-lines")
+    };
     if error.use_stderr() && wants_json() {
         let text = error.render().to_string();
         let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");

@@ -6,84 +6,122 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use serde_json::Value;
 use std::path::PathBuf;
 use tilewright::data::Source;
+use tilewright::models;
 use tilewright::optim::Optimizer;
-use tilewright::optim::schedule::RunSchedule;
+use tilewright::optim::schedule::{CATALOG, RunSchedule};
 use tilewright::path_text;
 use tilewright::train::{Changes, TrainConfig};
 
+/// Headings of the help.
+const DATA: &str = "Data";
+const MODEL: &str = "Model and weights";
+const TRAINING: &str = "Training";
+
 #[derive(Args)]
 pub struct Settings {
-    /// Name of the model, from `tilewright models` [default: lenet5; for `landscape` cifar_cnn]
+    /// Name of the model, from `tilewright models` [default: lenet5]
     model: Option<String>,
-    /// Images: mnist (bundled), idx:DIR, cifar10:DIR, cifar100:DIR, folder:DIR or
-    /// synthetic:CxHxW:CLASSES[:COUNT] [default: mnist]
-    #[arg(long, value_name = "SOURCE", value_parser = source_parser())]
+    /// Images: mnist, idx:DIR, cifar10:DIR, cifar100:DIR, folder:DIR or synthetic:CxHxW:CLASSES[:COUNT]
+    ///
+    /// Where neither this nor --recipe is given, those of the recipe of the model, else the digits that are part of the
+    /// program (`mnist`). `folder:DIR` has images in DIR/train/CLASS and DIR/test/CLASS, `synthetic` makes patterns under
+    /// noise, to try a model without data; docs/settings.md has all of them.
+    #[arg(long, value_name = "SOURCE", value_parser = source_parser(), help_heading = DATA)]
     data: Option<Source>,
     /// Images in a step [default: the recipe's, else 64]
-    #[arg(long)]
+    #[arg(long, value_name = "IMAGES", help_heading = TRAINING)]
     batch: Option<usize>,
-    /// Run each batch in parts of so many images, which takes less device memory; the gradients are averaged
-    /// over the parts, and batch normalisation sees one part at a time
-    #[arg(long, value_name = "IMAGES")]
+    /// Run each batch in parts of so many images, which takes less device memory
+    ///
+    /// The gradients are averaged over the parts, and batch normalisation sees one part at a time.
+    #[arg(long, value_name = "IMAGES", help_heading = TRAINING)]
     micro_batch: Option<usize>,
     /// Leave the last batch of an epoch out where it is short, rather than run it with the images it has
-    #[arg(long)]
+    #[arg(long, help_heading = TRAINING)]
     drop_last: bool,
-    /// Optimizer: sgd, adam, adamw, nadam, rmsprop, adagrad, signsgd or lion, with attributes such
-    /// as `sgd:momentum=0.9,weight_decay=5e-4` [default: the recipe's, else adam]
-    #[arg(long)]
+    /// Optimizer, such as `sgd:momentum=0.9,weight_decay=5e-4` [default: the recipe's, else adam]
+    #[arg(long, long_help = optimizer_help(), help_heading = TRAINING)]
     optimizer: Option<Optimizer>,
     /// Seed of initialisation, shuffling, augmentation and dropout [default: 1]
-    #[arg(long)]
+    #[arg(long, help_heading = TRAINING)]
     seed: Option<u64>,
     /// At most so many images of each split, classes in turn
-    #[arg(long, value_name = "IMAGES")]
+    #[arg(long, value_name = "IMAGES", help_heading = DATA)]
     limit: Option<usize>,
     /// Resize images to HEIGHTxWIDTH
-    #[arg(long, value_name = "HxW", value_parser = parse_size)]
+    #[arg(long, value_name = "HxW", value_parser = parse_size, help_heading = DATA)]
     size: Option<(usize, usize)>,
-    /// Hold this share of each class out of the training images, always the same ones; they decide which checkpoint is
-    /// the best, where the data have no validation images of their own
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    /// Hold this share of each class out of the training images, to choose the best checkpoint by
+    ///
+    /// It is for data that have no validation images of their own; the same images are held out every time.
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = DATA)]
     validation: Option<f64>,
     /// Refuse images of more pixels, before they are decoded [default: 100000000]
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", help_heading = DATA)]
     max_pixels: Option<u64>,
     /// Share of the target that is spread over all classes
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = TRAINING)]
     label_smoothing: Option<f64>,
     /// Scale all gradients so that their norm is at most this
-    #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NORM", allow_negative_numbers = true, help_heading = TRAINING)]
     clip_grad_norm: Option<f64>,
     /// Limit each gradient to plus or minus this
-    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true, help_heading = TRAINING)]
     clip_grad_value: Option<f64>,
     /// Pull every parameter towards 0: adds this times its sign to its gradient
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, help_heading = TRAINING)]
     l1: Option<f64>,
     /// Mirror training images at random
-    #[arg(long)]
+    #[arg(long, help_heading = DATA)]
     flip: bool,
     /// Crop training images at random from ones with so many black pixels around
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", help_heading = DATA)]
     crop: Option<usize>,
     /// An attribute of the model, such as `dropout=0.2`; may be given again
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_attribute)]
+    ///
+    /// `tilewright summary MODEL` shows which a model takes, and docs/models.md those of all models.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_attribute, help_heading = MODEL)]
     attributes: Vec<(String, Value)>,
     /// Start from these weights: a checkpoint, or a state_dict of PyTorch (.safetensors, .pth)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = MODEL)]
     init: Option<PathBuf>,
     /// With --init: the classifier's last layer starts fresh, for so many classes
-    #[arg(long, value_name = "CLASSES")]
+    #[arg(long, value_name = "CLASSES", help_heading = MODEL)]
     head: Option<usize>,
-    /// Leave a layer as it starts, its batch norms' running statistics too: a path such as `layer1`, in
-    /// which `*` stands for any characters; may be given again. A fresh --head is trained in any case
-    #[arg(long, value_name = "PATTERN")]
+    /// Leave a layer as it starts: a path such as `layer1` or `layer1*`; may be given again
+    ///
+    /// `*` stands for any characters. The running statistics of its batch norms stay too. A fresh --head is trained in
+    /// any case.
+    #[arg(long, value_name = "PATTERN", help_heading = MODEL)]
     freeze: Vec<String>,
-    /// Read settings from a TOML file, as in a run folder's config.toml; options on the command line
-    /// come before it
-    #[arg(long, value_name = "FILE")]
+    /// Read settings from a TOML file, such as a run folder's config.toml
+    ///
+    /// Its keys are these options' names, and the options come before it.
+    #[arg(long, value_name = "FILE", help_heading = MODEL)]
     recipe: Option<PathBuf>,
+}
+
+/// Every optimizer with its attributes.
+fn optimizer_help() -> String {
+    let listed: String = Optimizer::all().map(|optimizer| format!("  {optimizer}\n")).into_iter().collect();
+    format!(
+        "Optimizer, such as `sgd:momentum=0.9,weight_decay=5e-4` [default: the recipe's, else adam]\n\nWith their \
+         attributes, and the defaults of these:\n{}",
+        listed.trim_end()
+    )
+}
+
+/// Every schedule with its attributes.
+fn schedule_help() -> String {
+    let listed: String =
+        CATALOG.iter().map(|entry| format!("  {}: {}\n", entry.name, entry.attributes_text())).collect();
+    format!(
+        "Learning-rate schedule, such as `cosine` or `warmup:steps=1epochs/linear` [default: the recipe's, else \
+         cosine]\n\nWhat has an end ends with the run, unless a length is given: in steps, such as \
+         `step:step_size=500,gamma=0.1`, or in epochs, such as `multistep:milestones=30epochs,60epochs`. `warmup` comes \
+         before another one. Attributes, and what holds where they are not given:\n{}",
+        listed.trim_end()
+    )
 }
 
 impl Settings {
@@ -92,12 +130,8 @@ impl Settings {
         self.config_or("lenet5")
     }
 
-    /// Whether neither a model nor data nor a recipe is named.
-    pub fn are_bare(&self) -> bool {
-        self.model.is_none() && self.data.is_none() && self.recipe.is_none()
-    }
-
-    /// As [`Settings::config`], for the model `default` where none is named.
+    /// As [`Settings::config`], for the model `default` where none is named: on the bundled digits, where no data are
+    /// named either.
     pub fn config_or(&self, default: &str) -> Result<TrainConfig, CliError> {
         let mut config = match &self.recipe {
             Some(file) => {
@@ -106,7 +140,10 @@ impl Settings {
                 TrainConfig::from_toml(&text)
                     .map_err(|error| CliError::usage(format!("`{}` is not a recipe: {error}", file.display())))?
             }
-            None => TrainConfig::for_model(self.model.as_deref().unwrap_or(default))?,
+            None => match &self.model {
+                Some(model) => self.recipe_of(model)?,
+                None => TrainConfig { data: Source::Mnist, ..TrainConfig::for_model(default)? },
+            },
         };
         set(&mut config.model, &self.model);
         set(&mut config.data, &self.data);
@@ -131,22 +168,34 @@ impl Settings {
         config.attributes.extend(self.attributes.iter().cloned());
         Ok(config)
     }
+
+    /// The model's own recipe. Its data are an example, of which nobody who names none knows.
+    fn recipe_of(&self, model: &str) -> Result<TrainConfig, CliError> {
+        let config = TrainConfig::for_model(model)?;
+        let missing = config.data.folder().filter(|folder| self.data.is_none() && !folder.is_dir());
+        let Some(folder) = missing else { return Ok(config) };
+        let [channels, height, width] = models::find(model)?.input;
+        Err(CliError::usage(format!(
+            "no data are named, and the example in the recipe of `{model}`, `{}`, is not here: there is no folder `{}`; \
+             say `--data {}`, or try the model without data: `--data synthetic:{channels}x{height}x{width}:10`",
+            config.data,
+            folder.display(),
+            config.data.to_string().replace(&folder.display().to_string(), "DIR"),
+        )))
+    }
 }
 
 /// How long, and at which rate.
 #[derive(Args)]
 pub struct Pace {
-    /// Passes over the training images [default: the model's recipe's]
-    #[arg(long)]
+    /// Passes over the training images [default: the recipe's, else 5]
+    #[arg(long, help_heading = TRAINING)]
     epochs: Option<u64>,
-    /// Base learning rate
-    #[arg(long, allow_negative_numbers = true)]
+    /// Base learning rate [default: the recipe's, else 0.001]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = TRAINING)]
     lr: Option<f64>,
     /// Learning-rate schedule, such as `cosine` or `warmup:steps=1epochs/linear` [default: the recipe's, else cosine]
-    ///
-    /// What has an end ends with the run, unless a length is given: in steps, such as `step:step_size=500,gamma=0.1`, or
-    /// in epochs, such as `multistep:milestones=30epochs,60epochs`.
-    #[arg(long)]
+    #[arg(long, long_help = schedule_help(), help_heading = TRAINING)]
     schedule: Option<RunSchedule>,
 }
 

@@ -53,7 +53,7 @@ pub struct Sweep {
 }
 
 /// Rows of the table at the end.
-const BEST: usize = 10;
+const MOST_ROWS: usize = 50;
 
 impl Sweep {
     pub fn run(&self, global: &Global) -> Result<(), CliError> {
@@ -105,7 +105,7 @@ fn tell(global: &Global, trials: &[Trial], outcome: &SweepOutcome, folder: &Path
         "seconds",
         "status",
     ]));
-    for &number in ranking.iter().take(BEST) {
+    for &number in ranking.iter().take(MOST_ROWS) {
         let (trial, result) = (&trials[number - 1], &results[number - 1]);
         let mut row = vec![number.to_string()];
         row.extend(trial.settings.iter().map(|(_, value)| sweep::text(value)));
@@ -119,6 +119,10 @@ fn tell(global: &Global, trials: &[Trial], outcome: &SweepOutcome, folder: &Path
         table.row(row);
     }
     global.say(table.to_markdown());
+    let left_out = ranking.len().saturating_sub(MOST_ROWS);
+    if left_out > 0 {
+        global.say(format_args!("and {left_out} more, all of them in {}/trials.csv", folder.display()));
+    }
     let failed = results.len() - ranking.len();
     if failed > 0 {
         global.say(format_args!(

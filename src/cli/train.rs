@@ -18,17 +18,25 @@ pub struct Train {
     #[command(flatten)]
     pace: Pace,
     /// Steps between checkpoints, besides those after each epoch
-    #[arg(long, value_name = "STEPS")]
+    #[arg(long, value_name = "STEPS", help_heading = "Run")]
     checkpoint_every: Option<u64>,
     /// Folder of the run [default: runs/MODEL-1, or the next free number]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
     run: Option<PathBuf>,
-    /// Go on with the run in this folder from its last checkpoint, with other --epochs, --lr, --schedule or
-    /// --checkpoint-every, if they are given
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["model", "data", "batch", "micro_batch", "drop_last", "optimizer",
+    /// Go on with the run in this folder from its last checkpoint
+    ///
+    /// With other --epochs, --lr, --schedule or --checkpoint-every, if they are given.
+    #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with_all = ["model", "data", "batch", "micro_batch", "drop_last", "optimizer",
         "seed", "limit", "size", "validation", "max_pixels", "label_smoothing", "clip_grad_norm", "clip_grad_value", "l1", "flip", "crop", "attributes",
         "init", "head", "freeze", "run", "recipe"])]
     resume: Option<PathBuf>,
+    /// Write a line of JSON for each epoch to standard output, with --json's after the last
+    ///
+    /// Its keys are the columns of the run folder's epochs.csv: epoch, train_loss, train_accuracy, test_loss,
+    /// test_accuracy, images_per_second, seconds, validation_loss and validation_accuracy, with null for what is not
+    /// measured.
+    #[arg(long, help_heading = "Output")]
+    pub json_lines: bool,
     #[command(flatten)]
     pub place: Place,
 }
@@ -72,9 +80,13 @@ impl Train {
             ));
         }
         global.say(format_args!(
-            "test accuracy {:.2} %, balanced over the classes {:.2} % ({} in {:.1} s, {:.0} images/s)",
+            "test accuracy {:.2} %, balanced over the classes {:.2} %; best epoch {} with a {} accuracy of {:.2} % ({} in \
+             {:.1} s, {:.0} images/s)",
             100.0 * test.top1,
             100.0 * test.balanced_accuracy(),
+            outcome.best_epoch,
+            if validation.is_some() { "validation" } else { "test" },
+            100.0 * outcome.best_accuracy,
             outcome.run.display(),
             outcome.seconds,
             outcome.images_per_second
@@ -86,6 +98,7 @@ impl Train {
             "validation_accuracy": validation.as_ref().map(|validation| validation.top1),
             "validation_loss": validation.as_ref().map(|validation| validation.loss),
             "best_accuracy": outcome.best_accuracy,
+            "best_epoch": outcome.best_epoch,
             "best_chosen_on": if validation.is_some() { "validation" } else { "test" },
             "train_accuracy": outcome.train_accuracy,
             "images_per_second": outcome.images_per_second,

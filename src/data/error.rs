@@ -1,6 +1,7 @@
 //! What can go wrong with data. Every message names the path, what was expected and what to do.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The forms of a data source, as told to a user who wrote something else.
@@ -36,9 +37,8 @@ pub enum DataError {
 
     /// The operating system refused to read, or a gzip stream is damaged.
     #[error(
-        "{} cannot be read ({cause}); expected a readable file or folder. Check its permissions, \
-         or download it again if it is damaged.",
-        .path.display()
+        "{} cannot be read ({cause}); expected a readable file or folder. {}",
+        .path.display(), read_remedy(.cause)
     )]
     Read { path: PathBuf, cause: std::io::Error },
 
@@ -206,6 +206,15 @@ pub struct ImageSize {
 impl fmt::Display for ImageSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}x{}", self.height, self.width)
+    }
+}
+
+/// What helps where the operating system does not read a file.
+fn read_remedy(cause: &std::io::Error) -> &'static str {
+    match cause.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => "Check the path.",
+        ErrorKind::PermissionDenied => "Check its permissions.",
+        _ => "Download it again if it is damaged.",
     }
 }
 

@@ -85,6 +85,29 @@ impl Source {
     }
 }
 
+impl Source {
+    /// How sources are written, and what they are.
+    pub const FORMS: [(&str, &str); 6] = [
+        ("mnist", "the sample in the program: 10,000 training and 2,000 test digits"),
+        ("idx:DIR", "the four files of MNIST, Fashion-MNIST or KMNIST, gzipped or not"),
+        ("cifar10:DIR", "the binary version of CIFAR-10"),
+        ("cifar100:DIR", "the binary version of CIFAR-100, with its 100 fine classes"),
+        ("folder:DIR", "files of images, in DIR/train/CLASS, DIR/test/CLASS and DIR/val/CLASS, and in folders within"),
+        (
+            "synthetic:CxHxW:CLASSES[:COUNT]",
+            "patterns under noise, to try a model without data: COUNT training images, 1,000 where it is not given",
+        ),
+    ];
+
+    /// The folder that the images lie in, if they do.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Idx(dir) | Self::Cifar10(dir) | Self::Cifar100(dir) | Self::Folder(dir) => Some(dir),
+            Self::Mnist | Self::Synthetic(_) => None,
+        }
+    }
+}
+
 impl LoadOptions {
     /// The size to resize to.
     pub(crate) fn image_size(&self) -> Option<ImageSize> {

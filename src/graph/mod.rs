@@ -274,6 +274,16 @@ impl Graph {
         self.values().filter(|&value| matches!(self.tensor(value).role, Role::Buffer { .. }))
     }
 
+    /// `61706 parameters`, or where some stay as they start `1539 of 11178051 parameters trained`.
+    pub fn parameters_text(&self) -> String {
+        let trained = self.parameter_count();
+        let all: usize = self.parameters().map(|value| self.shape(value).elements()).sum();
+        match trained == all {
+            true => format!("{trained} parameters"),
+            false => format!("{trained} of {all} parameters trained"),
+        }
+    }
+
     /// Number of elements of all trainable parameters.
     pub fn parameter_count(&self) -> usize {
         self.trainable().map(|value| self.shape(value).elements()).sum()

@@ -161,6 +161,36 @@ pub struct GradientTransform {
 impl Optimizer {
     pub const NAMES: [&str; 8] = ["sgd", "adam", "adamw", "nadam", "rmsprop", "adagrad", "signsgd", "lion"];
 
+    /// Each with its defaults.
+    pub fn all() -> [Optimizer; Optimizer::NAMES.len()] {
+        [
+            Optimizer::Sgd(Sgd::default()),
+            Optimizer::Adam(Adam::default()),
+            Optimizer::AdamW(AdamW::default()),
+            Optimizer::NAdam(NAdam::default()),
+            Optimizer::RmsProp(RmsProp::default()),
+            Optimizer::Adagrad(Adagrad::default()),
+            Optimizer::SignSgd(SignSgd::default()),
+            Optimizer::Lion(Lion::default()),
+        ]
+    }
+
+    /// The rule that it follows, and where it is from.
+    pub fn about(&self) -> &'static str {
+        match self {
+            Optimizer::Sgd(_) => "stochastic gradient descent with momentum (Polyak 1964; Nesterov 1983)",
+            Optimizer::Adam(_) => {
+                "Kingma and Ba 2015; `amsgrad`: Reddi et al. 2018; weight decay is added to the gradient"
+            }
+            Optimizer::AdamW(_) => "Adam with decoupled weight decay (Loshchilov and Hutter 2019)",
+            Optimizer::NAdam(_) => "Adam with Nesterov momentum (Dozat 2016)",
+            Optimizer::RmsProp(_) => "gradients over the root of their running square (Hinton's lecture 6e, 2012)",
+            Optimizer::Adagrad(_) => "gradients over the root of the sum of their squares (Duchi et al. 2011)",
+            Optimizer::SignSgd(_) => "the sign of the averaged gradient (Bernstein et al. 2018)",
+            Optimizer::Lion(_) => "the sign of an interpolation of momentum and gradient (Chen et al. 2023)",
+        }
+    }
+
     /// From a name and a JSON object of attributes; absent ones have their defaults.
     ///
     /// # Errors

@@ -1,9 +1,12 @@
 //! The pages of docs/ that are written by `tilewright docs`, so that they stay true.
 
 use super::published::published;
+use crate::data::Source;
 use crate::graph::Mode;
 use crate::models::{self, ModelError, ModelOptions};
 use crate::ops::catalog::{self, Entry};
+use crate::optim::Optimizer;
+use crate::optim::schedule::{self, Attribute};
 use std::fmt::Write as _;
 
 /// A page under docs/ that a command writes.
@@ -11,16 +14,18 @@ use std::fmt::Write as _;
 pub enum Page {
     Ops,
     Models,
+    Settings,
 }
 
 impl Page {
-    pub const ALL: [Page; 2] = [Page::Ops, Page::Models];
+    pub const ALL: [Page; 3] = [Page::Ops, Page::Models, Page::Settings];
 
     /// Its path in the repository.
     pub fn path(self) -> &'static str {
         match self {
             Page::Ops => "docs/ops.md",
             Page::Models => "docs/models.md",
+            Page::Settings => "docs/settings.md",
         }
     }
 
@@ -32,6 +37,7 @@ impl Page {
         match self {
             Page::Ops => Ok(ops()),
             Page::Models => models_page(),
+            Page::Settings => Ok(settings()),
         }
     }
 }
@@ -66,6 +72,42 @@ fn ops() -> String {
     write_chapter(&mut text, "Shared pieces");
     let rows = catalog::SHARED.iter().map(|&(name, what)| [shader_link(name), what.to_owned()]);
     write_table(&mut text, ["file", "what it is"], rows);
+    text
+}
+
+fn settings() -> String {
+    let mut text = String::from(
+        "<!-- Written by `tilewright docs settings`; do not edit. -->\n\n\
+         # Settings with attributes\n\n\
+         What `--schedule`, `--optimizer` and `--data` take, on the command line, in a recipe and in a sweep: a name, and \
+         after a colon attributes as `NAME=VALUE` with commas between them. A list is written `3,5`, `[3,5]` or `3+5`. In \
+         a recipe, a schedule or an optimizer may also be a table with `name` and its attributes. The attributes of \
+         models, for `--set`, are in [models.md](models.md#attributes).\n",
+    );
+    write_chapter(&mut text, "Schedules");
+    text.push_str(
+        "The learning rate in step t = 0, 1, ..., with lr that of `--lr`. A number of steps may be written in epochs: \
+         `30epochs`, `0.5epochs`. What has an end ends with the run where no length is given, behind a warm-up too. \
+         Attributes are named and defaulted as in PyTorch, apart from these lengths.\n\n",
+    );
+    let rows = schedule::CATALOG.iter().map(|entry| {
+        let attribute =
+            |Attribute { name, takes, default }: &Attribute| format!("`{name}`: {}; {default}", takes.describe());
+        let attributes: Vec<String> = entry.attributes.iter().map(attribute).collect();
+        [format!("`{}`", entry.name), entry.formula.to_owned(), attributes.join("<br>")]
+    });
+    write_table(&mut text, ["schedule", "rate", "attributes: values; default"], rows);
+    write_chapter(&mut text, "Optimizers");
+    text.push_str("With their attributes and the defaults of these, which are PyTorch's.\n\n");
+    let rows = Optimizer::all().map(|optimizer| {
+        let all = optimizer.to_string();
+        let attributes = all.split_once(':').map_or("", |(_, attributes)| attributes).replace(',', ", ");
+        [format!("`{}`", optimizer.name()), optimizer.about().to_owned(), attributes]
+    });
+    write_table(&mut text, ["optimizer", "what it is", "attributes"], rows);
+    write_chapter(&mut text, "Data");
+    let rows = Source::FORMS.map(|(form, images)| [format!("`{form}`"), images.to_owned()]);
+    write_table(&mut text, ["source", "images"], rows);
     text
 }
 

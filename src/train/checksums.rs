@@ -56,7 +56,7 @@ pub(crate) fn verify_header(bytes: &[u8]) -> Result<(), String> {
 fn header_len(bytes: &[u8]) -> Option<usize> {
     let (length, rest) = bytes.split_first_chunk()?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-    (length <= rest.len()).then_some(8 + length)
+    (length <= rest.len()).then(|| 8 + length)
 }
 
 /// Where the digits of the header's sum are.

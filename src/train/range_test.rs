@@ -99,9 +99,9 @@ impl RangeTest {
         let mut trial = Trial::new(config, &splits, resolved, engine)?;
         let folder = make_folder(folder, &format!("{}-lr-find", config.model))?;
         reporter.note(&format!(
-            "{}, {} parameters, at {} learning rates from {:e} to {:e} on {} (batches of {} images) with {}; folder {}",
+            "{}, {}, at {} learning rates from {:e} to {:e} on {} (batches of {} images) with {}; folder {}",
             config.model,
-            trial.parameter_count(),
+            trial.parameters(),
             self.steps,
             self.from,
             self.to,

@@ -21,7 +21,8 @@ pub(super) struct Runner {
     pub update: Option<Executable>,
     pub attached: Attached,
     pub evaluator: Evaluator,
-    pub parameter_count: usize,
+    /// How many parameters are trained, and of how many.
+    pub parameters: String,
     /// Names and shapes of the tensors that a checkpoint holds.
     pub saved: BTreeMap<String, Shape>,
     batch: Batch,
@@ -69,7 +70,7 @@ impl Runner {
         });
         let short = short.transpose()?;
         let evaluator = Evaluator::new(config, batch, &mut engine)?;
-        let parameter_count = graph.parameter_count();
+        let parameters = graph.parameters_text();
         let Resolved { parts, .. } = resolved;
         let seed = config.seed;
         let ran_short = false;
@@ -81,7 +82,7 @@ impl Runner {
             update,
             attached,
             evaluator,
-            parameter_count,
+            parameters,
             saved,
             batch,
             parts,

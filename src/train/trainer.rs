@@ -27,6 +27,8 @@ pub struct Outcome {
     pub validation: Option<Evaluation>,
     /// Of the best checkpoint, on the images that decide, from 0 to 1.
     pub best_accuracy: f64,
+    /// The epoch that has it, counted from 1; 0 where none is done.
+    pub best_epoch: u64,
     pub train_accuracy: f64,
     pub images_per_second: f64,
     pub seconds: f64,
@@ -165,10 +167,10 @@ impl Trainer {
             done => format!(", {done} of {total_steps} steps done"),
         };
         format!(
-            "{}, {} parameters, on {} ({} training images{batches}{validation}, {} test images) with \
+            "{}, {}, on {} ({} training images{batches}{validation}, {} test images) with \
              {}{memory}{update}; run folder {}{progress}",
             config.model,
-            self.runner.parameter_count,
+            self.runner.parameters,
             self.splits.train.name,
             self.splits.train.len(),
             self.splits.test.len(),
@@ -223,6 +225,7 @@ impl Trainer {
             test,
             validation,
             best_accuracy: self.header.progress.best_accuracy,
+            best_epoch: self.header.progress.best_step / self.resolved.steps_per_epoch.max(1),
             train_accuracy,
             images_per_second: images / f64::max(training_seconds, 1e-9),
             seconds: begin.elapsed().as_secs_f64(),

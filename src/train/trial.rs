@@ -46,8 +46,9 @@ impl<'a> Trial<'a> {
         self.runner.engine.activity()
     }
 
-    pub fn parameter_count(&self) -> usize {
-        self.runner.parameter_count
+    /// How many parameters are trained, and of how many.
+    pub fn parameters(&self) -> &str {
+        &self.runner.parameters
     }
 
     /// Runs step `step` at the rate `lr`. Its loss is read before the next step begins: the last step may be

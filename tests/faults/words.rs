@@ -1,1 +1,133 @@
 //! What is said, and what is written for people.
+
+use super::support::{command, tilewright};
+use serde_json::Value;
+use std::fs;
+
+/// Two steps an epoch, on the CPU reference.
+const SMALL: &[&str] = &["train", "lenet5", "--device", "cpu", "--data", "synthetic:1x12x12:2:8", "--batch", "4"];
+
+fn help(arguments: &[&str]) -> String {
+    tilewright(arguments, 0).stdout
+}
+
+#[test]
+fn help_tells_each_command_its_own_defaults() {
+    for command in ["train", "lr-find", "sweep"] {
+        let text = help(&[command, "--help"]);
+        assert!(text.contains("[default: lenet5]") && !text.contains("landscape"), "{text}");
+    }
+    assert!(help(&["landscape", "--help"]).contains("[default: cifar_cnn, on mnist]"));
+}
+
+#[test]
+fn help_is_short_or_long_with_options_in_groups() {
+    let [short, long] = ["-h", "--help"].map(|option| help(&["train", option]));
+    assert!(2 * short.lines().count() < long.lines().count(), "{short}");
+    for heading in ["Data:", "Model and weights:", "Training:", "Run:", "Device:", "Output:"] {
+        assert!(short.contains(heading) && long.contains(heading), "{heading}\n{short}");
+    }
+    for attribute in ["T_max (to the end of the run)", "milestones (must be given)", "momentum=0.0", "betas=0.9+0.999"]
+    {
+        assert!(long.contains(attribute), "{attribute}\n{long}");
+    }
+}
+
+#[test]
+fn completions_and_manual_pages_name_commands_and_options() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = help(&["completions", shell]);
+        assert!(script.contains("lr-find") && script.contains("label-smoothing"), "{shell}");
+    }
+    tilewright(&["completions", "cmd"], 2).says("bash");
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    tilewright(&["man", pages.to_str().unwrap()], 0);
+    let page = fs::read_to_string(pages.join("tilewright-train.1")).unwrap();
+    assert!(page.contains("schedule"), "{page}");
+    assert!(pages.join("tilewright.1").is_file());
+    fs::write(folder.path().join("file"), "").unwrap();
+    tilewright(&["man", folder.path().join("file").to_str().unwrap()], 1).says("cannot be written");
+}
+
+#[test]
+fn data_that_only_a_recipe_names_are_told_with_what_to_say_instead() {
+    let folder = tempfile::tempdir().unwrap();
+    for (model, command_line) in [("cifar_cnn", "train"), ("resnet18_cifar", "lr-find")] {
+        let output = command().args([command_line, model]).current_dir(folder.path()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        for part in ["recipe", "`cifar-10-batches-bin`", "--data cifar10:DIR", "--data synthetic:3x32x32:10"] {
+            assert!(stderr.contains(part), "{part}: {stderr}");
+        }
+    }
+}
+
+#[test]
+fn a_run_says_its_best_epoch_and_how_many_parameters_are_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let first = path("first");
+    let ended = tilewright(&[SMALL, &["--epochs", "3", "--json", "--run", &first]].concat(), 0);
+    let result = ended.json();
+    let rows: Vec<String> =
+        fs::read_to_string(folder.path().join("first/epochs.csv")).unwrap().lines().map(str::to_owned).collect();
+    let accuracy = |row: &String| row.split(',').nth(4).unwrap().parse::<f64>().unwrap();
+    let best = rows[1..].iter().map(accuracy).fold(0.0, f64::max);
+    let last_best = rows[1..].iter().rposition(|row| accuracy(row) == best).unwrap() + 1;
+    assert_eq!(result["best_epoch"], last_best);
+    let last = ended.stderr.lines().last().unwrap().to_owned();
+    assert!(last.contains(&format!("best epoch {last_best} with a test accuracy of {:.2} %", 100.0 * best)), "{last}");
+
+    let weights = format!("{first}/checkpoint.safetensors");
+    let frozen = ["--epochs", "1", "--init", &weights, "--head", "2", "--freeze", "*", "--run", &path("frozen")];
+    tilewright(&[SMALL, &frozen].concat(), 0).says(" of ").says(" parameters trained, on ");
+}
+
+#[test]
+fn each_epoch_is_a_line_of_json_where_that_is_asked_for_and_quiet_says_the_result_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let lines = tilewright(&[SMALL, &["--epochs", "3", "--json-lines", "--run", &path("lines")]].concat(), 0).stdout;
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    for (index, line) in lines[..3].iter().enumerate() {
+        assert_eq!(line["epoch"], index + 1);
+        assert!(line["train_loss"].is_number() && line["test_accuracy"].is_number(), "{line}");
+    }
+    assert!(lines[3]["run"].is_string(), "{}", lines[3]);
+
+    let quiet = tilewright(&[SMALL, &["--epochs", "1", "--quiet", "--run", &path("quiet")]].concat(), 0);
+    assert!(quiet.stderr.is_empty(), "{}", quiet.stderr);
+    assert!(quiet.stdout.contains("test accuracy"), "{}", quiet.stdout);
+    tilewright(&["summary", "no_such_model", "--quiet"], 2).says("error: ").says("no_such_model");
+}
+
+#[test]
+fn no_escapes_are_written_where_no_terminal_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    tilewright(&[SMALL, &["--epochs", "1", "--run", run.to_str().unwrap()]].concat(), 0).never_says("\x1b");
+    tilewright(&["summary", "no_such_model"], 2).never_says("\x1b");
+}
+
+#[test]
+fn a_sweep_shows_more_than_ten_trials() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("sweep");
+    let mut arguments = SMALL.to_vec();
+    arguments[0] = "sweep";
+    let options = ["--epochs", "1", "--grid", "seed=1,2,3,4,5,6,7,8,9,10,11,12", "--out", out.to_str().unwrap()];
+    let ended = tilewright(&[&arguments[..], &options].concat(), 0);
+    assert_eq!(ended.stdout.lines().filter(|line| line.ends_with("done |")).count(), 12, "{}", ended.stdout);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_no_question_of_permissions() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    tilewright(&[SMALL, &["--epochs", "1", "--run", run.to_str().unwrap()]].concat(), 0);
+    let image = folder.path().join("none.png");
+    let ended = tilewright(&["predict", "--device", "cpu", run.to_str().unwrap(), image.to_str().unwrap()], 1);
+    ended.says("none.png").never_says("permission");
+}

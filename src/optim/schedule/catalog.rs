@@ -156,7 +156,7 @@ impl Takes {
     pub fn describe(self) -> &'static str {
         match self {
             Steps | StepsToEnd => "steps, such as 500, or epochs, such as 30epochs",
-            StepList => "a list of these, such as 3,5 or 10epochs,20epochs",
+            StepList => "a list of steps or epochs, such as 3,5 or 10epochs,20epochs",
             Count => "a whole number",
             Number | Rate => "a number",
             Word(words) => words,

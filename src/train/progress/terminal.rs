@@ -3,6 +3,7 @@
 
 use super::Reporter;
 use crate::activity::{Activity, Position, Stage};
+use crate::colour::{NOTE, PROGRESS};
 use crate::train::EpochRow;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt;
@@ -55,7 +56,9 @@ const BAR_WITH_STAGE: &str = "{prefix} [{bar:30}] {pos}/{len} {msg}";
 const NO_BAR: &str = "{msg}";
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+    ProgressStyle::with_template(&PROGRESS.paint(template))
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
 }
 
 /// Writes a line; who closed the pipe does not want to read on, but the run goes on.
@@ -227,8 +230,8 @@ impl Reporter for TerminalReporter {
         let mut shown = self.shown();
         shown.last_line = Instant::now();
         match &shown.bar {
-            Some(bar) => bar.suspend(|| tell(format_args!("{line}"))),
-            None => tell(format_args!("{line}")),
+            Some(bar) => bar.suspend(|| tell(format_args!("{}", NOTE.paint(line)))),
+            None => tell(format_args!("{}", NOTE.paint(line))),
         }
     }
 
