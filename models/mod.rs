@@ -165,6 +165,24 @@ impl Model {
         self.attributes.iter().find_map(flag)
     }
 
+    /// Every attribute of the model's own, as `asked` has it or at its default.
+    pub fn own_values(
+        &self,
+        asked: &serde_json::Map<String, serde_json::Value>,
+    ) -> serde_json::Map<String, serde_json::Value> {
+        let value = |&(name, takes): &Attribute| {
+            let value = asked.get(name).cloned().unwrap_or_else(|| takes.default_value());
+            (name.to_owned(), value)
+        };
+        self.attributes.iter().map(value).collect()
+    }
+
+    /// Whether a tensor is of a part that only training needs, and that the model may be built without.
+    pub fn is_optional(&self, tensor: &str) -> bool {
+        let has_auxiliaries = self.attributes.iter().any(|(name, _)| *name == "aux_logits");
+        has_auxiliaries && ["aux1.", "aux2."].iter().any(|part| tensor.starts_with(part))
+    }
+
     /// This model without and with batch norms, where both are models of their own: `NAME` and `NAME_bn`.
     pub fn batch_norm_twins(&self) -> Option<[&'static Model; 2]> {
         let plain = self.name.strip_suffix("_bn").unwrap_or(self.name);

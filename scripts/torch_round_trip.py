@@ -78,7 +78,8 @@ def round_trip(name, folder, device, classes=10):
     found = {}
     for kind in ["pth", "safetensors"]:
         checkpoint = folder / f"{kind}.checkpoint"
-        tilewright("import", name, folder / f"weights.{kind}", "--out", checkpoint)
+        tilewright("import", name, folder / f"weights.{kind}", "--out", checkpoint,
+                   "--normalize", "imagenet", "--crop-share", 1)
         predicted = tilewright("predict", checkpoint, folder / "image.png", "--device", device)
         found[kind] = difference(predicted["predictions"][0]["logits"], expected[0])
     if (folder / "pth.checkpoint").read_bytes() != (folder / "safetensors.checkpoint").read_bytes():

@@ -1,5 +1,6 @@
 //! `tilewright eval`: accuracy of a checkpoint, or of several together, on a data set.
 
+use super::images::ImageOptions;
 use super::place::Place;
 use super::settings::source_parser;
 use super::{CliError, Global};
@@ -42,6 +43,8 @@ pub struct Eval {
     #[arg(long, value_name = "flip,crop=N", num_args = 0..=1, default_missing_value = "flip", value_parser = parse_views)]
     tta: Option<Augmentation>,
     #[command(flatten)]
+    images: ImageOptions,
+    #[command(flatten)]
     pub place: Place,
 }
 
@@ -57,7 +60,9 @@ impl Eval {
         let reporter = global.reporter();
         let reading = global.activity.enter(Stage::Reading, 0);
         let Eval { limit, max_pixels, classes, .. } = *self;
-        let ensemble = Ensemble::read(&paths, &TestData { source: self.data.clone(), limit, max_pixels, classes })?;
+        let ImageOptions { resize, crop_share } = self.images;
+        let data = TestData { source: self.data.clone(), limit, max_pixels, classes, resize, crop_share };
+        let ensemble = Ensemble::read(&paths, &data)?;
         ensemble.notes().iter().for_each(|note| global.note(note));
         drop(reading);
         // Every member sets its own parameters, and none starts from this seed.

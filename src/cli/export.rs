@@ -1,6 +1,7 @@
 //! `tilewright export`: a checkpoint's model for other programs.
 
 use super::eval::checkpoint_file;
+use super::output::refuse_overwriting;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
@@ -20,11 +21,15 @@ pub struct Export {
     /// Make batch norms part of the convolutions before them (ONNX only)
     #[arg(long)]
     fold_batch_norm: bool,
+    /// Write OUT even where it is the checkpoint that is read, or belongs to a run
+    #[arg(long)]
+    force: bool,
 }
 
 impl Export {
     pub fn run(&self, global: &Global) -> Result<(), CliError> {
         let path = checkpoint_file(&self.checkpoint);
+        refuse_overwriting(&self.out, &[&path], self.force)?;
         let checkpoint = load_checkpoint(&path)?;
         match self.out.extension().and_then(|extension| extension.to_str()) {
             Some("safetensors") if self.fold_batch_norm => {

@@ -37,6 +37,9 @@ pub struct Global {
     pub activity: Activity,
     #[arg(skip)]
     lines: OnceLock<TerminalReporter>,
+    /// Why a line did not reach standard output, the first time it happened.
+    #[arg(skip)]
+    unwritten: OnceLock<io::Error>,
 }
 
 impl Global {
@@ -60,11 +63,26 @@ impl Global {
 
     /// Writes a line for people: to standard output, or with `--json` to standard error.
     pub fn say(&self, line: impl Display) {
-        // Who closed the pipe does not want to read on; the command's result stands all the same.
         match self.json {
-            true => writeln!(io::stderr(), "{line}").ok(),
-            false => writeln!(io::stdout(), "{line}").ok(),
-        };
+            true => self.note(line),
+            false => self.write(line),
+        }
+    }
+
+    /// Writes a line to standard output. Who closed the pipe does not want to read on, and the command's result stands
+    /// all the same; any other failure is told when the command ends.
+    fn write(&self, line: impl Display) {
+        let written = writeln!(io::stdout(), "{line}");
+        if let Some(reason) = written.err().filter(|reason| reason.kind() != io::ErrorKind::BrokenPipe) {
+            self.unwritten.set(reason).ok();
+        }
+    }
+
+    /// Why standard output is incomplete, if it is.
+    pub fn unwritten(&self) -> Option<io::Error> {
+        let last = io::stdout().flush().err().filter(|reason| reason.kind() != io::ErrorKind::BrokenPipe);
+        let first = self.unwritten.get().map(|reason| io::Error::new(reason.kind(), reason.to_string()));
+        first.or(last)
     }
 
     /// Writes a line that is not part of the result to standard error, unless `--quiet` wants none.
@@ -82,7 +100,7 @@ impl Global {
     /// With `--json`, writes the command's result as the last line of standard output.
     pub fn result(&self, value: &serde_json::Value) {
         if self.json {
-            writeln!(io::stdout(), "{value}").ok();
+            self.write(value);
         }
     }
 

@@ -1,13 +1,18 @@
 //! `tilewright import`: a checkpoint from PyTorch's weights.
 
+use super::classes::class_names;
+use super::eval::checkpoint_file;
+use super::images::ImageOptions;
+use super::output::refuse_overwriting;
 use super::settings::{parse_attribute, source_parser};
 use super::{CliError, Global};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use tilewright::data::{Normalization, Source};
-use tilewright::interop::{Labels, import, read_state_dict};
-use tilewright::models::{self, ModelOptions};
+use tilewright::data::{LoadOptions, Normalization, Normalize, Source};
+use tilewright::interop::{Definition, Labels, WeightsFile, expected_images, import, told_attributes};
+use tilewright::models::{self, Model, ModelOptions};
 use tilewright::path_text::lossy;
 use tilewright::train::save_checkpoint;
 
@@ -21,33 +26,77 @@ pub struct Import {
     /// The checkpoint to write
     #[arg(long, value_name = "CHECKPOINT")]
     out: PathBuf,
-    /// An attribute of the model, such as `dropout=0.2`; may be given again. `num_classes` is taken
-    /// from the weights
+    /// Where the file has weights under several keys or prefixes: which of them, such as `model_ema`
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
+    /// An attribute of the model, such as `dropout=0.2`; may be given again [default: what the file says, if tilewright
+    /// wrote it, else the model's]. `num_classes` is taken from the weights
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_attribute)]
     attributes: Vec<(String, Value)>,
     /// The data that the weights were trained on: class names and normalisation are taken from it
     #[arg(long, value_name = "SOURCE", value_parser = source_parser(), conflicts_with_all = ["classes", "mean", "std"])]
     data: Option<Source>,
-    /// A file with the name of each class, one a line [default: numbers]
+    /// A file with the name of each class, one a line [default: what the file says, else numbers]
     #[arg(long, value_name = "FILE")]
     classes: Option<PathBuf>,
-    /// Mean of each channel, over values from 0 to 1 [default: ImageNet's, 0 for grey images]
-    #[arg(long, value_name = "R,G,B", value_delimiter = ',', requires = "std", allow_negative_numbers = true)]
+    /// What images are normalised by, after division by 255: imagenet, MEAN/STD, or data, which needs --data [default:
+    /// what the file says, else ImageNet's, and 0/1 for grey images]
+    #[arg(long, value_name = "data|imagenet|MEAN/STD")]
+    normalize: Option<Normalize>,
+    /// Mean of each channel, over values from 0 to 1; the same as --normalize MEAN/STD
+    #[arg(
+        long,
+        value_name = "R,G,B",
+        value_delimiter = ',',
+        requires = "std",
+        allow_negative_numbers = true,
+        conflicts_with = "normalize"
+    )]
     mean: Option<Vec<f32>>,
-    /// Standard deviation of each channel [default: ImageNet's, 1 for grey images]
+    /// Standard deviation of each channel
     #[arg(long, value_name = "R,G,B", value_delimiter = ',', requires = "mean")]
     std: Option<Vec<f32>>,
+    #[command(flatten)]
+    images: ImageOptions,
+    /// Write CHECKPOINT even where it is the file that is read, or belongs to a run
+    #[arg(long)]
+    force: bool,
 }
 
 impl Import {
     pub fn run(&self, global: &Global) -> Result<(), CliError> {
         let model = models::find(&self.model)?;
-        let options = ModelOptions::from(self.attributes.iter().cloned().collect::<serde_json::Map<_, _>>());
-        let labels = self.labels(model.input(&options)?)?;
-        let weights = read_state_dict(&self.weights)?;
-        let checkpoint = import(model, &options, weights, &self.weights, labels)?;
+        let path = checkpoint_file(&self.weights);
+        let inputs: Vec<&Path> = [Some(path.as_path()), self.classes.as_deref()].into_iter().flatten().collect();
+        refuse_overwriting(&self.out, &inputs, self.force)?;
+        let asked: Map<String, Value> = self.attributes.iter().cloned().collect();
+        let file = WeightsFile::open(&path)?;
+        let options = match file.definition() {
+            Some(own) if own.model != model.name => {
+                let (path, own) = (path.display(), &own.model);
+                return Err(CliError::usage(format!(
+                    "`{path}` says that it is of the model `{own}`, not `{}`",
+                    model.name
+                )));
+            }
+            Some(own) => own.options(&asked),
+            None => ModelOptions::from(asked),
+        };
+        let input = model.input(&options)?;
+        let weights = file.weights(model, &options, &BTreeSet::new(), self.key.as_deref())?;
+        let labels = self.labels(model, input, &path, file.definition())?;
+        let checkpoint = import(model, &options, weights.tensors, &path, labels)?;
         save_checkpoint(&self.out, &checkpoint)?;
         let header = &checkpoint.header;
+        weights.notes.iter().for_each(|note| global.note(note));
+        let attributes = told_attributes(model, &options);
+        let source = match file.definition() {
+            Some(_) if !self.attributes.is_empty() => "as the file says, and --set",
+            Some(_) => "as the file says",
+            None => "the file does not say: the model's defaults and --set",
+        };
+        global.note(format_args!("{}: {attributes} ({source})", model.name));
+        global.note(format_args!("images: {}, normalised by {}", header.preprocessing, header.normalization));
         let elements: usize = checkpoint.tensors.values().map(|(shape, _)| shape.elements()).sum();
         global.say(format_args!(
             "{}: {} with {} tensors of {elements} elements, {} classes",
@@ -59,34 +108,65 @@ impl Import {
         global.result(&json!({
             "checkpoint": lossy(&self.out),
             "model": model.name,
+            "attributes": model.own_values(options.attributes()),
             "tensors": checkpoint.tensors.len(),
             "elements": elements,
             "classes": header.classes.len(),
             "mean": header.normalization.mean,
             "std": header.normalization.std,
+            "preprocessing": header.preprocessing,
         }));
         Ok(())
     }
 
-    fn labels(&self, [channels, height, width]: [usize; 3]) -> Result<Labels, CliError> {
+    /// What the options say of images and classes, else what the file says of itself.
+    fn labels(
+        &self,
+        model: &Model,
+        input: [usize; 3],
+        path: &Path,
+        own: Option<&Definition>,
+    ) -> Result<Labels, CliError> {
+        let [channels, height, width] = input;
+        let own_preprocessing = own.map(|own| {
+            let [_, own_height, own_width] = own.input;
+            own.preprocessing.scaled((own_height, own_width), (height, width))
+        });
+        let expected = own_preprocessing.unwrap_or_else(|| expected_images(model, input, path).1);
+        let preprocessing = self.images.over(expected, input)?;
+        let mut labels = Labels {
+            preprocessing: Some(preprocessing),
+            classes: own.map(|own| own.classes.clone()),
+            normalization: own.map(|own| own.normalization.clone()),
+            ..Labels::default()
+        };
         if let Some(source) = &self.data {
-            let options = tilewright::data::LoadOptions {
+            let options = LoadOptions {
                 size: Some((height, width)),
+                preprocessing,
                 channels: Some(channels),
-                ..Default::default()
+                ..LoadOptions::default()
             };
             let train = source.load(&options)?.train;
-            let normalization = Some(Normalization::of(&train));
-            return Ok(Labels { data: Some(source.clone()), classes: Some(train.classes), normalization });
+            labels.data = Some(source.clone());
+            labels.normalization = Some(Normalization::of(&train));
+            labels.classes = Some(train.classes);
         }
-        let classes = self.classes.as_deref().map(class_names).transpose()?;
-        let normalization = self.mean.clone().zip(self.std.clone()).map(|(mean, std)| Normalization { mean, std });
-        Ok(Labels { data: None, classes, normalization })
+        if let Some(file) = &self.classes {
+            labels.classes = Some(class_names(file)?);
+        }
+        if let Some((mean, std)) = self.mean.clone().zip(self.std.clone()) {
+            labels.normalization = Some(Normalization { mean, std });
+        }
+        match &self.normalize {
+            Some(Normalize::Data) if self.data.is_none() => {
+                return Err(CliError::usage(
+                    "--normalize data needs the data that the weights were trained on: --data SOURCE",
+                ));
+            }
+            Some(asked) => labels.normalization = asked.of(channels)?.or(labels.normalization),
+            None => {}
+        }
+        Ok(labels)
     }
-}
-
-fn class_names(file: &Path) -> Result<Vec<String>, CliError> {
-    let text = tilewright::regular_file::read_to_string(file)
-        .map_err(|error| CliError::failed(format!("`{}` cannot be read: {error}", file.display())))?;
-    Ok(text.lines().map(|line| line.trim().to_owned()).collect())
 }

@@ -5,6 +5,7 @@
 
 mod bench;
 mod check;
+mod classes;
 mod completions;
 mod devices;
 mod docs;
@@ -12,12 +13,14 @@ mod error;
 mod eval;
 mod export;
 mod global;
+mod images;
 mod import;
 mod interrupt;
 mod landscape;
 mod lr_find;
 mod man;
 mod models;
+mod output;
 mod place;
 mod precision;
 mod predict;
@@ -131,16 +134,23 @@ pub fn main() -> ExitCode {
     if let Command::Train(command) = &cli.command {
         global.write_json_lines(command.json_lines);
     }
-    match cli.command.run(&global) {
+    let status = match cli.command.run(&global) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.tell(&global),
+    };
+    match global.unwritten() {
+        None => status,
+        Some(reason) => tell_unwritten(&reason),
     }
 }
 
 /// Prints help, the version, or what is wrong with the arguments; the last as JSON too where they ask for it.
 fn tell_usage(error: &clap::Error) -> ExitCode {
-    // Who closed the pipe does not want to read on.
-    error.print().ok();
+    if let Err(reason) = error.print()
+        && reason.kind() != io::ErrorKind::BrokenPipe
+    {
+        return tell_unwritten(&reason);
+    }
     let wants_json = || {
         std::env::args_os()
             .take_while(|argument| argument != "--")
@@ -152,4 +162,10 @@ fn tell_usage(error: &clap::Error) -> ExitCode {
         writeln!(io::stdout(), "{}", json!({ "error": message })).ok();
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// What was found is not where it was wanted: the command has failed.
+fn tell_unwritten(reason: &io::Error) -> ExitCode {
+    writeln!(io::stderr(), "error: standard output cannot be written: {reason}; its text is incomplete").ok();
+    ExitCode::from(1)
 }

@@ -1,21 +1,26 @@
 //! `tilewright predict`: classes and probabilities of single images.
 
 use super::eval::checkpoint_file;
+use super::images::ImageOptions;
 use super::place::Place;
 use super::{CliError, Global};
 use clap::Args;
-use serde_json::json;
-use std::path::PathBuf;
-use tilewright::data::{MAX_PIXELS, load_image};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use tilewright::data::{MAX_PIXELS, images_of, load_image};
+use tilewright::engine::Engine;
 use tilewright::path_text::lossy;
-use tilewright::train::{Batch, Evaluator, TrainError, load_checkpoint, softmax};
+use tilewright::train::{Batch, Checkpoint, Evaluator, TrainError, load_checkpoint, softmax};
 
 /// Tell what is on images: classes and probabilities
+///
+/// Each image gets a line. One that cannot be read gets the reason, the others are told all the same, and the exit status
+/// is 1.
 #[derive(Args)]
 pub struct Predict {
     /// A checkpoint, or a run folder whose last checkpoint is taken
     checkpoint: PathBuf,
-    /// JPEG, PNG, WebP or BMP files; they are resized to what the model takes
+    /// JPEG, PNG, WebP or BMP files, or folders of which all images are taken; they are brought to what the model takes
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Number of classes to name
@@ -25,49 +30,118 @@ pub struct Predict {
     #[arg(long, value_name = "PIXELS", default_value_t = MAX_PIXELS)]
     max_pixels: u64,
     #[command(flatten)]
+    seen: ImageOptions,
+    #[command(flatten)]
     pub place: Place,
 }
+
+/// Pixels of the images of a batch: those of 16 images of ImageNet's size.
+const BATCH_PIXELS: usize = 16 * 224 * 224;
 
 impl Predict {
     pub fn run(&self, global: &Global) -> Result<(), CliError> {
         let reporter = global.reporter();
         let path = checkpoint_file(&self.checkpoint);
-        let checkpoint = load_checkpoint(&path)?;
-        let header = &checkpoint.header;
+        let mut checkpoint = load_checkpoint(&path)?;
+        let header = &mut checkpoint.header;
+        header.preprocessing = self.seen.over(header.preprocessing, header.input)?;
         let [channels, height, width] = header.input;
-        // All images are read first: a wrong one is told before the device is opened.
-        let images: Vec<Vec<u8>> = self
-            .images
-            .iter()
-            .map(|image| load_image(image, channels, (height, width), self.max_pixels))
-            .collect::<Result<_, _>>()?;
+        let files = self.files(global)?;
+        let size = (BATCH_PIXELS / (height * width)).clamp(1, 16).min(files.len());
+        let batch = Batch { shape: [size, channels, height, width], classes: header.classes.len() };
         let mut engine = global.training_engine(header.config.seed, global.tuned.as_deref())?;
-        let batch = Batch { shape: [1, channels, height, width], classes: header.classes.len() };
         let mut evaluator = Evaluator::of(&checkpoint, &path, batch, &mut engine)?;
         drop(reporter);
         let mut predictions = Vec::new();
-        for (file, image) in self.images.iter().zip(images) {
-            let logits = evaluator.logits(&mut engine, header.normalization.apply(&image))?;
-            if !logits.iter().all(|logit| logit.is_finite()) {
-                let what = format!("`{}`", file.display());
-                return Err(TrainError::NoProbabilities { checkpoint: path.clone(), what }.into());
+        for files in files.chunks(size) {
+            let logits = logits(files, (&path, &checkpoint), batch, self.max_pixels, &mut evaluator, &mut engine)?;
+            for (file, logits) in files.iter().zip(logits) {
+                predictions.push(self.tell(global, &checkpoint.header.classes, file, logits));
             }
-            let probabilities = softmax(&logits);
-            let mut order: Vec<usize> = (0..probabilities.len()).collect();
-            order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
-            order.truncate(self.top);
-            let named: Vec<String> = order
-                .iter()
-                .map(|&class| format!("{} {:.2} %", header.classes[class], 100.0 * probabilities[class]))
-                .collect();
-            global.say(format_args!("{}: {}", file.display(), named.join(", ")));
-            let classes: Vec<_> = order
-                .iter()
-                .map(|&class| json!({ "class": header.classes[class], "probability": probabilities[class] }))
-                .collect();
-            predictions.push(json!({ "image": lossy(file), "classes": classes, "logits": logits }));
         }
-        global.result(&json!({ "predictions": predictions }));
-        Ok(())
+        let failed = predictions.iter().filter(|prediction| prediction.get("error").is_some()).count();
+        if failed > 0 {
+            global.note(format_args!("error: {failed} of {} images have no prediction", predictions.len()));
+        }
+        global.result(&json!({ "predictions": predictions, "failed": failed }));
+        if failed > 0 { Err(CliError::Judged) } else { Ok(()) }
     }
+
+    /// The images that are meant, those of folders in the order of their names.
+    fn files(&self, global: &Global) -> Result<Vec<PathBuf>, CliError> {
+        let mut files = Vec::new();
+        for path in &self.images {
+            match path.is_dir() {
+                true => {
+                    let (images, left_out) = images_of(path)?;
+                    left_out.iter().for_each(|note| global.note(note));
+                    files.extend(images);
+                }
+                false => files.push(path.clone()),
+            }
+        }
+        Ok(files)
+    }
+
+    /// Says what is on one image, and gives it as JSON.
+    fn tell(&self, global: &Global, names: &[String], file: &Path, logits: Result<Vec<f32>, String>) -> Value {
+        let shown = file.display().to_string();
+        let logits = match logits {
+            Ok(logits) => logits,
+            Err(reason) => {
+                global.say(format_args!("{shown}: error: {reason}"));
+                return json!({ "image": lossy(file), "error": reason });
+            }
+        };
+        let probabilities = softmax(&logits);
+        let mut order: Vec<usize> = (0..probabilities.len()).collect();
+        order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
+        order.truncate(self.top);
+        let named: Vec<String> =
+            order.iter().map(|&class| format!("{} {:.2} %", names[class], 100.0 * probabilities[class])).collect();
+        global.say(format_args!("{shown}: {}", named.join(", ")));
+        let classes: Vec<_> =
+            order.iter().map(|&class| json!({ "class": names[class], "probability": probabilities[class] })).collect();
+        json!({ "image": lossy(file), "classes": classes, "logits": logits })
+    }
+}
+
+/// The logits of at most a batch of images; the reason for each that has none.
+fn logits(
+    files: &[PathBuf],
+    (path, checkpoint): (&Path, &Checkpoint),
+    batch: Batch,
+    max_pixels: u64,
+    evaluator: &mut Evaluator,
+    engine: &mut Engine,
+) -> Result<Vec<Result<Vec<f32>, String>>, CliError> {
+    let header = &checkpoint.header;
+    let [size, channels, height, width] = batch.shape;
+    let load = |file: &PathBuf| load_image(file, channels, (height, width), header.preprocessing, max_pixels);
+    let loaded: Vec<_> = files.iter().map(|file| load(file).map_err(|error| error.to_string())).collect();
+    let mut pixels = Vec::with_capacity(size * channels * height * width);
+    for image in loaded.iter().flatten() {
+        pixels.extend(header.normalization.apply(image));
+    }
+    let rows = match pixels.is_empty() {
+        true => Vec::new(),
+        false => {
+            pixels.resize(size * channels * height * width, 0.0);
+            evaluator.logits(engine, pixels)?
+        }
+    };
+    let mut rows = rows.chunks_exact(batch.classes);
+    let result = |(file, image): (&PathBuf, Result<Vec<u8>, String>)| {
+        image?;
+        let row = rows.next().unwrap_or_default();
+        // Finite weights may still overflow, and a share of nothing says nothing.
+        match row.iter().all(|logit| logit.is_finite()) {
+            true => Ok(row.to_vec()),
+            false => {
+                let what = format!("`{}`", file.display());
+                Err(TrainError::NoProbabilities { checkpoint: path.to_owned(), what }.to_string())
+            }
+        }
+    };
+    Ok(files.iter().zip(loaded).map(result).collect())
 }

@@ -1,11 +1,12 @@
 //! What is trained on what, and how long: the options that `train`, `lr-find` and `sweep` share.
 
 use super::CliError;
+use super::images::ImageOptions;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use serde_json::Value;
 use std::path::PathBuf;
-use tilewright::data::Source;
+use tilewright::data::{Normalize, Source};
 use tilewright::models;
 use tilewright::optim::Optimizer;
 use tilewright::optim::schedule::{CATALOG, RunSchedule};
@@ -59,6 +60,14 @@ pub struct Settings {
     /// Refuse images of more pixels, before they are decoded [default: 100000000]
     #[arg(long, value_name = "PIXELS", help_heading = DATA)]
     max_pixels: Option<u64>,
+    #[command(flatten)]
+    images: ImageOptions,
+    /// What images are normalised by [default: as the weights of --init expect, else data]
+    ///
+    /// After division by 255, by mean and deviation of the data, of ImageNet, or by these, such as 0.5/0.25 or
+    /// 0.5,0.5,0.5/0.25,0.25,0.25.
+    #[arg(long, value_name = "data|imagenet|MEAN/STD", help_heading = DATA)]
+    normalize: Option<Normalize>,
     /// Share of the target that is spread over all classes
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = TRAINING)]
     label_smoothing: Option<f64>,
@@ -82,9 +91,12 @@ pub struct Settings {
     /// `tilewright summary MODEL` shows which a model takes, and docs/models.md those of all models.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_attribute, help_heading = MODEL)]
     attributes: Vec<(String, Value)>,
-    /// Start from these weights: a checkpoint, or a state_dict of PyTorch (.safetensors, .pth)
+    /// Start from these weights: a checkpoint, a run folder, or a state_dict of PyTorch (.safetensors, .pth)
     #[arg(long, value_name = "FILE", help_heading = MODEL)]
     init: Option<PathBuf>,
+    /// With --init, where the file has weights under several keys or prefixes: which of them
+    #[arg(long, value_name = "NAME", help_heading = MODEL)]
+    init_key: Option<String>,
     /// With --init: the classifier's last layer starts fresh, for so many classes
     #[arg(long, value_name = "CLASSES", help_heading = MODEL)]
     head: Option<usize>,
@@ -161,6 +173,10 @@ impl Settings {
         config.size = self.size.or(config.size);
         config.clip_grad_norm = self.clip_grad_norm.or(config.clip_grad_norm);
         config.clip_grad_value = self.clip_grad_value.or(config.clip_grad_value);
+        config.resize = self.images.resize.or(config.resize);
+        config.crop_share = self.images.crop_share.or(config.crop_share);
+        config.normalize = self.normalize.clone().or(config.normalize);
+        config.init_key = self.init_key.clone().or(config.init_key);
         config.init = self.init.clone().or(config.init);
         config.head = self.head.or(config.head);
         config.freeze.extend(self.freeze.iter().cloned());

@@ -7,6 +7,7 @@ use super::Dataset;
 use super::augmentation::{Augmentation, View};
 use super::error::DataError;
 use super::random::SplitMix64;
+use std::fmt;
 
 /// The label of a padding row: it is no class, and the loss and the metrics pass over it.
 pub const IGNORED_LABEL: u32 = u32::MAX;
@@ -21,7 +22,16 @@ pub struct Normalization {
     pub std: Vec<f32>,
 }
 
+/// Mean and deviation of ImageNet's channels, which most published weights expect.
+const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
+
 impl Normalization {
+    /// That of ImageNet, for images of three channels.
+    pub fn imagenet() -> Self {
+        Self { mean: IMAGENET_MEAN.into(), std: IMAGENET_STD.into() }
+    }
+
     /// The mean and standard deviation of the channels of a data set. A constant channel gets a
     /// standard deviation of 1, and so becomes 0 throughout.
     pub fn of(training: &Dataset) -> Self {
@@ -42,6 +52,13 @@ impl Normalization {
     fn tables(&self) -> Vec<[f32; 256]> {
         let table = |(&mean, &std): (&f32, &f32)| std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std);
         self.mean.iter().zip(&self.std).map(table).collect()
+    }
+}
+
+impl fmt::Display for Normalization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |values: &[f32]| values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(", ");
+        write!(f, "mean {} and deviation {}", list(&self.mean), list(&self.std))
     }
 }
 

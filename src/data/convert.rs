@@ -1,11 +1,9 @@
 //! From one image size or number of channels to another, plane by plane.
 
-use image::imageops::{self, FilterType};
-use image::{ImageBuffer, Luma};
 use rayon::prelude::*;
 
 use super::error::{DataError, ImageSize};
-use super::{Dataset, allocate};
+use super::{Dataset, Preprocessing, allocate};
 
 /// Every image with `want` channels; see [`image_channels`].
 ///
@@ -41,13 +39,13 @@ pub(crate) fn image_channels(image: &[u8], have: usize, want: usize) -> Vec<u8> 
     }
 }
 
-/// Every image stretched or shrunk to `size`; the aspect is not kept.
+/// Every image in `size`, as `preprocessing` makes it so.
 ///
 /// # Errors
 /// When the result does not fit into memory.
-pub(crate) fn resize(dataset: Dataset, size: ImageSize) -> Result<Dataset, DataError> {
+pub(crate) fn resize(dataset: Dataset, size: ImageSize, preprocessing: Preprocessing) -> Result<Dataset, DataError> {
     let from = ImageSize { height: dataset.height, width: dataset.width };
-    if from == size {
+    if from == size && preprocessing.resize.is_none() {
         return Ok(dataset);
     }
     let image_len = dataset.channels * size.height * size.width;
@@ -55,23 +53,8 @@ pub(crate) fn resize(dataset: Dataset, size: ImageSize) -> Result<Dataset, DataE
     images
         .par_chunks_exact_mut(image_len)
         .zip(dataset.images.par_chunks_exact(dataset.image_len()))
-        .for_each(|(to, image)| resize_image(image, from, to, size));
+        .for_each(|(to, image)| preprocessing.apply(image, from, to, size));
     Ok(Dataset { images, height: size.height, width: size.width, ..dataset })
-}
-
-/// Bilinear interpolation, widened when it shrinks so that every pixel counts (as PIL does).
-/// `image` and `out` are `[channels, height, width]`, of their sizes.
-pub(crate) fn resize_image(image: &[u8], from: ImageSize, out: &mut [u8], to: ImageSize) {
-    if from == to {
-        return out.copy_from_slice(image);
-    }
-    let planes = image.chunks_exact(from.height * from.width);
-    for (plane, out) in planes.zip(out.chunks_exact_mut(to.height * to.width)) {
-        let source: ImageBuffer<Luma<u8>, &[u8]> = ImageBuffer::from_raw(from.width as u32, from.height as u32, plane)
-            .expect("a plane has height times width bytes");
-        let (width, height) = (to.width as u32, to.height as u32);
-        out.copy_from_slice(&imageops::resize(&source, width, height, FilterType::Triangle));
-    }
 }
 
 #[cfg(test)]
@@ -107,7 +90,7 @@ mod tests {
     #[test]
     fn halving_an_image_averages_and_keeps_planes_apart() {
         let two = dataset(2, vec![0, 0, 100, 100, 200, 200, 200, 200]);
-        let one = resize(two, ImageSize { height: 1, width: 1 }).unwrap();
+        let one = resize(two, ImageSize { height: 1, width: 1 }, Preprocessing::default()).unwrap();
         assert_eq!((one.height, one.width, one.images), (1, 1, vec![50, 200]));
     }
 }

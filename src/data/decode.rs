@@ -6,7 +6,8 @@ use std::path::Path;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
-use super::convert::{image_channels, resize_image};
+use super::Preprocessing;
+use super::convert::image_channels;
 use super::error::{DataError, ImageSize};
 use super::jpeg;
 use crate::regular_file;
@@ -41,7 +42,7 @@ pub(crate) fn read_header(path: &Path, max_pixels: u64) -> Result<Header, DataEr
     Ok(Header { size, colour: decoder.color_type().has_color() })
 }
 
-/// One image file as `[channels, height, width]` bytes, resized to `(height, width)`.
+/// One image file as `[channels, height, width]` bytes, brought to `(height, width)` by `preprocessing`.
 ///
 /// # Errors
 /// A file that cannot be opened, is no JPEG, PNG, WebP or BMP, is damaged, or says that it has more than
@@ -50,10 +51,11 @@ pub fn load_image(
     path: &Path,
     channels: usize,
     (height, width): (usize, usize),
+    preprocessing: Preprocessing,
     max_pixels: u64,
 ) -> Result<Vec<u8>, DataError> {
     let mut image = vec![0; channels * height * width];
-    decode_image(path, channels, ImageSize { height, width }, max_pixels, &mut image)?;
+    decode_image(path, channels, ImageSize { height, width }, preprocessing, max_pixels, &mut image)?;
     Ok(image)
 }
 
@@ -65,6 +67,7 @@ pub(crate) fn decode_image(
     path: &Path,
     channels: usize,
     size: ImageSize,
+    preprocessing: Preprocessing,
     max_pixels: u64,
     out: &mut [u8],
 ) -> Result<(), DataError> {
@@ -79,7 +82,7 @@ pub(crate) fn decode_image(
             (0..3).flat_map(plane).collect()
         }
     };
-    resize_image(&image_channels(&planes, have, channels), from, out, size);
+    preprocessing.apply(&image_channels(&planes, have, channels), from, out, size);
     Ok(())
 }
 

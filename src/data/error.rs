@@ -21,6 +21,10 @@ pub enum DataError {
     #[error("{option} is {value}, but it must be {expected}. Give such a value.")]
     Option { option: &'static str, value: String, expected: &'static str },
 
+    /// As [`DataError::Option`], where other values decide what may be.
+    #[error("{option} is {value}, but it must be {expected}. Give such a value.")]
+    Setting { option: &'static str, value: String, expected: String },
+
     /// A folder is not there, or is not a folder.
     #[error(
         "The folder {} does not exist or is not a folder; expected {expected}. {}",
@@ -192,7 +196,7 @@ impl DataError {
     /// True when the command was written wrongly, whatever is on the disk: the syntax of a source
     /// or the value of an option. The command line then leaves with status 2.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Syntax { .. } | Self::Option { .. })
+        matches!(self, Self::Syntax { .. } | Self::Option { .. } | Self::Setting { .. })
     }
 }
 

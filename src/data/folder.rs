@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::decode::{Header, decode_image, read_header};
 use super::error::{DataError, ImageSize, all_or_damaged};
 use super::left_out::{LeftOut, Reason};
-use super::{Dataset, LoadOptions, Splits, allocate, held_out, require_folder, round_robin};
+use super::{Dataset, LoadOptions, Preprocessing, Splits, allocate, held_out, require_folder, round_robin};
 
 const IMAGE_ENDINGS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
 const LAYOUT: &str = "one folder a class in it, with .jpg, .jpeg, .png, .webp or .bmp files";
@@ -79,7 +79,9 @@ pub(crate) fn load(dir: &Path, name: &str, options: &LoadOptions) -> Result<Spli
     };
     let colour = headers.iter().flatten().any(|header| header.colour);
     let channels = options.channels.unwrap_or(if colour { 3 } else { 1 });
-    let decode = |files: Files| files.decode(&classes, channels, size, options.max_pixels);
+    // Without a size to get, images stay as they are.
+    let preprocessing = options.image_size().map(|_| options.preprocessing).unwrap_or_default();
+    let decode = |files: Files| files.decode(&classes, channels, size, preprocessing, options.max_pixels);
     let [train, validation, test] = splits.map(|files| files.map(decode).transpose());
     match (train?, validation?, test?) {
         (Some(train), validation, Some(test)) => Ok(Splits { train, validation, test, notes }),
@@ -195,6 +197,7 @@ impl Files {
         classes: &[String],
         channels: usize,
         size: ImageSize,
+        preprocessing: Preprocessing,
         max_pixels: u64,
     ) -> Result<Dataset, DataError> {
         let ImageSize { height, width } = size;
@@ -204,7 +207,7 @@ impl Files {
             .paths
             .par_iter()
             .zip(images.par_chunks_exact_mut(image_len))
-            .map(|(path, out)| decode_image(path, channels, size, max_pixels, out))
+            .map(|(path, out)| decode_image(path, channels, size, preprocessing, max_pixels, out))
             .collect();
         all_or_damaged(decoded)?;
         let (name, labels, classes) = (self.name, self.labels, classes.to_vec());
@@ -232,6 +235,23 @@ fn class_folders(dir: &Path, left_out: &mut LeftOut) -> Result<Vec<PathBuf>, Dat
     let others: Vec<PathBuf> = others;
     others.iter().for_each(|path| left_out.add(Reason::Outside, path));
     Ok(folders)
+}
+
+/// Every image in a folder and in the folders in it, by their paths, and what is left out, for people.
+///
+/// # Errors
+/// When the folder cannot be read, or holds no image.
+pub fn images_of(dir: &Path) -> Result<(Vec<PathBuf>, Option<String>), DataError> {
+    let (mut paths, mut left_out) = (Vec::new(), LeftOut::of(dir));
+    images_in(dir, &mut Vec::new(), &mut paths, &mut left_out)?;
+    match paths.is_empty() {
+        false => Ok((paths, left_out.note())),
+        true => Err(DataError::Empty {
+            path: dir.into(),
+            expected: "at least one .jpg, .jpeg, .png, .webp or .bmp file",
+            remedy: "Name a folder with images, or the images themselves.",
+        }),
+    }
 }
 
 /// Adds the images in `dir` and in the folders in it, links included, to `paths`. `above` are the folders that `dir`

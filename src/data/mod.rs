@@ -12,7 +12,10 @@ mod folder;
 pub mod idx;
 mod jpeg;
 mod left_out;
+mod normalize;
+mod preprocessing;
 mod random;
+mod resample;
 mod source;
 mod synthetic;
 
@@ -25,6 +28,9 @@ pub use batches::{Batches, IGNORED_LABEL, Normalization};
 pub use classes::{ClassDifference, ClassMatching, are_numbers, match_classes};
 pub use decode::{MAX_PIXELS, load_image};
 pub use error::{DataError, ImageSize};
+pub use folder::images_of;
+pub use normalize::Normalize;
+pub use preprocessing::{Interpolation, Preprocessing};
 pub(crate) use random::SplitMix64;
 pub use source::{LoadOptions, Source};
 

@@ -11,7 +11,7 @@ use crate::path_text;
 use super::decode::MAX_PIXELS;
 use super::error::{DataError, ImageSize};
 use super::synthetic::{DEFAULT_COUNT, Synthetic};
-use super::{Dataset, Splits, cifar, convert, folder, idx};
+use super::{Dataset, Preprocessing, Splits, cifar, convert, folder, idx};
 
 /// Longest side of an image and largest number of classes that a source may ask for.
 const MAX_EXTENT: usize = 65_535;
@@ -40,8 +40,10 @@ pub enum Source {
 /// What to make of the images while loading. The default changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// Height and width in pixels to resize to; the aspect is not kept.
+    /// Height and width in pixels that every image gets.
     pub size: Option<(usize, usize)>,
+    /// How it gets them.
+    pub preprocessing: Preprocessing,
     /// 1 (grey) or 3 (colour). If it is not given, a folder is grey when each image taken is.
     pub channels: Option<usize>,
     /// At most this many images of each split, even over the classes.
@@ -52,7 +54,13 @@ pub struct LoadOptions {
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        LoadOptions { size: None, channels: None, limit: None, max_pixels: MAX_PIXELS }
+        LoadOptions {
+            size: None,
+            preprocessing: Preprocessing::default(),
+            channels: None,
+            limit: None,
+            max_pixels: MAX_PIXELS,
+        }
     }
 }
 
@@ -135,7 +143,7 @@ impl LoadOptions {
             dataset = convert::channels(dataset, channels)?;
         }
         match self.image_size() {
-            Some(size) => convert::resize(dataset, size),
+            Some(size) => convert::resize(dataset, size, self.preprocessing),
             None => Ok(dataset),
         }
     }

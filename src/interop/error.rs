@@ -13,6 +13,8 @@ pub enum InteropError {
     File { path: PathBuf, action: &'static str, reason: io::Error },
     #[error("`{}` holds no weights that can be read: {reason}", path.display())]
     Format { path: PathBuf, reason: String },
+    #[error("the weights in `{}` are not all finite: {reason}", path.display())]
+    NotFinite { path: PathBuf, reason: String },
     #[error("`{}` does not suit the model `{model}`: {misfit}", path.display())]
     Misfit { path: PathBuf, model: String, misfit: Box<Misfit> },
     #[error("{what} is {value}, but must be {rule}")]

@@ -1,12 +1,13 @@
 //! Writes a checkpoint's tensors so that PyTorch's `load_state_dict` takes them as they are.
 
-use super::{InteropError, StateDict, fit, model_tensors};
+use super::state_dict::shapes_of;
+use super::{Definition, InteropError, StateDict, finite, fit, model_tensors};
 use crate::atomic_file::replace_file;
 use crate::graph::Mode;
 use crate::models::{self, Built, Model, ModelError, ModelOptions};
 use crate::train::Checkpoint;
 use safetensors::tensor::{Dtype, TensorView};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
@@ -37,17 +38,19 @@ pub(super) fn weights_of(checkpoint: &Checkpoint, path: &Path) -> Result<StateDi
     let names: BTreeSet<&String> = wanted.iter().map(|(name, _)| name).collect();
     let held = checkpoint.tensors.iter().filter(|(name, _)| names.contains(name));
     let weights: StateDict = held.map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
-    fit(&wanted, &weights, &BTreeSet::new()).map_err(|misfit| InteropError::Misfit {
+    fit(&wanted, &shapes_of(&weights), &BTreeSet::new()).map_err(|misfit| InteropError::Misfit {
         path: path.to_owned(),
         model: model.name.to_owned(),
         misfit: Box::new(misfit),
     })?;
+    finite(&weights).map_err(|reason| InteropError::NotFinite { path: path.to_owned(), reason })?;
     Ok(weights)
 }
 
 /// Writes the model's parameters and running statistics of `checkpoint`, which was read from `path`,
 /// as safetensors under torchvision's names. Each batch norm gets the counter
-/// `num_batches_tracked`, the steps of training, which `load_state_dict(strict=True)` asks for.
+/// `num_batches_tracked`, the steps of training, which `load_state_dict(strict=True)` asks for. What defines the network
+/// is in the file's metadata, from which [`WeightsFile`](super::WeightsFile) reads it.
 ///
 /// # Errors
 /// When a tensor is missing, or the file cannot be written.
@@ -65,7 +68,25 @@ pub fn export_safetensors(checkpoint: &Checkpoint, path: &Path, out: &Path) -> R
     });
     let counts = counters.iter().map(|name| Ok((name, TensorView::new(Dtype::I64, Vec::new(), &steps)?)));
     let views = floats.chain(counts).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(failed)?;
+    let mut bytes = safetensors::serialize(views, None).map_err(failed)?;
+    let mut metadata = Definition::of(&checkpoint.header).entries();
+    metadata.insert("format", "pt".to_owned());
+    add_metadata(&mut bytes, &metadata).map_err(InteropError::file(out, "written"))?;
     replace_file(out, &bytes).map_err(InteropError::file(out, "written"))
+}
+
+/// Adds metadata to the header of a safetensors file, in the order of the keys: the crate that serialises it would write
+/// them in another order each time.
+fn add_metadata(file: &mut Vec<u8>, metadata: &BTreeMap<&str, String>) -> io::Result<()> {
+    let length = file.first_chunk().map(|length| u64::from_le_bytes(*length)).unwrap_or_default();
+    let end = 8 + usize::try_from(length).map_err(io::Error::other)?;
+    let header = file.get(8..end).ok_or_else(|| io::Error::other("a header is cut off"))?;
+    let mut header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(header)?;
+    header.shift_insert(0, "__metadata__".to_owned(), serde_json::to_value(metadata)?);
+    let mut header = serde_json::to_vec(&header)?;
+    // The tensors begin at a multiple of eight bytes.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let length = (header.len() as u64).to_le_bytes();
+    file.splice(..end, length.into_iter().chain(header));
+    Ok(())
 }

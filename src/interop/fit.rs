@@ -1,6 +1,5 @@
 //! Whether tensors are those of a model, and which of them its number of classes decides.
 
-use super::StateDict;
 use crate::graph::Mode;
 use crate::models::{Model, ModelError, ModelOptions};
 use crate::tensor::Shape;
@@ -16,6 +15,8 @@ pub struct Misfit {
     pub unexpected: Vec<String>,
     /// Name, shape in the state_dict and shape in the model.
     pub misshaped: Vec<(String, Shape, Shape)>,
+    /// Where the file has tensors under several keys: the keys.
+    pub keys: Option<String>,
 }
 
 /// Parameters and buffers of a model under its options, in the order of its state_dict.
@@ -44,13 +45,13 @@ pub fn head_of(model: &Model, options: &ModelOptions) -> Result<BTreeSet<String>
 ///
 /// # Errors
 /// All differences.
-pub fn fit(wanted: &[(String, Shape)], held: &StateDict, fresh: &BTreeSet<String>) -> Result<(), Misfit> {
+pub fn fit(wanted: &[(String, Shape)], held: &BTreeMap<String, Shape>, fresh: &BTreeSet<String>) -> Result<(), Misfit> {
     let wanted: BTreeMap<&String, &Shape> = wanted.iter().map(|(name, shape)| (name, shape)).collect();
     let mut misfit = Misfit::default();
     for (&name, &shape) in wanted.iter().filter(|(name, _)| !fresh.contains(**name)) {
         match held.get(name) {
             None => misfit.missing.push(name.clone()),
-            Some((own, _)) if own != shape => misfit.misshaped.push((name.clone(), own.clone(), shape.clone())),
+            Some(own) if own != shape => misfit.misshaped.push((name.clone(), own.clone(), shape.clone())),
             Some(_) => {}
         }
     }
@@ -86,7 +87,11 @@ impl fmt::Display for Misfit {
                 }
             })
             .collect();
-        write!(f, "it {}", told.join("; it "))
+        write!(f, "it {}", told.join("; it "))?;
+        match &self.keys {
+            None => Ok(()),
+            Some(keys) => write!(f, "; it has tensors under several keys, of which --key takes one: {keys}"),
+        }
     }
 }
 
@@ -106,7 +111,7 @@ mod tests {
     fn every_difference_is_named() {
         let wanted = [("a", [1]), ("b", [2]), ("c", [3])].map(|(name, shape)| (name.to_owned(), Shape::from(shape)));
         let held = [("b", 3), ("c", 4), ("d", 1)];
-        let held = held.map(|(name, size)| (name.to_owned(), (Shape::from([size]), vec![0.0; size]))).into();
+        let held = held.map(|(name, size)| (name.to_owned(), Shape::from([size]))).into();
         let misfit = fit(&wanted, &held, &BTreeSet::from(["c".to_owned()])).unwrap_err();
         assert_eq!(
             misfit.to_string(),

@@ -1,7 +1,8 @@
 //! Makes a checkpoint of a model's tensors.
 
-use super::{InteropError, StateDict, fit, head_of, model_tensors};
-use crate::data::{Normalization, Source};
+use super::state_dict::shapes_of;
+use super::{InteropError, StateDict, expected_images, fit, head_of, model_tensors};
+use crate::data::{Normalization, Preprocessing, Source};
 use crate::models::{Model, ModelOptions};
 use crate::train::{Checkpoint, Header, TrainConfig};
 use std::collections::BTreeSet;
@@ -14,14 +15,11 @@ pub struct Labels {
     pub data: Option<Source>,
     /// Name of each class; numbers from 0 on by default.
     pub classes: Option<Vec<String>>,
-    /// Mean and standard deviation that images are normalised by. By default those of ImageNet for
-    /// images of three channels, and else none but the division by 255.
+    /// Mean and standard deviation that images are normalised by; by default what [`expected_images`] says.
     pub normalization: Option<Normalization>,
+    /// What becomes of images of other sizes; by default what [`expected_images`] says.
+    pub preprocessing: Option<Preprocessing>,
 }
-
-/// Mean and deviation of ImageNet's channels, which torchvision's weights expect.
-const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 /// A checkpoint of `model` with `weights`, which were read from `path`. The number of classes is that
 /// of the weights where the options say none.
@@ -46,10 +44,8 @@ pub fn import(
     let built = model.graph(&options, 1, crate::graph::Mode::Eval)?;
     let classes = built.graph.shape(built.logits).last().copied().unwrap_or(1);
     let input = model.input(&options)?;
-    fit(&model_tensors(model, &options)?, &weights, &BTreeSet::new()).map_err(|misfit| InteropError::Misfit {
-        path: path.to_owned(),
-        model: model.name.to_owned(),
-        misfit: Box::new(misfit),
+    fit(&model_tensors(model, &options)?, &shapes_of(&weights), &BTreeSet::new()).map_err(|misfit| {
+        InteropError::Misfit { path: path.to_owned(), model: model.name.to_owned(), misfit: Box::new(misfit) }
     })?;
 
     let names = labels.classes.unwrap_or_else(|| (0..classes).map(|class| class.to_string()).collect());
@@ -57,10 +53,9 @@ pub fn import(
         let rule = format!("{classes}, as the weights tell so many classes apart");
         return Err(InteropError::Setting { what: "the number of class names", value: names.len().to_string(), rule });
     }
-    let normalization = labels.normalization.unwrap_or_else(|| match input[0] {
-        3 => Normalization { mean: IMAGENET_MEAN.into(), std: IMAGENET_STD.into() },
-        channels => Normalization { mean: vec![0.0; channels], std: vec![1.0; channels] },
-    });
+    let (normalization, preprocessing) = expected_images(model, input, path);
+    let normalization = labels.normalization.unwrap_or(normalization);
+    let preprocessing = labels.preprocessing.unwrap_or(preprocessing);
     check_normalization(&normalization, input[0])?;
 
     let mut attributes = options.attributes().clone();
@@ -68,16 +63,16 @@ pub fn import(
     let mut config = TrainConfig { model: model.name.to_owned(), attributes, ..TrainConfig::default() };
     let without_data = labels.data.is_none();
     config.data = labels.data.unwrap_or(config.data);
-    let header = Header { without_data, ..Header::new(config, input, names, normalization) };
+    let header = Header { without_data, preprocessing, ..Header::new(config, input, names, normalization) };
     Ok(Checkpoint { header, tensors: weights })
 }
 
 fn check_normalization(normalization: &Normalization, channels: usize) -> Result<(), InteropError> {
     let Normalization { mean, std } = normalization;
-    for (what, values, rule) in [("--mean", mean, "numbers"), ("--std", std, "numbers above 0")] {
-        let allowed = |value: &f32| value.is_finite() && (what == "--mean" || *value > 0.0);
+    for (what, values, rule) in [("the mean", mean, "numbers"), ("the deviation", std, "numbers above 0")] {
+        let allowed = |value: &f32| value.is_finite() && (what == "the mean" || *value > 0.0);
         if values.len() != channels || !values.iter().all(allowed) {
-            let rule = format!("{channels} {rule}, one a channel");
+            let rule = format!("{channels} {rule}, one per channel");
             return Err(InteropError::Setting { what, value: format!("{values:?}"), rule });
         }
     }

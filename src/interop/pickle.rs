@@ -10,6 +10,9 @@ use std::collections::HashMap;
 /// Index of an object.
 pub type Id = usize;
 
+/// Sizes that a sequence has at most: one of many, which many tensors share, would fill the memory.
+const MOST_SIZES: usize = 64;
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Object {
     None,
@@ -17,8 +20,9 @@ pub enum Object {
     Int(i64),
     Float(f64),
     Text(String),
+    /// Also a whole number of more than 64 bits, little-endian.
     Bytes(Vec<u8>),
-    /// A tuple or a list.
+    /// A tuple, a list or a set.
     Sequence(Vec<Id>),
     Dict(Vec<(Id, Id)>),
     /// A class or function: module and name.
@@ -46,9 +50,22 @@ impl Pickle {
     /// # Errors
     /// When it ends early, has an instruction that is not read, or takes what is not on its stack.
     pub fn read(bytes: &[u8]) -> Result<Pickle, String> {
+        Pickle::read_first(bytes).map(|(pickle, _)| pickle)
+    }
+
+    /// Reads the pickle that `bytes` begin with, and says how long it is.
+    ///
+    /// # Errors
+    /// As [`Pickle::read`].
+    pub fn read_first(bytes: &[u8]) -> Result<(Pickle, usize), String> {
         let mut machine = Machine { bytes, at: 0, objects: Vec::new(), stack: Vec::new(), memo: HashMap::new() };
         let root = machine.run().map_err(|reason| format!("its pickle, at byte {}: {reason}", machine.at))?;
-        Ok(Pickle { objects: machine.objects, root })
+        Ok((Pickle { objects: machine.objects, root }, machine.at))
+    }
+
+    /// Every object, in the order they were made.
+    pub fn objects(&self) -> &[Object] {
+        &self.objects
     }
 
     pub fn get(&self, id: Id) -> &Object {
@@ -69,9 +86,14 @@ impl Pickle {
         }
     }
 
-    /// A sequence of whole numbers that are not negative.
+    /// A short sequence of whole numbers that are not negative.
     pub fn sizes(&self, id: Id) -> Option<Vec<usize>> {
-        self.sequence(id)?.iter().map(|&item| self.size(item)).collect()
+        self.sequence(id)?
+            .get(..)
+            .filter(|items| items.len() <= MOST_SIZES)?
+            .iter()
+            .map(|&item| self.size(item))
+            .collect()
     }
 
     /// A whole number that is not negative.
@@ -129,7 +151,8 @@ impl Machine<'_> {
                     let number = i32::from_le_bytes(self.take()?);
                     self.push(Object::Int(number.into()));
                 }
-                0x8a => self.long()?,
+                0x8a => self.long::<1>()?,
+                0x8b => self.long::<4>()?,
                 b'G' => {
                     let number = f64::from_be_bytes(self.take()?);
                     self.push(Object::Float(number));
@@ -139,12 +162,13 @@ impl Machine<'_> {
                 0x8d => self.text::<8>()?,
                 b'U' | b'C' => self.byte_string::<1>()?,
                 b'T' | b'B' => self.byte_string::<4>()?,
-                b')' | b']' => self.push(Object::Sequence(Vec::new())),
+                0x8e | 0x96 => self.byte_string::<8>()?,
+                b')' | b']' | 0x8f => self.push(Object::Sequence(Vec::new())),
                 b'}' => self.push(Object::Dict(Vec::new())),
                 0x85 => self.tuple(1)?,
                 0x86 => self.tuple(2)?,
                 0x87 => self.tuple(3)?,
-                b't' | b'l' => {
+                b't' | b'l' | 0x91 => {
                     let items = self.pop_to_mark()?;
                     self.push(Object::Sequence(items));
                 }
@@ -152,7 +176,7 @@ impl Machine<'_> {
                     let item = self.pop()?;
                     self.extend(&[item])?;
                 }
-                b'e' => {
+                b'e' | 0x90 => {
                     let items = self.pop_to_mark()?;
                     self.extend(&items)?;
                 }
@@ -173,6 +197,11 @@ impl Machine<'_> {
                     self.push(Object::Global(module, name));
                 }
                 b'R' | 0x81 => self.call()?,
+                // NEWOBJ_EX: named arguments, which no tensor has.
+                0x92 => {
+                    self.pop()?;
+                    self.call()?;
+                }
                 // The state of an object, which no tensor is in.
                 b'b' => drop(self.pop()?),
                 b'Q' => {
@@ -197,6 +226,11 @@ impl Machine<'_> {
                     self.recall(slot.into())?;
                 }
                 b'0' => drop(self.stack.pop()),
+                b'1' => drop(self.pop_to_mark()?),
+                b'2' => {
+                    let id = self.top()?;
+                    self.stack.push(Item::Object(id));
+                }
                 other => return Err(format!("instruction {other:#04x} is none that a state_dict needs")),
             }
         }
@@ -230,13 +264,19 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// A whole number of any length; PyTorch's fit into 64 bits.
-    fn long(&mut self) -> Result<(), String> {
-        let bytes = self.counted::<1>()?;
+    /// A whole number of any length. Those of a tensor fit into 64 bits.
+    fn long<const N: usize>(&mut self) -> Result<(), String> {
+        let bytes = self.counted::<N>()?;
         let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
         let mut number = [if negative { 0xff } else { 0 }; 8];
-        number.get_mut(..bytes.len()).ok_or("a whole number has more than 64 bits")?.copy_from_slice(bytes);
-        self.push(Object::Int(i64::from_le_bytes(number)));
+        let object = match number.get_mut(..bytes.len()) {
+            Some(start) => {
+                start.copy_from_slice(bytes);
+                Object::Int(i64::from_le_bytes(number))
+            }
+            None => Object::Bytes(bytes.to_vec()),
+        };
+        self.push(object);
         Ok(())
     }
 
@@ -298,6 +338,8 @@ impl Machine<'_> {
         let list = self.top()?;
         match &mut self.objects[list] {
             Object::Sequence(held) => held.extend(items),
+            // An object that behaves as a list; what it holds is not looked at.
+            Object::Call { .. } => {}
             _ => return Err("something is appended to what is no list".to_owned()),
         }
         Ok(())
@@ -306,10 +348,14 @@ impl Machine<'_> {
     fn set(&mut self, pairs: &[Id]) -> Result<(), String> {
         let dict = self.top()?;
         let (pairs, rest) = pairs.as_chunks();
+        if !rest.is_empty() {
+            return Err("a key has no value".to_owned());
+        }
+        let pairs = pairs.iter().map(|&[key, value]| (key, value));
         match &mut self.objects[dict] {
-            Object::Dict(held) if rest.is_empty() => held.extend(pairs.iter().map(|&[key, value]| (key, value))),
-            // An object that behaves as a dict; what it holds is not looked at.
-            Object::Call { .. } => {}
+            Object::Dict(held) => held.extend(pairs),
+            // An object that behaves as a dict, such as a defaultdict.
+            call @ Object::Call { .. } => *call = Object::Dict(pairs.collect()),
             _ => return Err("a key is set of what is no dict".to_owned()),
         }
         Ok(())
@@ -322,12 +368,30 @@ impl Machine<'_> {
             Object::Global(module, name) => module == "collections" && name == "OrderedDict",
             _ => false,
         };
-        let is_empty = matches!(&self.objects[arguments], Object::Sequence(items) if items.is_empty());
-        self.push(match is_dict && is_empty {
-            true => Object::Dict(Vec::new()),
-            false => Object::Call { function, arguments },
+        let pairs = if is_dict { self.pairs(arguments) } else { None };
+        self.push(match pairs {
+            Some(pairs) => Object::Dict(pairs),
+            None => Object::Call { function, arguments },
         });
         Ok(())
+    }
+
+    /// The keys and values that an ordered dict is called with: none, or as Python 2 has it, a list of pairs.
+    fn pairs(&self, arguments: Id) -> Option<Vec<(Id, Id)>> {
+        let sequence = |id: Id| match &self.objects[id] {
+            Object::Sequence(items) => Some(items.as_slice()),
+            _ => None,
+        };
+        let listed = match *sequence(arguments)? {
+            [] => return Some(Vec::new()),
+            [list] => sequence(list)?,
+            _ => return None,
+        };
+        let pair = |&id: &Id| match *sequence(id)? {
+            [key, value] => Some((key, value)),
+            _ => None,
+        };
+        listed.iter().map(pair).collect()
     }
 
     fn remember(&mut self, slot: u64) -> Result<(), String> {

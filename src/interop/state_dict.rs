@@ -1,10 +1,8 @@
 //! A model's tensors by name, from any file that PyTorch users keep them in.
 
-use super::{InteropError, torch};
+use super::{InteropError, WeightsFile};
 use crate::tensor::Shape;
-use crate::train::verify_checksums;
 use half::{bf16, f16};
-use safetensors::tensor::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -45,60 +43,47 @@ impl Element {
     }
 }
 
-/// Whether a name is that of a counter which PyTorch's batch norm keeps and nothing here reads.
+/// Whether a name is that of a counter which PyTorch keeps and nothing here reads.
 pub(super) fn is_counter(name: &str) -> bool {
-    name.rsplit('.').next() == Some("num_batches_tracked")
+    matches!(name.rsplit('.').next(), Some("num_batches_tracked" | "n_averaged"))
 }
 
 /// Whether a name in a checkpoint of tilewright is no part of the model.
-fn is_training_state(name: &str) -> bool {
+pub(super) fn is_training_state(name: &str) -> bool {
     ["optimizer.", "average.", "loss_scale"].iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Reads the tensors of a .safetensors file or of what `torch.save` wrote; the kind is seen from the
-/// content. Of a checkpoint of this crate the optimizer's state is left out, of any file the counters
-/// `num_batches_tracked`, and a prefix `module.` that all names have.
+/// Reads the tensors of a .safetensors file or of what `torch.save` wrote, without a model that says which are wanted:
+/// all of floating-point numbers, of the outermost dict that has any. See [`WeightsFile`] for those of a model.
 ///
 /// # Errors
-/// When the file is missing, damaged or of another kind, or a tensor is not of f16, bf16, f32 or f64.
+/// When the file is missing, damaged or of another kind, or a tensor cannot be read.
 pub fn read_state_dict(path: &Path) -> Result<StateDict, InteropError> {
-    let bytes = crate::regular_file::read(path).map_err(InteropError::file(path, "read"))?;
-    let tensors = match &bytes[..bytes.len().min(4)] {
-        [b'P', b'K', 3, 4] => torch::read(&bytes),
-        [0x80, 1..=5, ..] => Err("it was written by PyTorch before 1.6; save it again with a later PyTorch".to_owned()),
-        _ => safetensors(&bytes),
-    };
-    let mut tensors = tensors.map_err(|reason| InteropError::Format { path: path.to_owned(), reason })?;
-    // What torch.nn.DataParallel puts before the names.
-    if !tensors.is_empty() && tensors.keys().all(|name| name.starts_with("module.")) {
-        tensors = tensors.into_iter().map(|(name, tensor)| (name["module.".len()..].to_owned(), tensor)).collect();
-    }
-    Ok(tensors)
+    WeightsFile::open(path)?.all()
 }
 
-fn safetensors(bytes: &[u8]) -> Result<StateDict, String> {
-    let kinds = "it is neither a safetensors file nor one that torch.save wrote";
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|reason| format!("{kinds} ({reason})"))?;
-    let file = SafeTensors::deserialize(bytes).map_err(|reason| reason.to_string())?;
-    let is_checkpoint = header.metadata().as_ref().is_some_and(|metadata| metadata.contains_key("tilewright"));
-    if is_checkpoint {
-        verify_checksums(bytes).map_err(|what| format!("it is damaged: {what} is not what was written"))?;
-    }
-    let mut tensors = StateDict::new();
-    for (name, view) in file.iter() {
-        if is_counter(name) || is_checkpoint && is_training_state(name) {
-            continue;
+/// The shape of each tensor.
+pub(super) fn shapes_of(tensors: &StateDict) -> BTreeMap<String, Shape> {
+    tensors.iter().map(|(name, (shape, _))| (name.clone(), shape.clone())).collect()
+}
+
+/// Checks that all numbers are finite.
+///
+/// # Errors
+/// The first tensor with one that is not, and where.
+pub fn finite(tensors: &StateDict) -> Result<(), String> {
+    for (name, (_, data)) in tensors {
+        if let Some(at) = data.iter().position(|x| !x.is_finite()) {
+            let count = data.iter().filter(|x| !x.is_finite()).count();
+            return Err(format!(
+                "`{name}` holds {} at element {at}, and {count} of its {} numbers are not finite; a network cannot \
+                 compute with them, so take weights from before they arose",
+                data[at],
+                data.len()
+            ));
         }
-        let element = match view.dtype() {
-            Dtype::F16 => Element::F16,
-            Dtype::BF16 => Element::Bf16,
-            Dtype::F32 => Element::F32,
-            Dtype::F64 => Element::F64,
-            other => return Err(format!("`{name}` holds {other:?}, not F16, BF16, F32 or F64")),
-        };
-        tensors.insert(name.to_owned(), (view.shape().to_vec().into(), element.decode(view.data())));
     }
-    Ok(tensors)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use super::checksums::{self, Sums};
 use super::{TrainConfig, TrainError};
 use crate::atomic_file::replace_verified;
-use crate::data::Normalization;
+use crate::data::{Normalization, Preprocessing};
 use crate::tensor::Shape;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,9 @@ pub struct Header {
     pub input: [usize; 3],
     pub classes: Vec<String>,
     pub normalization: Normalization,
+    /// What becomes of images of another size than `input`; those of older checkpoints are stretched.
+    #[serde(default)]
+    pub preprocessing: Preprocessing,
     pub progress: Progress,
     /// The schedule's own memory, such as a plateau's.
     pub learning_rate: serde_json::Value,
@@ -77,10 +80,58 @@ impl Header {
             input,
             classes,
             normalization,
+            preprocessing: Preprocessing::default(),
             progress: Progress::default(),
             learning_rate: serde_json::Value::Null,
             without_data: false,
         }
+    }
+
+    /// Checks that images and classes are such as a model can have.
+    ///
+    /// # Errors
+    /// What cannot be, with its value.
+    pub fn check(&self) -> Result<(), String> {
+        let longest = self.preprocessing.resize.unwrap_or(1);
+        if !(1..=MOST_RESIZED).contains(&longest) {
+            return Err(format!("its images are resized to {longest} pixels, but at most to {MOST_RESIZED}"));
+        }
+        check_images(self.input, &self.classes, &self.normalization)
+    }
+}
+
+/// Pixels of an image, and classes, that a model is trained on at most: what a damaged file asks for beyond is refused
+/// before memory is taken for it.
+const MOST_PIXELS: usize = 100_000_000;
+const MOST_CLASSES: usize = 1 << 16;
+const MOST_RESIZED: usize = 65_535;
+
+/// Checks the images `[C, H, W]`, the classes and the normalisation that a file says a model is for.
+///
+/// # Errors
+/// What cannot be, with its value.
+pub(crate) fn check_images(
+    input: [usize; 3],
+    classes: &[String],
+    Normalization { mean, std }: &Normalization,
+) -> Result<(), String> {
+    let [channels, height, width] = input;
+    let pixels = height.checked_mul(width).filter(|&pixels| (1..=MOST_PIXELS).contains(&pixels));
+    let is_image = pixels.and_then(|pixels| pixels.checked_mul(channels));
+    if is_image.is_none_or(|elements| elements == 0 || elements > 4 * MOST_PIXELS) {
+        return Err(format!("its images are {channels}x{height}x{width}, which no model takes"));
+    }
+    if classes.is_empty() || classes.len() > MOST_CLASSES {
+        return Err(format!("it has {} classes, but must have 1 to {MOST_CLASSES}", classes.len()));
+    }
+    let is_divisor = |x: &f32| x.is_finite() && *x > 0.0;
+    let suits = mean.len() == channels && std.len() == channels;
+    match suits && mean.iter().all(|x| x.is_finite()) && std.iter().all(is_divisor) {
+        true => Ok(()),
+        false => Err(format!(
+            "its normalisation has the means {mean:?} and deviations {std:?}, but must have {channels} numbers of each, \
+             and deviations above 0"
+        )),
     }
 }
 
@@ -132,6 +183,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Checkpoint, TrainError> {
     checksums::verify_header(bytes).map_err(damaged)?;
     let (mut header, file) = read_header(bytes).map_err(not)?;
     verify(&mut header, &file).map_err(damaged)?;
+    header.check().map_err(not)?;
     let tensors = file
         .iter()
         .map(|(name, view)| match view.dtype() {
@@ -187,10 +239,15 @@ impl Checkpoint {
     /// # Errors
     /// When it is missing, or its shape is another than the model's.
     pub fn tensor(&self, path: &Path, name: &str, shape: &Shape) -> Result<Vec<f32>, TrainError> {
+        self.shaped(path, name, shape).map(<[f32]>::to_vec)
+    }
+
+    /// As [`Checkpoint::tensor`], where they lie.
+    pub(super) fn shaped(&self, path: &Path, name: &str, shape: &Shape) -> Result<&[f32], TrainError> {
         let not = |reason: String| TrainError::NotACheckpoint { path: path.to_owned(), reason };
         let (held, data) = self.tensors.get(name).ok_or_else(|| not(format!("it has no tensor `{name}`")))?;
         match held == shape {
-            true => Ok(data.clone()),
+            true => Ok(data),
             false => Err(not(format!("`{name}` has the shape {held}, the model's has {shape}"))),
         }
     }

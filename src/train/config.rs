@@ -1,7 +1,7 @@
 //! Everything that decides a training run, as it stands in its run folder.
 
 use super::{Resolved, RunRecord, TrainError};
-use crate::data::{Augmentation, LoadOptions, MAX_PIXELS, Source};
+use crate::data::{Augmentation, Interpolation, LoadOptions, MAX_PIXELS, Normalize, Preprocessing, Source};
 use crate::models::{Model, ModelOptions};
 use crate::optim::schedule::{RunLength, RunSchedule, Schedule, ScheduleError};
 use crate::optim::{Adam, GradientTransform, Optimizer};
@@ -17,6 +17,14 @@ pub struct TrainConfig {
     pub data: Source,
     /// Images are resized to (height, width).
     pub size: Option<(usize, usize)>,
+    /// With a size: the shorter side of images is resized to so many pixels, and the centre of the size cut out.
+    pub resize: Option<usize>,
+    /// With a size: as `resize`, such that this share of the shorter side is seen.
+    pub crop_share: Option<f64>,
+    /// How images are resized; by default as the weights of `init` expect, else bilinear.
+    pub interpolation: Option<Interpolation>,
+    /// What images are normalised by; by default as the weights of `init` expect, else by the data's own.
+    pub normalize: Option<Normalize>,
     /// At most so many images of each split.
     pub limit: Option<usize>,
     /// This share of each class is held out of the training images, for validation.
@@ -44,9 +52,11 @@ pub struct TrainConfig {
     pub clip_grad_value: Option<f64>,
     /// Adds l1 * sign(parameter) to each gradient.
     pub l1: f64,
-    /// A file with the weights to start from: a checkpoint, or PyTorch's.
+    /// A file with the weights to start from: a checkpoint, or PyTorch's; or a run folder.
     #[serde(with = "crate::path_text::option")]
     pub init: Option<PathBuf>,
+    /// Where the file of `init` has weights under several keys: which of them.
+    pub init_key: Option<String>,
     /// The classifier's last layer starts fresh, for so many classes.
     pub head: Option<usize>,
     /// Layers and parameters that stay as they start; `*` stands for any characters.
@@ -83,6 +93,10 @@ impl Default for TrainConfig {
             model: "lenet5".to_owned(),
             data: Source::Mnist,
             size: None,
+            resize: None,
+            crop_share: None,
+            interpolation: None,
+            normalize: None,
             limit: None,
             validation: None,
             max_pixels: MAX_PIXELS,
@@ -100,6 +114,7 @@ impl Default for TrainConfig {
             clip_grad_value: None,
             l1: 0.0,
             init: None,
+            init_key: None,
             head: None,
             freeze: Vec::new(),
             tuned: None,
@@ -188,7 +203,7 @@ impl TrainConfig {
     }
 
     /// How the data are read for `model`: with the channels, and where it is asked for the size, that the attributes
-    /// have, else with the model's own channels.
+    /// have, else with the model's own channels. Images that get another size are stretched to it.
     ///
     /// # Errors
     /// Attributes that the model does not take, or an `image_size` that is not the size images are resized to.
@@ -201,10 +216,13 @@ impl TrainConfig {
                 let rule = format!("{height}x{width}, the image_size that the model is asked for");
                 Err(TrainError::Setting { what: "--size", value: format!("{own_height}x{own_width}"), rule })
             }
-            (size, asked) => {
-                let (size, limit, max_pixels) = (size.or(asked), self.limit, self.max_pixels);
-                Ok(LoadOptions { size, channels: Some(channels), limit, max_pixels })
-            }
+            (size, asked) => Ok(LoadOptions {
+                size: size.or(asked),
+                preprocessing: Preprocessing::default(),
+                channels: Some(channels),
+                limit: self.limit,
+                max_pixels: self.max_pixels,
+            }),
         }
     }
 }

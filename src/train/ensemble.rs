@@ -1,6 +1,6 @@
 //! One or several checkpoints on the same test images, the probabilities of the classes averaged over them.
 
-use super::{Batch, Checkpoint, Evaluation, Evaluator, MeanProbabilities, TrainError, load_checkpoint};
+use super::{Batch, Checkpoint, Evaluation, Evaluator, Header, MeanProbabilities, TrainError, load_checkpoint};
 use crate::data::{
     Augmentation, ClassMatching, Dataset, LoadOptions, MAX_PIXELS, Source, View, are_numbers, match_classes,
 };
@@ -27,18 +27,29 @@ pub struct TestData {
     pub max_pixels: u64,
     /// How the classes of the data are held against those of the checkpoints.
     pub classes: ClassMatching,
+    /// Pixels of the shorter side that images are resized to, and the share of it that a model sees; by default what its
+    /// checkpoint says.
+    pub resize: Option<usize>,
+    pub crop_share: Option<f64>,
 }
 
 impl Default for TestData {
     fn default() -> Self {
-        TestData { source: None, limit: None, max_pixels: MAX_PIXELS, classes: ClassMatching::ByName }
+        TestData {
+            source: None,
+            limit: None,
+            max_pixels: MAX_PIXELS,
+            classes: ClassMatching::ByName,
+            resize: None,
+            crop_share: None,
+        }
     }
 }
 
 struct Member {
     path: PathBuf,
     checkpoint: Checkpoint,
-    /// In the size that the model takes; shared by the members of that size.
+    /// As the model takes them; shared by the members that take them so.
     images: Arc<Dataset>,
 }
 
@@ -60,7 +71,12 @@ impl Ensemble {
     /// A file that cannot be read, checkpoints with different classes, different data where `data` does not say
     /// which, or data with other classes.
     pub fn read(paths: &[PathBuf], data: &TestData) -> Result<Ensemble, TrainError> {
-        let read = paths.iter().map(|path| Ok((path.as_path(), load_checkpoint(path)?)));
+        let read = paths.iter().map(|path| {
+            let mut checkpoint = load_checkpoint(path)?;
+            let Header { input: [_, height, width], preprocessing, .. } = checkpoint.header;
+            checkpoint.header.preprocessing = preprocessing.asked(data.resize, data.crop_share, (height, width))?;
+            Ok((path.as_path(), checkpoint))
+        });
         let read: Vec<(&Path, Checkpoint)> = read.collect::<Result<_, TrainError>>()?;
         agree_on_classes(&read)?;
         let source = match &data.source {
@@ -71,7 +87,8 @@ impl Ensemble {
         let mut notes = Vec::new();
         let mut members: Vec<Member> = Vec::new();
         for (path, checkpoint) in read {
-            let images = match members.iter().find(|other| other.checkpoint.header.input == checkpoint.header.input) {
+            let seen = |header: &Header| (header.input, header.preprocessing);
+            let images = match members.iter().find(|other| seen(&other.checkpoint.header) == seen(&checkpoint.header)) {
                 Some(other) => Arc::clone(&other.images),
                 None => Arc::new(test_images(path, &checkpoint, &source, &data, &mut notes)?),
             };
@@ -198,7 +215,8 @@ fn test_images(
     let header = &checkpoint.header;
     let [channels, height, width] = header.input;
     let TestData { limit, max_pixels, .. } = *data;
-    let options = LoadOptions { size: Some((height, width)), channels: Some(channels), limit, max_pixels };
+    let (size, channels) = (Some((height, width)), Some(channels));
+    let options = LoadOptions { size, preprocessing: header.preprocessing, channels, limit, max_pixels };
     let splits = source.load(&options)?;
     notes.extend(splits.notes);
     let test = splits.test;

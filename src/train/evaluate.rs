@@ -8,6 +8,7 @@ use crate::activity::Stage;
 use crate::data::{Batches, DataError, Dataset, Normalization, View};
 use crate::engine::{Engine, Executable};
 use crate::graph::{Folded, Graph, STEP_NUMBERS};
+use crate::interop::{InteropError, finite};
 use crate::tensor::{HostTensor, Shape};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -46,6 +47,10 @@ impl Evaluator {
         engine: &mut Engine,
     ) -> Result<Evaluator, TrainError> {
         let graph = evaluation_graph(&checkpoint.header.config, batch)?;
+        // A file that does not suit its model is told before memory is taken for it.
+        for (name, shape) in kept(&graph) {
+            checkpoint.shaped(path, &name, &shape)?;
+        }
         let folded = graph.fold_batch_norm();
         let program = engine.prepare(&folded.graph)?;
         let read = read(&folded.graph);
@@ -57,12 +62,13 @@ impl Evaluator {
     /// Sets parameters and running statistics to those of a checkpoint.
     ///
     /// # Errors
-    /// When one is missing, or of another shape.
+    /// When one is missing, of another shape, or not finite.
     pub fn restore(&self, engine: &mut Engine, checkpoint: &Checkpoint, path: &Path) -> Result<(), TrainError> {
         let mut tensors = BTreeMap::new();
         for (name, shape) in &self.tensors {
             tensors.insert(name.clone(), (shape.clone(), checkpoint.tensor(path, name, shape)?));
         }
+        finite(&tensors).map_err(|reason| InteropError::NotFinite { path: path.to_owned(), reason })?;
         if let Some(folded) = &self.folded {
             folded.apply(&mut tensors);
         }

@@ -1,14 +1,15 @@
 //! Weights that a run starts from, and which of them it leaves as they are.
 
 use super::graphs::options;
-use super::{Batch, TrainConfig, TrainError, load_checkpoint};
-use crate::data::Normalization;
+use super::{Batch, RunFolder, TrainConfig, TrainError};
+use crate::data::{Normalization, Normalize, Preprocessing};
 use crate::engine::Engine;
 use crate::graph::Graph;
-use crate::interop::{InteropError, fit, head_of, read_state_dict};
-use crate::models;
+use crate::interop::{InteropError, WeightsFile, expected_images, head_of, told_attributes};
+use crate::models::{self, Model, ModelOptions};
 use crate::tensor::{HostTensor, Shape};
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// The tensors that start fresh: with `--head`, those that the number of classes shapes.
 pub(super) fn fresh(config: &TrainConfig, batch: Batch) -> Result<BTreeSet<String>, TrainError> {
@@ -44,8 +45,70 @@ pub(super) fn check(config: &TrainConfig, graph: &Graph, batch: Batch) -> Result
     }
 }
 
-/// Sets parameters and running statistics to those of `--init`, except the fresh ones. Gives the
-/// normalisation that they were trained with, where the file says it.
+/// The file that `--init` means: a run folder's last checkpoint, else the file itself.
+pub(super) fn weights_file(path: &Path) -> PathBuf {
+    if path.is_dir() { RunFolder::checkpoint(path) } else { path.to_owned() }
+}
+
+/// How images become those of the configuration's size: as it says, else as the weights of `--init` expect, else
+/// stretched. Without a size, images stay as they are.
+///
+/// # Errors
+/// When the weights cannot be read, or what is asked for cannot be.
+pub(super) fn preprocessing(config: &TrainConfig) -> Result<Preprocessing, TrainError> {
+    let model = models::find(&config.model)?;
+    let Some(size) = config.load_options(model)?.size else {
+        return match (config.resize, config.crop_share) {
+            (None, None) => Ok(Preprocessing::default()),
+            _ => {
+                let rule = "given with --resize and --crop-share: it is the size that is cut out".to_owned();
+                Err(TrainError::Setting { what: "--size", value: "not given".to_owned(), rule })
+            }
+        };
+    };
+    let expected = match (&config.init, config.interpolation) {
+        // With its interpolation, a run folder's configuration says all of it.
+        (Some(init), None) => {
+            let channels = model.input(&ModelOptions::from(config.attributes.clone()))?[0];
+            expected(model, &weights_file(init), [channels, size.0, size.1])?.1
+        }
+        _ => Preprocessing::default(),
+    };
+    let interpolation = config.interpolation.unwrap_or(expected.interpolation);
+    Ok(Preprocessing { interpolation, ..expected }.asked(config.resize, config.crop_share, size)?)
+}
+
+/// The normalisation and the preprocessing that the weights in `file` expect of the images `input`, `[C, H, W]`.
+fn expected(
+    model: &Model,
+    file: &Path,
+    input: [usize; 3],
+) -> Result<(Normalization, Preprocessing, &'static str), TrainError> {
+    let (normalization, preprocessing) = expected_images(model, input, file);
+    let of_elsewhere = if input[0] == 3 { "as weights from elsewhere expect" } else { "no more than division by 255" };
+    Ok(match WeightsFile::definition_in(file)? {
+        Some(own) => {
+            let [_, height, width] = own.input;
+            let preprocessing = own.preprocessing.scaled((height, width), (input[1], input[2]));
+            // Another number of channels is told when the weights do not fit.
+            match own.normalization.mean.len() == input[0] {
+                true => (own.normalization, preprocessing, "as the weights were trained"),
+                false => (normalization, preprocessing, of_elsewhere),
+            }
+        }
+        None => (normalization, preprocessing, of_elsewhere),
+    })
+}
+
+/// What holds of images and weights in a run that begins.
+pub(super) struct Start {
+    pub normalization: Normalization,
+    /// Sentences for people.
+    pub notes: Vec<String>,
+}
+
+/// Sets parameters and running statistics to those of `--init`, except the fresh ones, and says how images are
+/// normalised: as asked, else as the weights expect, else by the `data`'s own mean and deviation.
 ///
 /// # Errors
 /// When the file cannot be read, or does not suit the model.
@@ -54,27 +117,68 @@ pub(super) fn initialise(
     config: &TrainConfig,
     tensors: &[(String, Shape)],
     batch: Batch,
-) -> Result<Option<Normalization>, TrainError> {
-    let Some(path) = &config.init else { return Ok(None) };
-    let held = read_state_dict(path)?;
+    data: &Normalization,
+) -> Result<Start, TrainError> {
+    let [_, channels, height, width] = batch.shape;
+    let Some(path) = &config.init else {
+        let normalization = match &config.normalize {
+            None | Some(Normalize::Data) => data.clone(),
+            Some(asked) => asked.of(channels)?.unwrap_or_else(|| data.clone()),
+        };
+        let notes = config.normalize.iter().map(|asked| format!("images are normalised by {normalization} ({asked})"));
+        let notes = notes.collect();
+        return Ok(Start { normalization, notes });
+    };
+    let path = &weights_file(path);
+    let model = models::find(&config.model)?;
+    let options = options(config, batch).input_channels(channels).image_size(height, width);
+    let file = WeightsFile::open(path)?;
     let fresh = fresh(config, batch)?;
-    if let Err(misfit) = fit(tensors, &held, &fresh) {
-        let head = head_of(models::find(&config.model)?, &options(config, batch))?;
-        let only_head = misfit.missing.is_empty()
-            && misfit.unexpected.is_empty()
-            && misfit.misshaped.iter().all(|(name, ..)| head.contains(name));
-        let error = InteropError::Misfit { path: path.clone(), model: config.model.clone(), misfit: Box::new(misfit) };
-        return Err(match only_head {
-            true => TrainError::OtherHead { reason: error, classes: batch.classes },
-            false => error.into(),
-        });
-    }
-    for (name, _) in tensors.iter().filter(|(name, _)| !fresh.contains(name)) {
-        if let Some((_, data)) = held.get(name) {
+    let weights = match file.weights(model, &options, &fresh, config.init_key.as_deref()) {
+        Ok(weights) => weights,
+        Err(InteropError::Misfit { path, model: name, misfit }) => {
+            let head = head_of(model, &options)?;
+            let only_head = misfit.missing.is_empty()
+                && misfit.unexpected.is_empty()
+                && misfit.misshaped.iter().all(|(name, ..)| head.contains(name));
+            let error = InteropError::Misfit { path, model: name, misfit };
+            return Err(match only_head {
+                true => TrainError::OtherHead { reason: error, classes: batch.classes },
+                false => error.into(),
+            });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    for (name, _) in tensors {
+        if let Some((_, data)) = weights.tensors.get(name) {
             engine.set_state(name, &HostTensor::F32(data.clone()))?;
         }
     }
-    // What PyTorch wrote has no header.
-    let normalization = load_checkpoint(path).ok().map(|checkpoint| checkpoint.header.normalization);
-    Ok(normalization.filter(|normalization| normalization.mean.len() == batch.shape[1]))
+    let mut notes = weights.notes;
+    let (expected, _, why) = expected(model, path, [channels, height, width])?;
+    let asked = config.normalize.as_ref().map(|asked| Ok::<_, TrainError>((asked, asked.of(channels)?))).transpose()?;
+    let (normalization, why) = match asked {
+        None => (expected, why.to_owned()),
+        Some((asked, given)) => (given.unwrap_or_else(|| data.clone()), format!("{asked}, as asked for")),
+    };
+    notes.push(format!("images are normalised by {normalization}: {why} (`{}`)", path.display()));
+    if let Some(own) = file.definition() {
+        let [theirs, ours] = [&own.attributes, options.attributes()]
+            .map(|attributes| told_attributes(model, &ModelOptions::from(attributes.clone())));
+        if own.model == model.name && theirs != ours {
+            notes.push(format!("the weights were trained with {theirs}; this run has {ours}"));
+        }
+    }
+    Ok(Start { normalization, notes })
+}
+
+/// What a run builds its model with that `import` and `summary` would not, as a recipe may: a sentence for people.
+pub(super) fn other_attributes(config: &TrainConfig) -> Result<Option<String>, TrainError> {
+    let model = models::find(&config.model)?;
+    let defaults = model.own_values(&Default::default());
+    let own = model.own_values(&config.attributes);
+    let changed = own.iter().zip(&defaults).filter(|((_, own), (_, default))| own != default);
+    let told: Vec<String> =
+        changed.map(|((name, own), (_, default))| format!("{name}={own} where the default is {default}")).collect();
+    Ok((!told.is_empty()).then(|| format!("{} is built with {}", model.name, told.join(", "))))
 }

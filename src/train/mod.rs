@@ -28,8 +28,8 @@ pub mod sweep;
 mod trainer;
 mod trial;
 
-pub(crate) use checkpoint::verify_checksums;
 pub use checkpoint::{Checkpoint, Header, Progress, load_checkpoint, save_checkpoint};
+pub(crate) use checkpoint::{check_images, verify_checksums};
 pub use config::TrainConfig;
 pub use ensemble::{Ensemble, EnsembleEvaluation, TestData};
 pub use error::TrainError;

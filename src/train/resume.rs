@@ -101,11 +101,12 @@ impl Trainer {
                 }
                 header.progress = checkpoint.header.progress;
                 header.normalization = checkpoint.header.normalization;
+                header.preprocessing = checkpoint.header.preprocessing;
                 let earlier = serde_json::from_value(checkpoint.header.learning_rate)
                     .map_err(|reason| TrainError::NotACheckpoint { path: file, reason: reason.to_string() })?;
                 learning_rate.go_on_from(earlier);
             }
-            None => runner.initialise(&config, &mut header)?,
+            None => drop(runner.initialise(&config, &mut header)?),
         }
         let epochs = done / resolved.steps_per_epoch.max(1);
         let (folder, lost) = RunFolder::resume(path, lock, &config, done, epochs)?;

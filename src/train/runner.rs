@@ -90,14 +90,16 @@ impl Runner {
         })
     }
 
-    /// Takes over the weights that the run starts from, and the normalisation they were trained with.
+    /// Takes over the weights that the run starts from, and says how images are normalised. Gives what a person should
+    /// know of it.
     ///
     /// # Errors
     /// When the file of weights cannot be read, or does not suit the model.
-    pub fn initialise(&mut self, config: &TrainConfig, header: &mut Header) -> Result<(), TrainError> {
-        let normalization = init::initialise(&mut self.engine, config, self.evaluator.tensors(), self.batch)?;
-        header.normalization = normalization.unwrap_or(header.normalization.clone());
-        Ok(())
+    pub fn initialise(&mut self, config: &TrainConfig, header: &mut Header) -> Result<Vec<String>, TrainError> {
+        let tensors = self.evaluator.tensors();
+        let start = init::initialise(&mut self.engine, config, tensors, self.batch, &header.normalization)?;
+        header.normalization = start.normalization;
+        Ok(start.notes)
     }
 
     /// Submits run `run`, counted as `step * parts + part`: a step, or a part of it, on these images, of which there are

@@ -1,9 +1,10 @@
 //! What a run starts with: its data, its kernels, and the header of its checkpoints.
 
 use super::checkpoint::Header;
+use super::init::preprocessing;
 use super::{Resolved, TrainConfig, TrainError};
 use crate::activity::{Activity, Stage};
-use crate::data::{Dataset, Normalization, Splits};
+use crate::data::{Dataset, LoadOptions, Normalization, Splits};
 use crate::engine::Engine;
 use crate::models;
 use crate::optim::schedule::LearningRate;
@@ -24,7 +25,8 @@ pub(super) fn read_data(config: &TrainConfig, activity: &Activity) -> Result<Spl
     config.validate()?;
     let _reading = activity.enter(Stage::Reading, 0);
     let model = models::find(&config.model)?;
-    let mut splits = config.data.load(&config.load_options(model)?)?;
+    let options = LoadOptions { preprocessing: preprocessing(config)?, ..config.load_options(model)? };
+    let mut splits = config.data.load(&options)?;
     if let Some(share) = config.validation {
         splits = splits.with_validation(share)?;
     }
@@ -63,5 +65,6 @@ pub(super) fn start(
     let train = &splits.train;
     let input = [train.channels, train.height, train.width];
     let header = Header::new(config.clone(), input, train.classes.clone(), Normalization::of(train));
+    let header = Header { preprocessing: preprocessing(config)?, ..header };
     Ok((header, LearningRate::new(config.schedule_of(resolved)?, config.lr)?))
 }

@@ -2,6 +2,7 @@
 
 use super::checkpoint::Header;
 use super::graphs::HISTORY;
+use super::init::{self, preprocessing};
 use super::run_folder::{EpochRow, StepRow};
 use super::runner::Runner;
 use super::saving::Saved;
@@ -9,7 +10,7 @@ use super::start::{expect_kernels, read_data, start};
 use super::step_metrics::StepSums;
 use super::{Evaluation, Reporter, Resolved, RunFolder, RunRecord, TrainConfig, TrainError, load_checkpoint};
 use crate::activity::Stage;
-use crate::data::{Batches, Dataset, Splits, View};
+use crate::data::{Batches, Dataset, Preprocessing, Splits, View};
 use crate::engine::{Engine, Executable, Pending};
 use crate::optim::schedule::{LearningRate, Schedule};
 use std::path::{Path, PathBuf};
@@ -71,18 +72,26 @@ impl Trainer {
     /// As [`Trainer::create`], on data that have been read.
     pub(super) fn create_on(
         splits: Arc<Splits>,
-        config: TrainConfig,
+        mut config: TrainConfig,
         engine: Engine,
         path: Option<&Path>,
     ) -> Result<Trainer, TrainError> {
         let table = expect_kernels(&engine, config.tuned.as_deref())?;
         let resolved = Resolved::of_data(&config, &splits.train)?;
+        // What the weights of `init` say is kept, for a resume without them.
+        if config.init.is_some() {
+            let Preprocessing { resize, interpolation } = preprocessing(&config)?;
+            (config.resize, config.crop_share, config.interpolation) = (resize, None, Some(interpolation));
+        }
         let mut runner = Runner::new(&config, &splits, resolved, engine)?;
         let (mut header, learning_rate) = start(&config, &splits, resolved)?;
-        runner.initialise(&config, &mut header)?;
+        let notes = runner.initialise(&config, &mut header)?;
         header.config.run = Some(RunRecord::of(&splits, runner.engine.name()));
         let folder = RunFolder::create(path, &header.config, table.as_ref())?;
-        Ok(Trainer::new(splits, resolved, runner, header, learning_rate, folder))
+        let mut trainer = Trainer::new(splits, resolved, runner, header, learning_rate, folder);
+        trainer.notes.extend(init::other_attributes(&config)?);
+        trainer.notes.extend(notes);
+        Ok(trainer)
     }
 
     pub(super) fn new(

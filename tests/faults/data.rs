@@ -5,14 +5,14 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use tilewright::data::{DataError, LoadOptions, MAX_PIXELS, Source, load_image};
+use tilewright::data::{DataError, LoadOptions, MAX_PIXELS, Preprocessing, Source, load_image};
 
 /// Top left, top right, bottom left and bottom right of the image that the files in `tests/data/faults/data` hold.
 const COLOURS: [[u8; 3]; 4] = [[220, 40, 40], [40, 200, 60], [50, 60, 210], [128, 128, 128]];
 const GREYS: [u8; 4] = [94, 136, 74, 128];
 
 fn load(path: &Path, channels: usize) -> Result<Vec<u8>, DataError> {
-    load_image(path, channels, (16, 32), MAX_PIXELS)
+    load_image(path, channels, (16, 32), Preprocessing::default(), MAX_PIXELS)
 }
 
 /// The values of each plane in the middle of the four quarters.
@@ -101,8 +101,8 @@ fn a_small_file_that_says_it_is_huge_is_refused_from_its_header() {
         assert!(error.to_string().contains("--max-pixels"), "{error}");
     }
     let small = fault("data").join("plain.bmp");
-    assert!(load_image(&small, 3, (16, 32), 16 * 32).is_ok());
-    assert!(load_image(&small, 3, (16, 32), 16 * 32 - 1).is_err());
+    assert!(load_image(&small, 3, (16, 32), Preprocessing::default(), 16 * 32).is_ok());
+    assert!(load_image(&small, 3, (16, 32), Preprocessing::default(), 16 * 32 - 1).is_err());
 }
 
 /// A folder of images of 12x12 in which each class has its own shade.

@@ -11,7 +11,7 @@ mod writer;
 use self::schema::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto, ValueInfoProto};
 use self::writer::Writer;
 use super::export::{inference_graph, weights_of};
-use super::{InteropError, StateDict};
+use super::{Definition, InteropError, StateDict};
 use crate::atomic_file::replace_file;
 use crate::graph::{Graph, Role};
 use crate::train::Checkpoint;
@@ -29,8 +29,8 @@ const IMAGES: &str = "images";
 const LOGITS: &str = "logits";
 
 /// Writes the model of `checkpoint`, which was read from `path`, to `out`. With `fold_batch_norm`,
-/// batch norms become part of the convolutions before them. Class names and normalisation are in the
-/// file's metadata, as JSON under `classes`, `mean` and `std`.
+/// batch norms become part of the convolutions before them. What defines the network is in the file's metadata, as JSON:
+/// `model`, `attributes`, `input_channels`, `image_size`, `classes`, `mean`, `std` and `preprocessing`.
 ///
 /// # Errors
 /// When a tensor is missing, an op has no counterpart in ONNX, or the file cannot be written.
@@ -57,19 +57,15 @@ pub fn model(checkpoint: &Checkpoint, path: &Path, fold_batch_norm: bool) -> Res
     }
     let graph = convert(&two?, &three?, &weights)?;
     let header = &checkpoint.header;
-    let entry =
-        |key: &str, value: serde_json::Value| StringStringEntryProto { key: key.to_owned(), value: value.to_string() };
+    let entries = Definition::of(header).entries().into_iter();
+    let entries = entries.map(|(key, value)| StringStringEntryProto { key: key.to_owned(), value });
     Ok(ModelProto {
         ir_version: IR_VERSION,
         producer_name: "tilewright".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
         graph: Some(GraphProto { name: header.config.model.clone(), ..graph }),
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
-        metadata_props: vec![
-            entry("classes", header.classes.clone().into()),
-            entry("mean", header.normalization.mean.clone().into()),
-            entry("std", header.normalization.std.clone().into()),
-        ],
+        metadata_props: entries.collect(),
     })
 }
 

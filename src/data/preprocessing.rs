@@ -1,0 +1,213 @@
+//! How an image of any size becomes the one that a model takes.
+
+use super::error::{DataError, ImageSize};
+use super::resample::resample;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::Range;
+
+/// What becomes of an image before its bytes are normalised: torchvision's `Resize` and `CenterCrop`, or a stretch.
+///
+/// `resize` and the image that the model takes say together which share of the image is seen: of a shorter side of 256
+/// pixels, a model for 224x224 sees the centre, 0.875 of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Preprocessing {
+    /// Pixels that the shorter side gets before the centre is cut out, the aspect kept. If there is none, the image is
+    /// stretched to the size that the model takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resize: Option<usize>,
+    pub interpolation: Interpolation,
+}
+
+/// How pixels between pixels are found; both are widened when an image shrinks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Interpolation {
+    #[default]
+    Bilinear,
+    /// Keys' cubic with a = -1/2, as Pillow has it.
+    Bicubic,
+}
+
+/// Longest side that is resized to.
+const MAX_SIDE: usize = 65_535;
+
+impl Preprocessing {
+    /// For a model of images of (height, width) `size`, where this is for one of `trained`: the same share of an image
+    /// is seen.
+    #[must_use]
+    pub fn scaled(self, trained: (usize, usize), size: (usize, usize)) -> Preprocessing {
+        let [before, now] = [trained, size].map(|(height, width)| height.min(width).max(1) as f64);
+        let scale = |resize: usize| ((resize as f64 * now / before).round() as usize).clamp(1, MAX_SIDE);
+        Preprocessing { resize: self.resize.map(scale), ..self }
+    }
+
+    /// With what a user asks for, for a model of images of (height, width) `size`: a shorter side of `resize` pixels,
+    /// or one of which the model sees `crop_share`.
+    ///
+    /// # Errors
+    /// When a value cannot be, or the two contradict each other.
+    pub fn asked(
+        self,
+        resize: Option<usize>,
+        crop_share: Option<f64>,
+        size: (usize, usize),
+    ) -> Result<Preprocessing, DataError> {
+        let option =
+            |option, value, expected: &str| Err(DataError::Setting { option, value, expected: expected.to_owned() });
+        if let Some(resize) = resize.filter(|resize| !(1..=MAX_SIDE).contains(resize)) {
+            return option("--resize", resize.to_string(), "1 to 65535 pixels");
+        }
+        if let Some(share) = crop_share.filter(|&share| !(share > 0.0 && share <= 1.0)) {
+            return option("--crop-share", share.to_string(), "a share above 0 and up to 1");
+        }
+        let crop = size.0.min(size.1);
+        let of_share = crop_share.map(|share| ((crop as f64 / share).round() as usize).clamp(1, MAX_SIDE));
+        if let (Some(resize), Some(of_share), Some(share)) = (resize, of_share, crop_share) {
+            // A share with few digits is meant: 0.87 of 257 is 224 as well.
+            let cut = (resize as f64 * share).round() as usize;
+            if resize != of_share && cut != crop {
+                let expected = format!(
+                    "{of_share}, as the model takes {crop} pixels, or a --crop-share of {:.4}",
+                    crop as f64 / resize as f64
+                );
+                let value = format!("{resize} with a --crop-share of {share}");
+                return Err(DataError::Setting { option: "--resize", value, expected });
+            }
+        }
+        Ok(Preprocessing { resize: resize.or(of_share).or(self.resize), ..self })
+    }
+
+    /// Writes the image that a model takes. `image` and `out` are `[channels, height, width]` of their sizes; where the
+    /// resized image is smaller than the one to cut out, it is centred on black.
+    pub(crate) fn apply(self, image: &[u8], from: ImageSize, out: &mut [u8], to: ImageSize) {
+        let resized = self.resized(from, to);
+        if resized == from && from == to {
+            return out.copy_from_slice(image);
+        }
+        let rows = Cut::of(resized.height, to.height);
+        let columns = Cut::of(resized.width, to.width);
+        let planes = image.chunks_exact(from.height * from.width);
+        for (plane, out) in planes.zip(out.chunks_exact_mut(to.height * to.width)) {
+            let part = resample(
+                plane,
+                (from.height, from.width),
+                (resized.height, resized.width),
+                (rows.taken.clone(), columns.taken.clone()),
+                self.interpolation,
+            );
+            out.fill(0);
+            let lines = out.chunks_exact_mut(to.width).skip(rows.before);
+            for (line, part) in lines.zip(part.chunks_exact(columns.taken.len().max(1))) {
+                line[columns.before..][..part.len()].copy_from_slice(part);
+            }
+        }
+    }
+
+    /// The size that an image is resampled to, before the centre of the size `to` is cut out.
+    fn resized(self, from: ImageSize, to: ImageSize) -> ImageSize {
+        let Some(short) = self.resize else { return to };
+        // The longer side is rounded down, as torchvision does.
+        let long = |own: usize, other: usize| (short as u128 * own as u128 / other.max(1) as u128).max(1) as usize;
+        match from.height <= from.width {
+            true => ImageSize { height: short, width: long(from.width, from.height) },
+            false => ImageSize { height: long(from.height, from.width), width: short },
+        }
+    }
+}
+
+/// What is taken of a line to get one of another length around the same centre.
+struct Cut {
+    /// Black pixels before it.
+    before: usize,
+    taken: Range<usize>,
+}
+
+impl Cut {
+    fn of(have: usize, want: usize) -> Cut {
+        if have <= want {
+            return Cut { before: (want - have) / 2, taken: 0..have };
+        }
+        let twice = have - want;
+        // Half of an odd number is rounded to the even neighbour, as Python does.
+        let half = twice / 2;
+        let first = if twice % 2 == 1 && half % 2 == 1 { half + 1 } else { half };
+        Cut { before: 0, taken: first..first + want }
+    }
+}
+
+impl fmt::Display for Preprocessing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let interpolation = match self.interpolation {
+            Interpolation::Bilinear => "bilinear",
+            Interpolation::Bicubic => "bicubic",
+        };
+        match self.resize {
+            None => write!(f, "stretched ({interpolation})"),
+            Some(resize) => write!(f, "resized to a shorter side of {resize} ({interpolation}), the centre cut out"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The picture of tests/data/preprocessing.py.
+    fn picture(height: usize, width: usize) -> Vec<u8> {
+        let pixel = |c: usize, y: usize, x: usize| {
+            ((37 * x + 101 * y + 53 * c + 3 * (x * y % 97) + 200 * ((x / 3 + y / 4) % 2)) % 256) as u8
+        };
+        let places = (0..3).flat_map(|c| (0..height).flat_map(move |y| (0..width).map(move |x| (c, y, x))));
+        places.map(|(c, y, x)| pixel(c, y, x)).collect()
+    }
+
+    #[test]
+    fn resize_and_crop_are_those_of_pillow_and_torchvision() {
+        let cases = include_str!("../../tests/data/preprocessing.txt");
+        for case in cases.lines() {
+            let fields: Vec<&str> = case.split(' ').collect();
+            let [height, width, short, crop] = [0, 1, 2, 3].map(|field: usize| fields[field].parse().unwrap());
+            let interpolation = match fields[4] {
+                "bicubic" => Interpolation::Bicubic,
+                _ => Interpolation::Bilinear,
+            };
+            let hex = fields[5].as_bytes().as_chunks::<2>().0;
+            let digit = |digit: u8| (digit as char).to_digit(16).unwrap() as u8;
+            let expected: Vec<u8> = hex.iter().map(|&[high, low]| 16 * digit(high) + digit(low)).collect();
+            let mut found = vec![7; 3 * crop * crop];
+            let size = ImageSize { height: crop, width: crop };
+            let preprocessing = Preprocessing { resize: Some(short), interpolation };
+            preprocessing.apply(&picture(height, width), ImageSize { height, width }, &mut found, size);
+            assert_eq!(found, expected, "{height}x{width} to {short}, cut to {crop}, {interpolation:?}");
+        }
+        assert_eq!(cases.lines().count(), 9);
+    }
+
+    #[test]
+    fn what_is_asked_for_comes_before_what_the_weights_expect() {
+        let own = Preprocessing { resize: Some(256), interpolation: Interpolation::Bicubic };
+        let asked = |resize, share| own.asked(resize, share, (224, 224)).map(|found| found.resize);
+        assert_eq!(asked(None, None).unwrap(), Some(256));
+        assert_eq!(asked(Some(232), None).unwrap(), Some(232));
+        assert_eq!(asked(None, Some(1.0)).unwrap(), Some(224));
+        assert_eq!(asked(Some(256), Some(0.875)).unwrap(), Some(256));
+        for (resize, share) in [(Some(0), None), (None, Some(0.0)), (None, Some(1.5)), (None, Some(f64::NAN))] {
+            assert!(asked(resize, share).unwrap_err().is_usage());
+        }
+        let error = asked(Some(256), Some(0.5)).unwrap_err().to_string();
+        assert!(error.contains("must be 448, as the model takes 224 pixels, or a --crop-share of 0.8750"), "{error}");
+        assert_eq!(own.scaled((224, 224), (112, 112)).resize, Some(128));
+        assert_eq!(Preprocessing::default().scaled((224, 224), (112, 112)).resize, None);
+    }
+
+    #[test]
+    fn a_picture_of_any_aspect_takes_no_more_than_its_part() {
+        let (from, to) = (ImageSize { height: 1, width: 60_000 }, ImageSize { height: 8, width: 8 });
+        let mut out = vec![7; 64];
+        let preprocessing = Preprocessing { resize: Some(60_000), ..Preprocessing::default() };
+        preprocessing.apply(&vec![200; 60_000], from, &mut out, to);
+        assert_eq!(out, [200; 64]);
+    }
+}
