@@ -10,7 +10,7 @@ SPIRV_TOOLS ?= 1
 tilewright := $(or $(CARGO_TARGET_DIR),./target)/release/tilewright
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check lint bench adapter build
+.PHONY: help train test check lint bench fuzz adapter build
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -39,6 +39,10 @@ lint: ## formatting, clippy, and links in the documentation
 
 bench: adapter build ## measure this device's throughput
 	$(tilewright) bench $(ARGS)
+
+# `make fuzz ARGS="FUZZ_TARGETS=torch,image FUZZ_SECONDS=600 FUZZ_SEED=2"` looks longer at some, from elsewhere.
+fuzz: ## feed every parser almost right bytes, a minute each
+	$(ARGS) $(CARGO) test --release --test fuzz -- --ignored --nocapture
 
 adapter: ## find a graphics driver, or install one that runs on the CPU
 	sh scripts/ensure-adapter.sh

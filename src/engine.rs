@@ -126,6 +126,7 @@ impl Engine {
         match self {
             Engine::Gpu(engine) => Ok(Executable::Gpu(Box::new(Program::new(&engine.gpu, graph, &mut engine.store)?))),
             Engine::Reference(engine) => {
+                expect_memory(graph)?;
                 for value in graph.values() {
                     let tensor = graph.tensor(value);
                     if let Role::Parameter { init, .. } | Role::Buffer { init } = &tensor.role {
@@ -259,6 +260,25 @@ impl Executable {
             Executable::Gpu(program) => Some(program.memory()),
             Executable::Reference(_) => None,
         }
+    }
+}
+
+/// Asks whether the host has room for all tensors of a graph: what is too large is told before anything is computed, and
+/// is not the end of the process.
+fn expect_memory(graph: &Graph) -> Result<(), GpuError> {
+    let bytes = graph.tensors().iter().map(|tensor| tensor.spec.bytes()).fold(0, u64::saturating_add);
+    let has_room = usize::try_from(bytes).is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok());
+    let largest = graph.tensors().iter().max_by_key(|tensor| tensor.spec.bytes());
+    match largest {
+        Some(largest) if !has_room => Err(GpuError::OutOfMemory {
+            what: format!(
+                "allocating {:.1} GiB for all tensors, of which `{}` {} is the largest",
+                bytes as f64 / f64::from(1 << 30),
+                largest.name,
+                largest.spec.shape
+            ),
+        }),
+        _ => Ok(()),
     }
 }
 

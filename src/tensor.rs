@@ -8,9 +8,13 @@ use std::ops::Deref;
 pub struct Shape(Vec<usize>);
 
 impl Shape {
-    /// Number of elements: the product of all dimensions, 1 for a scalar.
+    /// Number of elements: the product of all dimensions, 1 for a scalar. A product that cannot be counted is the
+    /// largest number there is, which nothing can hold.
     pub fn elements(&self) -> usize {
-        self.0.iter().product()
+        match self.0.contains(&0) {
+            true => 0,
+            false => self.0.iter().fold(1, |product: usize, &size| product.saturating_mul(size)),
+        }
     }
 
     /// `[N, C, H, W]`, when the shape has four dimensions.
@@ -20,7 +24,7 @@ impl Shape {
 
     /// Number of elements in one index step of `dimension`.
     pub fn stride(&self, dimension: usize) -> usize {
-        self.0[dimension + 1..].iter().product()
+        self.0[dimension + 1..].iter().fold(1, |product: usize, &size| product.saturating_mul(size))
     }
 }
 
@@ -78,7 +82,7 @@ impl TensorSpec {
 
     /// Size in memory, in bytes.
     pub fn bytes(&self) -> u64 {
-        self.elements() as u64 * 4
+        (self.elements() as u64).saturating_mul(4)
     }
 }
 

@@ -7,6 +7,11 @@ use crate::tensor::Shape;
 pub enum GraphError {
     #[error("layer `{layer}`: {op} does not take inputs of shapes {inputs:?}: {rule}")]
     Shape { layer: String, op: &'static str, inputs: Vec<Shape>, rule: String },
+    #[error(
+        "`{name}` would have the sizes {shape}, but a tensor holds at most {most} elements, and no size is larger: make \
+         the images, the batch or the layer smaller"
+    )]
+    TooLarge { name: String, shape: Shape, most: usize },
     #[error("two tensors are named `{name}`; give the second layer another name")]
     DuplicateName { name: String },
     #[error("layer `{layer}`: {op} has no gradient, but a parameter before it is to be trained")]

@@ -99,6 +99,9 @@ impl Node {
     }
 }
 
+/// Beyond any memory, and so far below what 64 bits count that sizes, bytes and costs of a graph do not overflow.
+const MOST_ELEMENTS: usize = 1 << 40;
+
 /// A static computation graph.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
@@ -176,9 +179,11 @@ impl Graph {
             .zip(outputs)
             .map(|(output, spec)| {
                 let name = format!("{}.{}#{node}.{output}", self.layer, op.name());
-                self.tensor_of(Tensor { name, spec, role: Role::Node { node, output } })
+                let tensor = Tensor { name, spec, role: Role::Node { node, output } };
+                Graph::expect_countable(&tensor)?;
+                Ok(self.tensor_of(tensor))
             })
-            .collect();
+            .collect::<Result<_, _>>()?;
         self.nodes.push(Node {
             op: Arc::new(op),
             inputs: inputs.to_vec(),
@@ -329,7 +334,9 @@ impl Graph {
         if self.named.contains_key(name) {
             return Err(GraphError::DuplicateName { name: name.to_owned() });
         }
-        let value = self.tensor_of(Tensor { name: name.to_owned(), spec, role });
+        let tensor = Tensor { name: name.to_owned(), spec, role };
+        Graph::expect_countable(&tensor)?;
+        let value = self.tensor_of(tensor);
         self.named.insert(name.to_owned(), value);
         Ok(value)
     }
@@ -337,5 +344,15 @@ impl Graph {
     fn tensor_of(&mut self, tensor: Tensor) -> Value {
         self.tensors.push(tensor);
         Value(self.tensors.len() as u32 - 1)
+    }
+
+    /// # Errors
+    /// When a tensor would be larger than can be counted with.
+    fn expect_countable(tensor: &Tensor) -> Result<(), GraphError> {
+        let shape = &tensor.spec.shape;
+        match shape.elements() > MOST_ELEMENTS || shape.iter().any(|&size| size > MOST_ELEMENTS) {
+            true => Err(GraphError::TooLarge { name: tensor.name.clone(), shape: shape.clone(), most: MOST_ELEMENTS }),
+            false => Ok(()),
+        }
     }
 }

@@ -84,8 +84,9 @@ impl DivCeil for isize {
 }
 
 /// Size of a convolution's or a pooling's output along one axis, rounded down; `None` when the
-/// window is larger than the padded input.
+/// window is larger than the padded input, or the sizes cannot be counted.
 pub fn output_size(size: usize, kernel: usize, stride: usize, padding: usize, dilation: usize) -> Option<usize> {
-    let window = dilation * (kernel - 1) + 1;
-    (size + 2 * padding).checked_sub(window).map(|room| room / stride + 1)
+    let window = dilation.checked_mul(kernel.checked_sub(1)?)?.checked_add(1)?;
+    let padded = padding.checked_mul(2)?.checked_add(size)?;
+    padded.checked_sub(window)?.checked_div(stride)?.checked_add(1)
 }

@@ -51,11 +51,11 @@ impl Window {
             return Err(format!("padding {padding} passes half of the window's {extent}"));
         }
         let room = size
-            .saturating_add(2 * padding)
+            .saturating_add(padding.saturating_mul(2))
             .checked_sub(extent)
             .ok_or_else(|| format!("a window of {extent} does not fit into {size} with padding {padding}"))?;
         let mut out = if self.ceil_mode { room.div_ceil(stride) } else { room / stride } + 1;
-        if (out - 1) * stride >= size + padding {
+        if (out - 1).saturating_mul(stride) >= size.saturating_add(padding) {
             out -= 1;
         }
         let empty = |o: &usize| self.inside(axis, size, *o).next().is_none();
