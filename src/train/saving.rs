@@ -3,7 +3,7 @@
 //! A checkpoint is good when the loss of its weights is a number, and not an absurd one. After an epoch the test has
 //! shown that. Within an epoch the next step does; until then the checkpoint before is kept beside it.
 
-use super::{Checkpoint, RunFolder, TrainError, Trainer, save_checkpoint};
+use super::{Checkpoint, EpochRow, RunFolder, TrainError, Trainer, save_checkpoint};
 use crate::activity::Stage;
 use crate::atomic_file::{keep_as, remove_file, rename_file};
 
@@ -24,9 +24,12 @@ pub(super) struct Saved {
 const ABSURD: f64 = 100.0;
 
 impl Trainer {
-    /// Writes the checkpoint of a finished and tested epoch, and a second one when it is the best so far.
-    pub(super) fn save_epoch(&mut self, is_best: bool) -> Result<(), TrainError> {
-        let checkpoint = self.write(false)?;
+    /// Writes the row of a finished and tested epoch, its checkpoint, and a second one when it is the best so far.
+    pub(super) fn save_epoch(&mut self, row: &EpochRow, is_best: bool) -> Result<(), TrainError> {
+        // First of all: an epoch whose state is not finite gets no row either.
+        let checkpoint = self.snapshot()?;
+        self.folder.write_epoch(row, self.header.progress.step - 1)?;
+        self.write(&checkpoint, false)?;
         if is_best {
             save_checkpoint(&RunFolder::best(self.folder.path()), &checkpoint)?;
         }
@@ -37,13 +40,15 @@ impl Trainer {
     pub(super) fn save_midway(&mut self, must: bool) -> Result<(), TrainError> {
         match self.saved.is_absurd && !must {
             true => Ok(()),
-            false => self.write(true).map(|_| ()),
+            false => {
+                let checkpoint = self.snapshot()?;
+                self.write(&checkpoint, true)
+            }
         }
     }
 
-    fn write(&mut self, is_unproven: bool) -> Result<Checkpoint, TrainError> {
+    fn write(&mut self, checkpoint: &Checkpoint, is_unproven: bool) -> Result<(), TrainError> {
         let _saving = self.runner.engine.activity().enter(Stage::Saving, 0);
-        let checkpoint = self.snapshot()?;
         let folder = self.folder.path().to_owned();
         let file = RunFolder::checkpoint(&folder);
         self.folder.sync()?;
@@ -52,11 +57,10 @@ impl Trainer {
             keep_as(&file, &previous).map_err(TrainError::file(&previous, "written"))?;
             self.saved.previous = self.saved.last;
         }
-        save_checkpoint(&file, &checkpoint)?;
+        save_checkpoint(&file, checkpoint)?;
         self.saved.last = Some(self.header.progress.step);
         self.saved.is_unproven = is_unproven;
-        self.note_checkpoint(true)?;
-        Ok(checkpoint)
+        self.note_checkpoint(true)
     }
 
     /// The state of the run; an error when it is not finite.

@@ -308,8 +308,7 @@ impl Trainer {
         }
         (progress.test_accuracy, progress.test_loss) = (test.top1, test.loss);
         (progress.loss_sum, progress.correct, progress.images) = (0.0, 0.0, 0.0);
-        self.folder.write_epoch(&row, epoch_end - 1)?;
-        self.save_epoch(is_best)?;
+        self.save_epoch(&row, is_best)?;
         Ok(row)
     }
 
