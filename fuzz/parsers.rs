@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tilewright::data::{LoadOptions, Source, idx, load_image};
+use tilewright::data::{LoadOptions, Preprocessing, Source, idx, load_image};
 use tilewright::engine::Engine;
 use tilewright::gpu::DeviceOptions;
 use tilewright::graph::Mode;
@@ -77,7 +77,7 @@ fn cifar(data: &[u8], folder: &Path) {
 /// By content, whatever the ending says; more than a megapixel is refused from the header.
 fn image(data: &[u8], folder: &Path) {
     for (name, channels) in [("a.png", 1), ("a.jpg", 3)] {
-        load_image(&file(folder, name, data), channels, (7, 5), 1 << 20).ok();
+        load_image(&file(folder, name, data), channels, (7, 5), Preprocessing::default(), 1 << 20).ok();
     }
 }
 
