@@ -60,8 +60,7 @@ impl Eval {
         let reporter = global.reporter();
         let reading = global.activity.enter(Stage::Reading, 0);
         let Eval { limit, max_pixels, classes, .. } = *self;
-        let ImageOptions { resize, crop_share } = self.images;
-        let data = TestData { source: self.data.clone(), limit, max_pixels, classes, resize, crop_share };
+        let data = TestData { source: self.data.clone(), limit, max_pixels, classes, asked: self.images.asked() };
         let ensemble = Ensemble::read(&paths, &data)?;
         ensemble.notes().iter().for_each(|note| global.note(note));
         drop(reading);

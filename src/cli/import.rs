@@ -84,7 +84,7 @@ impl Import {
         };
         let input = model.input(&options)?;
         let weights = file.weights(model, &options, &BTreeSet::new(), self.key.as_deref())?;
-        let labels = self.labels(model, input, &path, file.definition())?;
+        let labels = self.labels((model, &options), input, &path, file.definition())?;
         let checkpoint = import(model, &options, weights.tensors, &path, labels)?;
         save_checkpoint(&self.out, &checkpoint)?;
         let header = &checkpoint.header;
@@ -122,7 +122,7 @@ impl Import {
     /// What the options say of images and classes, else what the file says of itself.
     fn labels(
         &self,
-        model: &Model,
+        (model, options): (&Model, &ModelOptions),
         input: [usize; 3],
         path: &Path,
         own: Option<&Definition>,
@@ -132,7 +132,7 @@ impl Import {
             let [_, own_height, own_width] = own.input;
             own.preprocessing.scaled((own_height, own_width), (height, width))
         });
-        let expected = own_preprocessing.unwrap_or_else(|| expected_images(model, input, path).1);
+        let expected = own_preprocessing.unwrap_or_else(|| expected_images(model, options, input, path).1);
         let preprocessing = self.images.over(expected, input)?;
         let mut labels = Labels {
             preprocessing: Some(preprocessing),

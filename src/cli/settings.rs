@@ -174,6 +174,7 @@ impl Settings {
         config.clip_grad_norm = self.clip_grad_norm.or(config.clip_grad_norm);
         config.clip_grad_value = self.clip_grad_value.or(config.clip_grad_value);
         config.resize = self.images.resize.or(config.resize);
+        config.interpolation = self.images.interpolation.or(config.interpolation);
         config.crop_share = self.images.crop_share.or(config.crop_share);
         config.normalize = self.normalize.clone().or(config.normalize);
         config.init_key = self.init_key.clone().or(config.init_key);

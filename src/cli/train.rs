@@ -28,7 +28,7 @@ pub struct Train {
     /// With other --epochs, --lr, --schedule or --checkpoint-every, if they are given.
     #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with_all = ["model", "data", "batch", "micro_batch", "drop_last", "optimizer",
         "seed", "limit", "size", "validation", "max_pixels", "label_smoothing", "clip_grad_norm", "clip_grad_value", "l1", "flip", "crop", "attributes",
-        "init", "init_key", "resize", "crop_share", "normalize", "head", "freeze", "run", "recipe"])]
+        "init", "init_key", "resize", "crop_share", "interpolation", "normalize", "head", "freeze", "run", "recipe"])]
     resume: Option<PathBuf>,
     /// Write a line of JSON for each epoch to standard output, with --json's after the last
     ///

@@ -30,7 +30,7 @@ pub use decode::{MAX_PIXELS, load_image};
 pub use error::{DataError, ImageSize};
 pub use folder::images_of;
 pub use normalize::Normalize;
-pub use preprocessing::{Interpolation, Preprocessing};
+pub use preprocessing::{Asked, Interpolation, Preprocessing};
 pub(crate) use random::SplitMix64;
 pub use source::{LoadOptions, Source};
 

@@ -5,6 +5,7 @@ use super::resample::resample;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
 
 /// What becomes of an image before its bytes are normalised: torchvision's `Resize` and `CenterCrop`, or a stretch.
 ///
@@ -30,6 +31,31 @@ pub enum Interpolation {
     Bicubic,
 }
 
+/// What a user asks for instead of what the weights expect.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Asked {
+    /// Pixels of the shorter side.
+    pub resize: Option<usize>,
+    /// The share of the shorter side that the model sees.
+    pub crop_share: Option<f64>,
+    pub interpolation: Option<Interpolation>,
+}
+
+impl FromStr for Interpolation {
+    type Err = DataError;
+
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        match text {
+            "bilinear" => Ok(Interpolation::Bilinear),
+            "bicubic" => Ok(Interpolation::Bicubic),
+            _ => {
+                let (value, expected) = (format!("`{text}`"), "bilinear or bicubic");
+                Err(DataError::Option { option: "--interpolation", value, expected })
+            }
+        }
+    }
+}
+
 /// Longest side that is resized to.
 const MAX_SIDE: usize = 65_535;
 
@@ -43,15 +69,13 @@ impl Preprocessing {
         Preprocessing { resize: self.resize.map(scale), ..self }
     }
 
-    /// With what a user asks for, for a model of images of (height, width) `size`: a shorter side of `resize` pixels,
-    /// or one of which the model sees `crop_share`.
+    /// With what a user asks for, for a model of images of (height, width) `size`.
     ///
     /// # Errors
     /// When a value cannot be, or the two contradict each other.
     pub fn asked(
         self,
-        resize: Option<usize>,
-        crop_share: Option<f64>,
+        Asked { resize, crop_share, interpolation }: Asked,
         size: (usize, usize),
     ) -> Result<Preprocessing, DataError> {
         let option =
@@ -76,7 +100,8 @@ impl Preprocessing {
                 return Err(DataError::Setting { option: "--resize", value, expected });
             }
         }
-        Ok(Preprocessing { resize: resize.or(of_share).or(self.resize), ..self })
+        let interpolation = interpolation.unwrap_or(self.interpolation);
+        Ok(Preprocessing { resize: resize.or(of_share).or(self.resize), interpolation })
     }
 
     /// Writes the image that a model takes. `image` and `out` are `[channels, height, width]` of their sizes; where the
@@ -188,7 +213,10 @@ mod tests {
     #[test]
     fn what_is_asked_for_comes_before_what_the_weights_expect() {
         let own = Preprocessing { resize: Some(256), interpolation: Interpolation::Bicubic };
-        let asked = |resize, share| own.asked(resize, share, (224, 224)).map(|found| found.resize);
+        let asked = |resize, crop_share| {
+            let asked = Asked { resize, crop_share, interpolation: Some(Interpolation::Bilinear) };
+            own.asked(asked, (224, 224)).map(|found| found.resize)
+        };
         assert_eq!(asked(None, None).unwrap(), Some(256));
         assert_eq!(asked(Some(232), None).unwrap(), Some(232));
         assert_eq!(asked(None, Some(1.0)).unwrap(), Some(224));

@@ -53,7 +53,7 @@ pub fn import(
         let rule = format!("{classes}, as the weights tell so many classes apart");
         return Err(InteropError::Setting { what: "the number of class names", value: names.len().to_string(), rule });
     }
-    let (normalization, preprocessing) = expected_images(model, input, path);
+    let (normalization, preprocessing) = expected_images(model, &options, input, path);
     let normalization = labels.normalization.unwrap_or(normalization);
     let preprocessing = labels.preprocessing.unwrap_or(preprocessing);
     check_normalization(&normalization, input[0])?;

@@ -10,6 +10,9 @@ use std::collections::HashMap;
 /// Index of an object.
 pub type Id = usize;
 
+/// Objects that a pickle makes at most. One takes a byte to make, and a hundred times that to hold.
+const MOST_OBJECTS: usize = 1 << 23;
+
 /// Sizes that a sequence has at most: one of many, which many tensors share, would fill the memory.
 const MOST_SIZES: usize = 64;
 
@@ -129,6 +132,9 @@ struct Machine<'a> {
 impl Machine<'_> {
     fn run(&mut self) -> Result<Id, String> {
         loop {
+            if self.objects.len() > MOST_OBJECTS {
+                return Err(format!("it makes more than {MOST_OBJECTS} objects, which no state_dict needs"));
+            }
             let [opcode] = self.take()?;
             match opcode {
                 b'.' => return self.pop(),
@@ -432,6 +438,13 @@ mod tests {
             let pickle = Pickle::read(bytes).unwrap();
             assert_eq!(*pickle.get(pickle.root), Object::Int(number), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_pickle_that_only_means_to_fill_the_memory_is_refused() {
+        let mut bytes = vec![b')'; MOST_OBJECTS + 1];
+        bytes.push(b'.');
+        assert!(Pickle::read(&bytes).unwrap_err().contains("objects"));
     }
 
     #[test]

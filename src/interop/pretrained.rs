@@ -1,7 +1,7 @@
 //! What images weights from elsewhere were trained on: torchvision's transforms, model by model.
 
 use crate::data::{Interpolation, Normalization, Preprocessing};
-use crate::models::Model;
+use crate::models::{Model, ModelOptions};
 use std::path::Path;
 
 /// The names of models, pixels of the shorter side, pixels of the crop, and the interpolation: the transforms of
@@ -54,8 +54,13 @@ const IMAGENET_CLASSES: usize = 1000;
 
 /// What weights of `model` from elsewhere, read from `file`, expect of the images `input`, `[C, H, W]`. Images of three
 /// channels have ImageNet's mean and deviation, others none but the division by 255; a model for another image size than
-/// torchvision's sees the same share of an image; models that are not of ImageNet have their images stretched.
-pub fn expected_images(model: &Model, input: [usize; 3], file: &Path) -> (Normalization, Preprocessing) {
+/// torchvision's sees the same share of an image; models that are not of ImageNet, or have the stem for small images, have their images stretched.
+pub fn expected_images(
+    model: &Model,
+    options: &ModelOptions,
+    input: [usize; 3],
+    file: &Path,
+) -> (Normalization, Preprocessing) {
     let [channels, height, width] = input;
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let normalization = match (channels, stem) {
@@ -64,7 +69,8 @@ pub fn expected_images(model: &Model, input: [usize; 3], file: &Path) -> (Normal
         (3, _) => Normalization::imagenet(),
         _ => Normalization { mean: vec![0.0; channels], std: vec![1.0; channels] },
     };
-    if model.num_classes != IMAGENET_CLASSES {
+    let small_stem = options.get("stem").is_some_and(|stem| stem == "cifar");
+    if model.num_classes != IMAGENET_CLASSES || small_stem {
         return (normalization, Preprocessing::default());
     }
     let of_file = FILES.iter().find(|(name, ..)| *name == stem).map(|&(_, resize, crop, kind)| (resize, crop, kind));
@@ -82,7 +88,8 @@ mod tests {
     use crate::models;
 
     fn resize(name: &str, size: usize, file: &str) -> (Option<usize>, Interpolation) {
-        let (_, found) = expected_images(models::find(name).unwrap(), [3, size, size], Path::new(file));
+        let (_, found) =
+            expected_images(models::find(name).unwrap(), &ModelOptions::new(), [3, size, size], Path::new(file));
         (found.resize, found.interpolation)
     }
 
@@ -100,8 +107,9 @@ mod tests {
 
     #[test]
     fn googlenets_input_is_transformed_where_torchvision_does_it() {
-        let normalization =
-            |file: &str| expected_images(models::find("googlenet").unwrap(), [3, 224, 224], Path::new(file)).0;
+        let normalization = |file: &str| {
+            expected_images(models::find("googlenet").unwrap(), &ModelOptions::new(), [3, 224, 224], Path::new(file)).0
+        };
         assert_eq!(normalization("googlenet-1378be20.pth").mean, [0.5; 3]);
         assert_eq!(normalization("mine.pth"), Normalization::imagenet());
         let caution = |file| caution(models::find("googlenet").unwrap(), Path::new(file));

@@ -2,7 +2,7 @@
 
 use super::{Batch, Checkpoint, Evaluation, Evaluator, Header, MeanProbabilities, TrainError, load_checkpoint};
 use crate::data::{
-    Augmentation, ClassMatching, Dataset, LoadOptions, MAX_PIXELS, Source, View, are_numbers, match_classes,
+    Asked, Augmentation, ClassMatching, Dataset, LoadOptions, MAX_PIXELS, Source, View, are_numbers, match_classes,
 };
 use crate::engine::Engine;
 use std::path::{Path, PathBuf};
@@ -27,10 +27,8 @@ pub struct TestData {
     pub max_pixels: u64,
     /// How the classes of the data are held against those of the checkpoints.
     pub classes: ClassMatching,
-    /// Pixels of the shorter side that images are resized to, and the share of it that a model sees; by default what its
-    /// checkpoint says.
-    pub resize: Option<usize>,
-    pub crop_share: Option<f64>,
+    /// How images are brought to a model's size; by default as its checkpoint says.
+    pub asked: Asked,
 }
 
 impl Default for TestData {
@@ -40,8 +38,7 @@ impl Default for TestData {
             limit: None,
             max_pixels: MAX_PIXELS,
             classes: ClassMatching::ByName,
-            resize: None,
-            crop_share: None,
+            asked: Asked::default(),
         }
     }
 }
@@ -74,7 +71,7 @@ impl Ensemble {
         let read = paths.iter().map(|path| {
             let mut checkpoint = load_checkpoint(path)?;
             let Header { input: [_, height, width], preprocessing, .. } = checkpoint.header;
-            checkpoint.header.preprocessing = preprocessing.asked(data.resize, data.crop_share, (height, width))?;
+            checkpoint.header.preprocessing = preprocessing.asked(data.asked, (height, width))?;
             Ok((path.as_path(), checkpoint))
         });
         let read: Vec<(&Path, Checkpoint)> = read.collect::<Result<_, TrainError>>()?;

@@ -2,7 +2,7 @@
 
 use super::graphs::options;
 use super::{Batch, RunFolder, TrainConfig, TrainError};
-use crate::data::{Normalization, Normalize, Preprocessing};
+use crate::data::{Asked, Normalization, Normalize, Preprocessing};
 use crate::engine::Engine;
 use crate::graph::Graph;
 use crate::interop::{InteropError, WeightsFile, expected_images, head_of, told_attributes};
@@ -66,25 +66,26 @@ pub(super) fn preprocessing(config: &TrainConfig) -> Result<Preprocessing, Train
             }
         };
     };
-    let expected = match (&config.init, config.interpolation) {
-        // With its interpolation, a run folder's configuration says all of it.
+    let expected = match (&config.init, &config.run) {
+        // The configuration of a run that has begun says all of it, and the weights may be gone.
         (Some(init), None) => {
-            let channels = model.input(&ModelOptions::from(config.attributes.clone()))?[0];
-            expected(model, &weights_file(init), [channels, size.0, size.1])?.1
+            let options = ModelOptions::from(config.attributes.clone());
+            let channels = model.input(&options)?[0];
+            expected((model, &options), &weights_file(init), [channels, size.0, size.1])?.1
         }
         _ => Preprocessing::default(),
     };
-    let interpolation = config.interpolation.unwrap_or(expected.interpolation);
-    Ok(Preprocessing { interpolation, ..expected }.asked(config.resize, config.crop_share, size)?)
+    let asked = Asked { resize: config.resize, crop_share: config.crop_share, interpolation: config.interpolation };
+    Ok(expected.asked(asked, size)?)
 }
 
 /// The normalisation and the preprocessing that the weights in `file` expect of the images `input`, `[C, H, W]`.
 fn expected(
-    model: &Model,
+    (model, options): (&Model, &ModelOptions),
     file: &Path,
     input: [usize; 3],
 ) -> Result<(Normalization, Preprocessing, &'static str), TrainError> {
-    let (normalization, preprocessing) = expected_images(model, input, file);
+    let (normalization, preprocessing) = expected_images(model, options, input, file);
     let of_elsewhere = if input[0] == 3 { "as weights from elsewhere expect" } else { "no more than division by 255" };
     Ok(match WeightsFile::definition_in(file)? {
         Some(own) => {
@@ -155,7 +156,7 @@ pub(super) fn initialise(
         }
     }
     let mut notes = weights.notes;
-    let (expected, _, why) = expected(model, path, [channels, height, width])?;
+    let (expected, _, why) = expected((model, &options), path, [channels, height, width])?;
     let asked = config.normalize.as_ref().map(|asked| Ok::<_, TrainError>((asked, asked.of(channels)?))).transpose()?;
     let (normalization, why) = match asked {
         None => (expected, why.to_owned()),

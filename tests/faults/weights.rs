@@ -302,3 +302,34 @@ fn weights_from_elsewhere_bring_their_normalisation_in_training_too() {
     let (_, given) = train(&at("direct"), "given", &["--normalize", "0.5/0.25"]);
     assert_eq!(given.header.normalization, Normalization { mean: vec![0.5; 3], std: vec![0.25; 3] });
 }
+
+#[test]
+fn how_images_get_their_size_is_kept_from_training_to_prediction_and_through_a_resume() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let data = "synthetic:1x16x20:3:12";
+    let run = at("run");
+    let size = ["--size", "12x12", "--resize", "14", "--interpolation", "bicubic"];
+    let arguments =
+        ["train", "lenet5", "--data", data, "--batch", "4", "--epochs", "1", "--device", "cpu", "--run", &run];
+    tilewright(&[&arguments[..], &size].concat(), 0);
+    let expected = Preprocessing { resize: Some(14), interpolation: Interpolation::Bicubic };
+    let header = || load_checkpoint(&Path::new(&run).join("checkpoint.safetensors")).unwrap().header;
+    assert_eq!(header().preprocessing, expected);
+    tilewright(&["train", "--resume", &run, "--epochs", "2", "--device", "cpu"], 0);
+    assert_eq!((header().preprocessing, header().progress.step), (expected, 6));
+    let eval = |more: &[&str]| {
+        let ended = tilewright(&[&["eval", &run, "--device", "cpu", "--json"], more].concat(), 0);
+        ended.json()["test_loss"].as_f64().unwrap()
+    };
+    assert_eq!(eval(&[]), eval(&["--resize", "14"]));
+    assert_ne!(eval(&[]), eval(&["--crop-share", "0.6"]));
+    // Started from the run, at another size: the same share of the image.
+    let onwards = at("onwards");
+    let arguments =
+        ["train", "lenet5", "--data", data, "--batch", "4", "--epochs", "1", "--device", "cpu", "--run", &onwards];
+    tilewright(&[&arguments[..], &["--size", "12x12", "--init", &run]].concat(), 0);
+    let header = load_checkpoint(&Path::new(&onwards).join("checkpoint.safetensors")).unwrap().header;
+    assert_eq!((header.preprocessing, header.config.resize), (expected, Some(14)));
+    tilewright(&["train", "lenet5", "--data", data, "--resize", "14"], 2).says("--size");
+}
