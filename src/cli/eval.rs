@@ -36,10 +36,11 @@ pub struct Eval {
     /// each
     #[arg(long, value_name = "by-name|by-position", default_value_t)]
     classes: ClassMatching,
-    /// Average over views of each image too (test-time augmentation): with `flip`, which is what --tta alone means,
-    /// the image and its mirror image; with `crop=N`, the image and its four crops at the corners of a border of N
-    /// black pixels; with `flip,crop=N`, these five and their mirror images. Mirroring is for classes that look the
-    /// same in a mirror, which digits and letters do not
+    /// Average over views of each image too (test-time augmentation)
+    ///
+    /// With `flip`, which is what --tta alone means, the image and its mirror image; with `crop=N`, the image and its
+    /// four crops at the corners of a border of N black pixels; with `flip,crop=N`, these five and their mirror images.
+    /// Mirroring is for classes that look the same in a mirror, which digits and letters do not.
     #[arg(long, value_name = "flip,crop=N", num_args = 0..=1, default_missing_value = "flip", value_parser = parse_views)]
     tta: Option<Augmentation>,
     #[command(flatten)]

@@ -7,8 +7,10 @@ use tilewright::plan::Precision;
 
 #[derive(Args)]
 pub struct PrecisionOption {
-    /// How exact convolutions and linear layers are: `f16` rounds their factors and adds in f32, on the
-    /// device's matrix units. `check` runs what the device has of both when this is not said
+    /// How exact convolutions and linear layers are
+    ///
+    /// `f16` rounds their factors and adds in f32, on the device's matrix units. `check` runs what the device has of both
+    /// when this is not said.
     #[arg(long, global = true, value_name = "f32|f16", hide_possible_values = true)]
     pub precision: Option<Word>,
 }

@@ -2,8 +2,8 @@
 
 use super::CliError;
 use super::images::ImageOptions;
-use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Args, Command, Id};
 use serde_json::Value;
 use std::path::PathBuf;
 use tilewright::data::{Normalize, Source};
@@ -111,6 +111,11 @@ pub struct Settings {
     /// Its keys are these options' names, and the options come before it.
     #[arg(long, value_name = "FILE", help_heading = MODEL)]
     recipe: Option<PathBuf>,
+}
+
+/// The names of options that another one does not go with, as `--resume` with what a run or a sweep has already.
+pub fn names_of<A: Args>() -> Vec<Id> {
+    A::augment_args(Command::new("options")).get_arguments().map(|option| option.get_id().clone()).collect()
 }
 
 /// Every optimizer with its attributes.

@@ -8,8 +8,9 @@ use tilewright::shader::Sources;
 
 #[derive(Args)]
 pub struct ShadersOption {
-    /// Take shaders from DIR, where it has them, in place of those in the program: to try a change without a
-    /// build. `check` runs them with bounds checks, the other commands without: check first
+    /// Take shaders from DIR, where it has them, in place of those in the program
+    ///
+    /// To try a change without a build. `check` runs them with bounds checks, the other commands without: check first.
     #[arg(long, global = true, value_name = "DIR")]
     shaders: Option<PathBuf>,
 }

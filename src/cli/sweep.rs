@@ -3,7 +3,7 @@
 use super::interrupt::on_interrupt;
 use super::place::Place;
 use super::settings::CHOSEN_ON_TEST;
-use super::settings::{Pace, Settings};
+use super::settings::{Pace, Settings, names_of};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -25,32 +25,38 @@ pub struct Sweep {
     settings: Settings,
     #[command(flatten)]
     pace: Pace,
-    /// Try each of these values with each of the other settings', such as `optimizer=adam,sgd:momentum=0.9`; may be
-    /// given again
-    #[arg(long, value_name = "NAME=VALUE,...", conflicts_with = "random")]
+    /// Try each of these values with each of the other settings'; may be given again
+    ///
+    /// Such as `--grid lr=1e-3,1e-2 --grid optimizer=adam,sgd:momentum=0.9`, which makes four trials.
+    #[arg(long, value_name = "NAME=VALUE,...", conflicts_with = "random", help_heading = SEARCH)]
     grid: Vec<String>,
-    /// Draw from these values, or from a range: `label_smoothing=0..0.2`, or in the logarithm `lr=log:1e-4..1e-1`; may
-    /// be given again. The seed is that of the runs
-    #[arg(long, value_name = "NAME=VALUES", requires = "trials")]
+    /// Draw from these values, or from a range such as `lr=log:1e-4..1e-1`; may be given again
+    ///
+    /// `label_smoothing=0..0.2` draws evenly, `log:` evenly in the logarithm. The seed is that of the runs.
+    #[arg(long, value_name = "NAME=VALUES", requires = "trials", help_heading = SEARCH)]
     random: Vec<String>,
     /// With --random: so many trials
-    #[arg(long)]
+    #[arg(long, help_heading = SEARCH)]
     trials: Option<usize>,
-    /// Successive halving: trials begin with a few epochs, and of so many only the best goes on to so many times as
-    /// many epochs, until the last have all of them
-    #[arg(long, value_name = "FACTOR")]
+    /// Successive halving: of so many trials only the best goes on to so many times as many epochs
+    ///
+    /// Trials begin with a few epochs, and the last have all of them.
+    #[arg(long, value_name = "FACTOR", help_heading = SEARCH)]
     halving: Option<u64>,
     /// Folder of the sweep [default: runs/MODEL-sweep-1, or the next free number]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = SEARCH)]
     out: Option<PathBuf>,
     /// Go on with the sweep in this folder
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["grid", "random", "trials", "halving", "out", "epochs", "lr", "schedule",
-        "model", "data", "batch", "micro_batch", "optimizer", "seed", "limit", "size", "label_smoothing", "clip_grad_norm",
-        "clip_grad_value", "l1", "flip", "crop", "attributes", "init", "head", "freeze", "recipe"])]
+    #[arg(long, value_name = "FOLDER", help_heading = SEARCH,
+        conflicts_with_all = ["grid", "random", "trials", "halving", "out"],
+        conflicts_with_all = names_of::<Settings>(), conflicts_with_all = names_of::<Pace>())]
     resume: Option<PathBuf>,
     #[command(flatten)]
     pub place: Place,
 }
+
+/// Heading of the help.
+const SEARCH: &str = "Search";
 
 /// Rows of the table at the end.
 const MOST_ROWS: usize = 50;

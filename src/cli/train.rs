@@ -2,7 +2,7 @@
 
 use super::interrupt::on_interrupt;
 use super::place::Place;
-use super::settings::{CHOSEN_ON_TEST, Pace, Settings, set};
+use super::settings::{CHOSEN_ON_TEST, Pace, Settings, names_of, set};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
@@ -26,9 +26,8 @@ pub struct Train {
     /// Go on with the run in this folder from its last checkpoint
     ///
     /// With other --epochs, --lr, --schedule or --checkpoint-every, if they are given.
-    #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with_all = ["model", "data", "batch", "micro_batch", "drop_last", "optimizer",
-        "seed", "limit", "size", "validation", "max_pixels", "label_smoothing", "clip_grad_norm", "clip_grad_value", "l1", "flip", "crop", "attributes",
-        "init", "init_key", "resize", "crop_share", "interpolation", "normalize", "head", "freeze", "run", "recipe"])]
+    #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with = "run",
+        conflicts_with_all = names_of::<Settings>())]
     resume: Option<PathBuf>,
     /// Write a line of JSON for each epoch to standard output, with --json's after the last
     ///

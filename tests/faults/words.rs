@@ -131,3 +131,15 @@ fn a_file_that_is_not_there_is_no_question_of_permissions() {
     let ended = tilewright(&["predict", "--device", "cpu", run.to_str().unwrap(), image.to_str().unwrap()], 1);
     ended.says("none.png").never_says("permission");
 }
+
+#[test]
+fn a_run_that_goes_on_takes_no_setting_that_it_would_ignore() {
+    for setting in
+        [&["--drop-last"][..], &["--validation", "0.1"], &["--crop", "2"], &["--l1", "0.1"], &["--set", "pool=avg"]]
+    {
+        for command in ["train", "sweep"] {
+            tilewright(&[&[command, "--resume", "runs/none"], setting].concat(), 2).says("cannot be used with");
+        }
+    }
+    tilewright(&["train", "lenet5", "--resume", "runs/none"], 2).says("cannot be used with");
+}
