@@ -411,7 +411,7 @@ fn what_cannot_be_searched_is_wrong_usage_before_the_first_trial() {
         (&["--grid", "bath=8"], "no setting `bath` to search, did you mean `batch`?; there are lr, batch"),
         (&["--grid", "lr=1e-3,fast"], "`lr` cannot be `fast`: it must be a number"),
         (&["--grid", "lr=1e-3,"], "`lr` cannot be ``: it must be a number"),
-        (&["--grid", "lr=0.1,-1"], "trial 2 (lr=-1) cannot be trained: --lr is -1, but must be a number above 0"),
+        (&["--grid", "lr=0.1,-1"], "trial 2 (lr=-1) cannot be trained: --lr is -1, but must be a number of at least 0"),
         (&["--grid", "lr=0.1,1e-1"], "`lr` cannot be `1e-1`: it must be another value: it is given twice"),
         (&["--grid", "lr=0.1", "--grid", "lr=0.2"], "it must be given once, and `lr=0.1` gives it already"),
         (&["--grid", "lr=1e-4..1"], "a range is for --random"),

@@ -3,7 +3,7 @@
 import package::constants::WORKGROUP;
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
-import package::activation::functions::derivative;
+import package::activation::functions::gradient;
 
 @group(0) @binding(0) var<storage, read> seen: array<f32>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
@@ -13,6 +13,6 @@ import package::activation::functions::derivative;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
     if (i < arguments.count) {
-        dx[i] = derivative(seen[i]) * dy[i];
+        dx[i] = gradient(seen[i], dy[i]);
     }
 }

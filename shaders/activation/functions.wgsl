@@ -1,7 +1,8 @@
-// Every activation y = f(x), and its derivative from x or, where that is as exact, from y. The
+// Every activation y = f(x), and its gradient from x or, where that is as exact, from y. The
 // kernel's condition names the one that is meant.
 
 import package::constants::SLOPE;
+import package::lib::nan::{above_zero, at_least, capped, not_above_zero, rectified, within};
 
 const INV_SQRT_2: f32 = 0.70710678;
 const INV_SQRT_2_PI: f32 = 0.39894228;
@@ -41,35 +42,37 @@ fn expm1(x: f32) -> f32 {
     return select(exp(x) - 1.0, series, abs(x) < 0.1);
 }
 
+// NaN for NaN, as all of them.
 fn activate(x: f32) -> f32 {
-    @if(relu) { return max(x, 0.0); }
-    @if(relu6) { return clamp(x, 0.0, 6.0); }
+    @if(relu) { return rectified(x); }
+    @if(relu6) { return capped(x, 6.0); }
     @if(leaky_relu) { return select(x, SLOPE * x, x <= 0.0); }
     @if(elu) { return select(x, SLOPE * expm1(x), x <= 0.0); }
     @if(sigmoid) { return sigmoid(x); }
     @if(tanh) { return hyperbolic_tangent(x); }
     @if(silu) { return x * sigmoid(x); }
     @if(gelu) { return x * normal_cdf(x); }
-    @if(hardsigmoid) { return clamp(x / 6.0 + 0.5, 0.0, 1.0); }
-    @if(hardswish) { return x * clamp(x / 6.0 + 0.5, 0.0, 1.0); }
+    @if(hardsigmoid) { return capped(x / 6.0 + 0.5, 1.0); }
+    @if(hardswish) { return x * capped(x / 6.0 + 0.5, 1.0); }
 }
 
-// dy/dx, where `seen` is the output for relu, relu6, sigmoid and tanh, else the input.
-fn derivative(seen: f32) -> f32 {
-    @if(relu) { return select(0.0, 1.0, seen > 0.0); }
-    @if(relu6) { return select(0.0, 1.0, seen > 0.0 && seen < 6.0); }
-    @if(leaky_relu) { return select(1.0, SLOPE, seen <= 0.0); }
-    @if(elu) { return select(1.0, SLOPE * exp(seen), seen <= 0.0); }
-    @if(sigmoid) { return seen * (1.0 - seen); }
-    @if(tanh) { return 1.0 - seen * seen; }
+// dx = dy/dx * upstream, where `seen` is the output y for relu, relu6, sigmoid and tanh, else the input x. What is
+// cut off is 0 whatever comes from above, and NaN is on the side where PyTorch has it.
+fn gradient(seen: f32, upstream: f32) -> f32 {
+    @if(relu) { return select(upstream, 0.0, not_above_zero(seen)); }
+    @if(relu6) { return select(upstream, 0.0, not_above_zero(seen) || at_least(seen, 6.0)); }
+    @if(leaky_relu) { return upstream * select(SLOPE, 1.0, above_zero(seen)); }
+    @if(elu) { return upstream * select(1.0, SLOPE * exp(seen), not_above_zero(seen)); }
+    @if(sigmoid) { return upstream * (seen * (1.0 - seen)); }
+    @if(tanh) { return upstream * (1.0 - seen * seen); }
     @if(silu) {
         let s = sigmoid(seen);
-        return s * (1.0 + seen * (1.0 - s));
+        return upstream * (s * (1.0 + seen * (1.0 - s)));
     }
-    @if(gelu) { return normal_cdf(seen) + seen * INV_SQRT_2_PI * exp(-0.5 * seen * seen); }
-    @if(hardsigmoid) { return select(0.0, 1.0 / 6.0, seen > -3.0 && seen < 3.0); }
+    @if(gelu) { return upstream * (normal_cdf(seen) + seen * INV_SQRT_2_PI * exp(-0.5 * seen * seen)); }
+    @if(hardsigmoid) { return select(0.0, upstream / 6.0, within(seen, 3.0)); }
     @if(hardswish) {
-        let inside = select(1.0, seen / 3.0 + 0.5, seen < 3.0);
-        return select(0.0, inside, seen > -3.0);
+        let below = at_least(-seen, 3.0);
+        return select(upstream * select(1.0, seen / 3.0 + 0.5, within(seen, 3.0)), 0.0, below);
     }
 }

@@ -1,13 +1,20 @@
-// mean[c] and var[c] of all elements of channel c, from the lanes' means and sums of squared
-// deviations, merged in order (Chan, Golub and LeVeque 1983).
+// mean[c] and variance[c] of all elements of channel c, from what partial_statistics.wgsl has of its lanes.
 //
-// part [channels, lanes] pairs, mean and var [channels]. One invocation a channel.
+// The lanes' means are taken less their own mean m, which is a number close to all of them: what is left of a
+// channel far from 0 is small, and exact. With d[l] = mean of lane l - m, of n[l] elements:
+//
+//   mean = m + sum of n[l] d[l] / elements
+//   variance = (sum of squares[l] + n[l] d[l]^2 - elements (mean - m)^2) / elements
+//
+// (Chan, Golub and LeVeque 1983). part [channels, lanes, 3], mean and variance [channels]. One invocation a channel.
 
 import package::constants::WORKGROUP;
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::nan::rectified;
+import package::lib::sum::{no_terms, plus, total};
 
-@group(0) @binding(0) var<storage, read> part: array<vec2<f32>>;
+@group(0) @binding(0) var<storage, read> part: array<f32>;
 @group(0) @binding(1) var<storage, read_write> mean: array<f32>;
 @group(0) @binding(2) var<storage, read_write> variance: array<f32>;
 
@@ -17,19 +24,25 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (c >= arguments.count) {
         return;
     }
-    var total = vec2(0.0);
-    var count = 0.0;
-    let least = arguments.elements / arguments.lanes;
-    let longer = arguments.elements % arguments.lanes;
-    for (var lane = 0u; lane < arguments.lanes; lane++) {
-        let other = part[c * arguments.lanes + lane];
-        let other_count = f32(select(least, least + 1, lane < longer));
-        let both = count + other_count;
-        let difference = other.x - total.x;
-        total.y += other.y + difference * difference * count * (other_count / both);
-        total.x += difference * (other_count / both);
-        count = both;
+    let first = 3u * c * arguments.lanes;
+    let end = first + 3u * arguments.lanes;
+    var means = no_terms(id);
+    for (var i = first; i < end; i += 3u) {
+        means = plus(means, part[i] + part[i + 1u]);
     }
-    mean[c] = total.x;
-    variance[c] = total.y / f32(arguments.elements);
+    let centre = total(means) / f32(arguments.lanes);
+    let least = f32(arguments.elements / arguments.lanes);
+    let longer = first + 3u * (arguments.elements % arguments.lanes);
+    var offsets = no_terms(id);
+    var squares = no_terms(id);
+    for (var i = first; i < end; i += 3u) {
+        let count = select(least, least + 1.0, i < longer);
+        let offset = (part[i] - centre) + part[i + 1u];
+        offsets = plus(offsets, count * offset);
+        squares = plus(squares, part[i + 2u] + count * offset * offset);
+    }
+    let elements = f32(arguments.elements);
+    let offset = total(offsets) / elements;
+    mean[c] = centre + offset;
+    variance[c] = rectified(total(squares) - total(offsets) * offset) / elements;
 }

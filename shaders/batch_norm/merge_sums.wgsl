@@ -6,6 +6,7 @@
 import package::constants::{WORKGROUP, EPS};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::sum::{no_terms, plus, total};
 
 @group(0) @binding(0) var<storage, read> part: array<vec2<f32>>;
 @group(0) @binding(1) var<storage, read> variance: array<f32>;
@@ -18,10 +19,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (c >= arguments.count) {
         return;
     }
-    var sums = vec2(0.0);
+    var products = no_terms(id);
+    var sum = no_terms(id);
     for (var lane = 0u; lane < arguments.lanes; lane++) {
-        sums += part[c * arguments.lanes + lane];
+        let other = part[c * arguments.lanes + lane];
+        products = plus(products, other.x);
+        sum = plus(sum, other.y);
     }
-    dweight[c] = sums.x / sqrt(variance[c] + EPS);
-    dbias[c] = sums.y;
+    dweight[c] = total(products) / sqrt(variance[c] + EPS);
+    dbias[c] = total(sum);
 }

@@ -1,14 +1,17 @@
-// part[c, l] = (mean, sum of squared deviations) of the elements e of channel c with e mod LANES = l.
+// part[c, l] = (s, mean - s, sum of squared deviations) of the elements e of channel c with e mod LANES = l, s the
+// median of their first, middle and last.
 //
-// Sums are of x less the lane's first element: their squares do not cancel, however large the mean.
-// x [BATCH, CHANNELS, INNER], part [CHANNELS, LANES] pairs. One invocation a pair.
+// Sums are of x less s: their squares do not cancel, however large the mean, and though one element be far from all.
+// x [BATCH, CHANNELS, INNER], part [CHANNELS, LANES, 3]. One invocation a pair of channel and lane.
 
 import package::constants::{WORKGROUP, BATCH, CHANNELS, INNER, LANES};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::nan::rectified;
+import package::lib::sum::{no_terms, plus, total};
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> part: array<vec2<f32>>;
+@group(0) @binding(1) var<storage, read_write> part: array<f32>;
 
 fn element(c: u32, e: u32) -> f32 {
     return x[(e / INNER * CHANNELS + c) * INNER + e % INNER];
@@ -22,16 +25,20 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let c = index / LANES;
     let lane = index % LANES;
-    let shift = element(c, lane);
-    var sum = 0.0;
-    var squares = 0.0;
-    var count = 0.0;
+    let steps = (BATCH * INNER - lane - 1u) / LANES;
+    let first = element(c, lane);
+    let middle = element(c, lane + steps / 2u * LANES);
+    let last = element(c, lane + steps * LANES);
+    let shift = max(min(first, middle), min(max(first, middle), last));
+    var sum = no_terms(id);
+    var squares = no_terms(id);
     for (var e = lane; e < BATCH * INNER; e += LANES) {
         let value = element(c, e) - shift;
-        sum += value;
-        squares = fma(value, value, squares);
-        count += 1.0;
+        sum = plus(sum, value);
+        squares = plus(squares, value * value);
     }
-    let mean = sum / count;
-    part[index] = vec2(shift + mean, max(squares - sum * mean, 0.0));
+    let mean = total(sum) / f32(steps + 1u);
+    part[3u * index] = shift;
+    part[3u * index + 1u] = mean;
+    part[3u * index + 2u] = rectified(total(squares) - total(sum) * mean);
 }

@@ -7,6 +7,7 @@
 import package::constants::{WORKGROUP, BATCH, CHANNELS, INNER, LANES};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::sum::{no_terms, plus, total};
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
@@ -21,11 +22,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let c = index / LANES;
     let centre = mean[c];
-    var sums = vec2(0.0);
+    var products = no_terms(id);
+    var sum = no_terms(id);
     for (var e = index % LANES; e < BATCH * INNER; e += LANES) {
         let i = (e / INNER * CHANNELS + c) * INNER + e % INNER;
         let gradient = dy[i];
-        sums += vec2(gradient * (x[i] - centre), gradient);
+        products = plus(products, gradient * (x[i] - centre));
+        sum = plus(sum, gradient);
     }
-    part[index] = sums;
+    part[index] = vec2(total(products), total(sum));
 }

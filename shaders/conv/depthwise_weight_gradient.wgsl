@@ -10,6 +10,7 @@ import package::constants::{KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PAD
 import package::constants::{DILATION_Y, DILATION_X, GROUP_FILTERS, ROWS, PART_ROWS};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+@if(bias_gradient) import package::lib::sum::{no_terms, plus, total};
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
@@ -30,14 +31,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             sums[ky][kx] = 0.0;
         }
     }
-    @if(bias_gradient) var total = 0.0;
+    @if(bias_gradient) var gradients = no_terms(id);
     for (var row = part * PART_ROWS; row < min((part + 1) * PART_ROWS, ROWS); row++) {
         let n = row / OUT_HEIGHT;
         let oy = row % OUT_HEIGHT;
         let plane = (n * CHANNELS + k / GROUP_FILTERS) * HEIGHT;
         for (var ox = 0; ox < OUT_WIDTH; ox++) {
             let gradient = dy[((n * FILTERS + k) * OUT_HEIGHT + oy) * OUT_WIDTH + ox];
-            @if(bias_gradient) total += gradient;
+            @if(bias_gradient) gradients = plus(gradients, gradient);
             for (var ky = 0; ky < KERNEL_HEIGHT; ky++) {
                 let iy = oy * STRIDE_Y + ky * DILATION_Y - PADDING_Y;
                 for (var kx = 0; kx < KERNEL_WIDTH; kx++) {
@@ -49,7 +50,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             }
         }
     }
-    @if(bias_gradient) db[part * FILTERS + k] = total;
+    @if(bias_gradient) db[part * FILTERS + k] = total(gradients);
     let first = (part * FILTERS + k) * (KERNEL_HEIGHT * KERNEL_WIDTH);
     for (var ky = 0; ky < KERNEL_HEIGHT; ky++) {
         for (var kx = 0; kx < KERNEL_WIDTH; kx++) {

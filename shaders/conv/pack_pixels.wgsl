@@ -10,6 +10,7 @@
 import package::constants::WORKGROUP;
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+@if(bias_gradient) import package::lib::sum::{no_sums, plus_all, totals};
 
 @group(0) @binding(0) var<storage, read> source: array<f32>;
 @group(0) @binding(1) var packed: texture_storage_2d<rgba32float, write>;
@@ -31,7 +32,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let q = i32(index) % arguments.quads;
     let part = i32(index) / arguments.quads;
-    @if(bias_gradient) var total = vec4(0.0);
+    @if(bias_gradient) var all = no_sums(id);
     for (var row = part * arguments.part_rows; row < min((part + 1) * arguments.part_rows, arguments.all_rows); row++) {
         let n = row / arguments.padded_height;
         let y = row % arguments.padded_height - arguments.border_y;
@@ -41,6 +42,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let plane = n * arguments.all_channels + arguments.first_channel + c;
         let line = (plane * arguments.height + y) * arguments.width;
         let pitch = arguments.height * arguments.width;
+        @if(bias_gradient) var row_sum = vec4(0.0);
         for (var column = 0; column < arguments.padded_width; column++) {
             let x = column - arguments.border_x;
             @if(rows) let texel = vec4(
@@ -56,10 +58,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
                 pixel(is_row && c + 3 < arguments.channels, line + 3 * pitch, x),
             );
             textureStore(packed, vec2(q * arguments.padded_width + column, row), texel);
-            @if(bias_gradient) total += texel;
+            @if(bias_gradient) row_sum += texel;
         }
+        @if(bias_gradient) all = plus_all(all, row_sum);
     }
     @if(bias_gradient) {
+        let total = totals(all);
         for (var i = 0; i < min(4, arguments.channels - 4 * q); i++) {
             sums[part * arguments.channels + 4 * q + i] = total[i];
         }

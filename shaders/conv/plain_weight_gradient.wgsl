@@ -11,6 +11,7 @@ import package::constants::{KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PAD
 import package::constants::{DILATION_Y, DILATION_X, GROUP_CHANNELS, GROUP_FILTERS, ROWS, PART_ROWS};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+@if(bias_gradient) import package::lib::sum::{no_terms, plus, total};
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
@@ -25,16 +26,16 @@ fn upstream(row: i32, k: i32, ox: i32) -> f32 {
 }
 
 @if(bias_gradient)
-fn sum_bias(part: i32, k: i32) {
-    var sum = 0.0;
+fn sum_bias(id: vec3<u32>, part: i32, k: i32) {
+    var sum = no_terms(id);
     for (var row = part * PART_ROWS; row < min((part + 1) * PART_ROWS, ROWS); row++) {
         var row_sum = 0.0;
         for (var ox = 0; ox < OUT_WIDTH; ox++) {
             row_sum += upstream(row, k, ox);
         }
-        sum += row_sum;
+        sum = plus(sum, row_sum);
     }
-    db[part * FILTERS + k] = sum;
+    db[part * FILTERS + k] = total(sum);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -46,7 +47,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = i32(index);
     @if(bias_gradient) {
         if (i >= PARTS * ELEMENTS) {
-            sum_bias((i - PARTS * ELEMENTS) / FILTERS, i % FILTERS);
+            sum_bias(id, (i - PARTS * ELEMENTS) / FILTERS, i % FILTERS);
             return;
         }
     }

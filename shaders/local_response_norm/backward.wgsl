@@ -7,6 +7,7 @@
 import package::constants::{WORKGROUP, CHANNELS, INNER, SIZE, ALPHA, BETA};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::nan::unless_nan;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> s: array<f32>;
@@ -28,5 +29,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             sum += terms[i + j * INNER - c * INNER];
         }
     }
-    dx[i] = dy[i] * pow(s[i], -BETA) - 2.0 * ALPHA * BETA * x[i] * sum;
+    dx[i] = dy[i] * unless_nan(s[i], pow(s[i], -BETA)) - 2.0 * ALPHA * BETA * x[i] * sum;
 }

@@ -5,6 +5,7 @@
 import package::constants::{WORKGROUP, BETA};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::nan::unless_nan;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> s: array<f32>;
@@ -15,6 +16,6 @@ import package::lib::grid::linear_index;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
     if (i < arguments.count) {
-        terms[i] = dy[i] * x[i] * pow(s[i], -BETA - 1.0);
+        terms[i] = dy[i] * x[i] * unless_nan(s[i], pow(s[i], -BETA - 1.0));
     }
 }

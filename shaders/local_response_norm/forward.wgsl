@@ -7,6 +7,7 @@
 import package::constants::{WORKGROUP, CHANNELS, INNER, SIZE, ALPHA, BETA, K};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::nan::unless_nan;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -28,6 +29,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         }
     }
     let s = fma(ALPHA, squares, K);
-    y[i] = x[i] * pow(s, -BETA);
+    y[i] = x[i] * unless_nan(s, pow(s, -BETA));
     @if(keeps_sums) { sums[i] = s; }
 }

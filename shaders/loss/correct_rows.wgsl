@@ -1,11 +1,12 @@
 // correct[n] = 1 where fewer than K logits of row n are larger than the target's (of equal ones the
-// first is larger), else 0.
+// first is larger, and NaN than any number), else 0.
 //
 // logits [N, CLASSES], targets [N], correct [N]. One invocation a row.
 
 import package::constants::{WORKGROUP, CLASSES, K};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::nan::is_nan;
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> targets: array<u32>;
@@ -24,10 +25,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         var larger = 0u;
         for (var c = 0u; c < CLASSES; c++) {
             let z = logits[n * CLASSES + c];
-            larger += u32(z > own || (z == own && c < label));
+            larger += u32(z > own || (z == own && c < label) || is_nan(z));
         }
         // A logit that is not a number is never right.
-        let finite = abs(own) <= 3.4028234e38;
+        let finite = (bitcast<u32>(own) & 0x7f800000u) != 0x7f800000u;
         result = select(0.0, 1.0, larger < K && finite);
     }
     correct[n] = result;

@@ -1,12 +1,14 @@
 // losses[n] = (-(1-s) log p_target - s/C sum of log p, 1), or (0, 0) for a row that does not count;
 // sums[n] = (m, log of the sum of exp(z - m)), m the largest logit.
 //
-// All logits are taken less m, so logits of 90 neither overflow nor cancel. logits [N, CLASSES],
-// targets [N], losses and sums [N] pairs. One invocation a row.
+// All logits are taken less m, so logits of 90 neither overflow nor cancel. One of -infinity is a class that has no
+// probability; only smoothing asks for its logarithm. logits [N, CLASSES], targets [N], losses and sums [N] pairs. One
+// invocation a row.
 
 import package::constants::{WORKGROUP, CLASSES, SMOOTHING};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::sum::{no_terms, plus, total};
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> targets: array<u32>;
@@ -24,19 +26,26 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var c = 1u; c < CLASSES; c++) {
         largest = max(largest, logits[first + c]);
     }
-    var sum = 0.0;
-    var mean = 0.0;
+    var exponentials = no_terms(id);
+    var all = no_terms(id);
     for (var c = 0u; c < CLASSES; c++) {
         let z = logits[first + c] - largest;
-        sum += exp(z);
-        mean += z;
+        exponentials = plus(exponentials, exp(z));
+        all = plus(all, z);
     }
-    mean /= f32(CLASSES);
-    sums[n] = vec2(largest, log(sum));
+    let log_sum = log(total(exponentials));
+    sums[n] = vec2(largest, log_sum);
     let label = targets[n];
     if (label < CLASSES) {
         let own = logits[first + label] - largest;
-        losses[n] = vec2(log(sum) - (1.0 - SMOOTHING) * own - SMOOTHING * mean, 1.0);
+        var loss = log_sum;
+        if (SMOOTHING < 1.0) {
+            loss -= (1.0 - SMOOTHING) * own;
+        }
+        if (SMOOTHING > 0.0) {
+            loss -= SMOOTHING * (total(all) / f32(CLASSES));
+        }
+        losses[n] = vec2(loss, 1.0);
     } else {
         losses[n] = vec2(0.0);
     }

@@ -2,6 +2,7 @@
 // invocation.
 
 import package::constants::{WORKGROUP, ROWS};
+import package::lib::sum::{no_terms, plus, total};
 
 @group(0) @binding(0) var<storage, read> losses: array<vec2<f32>>;
 @group(0) @binding(1) var<storage, read_write> loss: array<f32>;
@@ -12,10 +13,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (id.x != 0 || id.y != 0) {
         return;
     }
-    var total = vec2(0.0);
+    var sum = no_terms(id);
+    var count = 0.0;
     for (var n = 0u; n < ROWS; n++) {
-        total += losses[n];
+        sum = plus(sum, losses[n].x);
+        count += losses[n].y;
     }
-    loss[0] = total.x / max(total.y, 1.0);
-    rows[0] = total.y;
+    loss[0] = total(sum) / max(count, 1.0);
+    rows[0] = count;
 }

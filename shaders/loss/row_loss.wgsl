@@ -14,6 +14,7 @@ import package::constants::{WORKGROUP, CLASSES};
 @if(focal) import package::constants::{ALPHA, GAMMA, SMALLEST_BASE};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::sum::{no_terms, plus, total};
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> targets: array<u32>;
@@ -35,10 +36,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         for (var c = 1u; c < CLASSES; c++) {
             largest = max(largest, logits[first + c]);
         }
-        var sum = 0.0;
+        var exponentials = no_terms(id);
         for (var c = 0u; c < CLASSES; c++) {
-            sum += exp(logits[first + c] - largest);
+            exponentials = plus(exponentials, exp(logits[first + c] - largest));
         }
+        let sum = total(exponentials);
         let log_sum = log(sum);
         var g = 0.0;
         @if(focal) {
@@ -47,27 +49,33 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             let base = max(1.0 - p, SMALLEST_BASE);
             let modulation = pow(base, GAMMA);
             loss = -ALPHA * modulation * log_p;
-            g = ALPHA * (GAMMA * pow(base, GAMMA - 1.0) * p * log_p - modulation);
+            // Of a class without probability: its logarithm is infinite, and the product 0.
+            let product = select(p * log_p, 0.0, p == 0.0);
+            g = ALPHA * (GAMMA * pow(base, GAMMA - 1.0) * product - modulation);
         }
         @if(mse_softmax) {
+            var squares = no_terms(id);
+            var products = no_terms(id);
             for (var c = 0u; c < CLASSES; c++) {
                 let p = exp(logits[first + c] - largest) / sum;
                 let error = p - select(0.0, 1.0, c == label);
-                loss = fma(error, error, loss);
-                g = fma(p, error, g);
+                squares = plus(squares, error * error);
+                products = plus(products, p * error);
             }
-            loss /= f32(CLASSES);
+            loss = total(squares) / f32(CLASSES);
+            g = total(products);
         }
         numbers[3u * n] = largest;
         numbers[3u * n + 1u] = log_sum;
         numbers[3u * n + 2u] = g;
     }
     @if(mse) {
+        var squares = no_terms(id);
         for (var c = 0u; c < CLASSES; c++) {
             let error = logits[first + c] - select(0.0, 1.0, c == label);
-            loss = fma(error, error, loss);
+            squares = plus(squares, error * error);
         }
-        loss /= f32(CLASSES);
+        loss = total(squares) / f32(CLASSES);
     }
     @if(nll) {
         loss = -logits[first + label];

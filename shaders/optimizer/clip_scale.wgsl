@@ -1,6 +1,7 @@
 // scale = min(1, MAX_NORM / (norm + 1e-6)), norm = sqrt(square). One invocation.
 
 import package::constants::{WORKGROUP, MAX_NORM};
+import package::lib::nan::unless_nan;
 
 @group(0) @binding(0) var<storage, read> square: array<f32>;
 @group(0) @binding(1) var<storage, read_write> scale: array<f32>;
@@ -13,5 +14,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let root = sqrt(square[0]);
     norm[0] = root;
-    scale[0] = min(1.0, MAX_NORM / (root + 1e-6));
+    scale[0] = unless_nan(root, min(1.0, MAX_NORM / (root + 1e-6)));
 }

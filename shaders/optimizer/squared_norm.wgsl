@@ -4,6 +4,7 @@
 import package::constants::{WORKGROUP, ELEMENTS, FIRST};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::sum::{no_terms, plus, total};
 import package::optimizer::transform::transformed;
 
 @group(0) @binding(0) var<storage, read> gradients: array<f32>;
@@ -16,10 +17,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (lane >= arguments.count) {
         return;
     }
-    var sum = 0.0;
+    var sum = no_terms(id);
     for (var e = lane; e < ELEMENTS; e += arguments.count) {
         let g = transformed(gradients[e], parameters[e]);
-        sum = fma(g, g, sum);
+        sum = plus(sum, g * g);
     }
-    part[FIRST + lane] = sum;
+    part[FIRST + lane] = total(sum);
 }

@@ -4,7 +4,10 @@
 import package::constants::{WORKGROUP, ALPHA, ONE_LESS_ALPHA, BETA, ONE_LESS_BETA, GAMMA, EPS, WEIGHT_DECAY};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::nan::unless_nan;
 import package::optimizer::transform::transformed;
+
+const LEAST_SPREAD: f32 = 1.1920929e-7;
 
 @group(0) @binding(0) var<storage, read_write> parameters: array<f32>;
 @if(one_state) @group(0) @binding(1) var<storage, read_write> state_a: array<f32>;
@@ -63,7 +66,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         state_b[i] = square;
         var largest = square;
         @if(amsgrad) {
-            largest = max(state_c[i], square);
+            largest = unless_nan(state_c[i], unless_nan(square, max(state_c[i], square)));
             state_c[i] = largest;
         }
         p -= lr * scalars[1] * average / (sqrt(largest * scalars[2]) + EPS);
@@ -81,9 +84,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         state_a[i] = square;
         var spread = square;
         @if(centered) {
-            let average = ALPHA * state_b[i] + ONE_LESS_ALPHA * g;
+            // Taken towards g, the average never passes it: ALPHA and ONE_LESS_ALPHA do not add to 1 to the last bit.
+            let average = state_b[i] + ONE_LESS_ALPHA * (g - state_b[i]);
             state_b[i] = average;
-            spread = max(square - average * average, 0.0);
+            // Less than the square's last bit is rounding, and a gradient over it anything.
+            spread = unless_nan(square, max(square - average * average, LEAST_SPREAD * square));
         }
         var direction = g / (sqrt(spread) + EPS);
         @if(momentum && centered) {
@@ -105,11 +110,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     @if(signsgd) {
         let average = ALPHA * state_a[i] + ONE_LESS_ALPHA * g;
         state_a[i] = average;
-        p -= lr * sign(average);
+        p -= lr * unless_nan(average, sign(average));
     }
     @if(lion) {
         let average = state_a[i];
-        p -= lr * sign(ALPHA * average + ONE_LESS_ALPHA * g);
+        let mixed = ALPHA * average + ONE_LESS_ALPHA * g;
+        p -= lr * unless_nan(mixed, sign(mixed));
         state_a[i] = BETA * average + ONE_LESS_BETA * g;
     }
     parameters[i] = p;

@@ -1,14 +1,15 @@
 // A gradient before the optimizer sees it: plus L1 * sign(p), then each element within CLIP_VALUE.
 
 import package::constants::{L1, CLIP_VALUE};
+import package::lib::nan::unless_nan;
 
 fn transformed(gradient: f32, p: f32) -> f32 {
     var g = gradient;
     @if(l1) {
-        g += L1 * sign(p);
+        g += L1 * unless_nan(p, sign(p));
     }
     @if(clip_value) {
-        g = clamp(g, -CLIP_VALUE, CLIP_VALUE);
+        g = unless_nan(g, clamp(g, -CLIP_VALUE, CLIP_VALUE));
     }
     return g;
 }

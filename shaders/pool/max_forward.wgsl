@@ -1,5 +1,6 @@
 // y[p,oy,ox] = max over i, j of x[p, oy * STRIDE_Y - PADDING_Y + i * DILATION_Y, ox ...], of what lies
-// inside the image; argmax[p,oy,ox] = where in its plane the first such maximum lies
+// inside the image; argmax[p,oy,ox] = where in its plane the first such maximum lies. NaN is larger than any number,
+// and the last of them counts.
 //
 // x [planes, HEIGHT, WIDTH], y and argmax [planes, OUT_HEIGHT, OUT_WIDTH]. One invocation an element
 // of y. Rows above the image wrap around to huge numbers, so that one comparison finds both borders.
@@ -8,6 +9,7 @@ import package::constants::{WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH};
 import package::constants::{KERNEL_Y, KERNEL_X, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X, DILATION_Y, DILATION_X};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::nan::is_nan;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -24,7 +26,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let plane = o / (OUT_HEIGHT * OUT_WIDTH) * (HEIGHT * WIDTH);
     var best = 0.0;
     var place = 0u;
+    // A maximum of no elements, or of NaN, is not compared with.
     var none = true;
+    var beyond = false;
     for (var i = 0u; i < KERNEL_Y; i++) {
         for (var j = 0u; j < KERNEL_X; j++) {
             let row = top + i * DILATION_Y;
@@ -32,10 +36,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             // A load of any element is cheaper than a branch around it.
             let index = min(row, HEIGHT - 1u) * WIDTH + min(column, WIDTH - 1u);
             let value = x[plane + index];
-            let better = (row < HEIGHT) & (column < WIDTH) & (none | (value > best));
+            let nan = is_nan(value);
+            let better = (row < HEIGHT) & (column < WIDTH) & (nan | (!beyond & (none | (value > best))));
             best = select(best, value, better);
             place = select(place, index, better);
             none = none & !better;
+            beyond = beyond | (better & nan);
         }
     }
     y[o] = best;

@@ -6,6 +6,7 @@
 import package::constants::{WORKGROUP, OUTER, CHANNELS, INNER, LANES};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::sum::{no_terms, plus, total};
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> part: array<f32>;
@@ -17,9 +18,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let c = index / LANES;
-    var sum = 0.0;
+    var sum = no_terms(id);
     for (var e = index % LANES; e < OUTER * INNER; e += LANES) {
-        sum += x[(e / INNER * CHANNELS + c) * INNER + e % INNER];
+        sum = plus(sum, x[(e / INNER * CHANNELS + c) * INNER + e % INNER]);
     }
-    part[index] = sum;
+    part[index] = total(sum);
 }

@@ -7,6 +7,7 @@ import package::constants::{WORKGROUP, LANES, REDUCED, FACTOR};
 import package::constants::{KEPT_SIZES, KEPT_STRIDES, REDUCED_SIZES, REDUCED_STRIDES};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::sum::{no_terms, plus, total};
 import package::lib::strided::strided;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -19,9 +20,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let first = strided(index / LANES, KEPT_SIZES, KEPT_STRIDES);
-    var sum = 0.0;
+    var sum = no_terms(id);
     for (var r = index % LANES; r < REDUCED; r += LANES) {
-        sum += x[first + strided(r, REDUCED_SIZES, REDUCED_STRIDES)];
+        sum = plus(sum, x[first + strided(r, REDUCED_SIZES, REDUCED_STRIDES)]);
     }
-    part[index] = FACTOR * sum;
+    part[index] = FACTOR * total(sum);
 }

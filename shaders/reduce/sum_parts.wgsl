@@ -4,6 +4,7 @@
 import package::constants::WORKGROUP;
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::sum::{no_terms, plus, total};
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -14,9 +15,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (i >= arguments.count) {
         return;
     }
-    var sum = 0.0;
+    var sum = no_terms(id);
     for (var p = 0u; p < arguments.parts; p++) {
-        sum += x[i * arguments.stride + p * arguments.part_stride];
+        sum = plus(sum, x[i * arguments.stride + p * arguments.part_stride]);
     }
-    y[i] = sum;
+    y[i] = total(sum);
 }

@@ -5,6 +5,7 @@
 import package::constants::{WORKGROUP, SIZE, INNER};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::sum::{no_terms, plus, total};
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read_write> sums: array<f32>;
@@ -17,11 +18,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let first = r / INNER * (SIZE * INNER) + r % INNER;
-    var sum = 0.0;
+    var sum = no_terms(id);
     for (var i = 0u; i < SIZE; i++) {
         let at = first + i * INNER;
-        @if(log) { sum += dy[at]; }
-        @else { sum = fma(y[at], dy[at], sum); }
+        @if(log) { sum = plus(sum, dy[at]); }
+        @else { sum = plus(sum, y[at] * dy[at]); }
     }
-    sums[r] = sum;
+    sums[r] = total(sum);
 }

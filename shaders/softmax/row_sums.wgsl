@@ -6,6 +6,7 @@
 import package::constants::{WORKGROUP, SIZE, INNER};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::sum::{no_terms, plus, total};
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> sums: array<f32>;
@@ -21,11 +22,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var i = 1u; i < SIZE; i++) {
         largest = max(largest, x[first + i * INNER]);
     }
-    var sum = 0.0;
+    var exponentials = no_terms(id);
     for (var i = 0u; i < SIZE; i++) {
-        sum += exp(x[first + i * INNER] - largest);
+        exponentials = plus(exponentials, exp(x[first + i * INNER] - largest));
     }
     sums[2u * r] = largest;
+    let sum = total(exponentials);
     @if(log) { sums[2u * r + 1u] = log(sum); }
     @else { sums[2u * r + 1u] = sum; }
 }

@@ -4,6 +4,7 @@
 //! `binary` take the shapes and what is built on them, and every gradient is checked with it.
 
 use super::case::{ACTIVATIONS, Case, add_gradients, binary, differentiated, several, unary};
+use super::edges::edges;
 use super::epilogues::epilogues;
 use crate::bench::MultiplyAdds;
 use crate::graph::{Graph, GraphError, Init, LayerNorm, Mode, Scope, Value};
@@ -41,6 +42,7 @@ pub fn cases() -> Vec<Case> {
         optimizers(),
         micro_kernels(),
         epilogues(),
+        edges(),
     ];
     parts.into_iter().flatten().collect()
 }
@@ -529,7 +531,7 @@ fn optimizers() -> Vec<Case> {
 }
 
 /// Three parameters of awkward sizes with given gradients, and their update.
-fn update(graph: &mut Graph, config: UpdateConfig) -> Result<(), GraphError> {
+pub(super) fn update(graph: &mut Graph, config: UpdateConfig) -> Result<(), GraphError> {
     let mut gradients: HashMap<Value, Value> = HashMap::new();
     for (name, shape) in [("a", vec![13, 7, 3, 3]), ("b", vec![1]), ("c", vec![5, 31])] {
         let parameter = graph.parameter(name, shape.clone(), Init::ONES)?;
@@ -539,7 +541,7 @@ fn update(graph: &mut Graph, config: UpdateConfig) -> Result<(), GraphError> {
 }
 
 /// Averages of squares are not negative, and above the square of the average.
-fn plausible_state(tensors: &mut Tensors) {
+pub(super) fn plausible_state(tensors: &mut Tensors) {
     for (name, tensor) in tensors {
         let HostTensor::F32(values) = tensor else { continue };
         if name.starts_with("optimizer.grad_avg") {

@@ -7,9 +7,9 @@ use crate::ops::{Activation, Add, Conv2d, Linear};
 use crate::tensor::TensorSpec;
 
 /// What stands before an activation: its row in the report, shapes of its inputs, and itself.
-type Before = (&'static str, Vec<Vec<usize>>, fn(&mut Graph, &[Value]) -> Result<Value, GraphError>);
+pub(super) type Before = (&'static str, Vec<Vec<usize>>, fn(&mut Graph, &[Value]) -> Result<Value, GraphError>);
 
-fn before() -> Vec<Before> {
+pub(super) fn before() -> Vec<Before> {
     vec![
         ("conv2d", vec![vec![3, 6, 11, 7], vec![17, 6, 3, 3], vec![17]], |graph, x| {
             graph.apply_one(Conv2d { padding: [1, 1], ..Conv2d::default() }, x)

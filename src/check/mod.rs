@@ -2,6 +2,7 @@
 
 mod case;
 mod cases;
+mod edges;
 mod epilogues;
 mod sweep;
 
@@ -17,7 +18,7 @@ use crate::tensor::{ElementType, HostTensor};
 use std::fmt;
 
 /// Two results agree when each element's difference is within `absolute` + `relative` * the largest
-/// magnitude of the expected tensor.
+/// finite magnitude of the expected tensor.
 #[derive(Clone, Copy, Debug)]
 pub struct Tolerance {
     pub relative: f64,
@@ -54,7 +55,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Compares two tensors; NaN agrees with nothing.
+/// Compares two tensors: NaN agrees with NaN alone, an infinity with the same one.
 ///
 /// # Errors
 /// The first wrong element.
@@ -73,23 +74,26 @@ pub fn compare(tensor: &str, got: &HostTensor, want: &HostTensor, tolerance: Tol
 /// # Errors
 /// The first wrong element.
 pub fn compare_values(tensor: &str, got: &[f64], want: &[f64], tolerance: Tolerance) -> Result<(), Difference> {
-    let scale = want.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+    let finite = want.iter().filter(|value| value.is_finite());
+    let scale = finite.fold(0.0f64, |largest, value| largest.max(value.abs()));
     let bound = tolerance.absolute + tolerance.relative * scale;
-    let wrong = |(got, want): (&f64, &f64)| {
-        let difference = (got - want).abs();
-        difference.is_nan() || difference > bound
-    };
     let first = match got.len() == want.len() {
-        true => got.iter().zip(want).position(wrong),
+        true => got.iter().zip(want).position(|(&got, &want)| distance(got, want) > bound),
         false => Some(got.len().min(want.len())),
     };
     let Some(index) = first else { return Ok(()) };
-    let largest = got.iter().zip(want).fold(0.0f64, |largest, (got, want)| {
-        let difference = (got - want).abs();
-        if difference.is_nan() || difference > largest { difference } else { largest }
-    });
+    let largest = got.iter().zip(want).map(|(&got, &want)| distance(got, want)).fold(0.0, f64::max);
     let at = |values: &[f64]| values.get(index).copied().unwrap_or(f64::NAN);
     Err(Difference { tensor: tensor.to_owned(), index, got: at(got), want: at(want), largest, bound })
+}
+
+/// How far two results are apart: not at all where both are NaN or the same infinity, infinitely where only one is.
+fn distance(got: f64, want: f64) -> f64 {
+    if got == want || got.is_nan() && want.is_nan() {
+        return 0.0;
+    }
+    let difference = (got - want).abs();
+    if difference.is_nan() { f64::INFINITY } else { difference }
 }
 
 /// Values for every input, parameter and buffer of a graph, by name: uniform in [-1, 1), integers
@@ -168,4 +172,38 @@ pub fn check_graph(gpu: &Gpu, graph: &Graph, tensors: &Tensors, tolerance: Toler
         compare(name, got, &state[name], tolerance).map_err(CheckError::Wrong)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agree(got: &[f64], want: &[f64]) -> bool {
+        compare_values("y", got, want, Tolerance { relative: 0.1, absolute: 0.0 }).is_ok()
+    }
+
+    #[test]
+    fn nan_agrees_with_nan_alone() {
+        assert!(agree(&[f64::NAN, 1.0], &[-f64::NAN, 1.0]));
+        assert!(!agree(&[f64::NAN], &[1.0]));
+        assert!(!agree(&[1.0], &[f64::NAN]));
+        assert!(!agree(&[f64::NAN], &[f64::INFINITY]));
+    }
+
+    #[test]
+    fn an_infinity_agrees_with_itself_alone_and_sets_no_bound() {
+        let infinity = f64::INFINITY;
+        assert!(agree(&[infinity, 1.0], &[infinity, 1.05]));
+        assert!(!agree(&[1e300], &[infinity]));
+        assert!(!agree(&[-infinity], &[infinity]));
+        assert!(!agree(&[infinity], &[1.0]));
+        assert!(!agree(&[infinity, 2.0], &[infinity, 1.0]), "an infinity beside it excuses no error");
+    }
+
+    #[test]
+    fn a_difference_names_what_is_no_number() {
+        let wrong = compare_values("y", &[2.0, 7.0], &[2.0, f64::NAN], Tolerance::default());
+        let told = wrong.map_err(|difference| difference.to_string());
+        assert_eq!(told, Err("`y`: element 1 is 7e0, not NaN; largest error inf, bound 2.100e-5".to_owned()));
+    }
 }

@@ -71,7 +71,7 @@ impl Variant {
 /// numbers there is nothing to round, so the comparison can be tight.
 fn in_half(tensors: &Tensors) -> Tensors {
     let half = |value: f32| match half::f16::from_f32(value) {
-        half if half.is_normal() => half.to_f32(),
+        half if half.is_normal() || !half.is_finite() => half.to_f32(),
         _ => 0.0,
     };
     let mut rounded = tensors.clone();

@@ -16,6 +16,12 @@ pub enum GraphError {
     DuplicateName { name: String },
     #[error("layer `{layer}`: {op} has no gradient, but a parameter before it is to be trained")]
     NotDifferentiable { layer: String, op: &'static str },
+    #[error(
+        "layer `{layer}`: batch norm of {shape} has one value per channel, and in training it takes their mean and \
+         variance over the batch: use more images (a larger batch, or larger parts of one), or larger ones, or freeze \
+         the layer"
+    )]
+    OneValuePerChannel { layer: String, shape: Shape },
     #[error("{what} = {value} cannot be used: {rule}")]
     Attribute { what: String, value: String, rule: String },
 }

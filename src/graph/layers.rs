@@ -168,7 +168,7 @@ impl Scope<'_> {
     /// and `name.bias`, buffers `name.running_mean` and `name.running_var`.
     ///
     /// # Errors
-    /// When x has no channels.
+    /// When x has no channels, or one value per channel, of which a trained layer takes the variance.
     pub fn batch_norm(&mut self, name: &str, x: Value) -> Result<Value, GraphError> {
         self.batch_norm_with(name, x, BatchNorm::default())
     }
@@ -176,7 +176,7 @@ impl Scope<'_> {
     /// As [`Scope::batch_norm`], with its constants.
     ///
     /// # Errors
-    /// When x has no channels.
+    /// When x has no channels, or one value per channel, of which a trained layer takes the variance.
     pub fn batch_norm_with(&mut self, name: &str, x: Value, layer: BatchNorm) -> Result<Value, GraphError> {
         let path = self.path_of(name);
         self.graph.layer = path.clone();
@@ -189,8 +189,11 @@ impl Scope<'_> {
         let train = self.mode == Mode::Train && !self.graph.is_frozen(&format!("{path}.weight"));
         let (mean, var) = match train {
             true => {
+                let count = self.shape(x).elements() / channels.max(1);
+                if count == 1 {
+                    return Err(GraphError::OneValuePerChannel { layer: path, shape: self.shape(x).clone() });
+                }
                 let statistics = self.graph.apply(BatchStatistics, &[x])?;
-                let count = self.shape(x).elements() / channels;
                 let update = UpdateRunningStatistics { momentum: layer.momentum, count };
                 self.graph.apply(update, &[statistics[0], statistics[1], running_mean, running_var])?;
                 (statistics[0], statistics[1])

@@ -1,6 +1,6 @@
 //! Activations: functions of one element.
 
-use super::{Backward, Cost, Op, Shapes, expect_inputs};
+use super::{Backward, Cost, Op, Shapes, expect_finite, expect_inputs};
 use crate::graph::{GraphError, Value};
 use crate::plan::{Kernel, Launch, Operand, PlanError};
 use crate::tensor::{HostTensor, TensorSpec};
@@ -66,7 +66,9 @@ impl Activation {
     pub fn value(&self, x: f64) -> f64 {
         let slope = f64::from(self.slope());
         match self {
-            Activation::Relu => x.max(0.0),
+            // A comparison, and clamp, leave NaN as it is; max does not.
+            Activation::Relu if x <= 0.0 => 0.0,
+            Activation::Relu => x,
             Activation::Relu6 => x.clamp(0.0, 6.0),
             Activation::LeakyRelu { .. } => {
                 if x <= 0.0 {
@@ -91,35 +93,27 @@ impl Activation {
         }
     }
 
-    /// f'(x), where `seen` is f(x) for relu, relu6, sigmoid and tanh, and x for the others.
-    fn derivative(&self, seen: f64) -> f64 {
+    /// f'(x) * `upstream`, where `seen` is f(x) for relu, relu6, sigmoid and tanh, and x for the others.
+    ///
+    /// What is cut off is 0 whatever comes from above. NaN is on the side where PyTorch has it.
+    fn gradient_at(&self, seen: f64, upstream: f64) -> f64 {
         let slope = f64::from(self.slope());
-        let inside = |inside: bool| if inside { 1.0 } else { 0.0 };
+        let where_it = |passes: bool| if passes { upstream } else { 0.0 };
         match self {
-            Activation::Relu => inside(seen > 0.0),
-            Activation::Relu6 => inside(seen > 0.0 && seen < 6.0),
-            Activation::LeakyRelu { .. } => {
-                if seen <= 0.0 {
-                    slope
-                } else {
-                    1.0
-                }
-            }
-            Activation::Elu { .. } => {
-                if seen <= 0.0 {
-                    slope * seen.exp()
-                } else {
-                    1.0
-                }
-            }
-            Activation::Sigmoid => seen * (1.0 - seen),
-            Activation::Tanh => 1.0 - seen * seen,
-            Activation::Silu => sigmoid(seen) * (1.0 + seen * (1.0 - sigmoid(seen))),
-            Activation::Gelu => normal_cdf(seen) + seen * (-0.5 * seen * seen).exp() / (2.0 * PI).sqrt(),
-            Activation::HardSigmoid => inside(seen > -3.0 && seen < 3.0) / 6.0,
+            Activation::Relu => where_it(seen > 0.0 || seen.is_nan()),
+            Activation::Relu6 => where_it(seen > 0.0 && seen < 6.0 || seen.is_nan()),
+            Activation::LeakyRelu { .. } if seen > 0.0 => upstream,
+            Activation::LeakyRelu { .. } => upstream * slope,
+            Activation::Elu { .. } if seen <= 0.0 => upstream * slope * seen.exp(),
+            Activation::Elu { .. } => upstream,
+            Activation::Sigmoid => upstream * (seen * (1.0 - seen)),
+            Activation::Tanh => upstream * (1.0 - seen * seen),
+            Activation::Silu => upstream * sigmoid(seen) * (1.0 + seen * (1.0 - sigmoid(seen))),
+            Activation::Gelu => upstream * (normal_cdf(seen) + seen * (-0.5 * seen * seen).exp() / (2.0 * PI).sqrt()),
+            Activation::HardSigmoid => where_it(seen > -3.0 && seen < 3.0) / 6.0,
             Activation::HardSwish if seen <= -3.0 => 0.0,
-            Activation::HardSwish if seen < 3.0 => seen / 3.0 + 0.5,
-            Activation::HardSwish => 1.0,
+            Activation::HardSwish if seen < 3.0 => upstream * (seen / 3.0 + 0.5),
+            Activation::HardSwish => upstream,
         }
     }
 
@@ -136,6 +130,7 @@ impl Op for Activation {
 
     fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
         expect_inputs(inputs, 1)?;
+        expect_finite("slope", self.slope())?;
         Ok(vec![inputs[0].clone()])
     }
 
@@ -180,7 +175,7 @@ impl Op for ActivationBackward {
     fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
         let pairs = inputs[0].f32().iter().zip(inputs[1].f32());
         for (dx, (&seen, &dy)) in outputs[0].f32_mut().iter_mut().zip(pairs) {
-            *dx = (self.0.derivative(f64::from(seen)) * f64::from(dy)) as f32;
+            *dx = self.0.gradient_at(f64::from(seen), f64::from(dy)) as f32;
         }
     }
 

@@ -1,7 +1,7 @@
 //! Batch normalisation (Ioffe and Szegedy 2015) of dimension 1, with batch or running statistics.
 
 use super::reduce::channel_lanes;
-use super::{Backward, Cost, Op, Shapes, expect_inputs};
+use super::{Backward, Cost, Op, Shapes, expect_finite, expect_inputs};
 use crate::graph::{GraphError, Value};
 use crate::plan::{Binding, DeviceClass, Kernel, Launch, MAX_LOOP_STEPS, Operand, PlanError};
 use crate::tensor::{HostTensor, Shape, TensorSpec};
@@ -78,7 +78,8 @@ fn check(inputs: &[&TensorSpec], vectors: usize) -> Result<Layout, String> {
 /// Mean and biased variance of each channel; input x.
 ///
 /// Partial sums are shifted by the first element they meet and merged by Chan, Golub and LeVeque's
-/// formula, so that a mean of 1000 with a deviation of 1 keeps its digits.
+/// formula, less the mean of their means, so that a mean of 10,000 with a deviation of 1 costs the variance
+/// no digit and the mean its last one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchStatistics;
 
@@ -111,7 +112,9 @@ impl Op for BatchStatistics {
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
         let layout = Layout::known(&launch.input(0).shape);
         let lanes = channel_lanes(launch.profile(), layout.channels, layout.count());
-        let partial = launch.scratch(2 * layout.channels * lanes);
+        // They are merged in two loops over all lanes.
+        let lanes = lanes.min(MAX_LOOP_STEPS / 2);
+        let partial = launch.scratch(3 * layout.channels * lanes);
         let kernel = layout.kernel("batch_norm/partial_statistics").constant("LANES", lanes);
         launch.linear(kernel, layout.channels * lanes, [Operand::Input(0).read(), partial.write()]);
         let kernel =
@@ -149,7 +152,10 @@ impl Op for BatchNormalize {
 
     fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
         check(inputs, self.vectors())?;
-        Ok(vec![inputs[0].clone()])
+        match self.eps.is_finite() && self.eps >= 0.0 {
+            true => Ok(vec![inputs[0].clone()]),
+            false => Err(format!("its eps is {}, but must be a finite number of at least 0", self.eps)),
+        }
     }
 
     fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
@@ -339,7 +345,7 @@ pub struct UpdateRunningStatistics {
 impl UpdateRunningStatistics {
     /// Factor from biased to unbiased variance.
     fn correction(&self) -> f32 {
-        (self.count as f64 / (self.count as f64 - 1.0).max(1.0)) as f32
+        (self.count as f64 / (self.count as f64 - 1.0)) as f32
     }
 }
 
@@ -350,7 +356,11 @@ impl Op for UpdateRunningStatistics {
 
     fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
         expect_inputs(inputs, 4)?;
-        Ok(vec![])
+        expect_finite("momentum", self.momentum)?;
+        match self.count {
+            0 | 1 => Err("it takes the variance of more than one value per channel".to_owned()),
+            _ => Ok(vec![]),
+        }
     }
 
     fn updates(&self) -> &'static [usize] {

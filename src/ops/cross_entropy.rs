@@ -44,7 +44,10 @@ impl Op for CrossEntropy {
     fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
         expect_inputs(inputs, 2)?;
         let [rows, _] = expect_rows(inputs)?;
-        Ok(vec![TensorSpec::f32([1]), TensorSpec::f32([1]), TensorSpec::f32([rows, 2])])
+        match (0.0..=1.0).contains(&self.label_smoothing) {
+            true => Ok(vec![TensorSpec::f32([1]), TensorSpec::f32([1]), TensorSpec::f32([rows, 2])]),
+            false => Err(format!("its label smoothing is {}, but must lie in [0, 1]", self.label_smoothing)),
+        }
     }
 
     fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
@@ -61,8 +64,14 @@ impl Op for CrossEntropy {
             let (largest, log_sum) = log_sum_exp(logits);
             outputs[2].f32_mut()[2 * row..2 * row + 2].copy_from_slice(&[largest as f32, log_sum as f32]);
             if let Some(&logit) = logits.get(target as usize) {
-                let mean = logits.iter().map(|&z| f64::from(z)).sum::<f64>() / classes as f64;
-                loss += log_sum + largest - (1.0 - smoothing) * f64::from(logit) - smoothing * mean;
+                // Less the largest before the logarithm is added, which a logit of 1e30 would swallow.
+                let log_p = |z: f32| f64::from(z) - largest - log_sum;
+                if smoothing < 1.0 {
+                    loss -= (1.0 - smoothing) * log_p(logit);
+                }
+                if smoothing > 0.0 {
+                    loss -= smoothing * logits.iter().map(|&z| log_p(z)).sum::<f64>() / classes as f64;
+                }
                 counted += 1.0;
             }
         }
@@ -139,7 +148,7 @@ impl Op for CrossEntropyBackward {
 }
 
 /// Number of rows whose target is among the `k` largest logits (of equal logits the first is
-/// larger): `[1]`. Inputs logits `[N, C]` and target `[N]`.
+/// larger, and NaN than any number): `[1]`. Inputs logits `[N, C]` and target `[N]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CountCorrect {
     pub k: u32,
@@ -161,7 +170,7 @@ impl Op for CountCorrect {
         let correct = rows.filter(|(logits, target)| {
             let target = **target as usize;
             let Some(&own) = logits.get(target) else { return false };
-            let larger = |&(class, &z): &(usize, &f32)| z > own || (z == own && class < target);
+            let larger = |&(class, &z): &(usize, &f32)| z > own || (z == own && class < target) || z.is_nan();
             own.is_finite() && logits.iter().enumerate().filter(larger).count() < self.k as usize
         });
         outputs[0].f32_mut()[0] = correct.count() as f32;

@@ -2,7 +2,7 @@
 
 use super::broadcast::{broadcast_shape, broadcast_strides, sum_to_input};
 use super::walk::{Walk, accepted};
-use super::{Backward, Cost, Op, Shapes, expect_inputs};
+use super::{Backward, Cost, Op, Shapes, expect_finite, expect_inputs};
 use crate::graph::{GraphError, Value};
 use crate::plan::{Kernel, Launch, Operand, PlanError};
 use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
@@ -141,6 +141,7 @@ impl Op for Scale {
 
     fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
         expect_inputs(inputs, 1)?;
+        expect_finite("factor", self.factor)?;
         match inputs[0].element {
             ElementType::F32 => Ok(vec![inputs[0].clone()]),
             ElementType::U32 => Err("it takes f32".to_owned()),
@@ -213,6 +214,7 @@ impl Op for Fill {
 
     fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
         expect_inputs(inputs, 0)?;
+        expect_finite("value", self.value)?;
         Ok(vec![TensorSpec::f32(self.shape.clone())])
     }
 

@@ -1,6 +1,6 @@
 //! Local response normalisation across channels (Krizhevsky et al. 2012).
 
-use super::{Backward, Cost, Op, Shapes, expect_inputs};
+use super::{Backward, Cost, Op, Shapes, expect_finite, expect_inputs};
 use crate::graph::{GraphError, Value};
 use crate::plan::{Kernel, Launch, Operand, PlanError};
 use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
@@ -35,6 +35,9 @@ impl LocalResponseNorm {
     }
 
     fn check(&self, x: &TensorSpec) -> Result<(), String> {
+        for (attribute, value) in [("alpha", self.alpha), ("beta", self.beta), ("k", self.k)] {
+            expect_finite(attribute, value)?;
+        }
         match x.element == ElementType::F32 && x.shape.len() >= 2 && x.shape[1] > 0 && self.size > 0 {
             true => Ok(()),
             false => Err("it takes f32 of shape [N, C, ...] and a size of at least 1".to_owned()),

@@ -1,7 +1,7 @@
 //! Losses beside cross-entropy: means over rows of a function of a row's logits and its target.
 
 use super::cross_entropy::{expect_rows, log_sum_exp};
-use super::{Backward, Cost, Op, Shapes, expect_inputs};
+use super::{Backward, Cost, Op, Shapes, expect_finite, expect_inputs};
 use crate::graph::{GraphError, Value};
 use crate::plan::{Kernel, Launch, Operand, PlanError};
 use crate::tensor::{HostTensor, TensorSpec};
@@ -68,8 +68,10 @@ impl Loss {
                 let (alpha, gamma) = (f64::from(alpha), f64::from(gamma));
                 let log_p = log_softmax(logits);
                 let (log_target, base) = (log_p[target], focal_base(log_p[target]));
-                let by_log_target =
-                    alpha * (gamma * base.powf(gamma - 1.0) * log_target.exp() * log_target - base.powf(gamma));
+                // Of a class without probability: its logarithm is infinite, and the product 0.
+                let p = log_target.exp();
+                let product = if p == 0.0 { 0.0 } else { p * log_target };
+                let by_log_target = alpha * (gamma * base.powf(gamma - 1.0) * product - base.powf(gamma));
                 log_p.iter().enumerate().map(|(class, log_p)| by_log_target * (hot(class) - log_p.exp())).collect()
             }
             Loss::Mse => {
@@ -122,6 +124,10 @@ impl Op for Loss {
     fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
         expect_inputs(inputs, 2)?;
         let [rows, _] = expect_rows(inputs)?;
+        if let Loss::Focal { alpha, gamma } = *self {
+            expect_finite("alpha", alpha)?;
+            expect_finite("gamma", gamma)?;
+        }
         let mut outputs = vec![TensorSpec::f32([1]), TensorSpec::f32([1])];
         if self.has_softmax() {
             outputs.push(TensorSpec::f32([rows, 3]));

@@ -176,6 +176,14 @@ pub(crate) fn expect_inputs(inputs: &[&TensorSpec], count: usize) -> Result<(), 
     }
 }
 
+/// Checks an attribute that becomes a constant of a kernel.
+pub(crate) fn expect_finite(attribute: &str, value: f32) -> Result<(), String> {
+    match value.is_finite() {
+        true => Ok(()),
+        false => Err(format!("its {attribute} is {value}, but must be a finite number")),
+    }
+}
+
 /// The four sizes of an image tensor.
 pub(crate) fn expect_nchw(spec: &TensorSpec) -> Result<[usize; 4], String> {
     spec.shape.nchw().ok_or_else(|| "it takes images of shape [N, C, H, W]".to_owned())

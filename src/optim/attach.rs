@@ -1,6 +1,6 @@
 //! Adds an optimizer to a training graph.
 
-use super::{AverageWeights, ClipScale, GradientTransform, Optimizer, OptimizerStep, SquaredNorm};
+use super::{AverageWeights, ClipScale, GradientTransform, Optimizer, OptimizerError, OptimizerStep, SquaredNorm};
 use crate::graph::{Graph, GraphError, Init, PACK_ALIGNMENT, Pass, Role, Value};
 use crate::ops::{Add, Copy};
 use crate::tensor::TensorSpec;
@@ -81,9 +81,27 @@ impl UpdateConfig {
     /// caller sets it to the parameter.
     ///
     /// # Errors
-    /// When a name is taken.
+    /// When a setting is out of its range, or a name is taken.
     pub fn attach(&self, graph: &mut Graph, gradients: &HashMap<Value, Value>) -> Result<Attached, GraphError> {
+        self.validate()?;
         graph.within(Pass::Update, "optimizer", |graph| self.attach_here(graph, gradients))
+    }
+
+    fn validate(&self) -> Result<(), GraphError> {
+        let refused = |reason: OptimizerError| match reason {
+            OptimizerError::OutOfRange { attribute, value, expected } => {
+                GraphError::attribute(attribute, value, format!("it must be {expected}"))
+            }
+            reason => GraphError::attribute("optimizer", self.optimizer.name(), reason.to_string()),
+        };
+        self.optimizer.validate().map_err(refused)?;
+        self.transform.validate().map_err(refused)?;
+        match self.averaging {
+            Some(Averaging::Ema { decay }) if !(0.0..=1.0).contains(&decay) => {
+                Err(GraphError::attribute("decay", decay, "it lies in [0, 1]"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn attach_here(&self, graph: &mut Graph, gradients: &HashMap<Value, Value>) -> Result<Attached, GraphError> {

@@ -82,7 +82,8 @@ impl Op for ClipScale {
 
     fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
         let norm = f64::from(inputs[0].f32()[0]).sqrt();
-        outputs[0].f32_mut()[0] = (f64::from(self.max_norm) / (norm + 1e-6)).min(1.0) as f32;
+        let scale = f64::from(self.max_norm) / (norm + 1e-6);
+        outputs[0].f32_mut()[0] = if scale > 1.0 { 1.0 } else { scale as f32 };
         outputs[1].f32_mut()[0] = norm as f32;
     }
 

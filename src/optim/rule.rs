@@ -158,6 +158,41 @@ pub struct GradientTransform {
     pub clip_grad_norm: Option<f64>,
 }
 
+impl GradientTransform {
+    /// Checks the ranges of l1 and of what gradients are clipped to.
+    ///
+    /// # Errors
+    /// The first out of its range.
+    pub fn validate(&self) -> Result<(), OptimizerError> {
+        positive("l1", self.l1)?;
+        for (attribute, value) in [("clip_grad_value", self.clip_grad_value), ("clip_grad_norm", self.clip_grad_norm)] {
+            if let Some(value) = value.filter(|value| !(is_finite(*value) && *value > 0.0)) {
+                return Err(OptimizerError::OutOfRange { attribute, value, expected: "a finite number above 0" });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses what is not finite, or not as f32, in which the kernels compute.
+fn finite(attribute: &'static str, value: f64) -> Result<(), OptimizerError> {
+    match is_finite(value) {
+        true => Ok(()),
+        false => Err(OptimizerError::OutOfRange { attribute, value, expected: "a finite number" }),
+    }
+}
+
+fn positive(attribute: &'static str, value: f64) -> Result<(), OptimizerError> {
+    match is_finite(value) && value >= 0.0 {
+        true => Ok(()),
+        false => Err(OptimizerError::OutOfRange { attribute, value, expected: "a finite number of at least 0" }),
+    }
+}
+
+fn is_finite(value: f64) -> bool {
+    (value as f32).is_finite()
+}
+
 impl Optimizer {
     pub const NAMES: [&str; 8] = ["sgd", "adam", "adamw", "nadam", "rmsprop", "adagrad", "signsgd", "lion"];
 
@@ -229,23 +264,24 @@ impl Optimizer {
             true => Ok(()),
             false => Err(OptimizerError::OutOfRange { attribute, value, expected: "in [0, 1)" }),
         };
-        let positive = |attribute, value: f64| match value.is_finite() && value >= 0.0 {
-            true => Ok(()),
-            false => Err(OptimizerError::OutOfRange { attribute, value, expected: "a finite number of at least 0" }),
-        };
         positive("weight_decay", self.weight_decay())?;
         match *self {
             Optimizer::Sgd(Sgd { momentum, nesterov, dampening, .. }) => {
                 positive("momentum", momentum)?;
+                finite("dampening", dampening)?;
                 if nesterov && (momentum <= 0.0 || dampening != 0.0) {
                     let expected = "above 0, with dampening 0, for Nesterov momentum";
                     return Err(OptimizerError::OutOfRange { attribute: "momentum", value: momentum, expected });
                 }
                 Ok(())
             }
-            Optimizer::Adam(Adam { betas, eps, .. })
-            | Optimizer::AdamW(AdamW { betas, eps, .. })
-            | Optimizer::NAdam(NAdam { betas, eps, .. }) => {
+            Optimizer::NAdam(NAdam { momentum_decay, betas, eps, .. }) => {
+                positive("momentum_decay", momentum_decay)?;
+                share("betas", betas[0])?;
+                share("betas", betas[1])?;
+                positive("eps", eps)
+            }
+            Optimizer::Adam(Adam { betas, eps, .. }) | Optimizer::AdamW(AdamW { betas, eps, .. }) => {
                 share("betas", betas[0])?;
                 share("betas", betas[1])?;
                 positive("eps", eps)

@@ -14,6 +14,10 @@ pub struct OptimizerStep {
     pub transform: GradientTransform,
 }
 
+/// Centred RMSprop takes no variance for less than this share of the mean square: what is less is the rounding of
+/// the two averages, and a gradient over its root anything.
+const LEAST_SPREAD: f64 = 1.192_092_9e-7;
+
 impl OptimizerStep {
     fn states(&self) -> usize {
         self.optimizer.state().len()
@@ -95,7 +99,7 @@ impl OptimizerStep {
                 }
                 s[0] = alpha * s[0] + (1.0 - alpha) * g;
                 s[1] = beta * s[1] + (1.0 - beta) * g * g;
-                s[2] = s[2].max(s[1]);
+                s[2] = larger(s[2], s[1]);
                 let v = if amsgrad { s[2] } else { s[1] };
                 *p -= lr * a * s[0] / ((v * b).sqrt() + eps);
             }
@@ -108,10 +112,10 @@ impl OptimizerStep {
                 s[0] = alpha * s[0] + (1.0 - alpha) * decayed * decayed;
                 let mut v = s[0];
                 if centered {
-                    s[1] = alpha * s[1] + (1.0 - alpha) * decayed;
-                    v -= s[1] * s[1];
+                    s[1] += (1.0 - alpha) * (decayed - s[1]);
+                    v = larger(v - s[1] * s[1], LEAST_SPREAD * v);
                 }
-                let mut direction = decayed / (v.max(0.0).sqrt() + eps);
+                let mut direction = decayed / (v.sqrt() + eps);
                 if momentum > 0.0 {
                     let buffer = &mut s[if centered { 2 } else { 1 }];
                     *buffer = gamma * *buffer + direction;
@@ -217,7 +221,12 @@ pub(super) fn transform_kernel(kernel: Kernel, transform: &GradientTransform) ->
         .condition("clip_value", transform.clip_grad_value.is_some())
 }
 
-/// -1, 0 or 1.
+/// The larger of two numbers, NaN where one is.
+fn larger(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+}
+
+/// -1, 0 or 1, NaN for NaN.
 fn sign(x: f64) -> f64 {
     if x == 0.0 { 0.0 } else { x.signum() }
 }

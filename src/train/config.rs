@@ -139,11 +139,11 @@ impl TrainConfig {
         if self.epochs == 0 {
             return Err(setting("--epochs", self.epochs.to_string(), "at least 1"));
         }
-        if !(self.lr.is_finite() && self.lr > 0.0) {
-            return Err(setting("--lr", self.lr.to_string(), "a number above 0"));
+        if !((self.lr as f32).is_finite() && self.lr >= 0.0) {
+            return Err(setting("--lr", self.lr.to_string(), "a number of at least 0"));
         }
-        if !(0.0..1.0).contains(&self.label_smoothing) {
-            return Err(setting("--label-smoothing", self.label_smoothing.to_string(), "in [0, 1)"));
+        if !(0.0..=1.0).contains(&self.label_smoothing) {
+            return Err(setting("--label-smoothing", self.label_smoothing.to_string(), "in [0, 1]"));
         }
         if let Some(share) = self.validation.filter(|share| !(*share > 0.0 && *share < 1.0)) {
             return Err(setting("--validation", share.to_string(), "a share above 0 and below 1"));
@@ -153,10 +153,11 @@ impl TrainConfig {
         }
         let clips = [("--clip-grad-norm", self.clip_grad_norm), ("--clip-grad-value", self.clip_grad_value)];
         for (what, value) in clips {
-            if let Some(value) = value.filter(|value| !(value.is_finite() && *value > 0.0)) {
+            if let Some(value) = value.filter(|value| !((*value as f32).is_finite() && *value > 0.0)) {
                 return Err(setting(what, value.to_string(), "a number above 0"));
             }
         }
+        self.gradient().validate()?;
         self.optimizer.validate()?;
         Ok(())
     }

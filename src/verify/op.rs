@@ -212,11 +212,16 @@ impl Site<'_> {
         let running = (self.optional("buf.running_mean"), self.optional("buf.running_var"));
         let (mean, var) = match (batch_statistics, running) {
             (true, running) => {
+                let shape = self.graph.shape(x);
+                let count = shape.elements() / shape.get(1).copied().unwrap_or(1).max(1);
+                if count == 1 {
+                    return Err(
+                        GraphError::OneValuePerChannel { layer: "in.x".to_owned(), shape: shape.clone() }.into()
+                    );
+                }
                 let statistics = self.graph.apply(BatchStatistics, &[x])?;
                 let [mean, var] = [statistics[0], statistics[1]];
                 if let (Some(running_mean), Some(running_var)) = running {
-                    let shape = self.graph.shape(x);
-                    let count = shape.elements() / shape.get(1).copied().unwrap_or(1).max(1);
                     let update = UpdateRunningStatistics { momentum, count };
                     self.graph.apply(update, &[mean, var, running_mean, running_var])?;
                 }

@@ -115,6 +115,7 @@ impl Op for AvgPool2d {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
         let g = self.geometry(&launch.input(0).shape, &launch.output(0).shape);
+        launch.expect_loop(g.window_steps())?;
         let kernel = g.kernel("pool/average_forward").condition("count_include_pad", self.count_include_pad);
         launch.linear(kernel, g.outputs(), [Operand::Input(0).read(), Operand::Output(0).write()]);
         Ok(())

@@ -8,7 +8,8 @@ use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
 
 /// y[n, c, o] = max of x[n, c] over window o; what lies outside of the image is never taken. Input x
 /// `[N, C, H, W]`; outputs y and, for the backward pass, where in its plane each maximum lies, as u32.
-/// Of equal maxima the first in row-major order counts. Pairs are (vertical, horizontal).
+/// Of equal maxima the first in row-major order counts; NaN is larger than any number, and the last of them counts.
+/// Pairs are (vertical, horizontal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxPool2d {
     pub kernel: [usize; 2],
@@ -88,8 +89,9 @@ impl Op for MaxPool2d {
             for oy in 0..g.out[0] {
                 for ox in 0..g.out[1] {
                     let indices = g.rows(oy).flat_map(|row| g.columns(ox).map(move |column| row * g.size[1] + column));
-                    let first = indices.reduce(|best, index| if x[index] > x[best] { index } else { best });
-                    if let Some(index) = first {
+                    let larger = |best: usize, index: usize| x[index] > x[best] || x[index].is_nan();
+                    let largest = indices.reduce(|best, index| if larger(best, index) { index } else { best });
+                    if let Some(index) = largest {
                         outputs[0].f32_mut()[o] = x[index];
                         outputs[1].u32_mut()[o] = index as u32;
                     }
@@ -101,6 +103,7 @@ impl Op for MaxPool2d {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
         let g = self.geometry(&launch.input(0).shape, &launch.output(0).shape);
+        launch.expect_loop(g.window_steps())?;
         let argmax = launch.is_read(1);
         let kernel = g.kernel("pool/max_forward").condition("argmax", argmax);
         let mut bindings = vec![Operand::Input(0).read(), Operand::Output(0).write()];

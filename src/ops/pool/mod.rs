@@ -105,6 +105,11 @@ impl Geometry {
         self.outputs() as u64 * (self.window.kernel[0] * self.window.kernel[1]) as u64
     }
 
+    /// Steps of the loops over a window.
+    fn window_steps(&self) -> usize {
+        self.window.kernel[0] * (self.window.kernel[1] + 1)
+    }
+
     fn kernel(&self, shader: &'static str) -> Kernel {
         let window = &self.window;
         Kernel::new(shader).constants([
