@@ -6,7 +6,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Command, Id};
 use serde_json::Value;
 use std::path::PathBuf;
-use tilewright::data::{Normalize, Source};
+use tilewright::data::{ClassMatching, Normalize, Source};
 use tilewright::models;
 use tilewright::optim::Optimizer;
 use tilewright::optim::schedule::{CATALOG, RunSchedule};
@@ -100,6 +100,11 @@ pub struct Settings {
     /// With --init: the classifier's last layer starts fresh, for so many classes
     #[arg(long, value_name = "CLASSES", help_heading = MODEL)]
     head: Option<usize>,
+    /// With --init: match classes of data and weights `by-name`, or `by-position` [default: by-name]
+    ///
+    /// By name, the rows of the last layer are put in the order of the data's classes, and other classes are refused.
+    #[arg(long, value_name = "MATCHING", help_heading = MODEL)]
+    classes: Option<ClassMatching>,
     /// Leave a layer as it starts: a path such as `layer1` or `layer1*`; may be given again
     ///
     /// `*` stands for any characters. The running statistics of its batch norms stay too. A fresh --head is trained in
@@ -184,6 +189,7 @@ impl Settings {
         config.normalize = self.normalize.clone().or(config.normalize);
         config.init_key = self.init_key.clone().or(config.init_key);
         config.init = self.init.clone().or(config.init);
+        set(&mut config.classes, &self.classes);
         config.head = self.head.or(config.head);
         config.freeze.extend(self.freeze.iter().cloned());
         config.flip |= self.flip;

@@ -103,6 +103,22 @@ pub enum DataError {
     )]
     Label { path: PathBuf, index: usize, label: u32, classes: usize },
 
+    /// A label is none of those that training images have without a gap.
+    #[error(
+        "Record {index} of {} has the label {label}, but the training images have the labels {} to {} and none for the \
+         next; expected one of these. Correct the label, or give images to the classes between.",
+        .path.display(), .known[0], .known[1]
+    )]
+    StrayLabel { path: PathBuf, index: usize, label: u32, known: [usize; 2] },
+
+    /// A gzipped file says that it holds far more than its size can.
+    #[error(
+        "{} has {stored} bytes and says that it holds {bytes}; expected at most 100 times its own size, since images are \
+         compressed less. Download it again, or unpack it if it is what it should be.",
+        .path.display()
+    )]
+    Inflates { path: PathBuf, stored: u64, bytes: u64 },
+
     /// A file with the ending of an image is none that can be decoded.
     #[error(
         "{} cannot be decoded as an image ({cause}); expected a whole JPEG, PNG, WebP or BMP file. Remove it, or \

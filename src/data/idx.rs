@@ -1,7 +1,7 @@
 //! IDX files, the format of MNIST and its family (Fashion-MNIST, KMNIST): a big-endian header,
 //! then bytes. Gzip is recognised by content, whatever the name says.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,10 @@ pub const LABELS_MAGIC: u32 = 0x0000_0801;
 pub const IMAGES_MAGIC: u32 = 0x0000_0803;
 
 const MAX_SIDE: usize = 65_535;
+/// Images and labels of a set are compressed to no less than this: MNIST to a fifth.
+const MOST_INFLATED: u64 = 100;
+/// Content of so many bytes is read however far it was compressed.
+const MOST_UNASKED: u64 = 64 << 20;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const REMEDY: &str = "Download the four files of the data set into this folder (gzip may stay).";
 
@@ -38,12 +42,15 @@ pub(crate) fn load(dir: &Path, name: &str) -> Result<Splits, DataError> {
         Ok((find(dir, &format!("{split}-images"), "idx3-ubyte")?, find(dir, &format!("{split}-labels"), "idx1-ubyte")?))
     };
     let (train_paths, test_paths) = (paths("train")?, paths("t10k")?);
-    let read = |(images, labels): (PathBuf, PathBuf)| -> Result<_, DataError> {
-        let pair = (read_images(&images)?, read_labels(&labels)?);
-        check_counts(&pair.0, &pair.1, images, labels)?;
+    let read = |(images, labels): &(PathBuf, PathBuf)| -> Result<_, DataError> {
+        let pair = (read_images(images)?, read_labels(labels)?);
+        check_counts(&pair.0, &pair.1, images.clone(), labels.clone())?;
         Ok(pair)
     };
-    splits(read(train_paths)?, read(test_paths)?, dir, name)
+    let (train, test) = (read(&train_paths)?, read(&test_paths)?);
+    check_labels(&train.1, &train.1, &train_paths.1)?;
+    check_labels(&train.1, &test.1, &test_paths.1)?;
+    splits(train, test, dir, name)
 }
 
 /// The sample that is compiled into the binary: 10,000 training and 2,000 test digits of MNIST,
@@ -54,8 +61,10 @@ pub(crate) fn load_bundled() -> Result<Splits, DataError> {
             (&include_bytes!(concat!("mnist_sample/", $file))[..], Path::new($file))
         };
     }
-    let images = |(bytes, path)| parse_images(bytes, path);
-    let labels = |(bytes, path)| parse_labels(bytes, path);
+    let images =
+        |(bytes, path): (&'static [u8], &'static Path)| parse_images(Body::open(bytes, path, bytes.len() as u64)?);
+    let labels =
+        |(bytes, path): (&'static [u8], &'static Path)| parse_labels(Body::open(bytes, path, bytes.len() as u64)?);
     splits(
         (images(bundled!("train-images-idx3-ubyte.gz"))?, labels(bundled!("train-labels-idx1-ubyte.gz"))?),
         (images(bundled!("t10k-images-idx3-ubyte.gz"))?, labels(bundled!("t10k-labels-idx1-ubyte.gz"))?),
@@ -70,7 +79,8 @@ pub(crate) fn load_bundled() -> Result<Splits, DataError> {
 /// A file that cannot be read, another magic number, impossible sizes, or another length than the
 /// header says.
 pub fn read_images(path: &Path) -> Result<IdxImages, DataError> {
-    parse_images(BufReader::new(open(path)?), path)
+    let file = open(path)?;
+    parse_images(Body::of_file(file, path)?)
 }
 
 /// Reads a file of labels, `[count]`.
@@ -78,11 +88,12 @@ pub fn read_images(path: &Path) -> Result<IdxImages, DataError> {
 /// # Errors
 /// As [`read_images`].
 pub fn read_labels(path: &Path) -> Result<Vec<u8>, DataError> {
-    parse_labels(BufReader::new(open(path)?), path)
+    let file = open(path)?;
+    parse_labels(Body::of_file(file, path)?)
 }
 
-fn parse_images(input: impl BufRead, path: &Path) -> Result<IdxImages, DataError> {
-    let mut body = Body::open(input, path)?;
+fn parse_images(mut body: Body<'_>) -> Result<IdxImages, DataError> {
+    let path = body.path;
     let [count, height, width] = body.header(IMAGES_MAGIC, "images")?;
     let side = 1..=MAX_SIDE;
     if count == 0 || !side.contains(&height) || !side.contains(&width) {
@@ -94,8 +105,7 @@ fn parse_images(input: impl BufRead, path: &Path) -> Result<IdxImages, DataError
     Ok(IdxImages { count, height, width, pixels })
 }
 
-fn parse_labels(input: impl BufRead, path: &Path) -> Result<Vec<u8>, DataError> {
-    let mut body = Body::open(input, path)?;
+fn parse_labels(mut body: Body<'_>) -> Result<Vec<u8>, DataError> {
     let [count] = body.header(LABELS_MAGIC, "labels")?;
     body.bytes(count as u64, 8)
 }
@@ -104,16 +114,23 @@ fn parse_labels(input: impl BufRead, path: &Path) -> Result<Vec<u8>, DataError> 
 struct Body<'a> {
     input: Box<dyn Read + 'a>,
     path: &'a Path,
+    /// Bytes of the file, as it lies there.
+    stored: u64,
 }
 
 impl<'a> Body<'a> {
-    fn open(mut input: impl BufRead + 'a, path: &'a Path) -> Result<Self, DataError> {
+    fn of_file(file: File, path: &'a Path) -> Result<Self, DataError> {
+        let stored = file.metadata().map_err(|cause| read_error(path, cause))?.len();
+        Self::open(BufReader::new(file), path, stored)
+    }
+
+    fn open(mut input: impl BufRead + 'a, path: &'a Path, stored: u64) -> Result<Self, DataError> {
         let start = input.fill_buf().map_err(|cause| read_error(path, cause))?;
         let input: Box<dyn Read + 'a> = match start.starts_with(&GZIP_MAGIC) {
             true => Box::new(MultiGzDecoder::new(input)),
             false => Box::new(input),
         };
-        Ok(Self { input, path })
+        Ok(Self { input, path, stored })
     }
 
     /// Reads the magic number and the sizes of `N` dimensions.
@@ -132,6 +149,14 @@ impl<'a> Body<'a> {
 
     /// Reads exactly `length` bytes to the end of the file, after a header of `header` bytes.
     fn bytes(&mut self, length: u64, header: u64) -> Result<Vec<u8>, DataError> {
+        if length > MOST_UNASKED && length > self.stored.saturating_mul(MOST_INFLATED) {
+            return Err(DataError::Inflates { path: self.path.into(), stored: self.stored, bytes: length });
+        }
+        let available = crate::memory::available();
+        if available.is_some_and(|available| length > available) {
+            let name = self.path.display().to_string();
+            return Err(DataError::TooLarge { name, bytes: u128::from(length), available });
+        }
         // One byte more shows whether the file goes on.
         let bytes = self.bytes_up_to(length + 1)?;
         match bytes.len() as u64 == length {
@@ -180,6 +205,23 @@ fn splits(
     Ok(Splits::new(dataset(train, "train"), dataset(test, "test")))
 }
 
+/// Holds labels against those of the training images, which declare the classes: the numbers from 0 or 1 up to the first
+/// that no training image has. A label beyond makes no classes of the numbers between.
+fn check_labels(train: &[u8], labels: &[u8], path: &Path) -> Result<(), DataError> {
+    let mut has_images = [false; 256];
+    train.iter().for_each(|&label| has_images[usize::from(label)] = true);
+    // The letters of EMNIST begin at 1.
+    let first = usize::from(!has_images[0]);
+    let end = (first..256).find(|&label| !has_images[label]).unwrap_or(256);
+    match labels.iter().position(|&label| !(first..end).contains(&usize::from(label))) {
+        None => Ok(()),
+        Some(index) => {
+            let label = u32::from(labels[index]);
+            Err(DataError::StrayLabel { path: path.into(), index, label, known: [first, end.saturating_sub(1)] })
+        }
+    }
+}
+
 fn check_counts(read: &IdxImages, read_labels: &[u8], images: PathBuf, labels: PathBuf) -> Result<(), DataError> {
     let (image_count, label_count) = (read.count, read_labels.len());
     match image_count == label_count {
@@ -195,10 +237,7 @@ fn find(dir: &Path, stem: &str, kind: &str) -> Result<PathBuf, DataError> {
 }
 
 fn open(path: &Path) -> Result<File, DataError> {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Err(read_error(path, io::Error::from(ErrorKind::IsADirectory))),
-        _ => File::open(path).map_err(|cause| read_error(path, cause)),
-    }
+    crate::regular_file::open(path).map_err(|cause| read_error(path, cause))
 }
 
 fn read_error(path: &Path, cause: io::Error) -> DataError {

@@ -2,6 +2,9 @@
 
 use crate::plan::PlanError;
 
+/// Bytes of a GiB.
+const GIB: f64 = (1u64 << 30) as f64;
+
 /// A device that is missing, fails, or cannot do what a plan asks.
 #[derive(Debug, thiserror::Error)]
 pub enum GpuError {
@@ -21,6 +24,11 @@ pub enum GpuError {
     Open { adapter: String, reason: String },
     #[error("the device ran out of memory while {what}; use a smaller `--batch`, or `--micro-batch`")]
     OutOfMemory { what: String },
+    #[error(
+        "this needs {:.1} GiB of memory and {:.1} GiB are free; use a smaller `--size`, `--batch` or `--micro-batch`",
+        *needed as f64 / GIB, *available as f64 / GIB
+    )]
+    TooLarge { needed: u64, available: u64 },
     #[error("the device was lost ({reason}); the run can go on from its last checkpoint with `--resume`")]
     Lost { reason: String },
     #[error("the device did not finish within {seconds} s; its driver may hang")]

@@ -76,6 +76,9 @@ impl Program {
     fn with_spare(gpu: &Gpu, graph: &Graph, store: &mut Store, mut spare: Vec<Stored>) -> Result<Program, GpuError> {
         let _planning = gpu.activity.enter(Stage::Planning, 0);
         let plan = Plan::new(graph, gpu.profile())?;
+        if matches!(gpu.info().device_type, wgpu::DeviceType::Cpu | wgpu::DeviceType::IntegratedGpu) {
+            require_memory(plan.memory.peak())?;
+        }
         let kernels = gpu.pipelines.compile(&gpu.device, &plan.steps, &gpu.activity)?;
         let mut regions: Vec<Stored> = Vec::with_capacity(plan.regions.len());
         let mut inputs = HashMap::new();
@@ -273,6 +276,17 @@ impl Program {
         let (stored, element) =
             self.outputs.get(name).ok_or_else(|| GpuError::UnknownTensor { kind: "output", name: name.to_owned() })?;
         Ok((Readback::start(&self.gpu, &stored.buffer, stored.offset, stored.bytes)?, *element))
+    }
+}
+
+/// Refuses what the memory that is free on the host cannot hold.
+///
+/// # Errors
+/// [`GpuError::TooLarge`].
+fn require_memory(needed: u64) -> Result<(), GpuError> {
+    match crate::memory::available() {
+        Some(available) if needed > available => Err(GpuError::TooLarge { needed, available }),
+        _ => Ok(()),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Everything that decides a training run, as it stands in its run folder.
 
 use super::{Resolved, RunRecord, TrainError};
-use crate::data::{Augmentation, Interpolation, LoadOptions, MAX_PIXELS, Normalize, Preprocessing, Source};
+use crate::data::{
+    Augmentation, ClassMatching, Interpolation, LoadOptions, MAX_PIXELS, Normalize, Preprocessing, Source,
+};
 use crate::models::{Model, ModelOptions};
 use crate::optim::schedule::{RunLength, RunSchedule, Schedule, ScheduleError};
 use crate::optim::{Adam, GradientTransform, Optimizer};
@@ -59,6 +61,8 @@ pub struct TrainConfig {
     pub init_key: Option<String>,
     /// The classifier's last layer starts fresh, for so many classes.
     pub head: Option<usize>,
+    /// How the classes of the weights to start from are held against those of the data.
+    pub classes: ClassMatching,
     /// Layers and parameters that stay as they start; `*` stands for any characters.
     pub freeze: Vec<String>,
     /// A table of `tilewright tune` whose kernels the run takes. The run folder keeps a copy, with which the run goes
@@ -116,6 +120,7 @@ impl Default for TrainConfig {
             init: None,
             init_key: None,
             head: None,
+            classes: ClassMatching::ByName,
             freeze: Vec::new(),
             tuned: None,
             schedule: RunSchedule::default(),

@@ -110,6 +110,12 @@ pub enum TrainError {
         }
     )]
     ClassesOfData { path: PathBuf, data: String, difference: ClassDifference },
+    #[error(
+        "the classes of `{}` are not those of {data}: {difference}. With --head {classes} the last layer starts fresh; \
+         --classes by-position takes it as it is, where there are as many",
+        path.display()
+    )]
+    ClassesOfInit { path: PathBuf, data: String, difference: ClassDifference, classes: usize },
     #[error("the test images of {data} changed while they were read; begin again when nothing writes to them")]
     DataChanged { data: String },
     #[error("the data do not suit the model `{model}`: {reason}")]
@@ -146,6 +152,7 @@ impl TrainError {
             | TrainError::WithoutData { .. }
             | TrainError::OtherData { .. }
             | TrainError::ClassesOfData { .. }
+            | TrainError::ClassesOfInit { .. }
             | TrainError::NotARun { .. } => true,
             TrainError::Data(error) => error.is_usage(),
             TrainError::Weights(error) => error.is_usage(),

@@ -10,6 +10,7 @@ mod evaluate;
 mod evaluation;
 mod graphs;
 mod init;
+mod init_classes;
 mod landscape;
 mod probabilities;
 mod progress;

@@ -2,7 +2,7 @@
 
 use super::checkpoint::Header;
 use super::graphs::{Batch, IMAGES, LABELS, METRICS, PartGraphs, part_graphs, step_numbers, training_graph};
-use super::{Evaluator, Resolved, TrainConfig, TrainError, init};
+use super::{Evaluator, Resolved, TrainConfig, TrainError, init, init_classes};
 use crate::data::Splits;
 use crate::engine::{Engine, Executable, Pending};
 use crate::graph::{Graph, STEP_NUMBERS};
@@ -90,8 +90,8 @@ impl Runner {
         })
     }
 
-    /// Takes over the weights that the run starts from, and says how images are normalised. Gives what a person should
-    /// know of it.
+    /// Takes over the weights that the run starts from, with their classes in the order of the data's, and says
+    /// how images are normalised. Gives what a person should know of it.
     ///
     /// # Errors
     /// When the file of weights cannot be read, or does not suit the model.
@@ -99,7 +99,8 @@ impl Runner {
         let tensors = self.evaluator.tensors();
         let start = init::initialise(&mut self.engine, config, tensors, self.batch, &header.normalization)?;
         header.normalization = start.normalization;
-        Ok(start.notes)
+        let note = init_classes::arrange(&mut self.engine, config, &header.classes, self.batch)?;
+        Ok(start.notes.into_iter().chain(note).collect())
     }
 
     /// Submits run `run`, counted as `step * parts + part`: a step, or a part of it, on these images, of which there are

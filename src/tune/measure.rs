@@ -125,7 +125,7 @@ fn contenders(
         match Contender::new(&forced(gpu, shape, kernels), kernels, graph, store) {
             Ok(mut other) => others.extend((!other.is_hopeless(rule.once)?).then_some(other)),
             // There is no room for it beside the rule's kernels.
-            Err(GpuError::OutOfMemory { .. }) => {}
+            Err(GpuError::OutOfMemory { .. } | GpuError::TooLarge { .. }) => {}
             Err(error @ GpuError::Pipeline { .. }) => wrong.push((kernels, error.into())),
             Err(error) => return Err(error.into()),
         }

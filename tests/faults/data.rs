@@ -1,8 +1,10 @@
 //! Images and classes: what is read, what is left out, and what is told of it.
 
 use crate::support::{Ended, fault, tilewright};
+use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tilewright::data::{DataError, LoadOptions, MAX_PIXELS, Preprocessing, Source, load_image};
@@ -282,6 +284,23 @@ fn classes_are_matched_by_name_and_another_set_is_an_error_that_lists_the_differ
     let refused = eval(checkpoint, &other.source(), &[], 2);
     refused.says("lack `ant`").says("does not know `dog`").says("--classes by-position");
     eval(checkpoint, &other.source(), &["--classes", "by-position"], 0);
+
+    // Training goes on with the classes in the data's order, or is refused.
+    let go_on = |data: &str, options: &[&str], status: i32| {
+        let arguments = ["train", "lenet5", "--device", "cpu", "--epochs", "1", "--lr", "1e-30", "--data", data];
+        let run = TempDir::new().unwrap();
+        let run = run.path().join("run");
+        let ended =
+            tilewright(&[&arguments[..], &["--run", run.to_str().unwrap(), "--json"], options].concat(), status);
+        ended.json()
+    };
+    let told = |init: &str, options: &[&str]| go_on(&images.source(), &[&["--init", init], options].concat(), 0);
+    // At a rate of nothing, the weights stay: what the two runs have learnt is the same.
+    assert_eq!(told(&turned, &[])["test_accuracy"], eval(&turned, &images.source(), &[], 0).json()["test_accuracy"]);
+    let refused = go_on(&other.source(), &["--init", checkpoint, "--size", "12x12"], 2);
+    assert!(refused["error"].as_str().unwrap().contains("lack `ant`"), "{refused}");
+    go_on(&other.source(), &["--init", checkpoint, "--classes", "by-position"], 0);
+    go_on(&other.source(), &["--init", checkpoint, "--head", "3"], 0);
     fs::remove_dir_all(other.path("train/dog")).unwrap();
     fs::remove_dir_all(other.path("test/dog")).unwrap();
     for options in [&[][..], &["--classes", "by-position"]] {
@@ -402,4 +421,40 @@ fn the_last_images_of_an_epoch_are_trained_on_and_a_resumed_run_ends_the_same() 
     said.says("the last 3 of each epoch's images are left out");
     let find = ["lr-find", "lenet5", "--device", "cpu", "--data", "synthetic:1x12x12:2:11", "--batch", "4"];
     tilewright(&[&find[..], &["--steps", "20", "--out", &path("find")]].concat(), 0);
+}
+
+/// An IDX file of these sizes and this content.
+fn idx(magic: u32, sizes: &[u32], bytes: &[u8]) -> Vec<u8> {
+    let header = [magic].into_iter().chain(sizes.iter().copied()).flat_map(u32::to_be_bytes);
+    header.chain(bytes.iter().copied()).collect()
+}
+
+#[test]
+fn labels_that_stray_and_files_that_inflate_beyond_measure_are_refused() {
+    let images = Images::new();
+    let source = format!("idx:{}", images.0.path().display());
+    let write = |split: &str, labels: &[u8]| {
+        let count = labels.len() as u32;
+        let pixels = vec![7; labels.len() * 144];
+        images.write(&format!("{split}-images-idx3-ubyte"), &idx(0x803, &[count, 12, 12], &pixels));
+        images.write(&format!("{split}-labels-idx1-ubyte"), &idx(0x801, &[count], labels));
+    };
+    write("train", &[0, 1, 2, 0, 1, 2]);
+    write("t10k", &[2, 0]);
+    train(&source, &[], 0);
+    write("train", &[0, 1, 2, 255, 1, 2]);
+    train(&source, &[], 1).says("Record 3").says("train-labels").says("the label 255").says("labels 0 to 2");
+    write("train", &[0, 1, 2, 0, 1, 2]);
+    write("t10k", &[2, 3]);
+    train(&source, &[], 1).says("Record 1").says("t10k-labels").says("the label 3");
+    // The letters of EMNIST begin at 1.
+    write("train", &[1, 2, 3, 1, 2, 3]);
+    train(&source, &[], 0);
+
+    fs::remove_file(images.path("train-images-idx3-ubyte")).unwrap();
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(&idx(0x803, &[60_000, 300, 300], &[0; 1000])).unwrap();
+    images.write("train-images-idx3-ubyte.gz", &encoder.finish().unwrap());
+    train(&source, &[], 1).says("says that it holds 5400000000");
+    train("mnist", &["--size", "60000x60000"], 1).says("bytes once decoded").says("--size");
 }

@@ -370,7 +370,13 @@ fn is_of_trial(error: &TrainError) -> bool {
         | TrainError::Mismatch { .. }
         | TrainError::Diverged { .. } => true,
         TrainError::Gpu(error) => {
-            matches!(error, GpuError::OutOfMemory { .. } | GpuError::Plan(_) | GpuError::Pipeline { .. })
+            matches!(
+                error,
+                GpuError::OutOfMemory { .. }
+                    | GpuError::TooLarge { .. }
+                    | GpuError::Plan(_)
+                    | GpuError::Pipeline { .. }
+            )
         }
         _ => false,
     }

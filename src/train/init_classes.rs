@@ -1,0 +1,46 @@
+//! The classes of the weights that a run starts from, held against those of its data.
+
+use super::graphs::options;
+use super::{Batch, RunFolder, TrainConfig, TrainError, load_checkpoint};
+use crate::data::{ClassMatching, are_numbers, match_classes};
+use crate::engine::Engine;
+use crate::interop::head_of;
+use crate::models;
+use crate::tensor::HostTensor;
+
+/// Puts the rows of the last layer, as the checkpoint of `--init` has them, in the order of the data's `classes`. Gives
+/// what a person should know of it. A fresh layer has no classes, nor has what PyTorch wrote.
+///
+/// # Errors
+/// When the classes are not the same, or the device fails.
+pub(super) fn arrange(
+    engine: &mut Engine,
+    config: &TrainConfig,
+    classes: &[String],
+    batch: Batch,
+) -> Result<Option<String>, TrainError> {
+    let (Some(path), None) = (&config.init, config.head) else { return Ok(None) };
+    let path = if path.is_dir() { RunFolder::checkpoint(path) } else { path.clone() };
+    let Ok(checkpoint) = load_checkpoint(&path) else { return Ok(None) };
+    let own = &checkpoint.header.classes;
+    let are_named = (config.data.has_class_names() || !are_numbers(classes))
+        && !(checkpoint.header.without_data && are_numbers(own));
+    let matching = if are_named { config.classes } else { ClassMatching::ByPosition };
+    let places = match_classes(own, classes, matching).map_err(|difference| TrainError::ClassesOfInit {
+        path: path.clone(),
+        data: config.data.to_string(),
+        difference,
+        classes: classes.len(),
+    })?;
+    let Some(places) = places else {
+        let note = format!("classes of `{}` and of {} are matched by position", path.display(), config.data);
+        return Ok((own != classes).then_some(note));
+    };
+    for name in head_of(models::find(&config.model)?, &options(config, batch))? {
+        let held = engine.state(&name)?;
+        let rows: Vec<&[f32]> = held.f32().chunks_exact((held.len() / places.len()).max(1)).collect();
+        let arranged = places.iter().flat_map(|&place| rows[place as usize]).copied().collect();
+        engine.set_state(&name, &HostTensor::F32(arranged))?;
+    }
+    Ok(Some(format!("the classes of `{}` are put in the order of {}", path.display(), config.data)))
+}
