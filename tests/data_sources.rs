@@ -203,7 +203,7 @@ fn a_damaged_idx_file_is_named_with_what_was_expected() {
         ("train-images", vec![0, 0, 8, 3, 0], &["truncated", "expected 16 bytes", "got 5"]),
         ("train-images", Vec::new(), &["truncated", "expected 16 bytes", "got 0"]),
         ("train-images", truncated_gzip, &["truncated", "expected 34 bytes"]),
-        ("train-images", broken_gzip, &["cannot be read", "download it again"]),
+        ("train-images", broken_gzip, &["cannot be read", "ownload it again"]),
         ("train-images", idx(0x801, &[3], &[0; 3]), &["images", "0x00000803, got 0x00000801"]),
         ("train-labels", idx(0x803, &[3, 2, 3], &pixels), &["labels", "0x00000801, got 0x00000803"]),
         ("train-images", idx(0x803, &[3, 0, 3], &[]), &["impossible header", "3 images of 0x3"]),

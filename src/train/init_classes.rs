@@ -4,12 +4,12 @@ use super::graphs::options;
 use super::{Batch, RunFolder, TrainConfig, TrainError, load_checkpoint};
 use crate::data::{ClassMatching, are_numbers, match_classes};
 use crate::engine::Engine;
-use crate::interop::head_of;
+use crate::interop::{WeightsFile, head_of};
 use crate::models;
 use crate::tensor::HostTensor;
 
-/// Puts the rows of the last layer, as the checkpoint of `--init` has them, in the order of the data's `classes`. Gives
-/// what a person should know of it. A fresh layer has no classes, nor has what PyTorch wrote.
+/// Puts the rows of the last layer, as the weights of `--init` have them, in the order of the data's `classes`. Gives
+/// what a person should know of it. A fresh layer has no classes, nor have weights that PyTorch wrote.
 ///
 /// # Errors
 /// When the classes are not the same, or the device fails.
@@ -21,12 +21,16 @@ pub(super) fn arrange(
 ) -> Result<Option<String>, TrainError> {
     let (Some(path), None) = (&config.init, config.head) else { return Ok(None) };
     let path = if path.is_dir() { RunFolder::checkpoint(path) } else { path.clone() };
-    let Ok(checkpoint) = load_checkpoint(&path) else { return Ok(None) };
-    let own = &checkpoint.header.classes;
-    let are_named = (config.data.has_class_names() || !are_numbers(classes))
-        && !(checkpoint.header.without_data && are_numbers(own));
+    let (own, is_without_data) = match load_checkpoint(&path) {
+        Ok(checkpoint) => (checkpoint.header.classes, checkpoint.header.without_data),
+        Err(_) => match WeightsFile::definition_in(&path)? {
+            Some(definition) => (definition.classes, true),
+            None => return Ok(None),
+        },
+    };
+    let are_named = (config.data.has_class_names() || !are_numbers(classes)) && !(is_without_data && are_numbers(&own));
     let matching = if are_named { config.classes } else { ClassMatching::ByPosition };
-    let places = match_classes(own, classes, matching).map_err(|difference| TrainError::ClassesOfInit {
+    let places = match_classes(&own, classes, matching).map_err(|difference| TrainError::ClassesOfInit {
         path: path.clone(),
         data: config.data.to_string(),
         difference,
