@@ -114,8 +114,8 @@ fn parse_labels(mut body: Body<'_>) -> Result<Vec<u8>, DataError> {
 struct Body<'a> {
     input: Box<dyn Read + 'a>,
     path: &'a Path,
-    /// Bytes of the file, as it lies there.
-    stored: u64,
+    /// Bytes of the file, where it is compressed: it may hold more.
+    stored: Option<u64>,
 }
 
 impl<'a> Body<'a> {
@@ -126,11 +126,12 @@ impl<'a> Body<'a> {
 
     fn open(mut input: impl BufRead + 'a, path: &'a Path, stored: u64) -> Result<Self, DataError> {
         let start = input.fill_buf().map_err(|cause| read_error(path, cause))?;
-        let input: Box<dyn Read + 'a> = match start.starts_with(&GZIP_MAGIC) {
+        let is_gzip = start.starts_with(&GZIP_MAGIC);
+        let input: Box<dyn Read + 'a> = match is_gzip {
             true => Box::new(MultiGzDecoder::new(input)),
             false => Box::new(input),
         };
-        Ok(Self { input, path, stored })
+        Ok(Self { input, path, stored: is_gzip.then_some(stored) })
     }
 
     /// Reads the magic number and the sizes of `N` dimensions.
@@ -149,13 +150,15 @@ impl<'a> Body<'a> {
 
     /// Reads exactly `length` bytes to the end of the file, after a header of `header` bytes.
     fn bytes(&mut self, length: u64, header: u64) -> Result<Vec<u8>, DataError> {
-        if length > MOST_UNASKED && length > self.stored.saturating_mul(MOST_INFLATED) {
-            return Err(DataError::Inflates { path: self.path.into(), stored: self.stored, bytes: length });
-        }
-        let available = crate::memory::available();
-        if available.is_some_and(|available| length > available) {
-            let name = self.path.display().to_string();
-            return Err(DataError::TooLarge { name, bytes: u128::from(length), available });
+        if let Some(stored) = self.stored {
+            if length > MOST_UNASKED && length > stored.saturating_mul(MOST_INFLATED) {
+                return Err(DataError::Inflates { path: self.path.into(), stored, bytes: length });
+            }
+            let available = crate::memory::available();
+            if available.is_some_and(|available| length > available) {
+                let name = self.path.display().to_string();
+                return Err(DataError::TooLarge { name, bytes: u128::from(length), available });
+            }
         }
         // One byte more shows whether the file goes on.
         let bytes = self.bytes_up_to(length + 1)?;
