@@ -80,6 +80,7 @@ pub mod ops;
 pub mod optim;
 pub mod path_text;
 pub mod plan;
+pub mod printable;
 pub mod reference;
 pub mod regular_file;
 pub mod report;

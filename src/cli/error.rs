@@ -3,7 +3,6 @@
 use super::{Global, interrupt};
 use serde_json::json;
 use std::process::ExitCode;
-use tilewright::colour::ERROR;
 use tilewright::data::DataError;
 use tilewright::gpu::GpuError;
 use tilewright::interop::InteropError;
@@ -45,7 +44,7 @@ impl CliError {
         };
         match self {
             CliError::Stopped(_) => global.warn(message),
-            _ => global.warn(format_args!("{} {message}", ERROR.paint("error:"))),
+            _ => global.error(message),
         }
         global.result(&json!({ "error": message }));
         ExitCode::from(status)

@@ -9,8 +9,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tilewright::activity::Activity;
+use tilewright::colour::ERROR;
 use tilewright::engine::Engine;
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
+use tilewright::printable::printable;
 use tilewright::train::TerminalReporter;
 use tilewright::tune::TunedTable;
 use tilewright::verify::Backend;
@@ -65,7 +67,7 @@ impl Global {
     pub fn say(&self, line: impl Display) {
         match self.json {
             true => self.note(line),
-            false => self.write(line),
+            false => self.write(printable(&line.to_string())),
         }
     }
 
@@ -92,9 +94,14 @@ impl Global {
         }
     }
 
+    /// As [`Global::warn`], after the word `error`.
+    pub fn error(&self, message: &str) {
+        writeln!(io::stderr(), "{} {}", ERROR.paint("error:"), printable(message)).ok();
+    }
+
     /// Writes a line that everyone must see to standard error.
     pub fn warn(&self, line: impl Display) {
-        writeln!(io::stderr(), "{line}").ok();
+        writeln!(io::stderr(), "{}", printable(&line.to_string())).ok();
     }
 
     /// With `--json`, writes the command's result as the last line of standard output.

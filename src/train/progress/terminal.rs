@@ -4,6 +4,7 @@
 use super::Reporter;
 use crate::activity::{Activity, Position, Stage};
 use crate::colour::{NOTE, PROGRESS};
+use crate::printable::printable;
 use crate::train::EpochRow;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt;
@@ -230,8 +231,8 @@ impl Reporter for TerminalReporter {
         let mut shown = self.shown();
         shown.last_line = Instant::now();
         match &shown.bar {
-            Some(bar) => bar.suspend(|| tell(format_args!("{}", NOTE.paint(line)))),
-            None => tell(format_args!("{}", NOTE.paint(line))),
+            Some(bar) => bar.suspend(|| tell(format_args!("{}", NOTE.paint(&printable(line))))),
+            None => tell(format_args!("{}", NOTE.paint(&printable(line)))),
         }
     }
 
