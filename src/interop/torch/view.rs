@@ -70,11 +70,12 @@ impl View {
                 let Some(before) = axis.checked_sub(1) else { return Ok(elements) };
                 axis = before;
                 index[axis] += 1;
-                place += self.strides[axis];
+                // Of an axis with one index, the stride may be any number: it is taken back again.
+                place = place.wrapping_add(self.strides[axis]);
                 if index[axis] < self.sizes[axis] {
                     break;
                 }
-                place -= self.strides[axis] * self.sizes[axis];
+                place = place.wrapping_sub(self.strides[axis].wrapping_mul(self.sizes[axis]));
                 index[axis] = 0;
             }
         }
@@ -105,6 +106,8 @@ mod tests {
         assert_eq!(read(&transposed).unwrap(), [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
         let one = View { offset: 1, sizes: vec![2, 1, 3], strides: vec![3, 99, 1] };
         assert_eq!(read(&one).unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let odd = View { offset: 1, sizes: vec![1, 2], strides: vec![usize::MAX, 2] };
+        assert_eq!(read(&odd).unwrap(), [1.0, 3.0]);
         let expanded = View { offset: 4, sizes: vec![3, 2], strides: vec![0, 1] };
         assert_eq!(read(&expanded).unwrap(), [4.0, 5.0, 4.0, 5.0, 4.0, 5.0]);
         let overlapping = View { offset: 0, sizes: vec![3, 4], strides: vec![1, 1] };
