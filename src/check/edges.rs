@@ -233,10 +233,13 @@ fn norms() -> Vec<Case> {
     cases
 }
 
+/// What is done to a case's tensors, and how it is called.
+type Prepared = (&'static str, fn(&mut Tensors));
+
 /// Deviation 1 around a mean that is `MEAN` times as large, and the same with a first element far from all others,
 /// which a sum that starts from it would not get over.
 fn far_batch_norms() -> Vec<Case> {
-    let far: [(&str, fn(&mut Tensors)); 4] = [
+    let far: [Prepared; 4] = [
         ("around 1000", |tensors| shift(tensors, 1e3)),
         ("around 10000", |tensors| shift(tensors, 1e4)),
         ("around 100000", |tensors| shift(tensors, 1e5)),
@@ -245,7 +248,7 @@ fn far_batch_norms() -> Vec<Case> {
             set(tensors, "x0", &[(0, 0.0)]);
         }),
     ];
-    let case = |(what, prepare): (&str, fn(&mut Tensors))| {
+    let case = |(what, prepare): Prepared| {
         let build = |graph: &mut Graph| {
             differentiated(graph, &[vec![32, 5, 33, 31]], |graph, x| {
                 Scope::new(graph, Mode::Train).batch_norm("bn", x[0])

@@ -7,7 +7,7 @@ use super::step::StepOptions;
 use super::{CliError, Global};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tilewright::bench::{self, Case, Group, Peak, Timing};
 use tilewright::gpu::Gpu;
 use tilewright::plan::{DeviceClass, Precision};
@@ -59,7 +59,7 @@ impl Bench {
             _ => None,
         };
         let gpu = self.shaders.measured(self.precision.gpu(global, self.variants)?)?;
-        let before = self.compare.as_ref().map(read_result).transpose()?;
+        let before = self.compare.as_deref().map(read_result).transpose()?;
         let peak = bench::measure_peak(&gpu)?;
         global.say(format_args!(
             "measured peak: {:.1} GFLOP/s multiply-add, {:.1} GB/s copy",
@@ -176,7 +176,7 @@ fn spread(timing: &Timing) -> String {
 }
 
 /// The JSON object on the last line of a saved result.
-fn read_result(path: &PathBuf) -> Result<Value, CliError> {
+fn read_result(path: &Path) -> Result<Value, CliError> {
     let text = tilewright::regular_file::read_to_string(path)
         .map_err(|error| CliError::failed(format!("`{}` cannot be read: {error}", path.display())))?;
     serde_json::from_str(text.trim_end().lines().last().unwrap_or_default())

@@ -179,7 +179,7 @@ pub enum DataError {
          Ask for smaller images with --size, or fewer with --limit.",
         .available.map_or(String::new(), |available| format!(", and {available} are free"))
     )]
-    TooLarge { name: String, bytes: u128, available: Option<u64> },
+    TooLarge { name: String, bytes: u64, available: Option<u64> },
 }
 
 /// Bad images that are told by name; the others are counted.

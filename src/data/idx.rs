@@ -157,7 +157,7 @@ impl<'a> Body<'a> {
             let available = crate::memory::available();
             if available.is_some_and(|available| length > available) {
                 let name = self.path.display().to_string();
-                return Err(DataError::TooLarge { name, bytes: u128::from(length), available });
+                return Err(DataError::TooLarge { name, bytes: length, available });
             }
         }
         // One byte more shows whether the file goes on.

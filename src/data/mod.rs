@@ -258,7 +258,10 @@ fn held_out(labels: &[u32], classes: usize, share: f64) -> Vec<bool> {
 /// `bytes` zeros, or an error that says how much was asked for.
 fn allocate(bytes: u128, name: &str) -> Result<Vec<u8>, DataError> {
     let available = crate::memory::available();
-    let too_large = || DataError::TooLarge { name: name.to_owned(), bytes, available };
+    let too_large = || {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        DataError::TooLarge { name: name.to_owned(), bytes, available }
+    };
     // The system gives more than there is, and ends the process when it is used.
     if available.is_some_and(|available| bytes > u128::from(available)) {
         return Err(too_large());

@@ -77,7 +77,7 @@ impl<'g> Scope<'g> {
         self.graph.layer = self.path.clone();
         let shape = self.graph.shape(x).clone();
         let batch = *shape.first().ok_or_else(|| GraphError::attribute("flatten", &shape, "a scalar has no batch"))?;
-        self.graph.apply_one(Reshape { shape: [batch, shape.elements() / batch].into() }, &[x])
+        self.graph.apply_one(Reshape { shape: [batch, shape.stride(0)].into() }, &[x])
     }
 
     pub(super) fn path_of(&self, name: &str) -> String {

@@ -228,8 +228,10 @@ fn test_images(
     match match_classes(&header.classes, &test.classes, matching) {
         Ok(None) => Ok(test),
         Ok(Some(places)) => Ok(test.with_classes(header.classes.clone(), &places)),
-        Err(difference) => {
-            Err(TrainError::ClassesOfData { path: path.to_owned(), data: source.to_string(), difference })
-        }
+        Err(difference) => Err(TrainError::ClassesOfData {
+            path: path.to_owned(),
+            data: source.to_string(),
+            difference: Box::new(difference),
+        }),
     }
 }

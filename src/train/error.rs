@@ -109,13 +109,13 @@ pub enum TrainError {
             _ => "",
         }
     )]
-    ClassesOfData { path: PathBuf, data: String, difference: ClassDifference },
+    ClassesOfData { path: PathBuf, data: String, difference: Box<ClassDifference> },
     #[error(
         "the classes of `{}` are not those of {data}: {difference}. With --head {classes} the last layer starts fresh; \
          --classes by-position takes it as it is, where there are as many",
         path.display()
     )]
-    ClassesOfInit { path: PathBuf, data: String, difference: ClassDifference, classes: usize },
+    ClassesOfInit { path: PathBuf, data: String, difference: Box<ClassDifference>, classes: usize },
     #[error("the test images of {data} changed while they were read; begin again when nothing writes to them")]
     DataChanged { data: String },
     #[error("the data do not suit the model `{model}`: {reason}")]

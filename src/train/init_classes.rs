@@ -33,7 +33,7 @@ pub(super) fn arrange(
     let places = match_classes(&own, classes, matching).map_err(|difference| TrainError::ClassesOfInit {
         path: path.clone(),
         data: config.data.to_string(),
-        difference,
+        difference: Box::new(difference),
         classes: classes.len(),
     })?;
     let Some(places) = places else {
