@@ -11,7 +11,7 @@ fn options(attributes: Json) -> ModelOptions {
 }
 
 fn graph(name: &str, attributes: Json) -> Graph {
-    let built = models::find(name).unwrap().graph(&options(attributes), 1, Mode::Train);
+    let built = models::find(name).unwrap().graph(&options(attributes), 2, Mode::Train);
     built.unwrap_or_else(|error| panic!("{error}")).graph
 }
 

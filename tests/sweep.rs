@@ -202,8 +202,8 @@ fn a_sweep_leaves_its_definition_a_table_a_picture_and_a_run_a_trial() {
         assert_eq!(last.test_loss, trial["test_loss"].as_f64());
     }
     let picture = fs::read_to_string(out.join("sweep.svg")).unwrap();
-    // Two panels of six trials, and one where each optimizer has its own dots.
-    assert_eq!(picture.matches("<circle").count(), 18);
+    // Two panels of six trials, and one where each optimizer has its own dots; and one each in the legends.
+    assert_eq!(picture.matches("<circle").count(), 3 * (6 + 1));
     for word in ["best so far", "trial", "1e-3", "adam", "sgd"] {
         assert!(picture.contains(word), "no `{word}` in {picture}");
     }

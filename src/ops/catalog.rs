@@ -42,7 +42,9 @@ pub const SHARED: &[(&str, &str)] = &[
     ("lib/grid", "index of an invocation in a one-dimensional grid that is folded into x and y"),
     ("activation/epilogue", "activation of what a kernel stores, where a plan has merged one into it"),
     ("conv/texture_pixels", "tiles of pixels of the convolutions whose operands are textures"),
+    ("lib/nan", "bounds and comparisons that hold for NaN"),
     ("lib/strided", "offset of an element that is walked with up to six strides"),
+    ("lib/sum", "sums whose error does not grow with the number of terms"),
 ];
 
 /// Every op, chapter by chapter.
