@@ -87,14 +87,24 @@ impl fmt::Display for ClassDifference {
         let listed = |names: &[String]| {
             let list: Vec<String> = names.iter().take(MOST_NAMES).map(|name| format!("`{name}`")).collect();
             match names.len() {
-                0 => "no class".to_owned(),
                 count if count <= MOST_NAMES => list.join(", "),
                 count => format!("{} and {} more", list.join(", "), count - MOST_NAMES),
             }
         };
         let [model, data] = self.counts;
         write!(f, "the model tells {model} classes apart and the data have {data}; ")?;
-        write!(f, "the data lack {}, and the model does not know {}", listed(&self.missing), listed(&self.unknown))
+        match (self.missing.is_empty(), self.unknown.is_empty()) {
+            (true, _) => write!(f, "the model does not know {}", listed(&self.unknown)),
+            (false, true) => write!(f, "the data lack {}", listed(&self.missing)),
+            (false, false) => {
+                write!(
+                    f,
+                    "the data lack {}, and the model does not know {}",
+                    listed(&self.missing),
+                    listed(&self.unknown)
+                )
+            }
+        }
     }
 }
 

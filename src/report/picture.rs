@@ -127,21 +127,17 @@ type Drawn = Result<(), Box<dyn std::error::Error>>;
 type Pixel = (i32, i32);
 
 fn draw(panels: &[Panel], text: &mut String) -> Drawn {
-    let legends: Vec<Legend<'_>> = panels.iter().map(Legend::of).collect();
-    let heights =
-        legends.chunks(COLUMNS).map(|row| PANEL.1 + row.iter().map(|legend| legend.height).max().unwrap_or(0));
+    let frames: Vec<Frame<'_>> = panels.iter().map(Frame::of).collect();
+    let heights = frames.chunks(COLUMNS).map(|row| row.iter().map(Frame::height).max().unwrap_or(0));
     let heights: Vec<i32> = heights.collect();
     let width = PANEL.0 * panels.len().clamp(1, COLUMNS) as i32;
     let height = heights.iter().sum::<i32>().max(MARGIN);
     let root = SVGBackend::with_string(text, (width as u32, height as u32)).into_drawing_area();
     root.fill(&WHITE)?;
     let mut top = 0;
-    for ((row, legends), height) in panels.chunks(COLUMNS).zip(legends.chunks(COLUMNS)).zip(heights) {
-        for (column, (panel, legend)) in row.iter().zip(legends).enumerate() {
-            let left = column as i32 * PANEL.0;
-            let area = root.clone().shrink((left, top), PANEL);
-            draw_panel(panel, &root, &area)?;
-            legend.draw(&root, (left + MARGIN, top + PANEL.1))?;
+    for (row, height) in frames.chunks(COLUMNS).zip(heights) {
+        for (column, frame) in row.iter().enumerate() {
+            frame.draw(&root, (column as i32 * PANEL.0, top))?;
         }
         top += height;
     }
@@ -202,22 +198,55 @@ impl<'a> Legend<'a> {
     }
 }
 
-fn draw_panel(panel: &Panel, root: &Area<'_>, area: &Area<'_>) -> Drawn {
-    let points = || panel.bands.iter().flat_map(outline).chain(panel.curves.iter().flat_map(finite));
-    let xs = || points().map(|point| point.0).chain(panel.marks.iter().map(|mark| mark.x));
-    let x = match &panel.across {
-        Across::Linear => Axis::over(xs(), false, false, MOST_LABELS),
-        Across::Whole => Axis::over(xs(), false, true, MOST_LABELS),
-        Across::Logarithmic => Axis::over(xs().filter(|&x| x > 0.0), true, false, MOST_LABELS),
-        Across::Names(names) => Axis::of_names(&names.iter().map(|name| shortened(name)).collect::<Vec<_>>()),
-    };
-    let y = Axis::over(points().map(|point| point.1).filter(|&y| !panel.log_y || y > 0.0), panel.log_y, false, 7);
-    let longest = |axis: &Axis| axis.ticks.iter().map(|(_, label)| width(label)).max().unwrap_or(0);
-    let beside = longest(&y) + 2 * TEXT_SIZE + 6;
-    // Labels that would run into each other are turned.
-    let are_turned = (longest(&x) + 10) * x.ticks.len() as i32 > PANEL.0 - beside - 2 * MARGIN;
-    let below = if are_turned { longest(&x) } else { TEXT_SIZE };
+/// A panel with its axes and its legend, ready to be drawn.
+struct Frame<'a> {
+    panel: &'a Panel,
+    legend: Legend<'a>,
+    x: Axis,
+    y: Axis,
+    /// Room for the labels of the y axis, and of the x axis.
+    beside: i32,
+    below: i32,
+    /// Whether labels of the x axis, which would run into each other, stand upright.
+    are_turned: bool,
+}
 
+impl<'a> Frame<'a> {
+    fn of(panel: &'a Panel) -> Self {
+        let points = || panel.bands.iter().flat_map(outline).chain(panel.curves.iter().flat_map(finite));
+        let xs = || points().map(|point| point.0).chain(panel.marks.iter().map(|mark| mark.x));
+        let x = match &panel.across {
+            Across::Linear => Axis::over(xs(), false, false, MOST_LABELS),
+            Across::Whole => Axis::over(xs(), false, true, MOST_LABELS),
+            Across::Logarithmic => Axis::over(xs().filter(|&x| x > 0.0), true, false, MOST_LABELS),
+            Across::Names(names) => Axis::of_names(&names.iter().map(|name| shortened(name)).collect::<Vec<_>>()),
+        };
+        let y = Axis::over(points().map(|point| point.1).filter(|&y| !panel.log_y || y > 0.0), panel.log_y, false, 7);
+        let longest = |axis: &Axis| axis.ticks.iter().map(|(_, label)| width(label)).max().unwrap_or(0);
+        let beside = longest(&y) + 2 * TEXT_SIZE + 6;
+        let are_turned = (longest(&x) + 10) * x.ticks.len() as i32 > PANEL.0 - beside - 2 * MARGIN;
+        let below = if are_turned { longest(&x).max(TEXT_SIZE) } else { TEXT_SIZE };
+        Frame { panel, legend: Legend::of(panel), x, y, beside, below, are_turned }
+    }
+
+    /// Without the legend: labels that stand upright take nothing from the data.
+    fn plot_height(&self) -> i32 {
+        PANEL.1 + self.below - TEXT_SIZE
+    }
+
+    fn height(&self) -> i32 {
+        self.plot_height() + self.legend.height
+    }
+
+    fn draw(&self, root: &Area<'_>, (left, top): Pixel) -> Drawn {
+        let area = root.clone().shrink((left, top), (PANEL.0, self.plot_height()));
+        draw_panel(self, root, &area)?;
+        self.legend.draw(root, (left + MARGIN, top + self.plot_height()))
+    }
+}
+
+fn draw_panel(frame: &Frame<'_>, root: &Area<'_>, area: &Area<'_>) -> Drawn {
+    let &Frame { panel, ref x, ref y, beside, below, are_turned, .. } = frame;
     let mut chart = ChartBuilder::on(area)
         .margin(MARGIN)
         .caption(clean(&panel.title), font(TITLE_SIZE))
