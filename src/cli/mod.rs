@@ -41,8 +41,10 @@ pub use global::Global;
 use clap::{Parser, Subcommand};
 use place::Place;
 use serde_json::json;
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use tilewright::printable::printable;
 
 /// Trains convolutional networks on any GPU.
 #[derive(Parser)]
@@ -146,7 +148,13 @@ pub fn main() -> ExitCode {
 
 /// Prints help, the version, or what is wrong with the arguments; the last as JSON too where they ask for it.
 fn tell_usage(error: &clap::Error) -> ExitCode {
-    if let Err(reason) = error.print()
+    let text = error.render().to_string();
+    // What is wrong with an argument quotes it.
+    let told = match printable(&text) {
+        Cow::Owned(written) if error.use_stderr() => write!(io::stderr(), "{written}"),
+        _ => error.print(),
+    };
+    if let Err(reason) = told
         && reason.kind() != io::ErrorKind::BrokenPipe
     {
         return tell_unwritten(&reason);
@@ -157,7 +165,6 @@ fn tell_usage(error: &clap::Error) -> ExitCode {
             .any(|argument| argument == "--json" || argument == "--json-lines")
     };
     if error.use_stderr() && wants_json() {
-        let text = error.render().to_string();
         let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
         writeln!(io::stdout(), "{}", json!({ "error": message })).ok();
     }

@@ -143,3 +143,14 @@ fn a_run_that_goes_on_takes_no_setting_that_it_would_ignore() {
     }
     tilewright(&["train", "lenet5", "--resume", "runs/none"], 2).says("cannot be used with");
 }
+
+#[test]
+fn what_would_steer_a_terminal_is_written_out() {
+    for arguments in
+        [&["train", "--batch", "\u{1b}[31m"][..], &["train", "\u{1b}[31m"], &["predict", "\u{1b}[31m", "a.png"]]
+    {
+        let ended = command().args(arguments).output().unwrap();
+        let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(!ended.status.success() && told.contains("\\u{1b}[31m") && !told.contains('\u{1b}'), "{told}");
+    }
+}
