@@ -42,6 +42,7 @@ use clap::{Parser, Subcommand};
 use place::Place;
 use serde_json::json;
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use tilewright::printable::printable;
@@ -149,10 +150,11 @@ pub fn main() -> ExitCode {
 /// Prints help, the version, or what is wrong with the arguments; the last as JSON too where they ask for it.
 fn tell_usage(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
-    // What is wrong with an argument quotes it.
-    let told = match printable(&text) {
-        Cow::Owned(written) if error.use_stderr() => write!(io::stderr(), "{written}"),
-        _ => error.print(),
+    // What is wrong with an argument quotes it, and on a terminal as it is.
+    let steers = |argument: OsString| matches!(printable(&argument.to_string_lossy()), Cow::Owned(_));
+    let told = match error.use_stderr() && std::env::args_os().any(steers) {
+        true => write!(io::stderr(), "{}", printable(&text)),
+        false => error.print(),
     };
     if let Err(reason) = told
         && reason.kind() != io::ErrorKind::BrokenPipe

@@ -146,11 +146,18 @@ fn a_run_that_goes_on_takes_no_setting_that_it_would_ignore() {
 
 #[test]
 fn what_would_steer_a_terminal_is_written_out() {
-    for arguments in
-        [&["train", "--batch", "\u{1b}[31m"][..], &["train", "\u{1b}[31m"], &["predict", "\u{1b}[31m", "a.png"]]
-    {
+    let told = |arguments: &[&str]| {
         let ended = command().args(arguments).output().unwrap();
-        let told = String::from_utf8_lossy(&ended.stderr).into_owned();
-        assert!(!ended.status.success() && told.contains("\\u{1b}[31m") && !told.contains('\u{1b}'), "{told}");
+        assert!(!ended.status.success());
+        String::from_utf8_lossy(&ended.stderr).into_owned()
+    };
+    for steering in ["\u{1b}[31m", "\u{202e}"] {
+        for arguments in [["train", "--batch", steering], ["predict", steering, "a.png"], ["train", "lenet5", steering]]
+        {
+            let told = told(&arguments);
+            assert!(!told.contains(steering), "{told}");
+        }
+        assert!(told(&["train", steering]).contains(&steering.escape_default().to_string()));
     }
+    assert!(told(&["train", "--batch", "\u{202e}1"]).contains("\\u{202e}1"));
 }
