@@ -3,9 +3,10 @@
 
 use divan::{Bencher, black_box};
 use tilewright::data::{Batches, LoadOptions, Normalization, Source};
-use tilewright::graph::Mode;
+use tilewright::kernel::{DeviceClass, DeviceProfile};
 use tilewright::models::{self, ModelOptions};
-use tilewright::plan::{DeviceClass, DeviceProfile, Plan};
+use tilewright::nn::Mode;
+use tilewright::plan::Plan;
 use tilewright::shader;
 use tilewright::train::{Batch, TrainConfig, training_graph};
 

@@ -4,7 +4,8 @@ use super::options::{Attribute, Settings, Takes, WIDTH};
 use super::sequential::Layer::{Act, Conv, Dropout, Linear, MaxPool};
 use super::sequential::{conv, sequential};
 use super::{Model, cifar, imagenet};
-use crate::graph::{Conv2d, GraphError, Scope, Value};
+use crate::graph::{GraphError, Value};
+use crate::nn::{Conv2d, Scope};
 use crate::ops::MaxPool2d;
 
 /// The paper of 2012 compares ReLU with tanh, in figure 1.

@@ -4,7 +4,8 @@ use super::options::{Settings, Takes};
 use super::sequential::Layer::{Act, BatchNorm, Dropout, Flatten, Linear, MaxPool};
 use super::sequential::{conv, sequential};
 use super::{Model, cifar};
-use crate::graph::{GraphError, Scope, Value};
+use crate::graph::{GraphError, Value};
+use crate::nn::Scope;
 use crate::ops::{Activation::Relu, MaxPool2d};
 
 pub(super) const MODELS: &[Model] = &[

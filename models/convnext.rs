@@ -2,7 +2,8 @@
 
 use super::options::{Attribute, DEEPEST, LARGEST, STOCHASTIC_DEPTH, Settings, Takes};
 use super::{Model, imagenet};
-use crate::graph::{Conv2d, ConvInit, GraphError, Init, LayerNorm, Scope, Value};
+use crate::graph::{GraphError, Init, Value};
+use crate::nn::{Conv2d, ConvInit, LayerNorm, Scope};
 use crate::ops::Activation;
 
 const LIU: &str = "Liu et al. 2022, A ConvNet for the 2020s";

@@ -2,7 +2,8 @@
 
 use super::options::{Attribute, DEEPEST, LARGEST, STEM, Settings, Takes};
 use super::{Model, cifar, imagenet};
-use crate::graph::{Conv2d, ConvInit, GraphError, Init, Scope, Value};
+use crate::graph::{GraphError, Init, Value};
+use crate::nn::{Conv2d, ConvInit, Scope};
 use crate::ops::{AvgPool2d, MaxPool2d};
 
 const HUANG: &str = "Huang et al. 2017, Densely connected convolutional networks";

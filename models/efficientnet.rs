@@ -3,7 +3,8 @@
 use super::inverted_residual::{InvertedResidual, Squeeze, conv, multiple_of_8, unit};
 use super::options::{Attribute, STEM, STOCHASTIC_DEPTH, Settings, Takes};
 use super::{Model, Wiring};
-use crate::graph::{BatchNorm, GraphError, Init, Scope, Value};
+use crate::graph::{GraphError, Init, Value};
+use crate::nn::{BatchNorm, Scope};
 use crate::ops::Activation::{Sigmoid, Silu};
 
 const SMALLER: BatchNorm = BatchNorm { eps: 1e-5, momentum: 0.1, zero_init: false };

@@ -2,7 +2,8 @@
 
 use super::options::{Settings, Takes};
 use super::{Model, cifar, imagenet};
-use crate::graph::{BatchNorm, Conv2d, ConvInit, GraphError, Init, Scope, Value};
+use crate::graph::{GraphError, Init, Value};
+use crate::nn::{BatchNorm, Conv2d, ConvInit, Scope};
 use crate::ops::MaxPool2d;
 
 pub(super) const MODELS: &[Model] = &[

@@ -1,6 +1,7 @@
 //! What MobileNets and EfficientNets are made of: convolution units and inverted residual blocks.
 
-use crate::graph::{BatchNorm, Conv2d, ConvInit, GraphError, Scope, Value};
+use crate::graph::{GraphError, Value};
+use crate::nn::{BatchNorm, Conv2d, ConvInit, Scope};
 use crate::ops::Activation;
 
 /// Convolution `0`, padded so that stride 1 keeps the size, batch norm `1`, and an activation.

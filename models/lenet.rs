@@ -2,7 +2,8 @@
 
 use super::Model;
 use super::options::{Settings, Takes};
-use crate::graph::{Conv2d, GraphError, Scope, Value};
+use crate::graph::{GraphError, Value};
+use crate::nn::{Conv2d, Scope};
 use crate::ops::{AvgPool2d, MaxPool2d};
 
 pub(super) const MODELS: &[Model] = &[

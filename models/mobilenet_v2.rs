@@ -3,7 +3,8 @@
 use super::inverted_residual::{conv, depthwise, multiple_of_8, unit};
 use super::options::{STEM, Settings, Takes};
 use super::{Model, imagenet};
-use crate::graph::{BatchNorm, GraphError, Init, Scope, Value};
+use crate::graph::{GraphError, Init, Value};
+use crate::nn::{BatchNorm, Scope};
 use crate::ops::Activation::Relu6;
 
 pub(super) const MODELS: &[Model] = &[imagenet(

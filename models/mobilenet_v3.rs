@@ -3,7 +3,8 @@
 use super::inverted_residual::{InvertedResidual, Squeeze, conv, multiple_of_8, unit};
 use super::options::{Attribute, STEM, Settings, Takes};
 use super::{Model, imagenet};
-use crate::graph::{BatchNorm, GraphError, Init, Scope, Value};
+use crate::graph::{GraphError, Init, Value};
+use crate::nn::{BatchNorm, Scope};
 use crate::ops::Activation::{HardSigmoid, HardSwish, Relu};
 
 const HOWARD: &str = "Howard et al. 2019, Searching for MobileNetV3";

@@ -5,7 +5,7 @@
 //! use tilewright::models::{self, ModelOptions};
 //!
 //! let model = models::find("resnet18_cifar")?;
-//! let built = model.graph(&ModelOptions::new().num_classes(100), 128, tilewright::graph::Mode::Train)?;
+//! let built = model.graph(&ModelOptions::new().num_classes(100), 128, tilewright::nn::Mode::Train)?;
 //! assert_eq!(built.graph.shape(built.logits)[..], [128, 100]);
 //! # Ok::<(), models::ModelError>(())
 //! ```
@@ -33,7 +33,8 @@ mod vit;
 pub use error::ModelError;
 pub use options::{Attribute, ModelOptions, Settings, Takes};
 
-use crate::graph::{Graph, GraphError, Mode, Scope, Value};
+use crate::graph::{Graph, GraphError, Value};
+use crate::nn::{Mode, Scope};
 use crate::tensor::{Shape, TensorSpec};
 
 /// An architecture that can be built by name.

@@ -3,7 +3,8 @@
 
 use super::options::{Attribute, LARGEST, STEM, Settings, Takes, WIDTH};
 use super::{Model, cifar, imagenet};
-use crate::graph::{BatchNorm, Conv2d, ConvInit, GraphError, Scope, Value};
+use crate::graph::{GraphError, Value};
+use crate::nn::{BatchNorm, Conv2d, ConvInit, Scope};
 use crate::ops::{Activation, MaxPool2d};
 
 const HE: &str = "He et al. 2015, Deep residual learning for image recognition";

@@ -1,6 +1,7 @@
 //! A list of layers one after another, numbered from 0 as torch.nn.Sequential does.
 
-use crate::graph::{BatchNorm, Conv2d, GraphError, Init, Scope, Value};
+use crate::graph::{GraphError, Init, Value};
+use crate::nn::{BatchNorm, Conv2d, Scope};
 use crate::ops::{Activation, MaxPool2d};
 
 /// One layer of a list. Each takes one index, with parameters or without.

@@ -2,7 +2,8 @@
 
 use super::options::{Attribute, STEM, Settings, Takes};
 use super::{Model, imagenet};
-use crate::graph::{Conv2d, GraphError, Scope, Value};
+use crate::graph::{GraphError, Value};
+use crate::nn::{Conv2d, Scope};
 use crate::ops::MaxPool2d;
 
 const MA: &str = "Ma et al. 2018, ShuffleNet V2: Practical guidelines for efficient CNN architecture design";

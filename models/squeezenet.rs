@@ -2,7 +2,8 @@
 
 use super::options::{STEM, Settings, Takes};
 use super::{Model, imagenet};
-use crate::graph::{Conv2d, ConvInit, GraphError, Scope, Value};
+use crate::graph::{GraphError, Value};
+use crate::nn::{Conv2d, ConvInit, Scope};
 use crate::ops::MaxPool2d;
 
 pub(super) const MODELS: &[Model] = &[imagenet(

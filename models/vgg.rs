@@ -5,7 +5,8 @@ use super::options::{Attribute, Settings, Takes, WIDTH};
 use super::sequential::Layer::{self, Act, Dropout, Linear, LinearNormal, MaxPool};
 use super::sequential::sequential;
 use super::{Model, cifar, imagenet};
-use crate::graph::{Conv2d, ConvInit::KaimingNormalFanOut, GraphError, Scope, Value};
+use crate::graph::{GraphError, Value};
+use crate::nn::{Conv2d, ConvInit::KaimingNormalFanOut, Scope};
 use crate::ops::Activation::Relu;
 use crate::ops::MaxPool2d;
 

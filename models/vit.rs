@@ -2,7 +2,8 @@
 
 use super::options::{Attribute, Settings, Takes};
 use super::{Model, imagenet};
-use crate::graph::{Conv2d, ConvInit, GraphError, Init, LayerNorm, Scope, Value};
+use crate::graph::{GraphError, Init, Value};
+use crate::nn::{Conv2d, ConvInit, LayerNorm, Scope};
 use crate::ops::{Activation, BroadcastTo, Linear};
 
 const DOSOVITSKIY: &str = "Dosovitskiy et al. 2021, An image is worth 16x16 words";

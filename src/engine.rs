@@ -4,7 +4,7 @@
 use crate::activity::Activity;
 use crate::gpu::{DeviceOptions, DeviceSelector, Gpu, GpuError, Program, Readback, Store};
 use crate::graph::{Graph, Role};
-use crate::ops::ConvTable;
+use crate::kernel::Choices;
 use crate::plan::MemoryReport;
 use crate::reference::{self, Tensors};
 use crate::tensor::{ElementType, HostTensor};
@@ -102,10 +102,10 @@ impl Engine {
     }
 
     /// Kernels that come before the rule's, where a table has been applied to the device.
-    pub fn tuned_kernels(&self) -> ConvTable {
+    pub fn tuned_kernels(&self) -> Choices {
         match self {
-            Engine::Gpu(engine) => ConvTable::clone(&engine.gpu.profile().tuned),
-            Engine::Reference(_) => ConvTable::default(),
+            Engine::Gpu(engine) => Choices::clone(&engine.gpu.profile().tuned),
+            Engine::Reference(_) => Choices::default(),
         }
     }
 

@@ -12,7 +12,8 @@
 //! ```
 //! use tilewright::engine::Engine;
 //! use tilewright::gpu::DeviceOptions;
-//! use tilewright::graph::{Conv2d, Graph, Mode, Scope};
+//! use tilewright::graph::Graph;
+//! use tilewright::nn::{Conv2d, Mode, Scope};
 //! use tilewright::ops::CrossEntropy;
 //! use tilewright::optim::{Adam, Optimizer, UpdateConfig};
 //! use tilewright::tensor::{HostTensor, TensorSpec};
@@ -73,14 +74,18 @@ pub mod engine;
 pub mod gpu;
 pub mod graph;
 pub mod interop;
+pub mod kernel;
 mod memory;
 #[path = "../models/mod.rs"]
 pub mod models;
+pub mod nn;
 pub mod ops;
 pub mod optim;
+pub mod passes;
 pub mod path_text;
 pub mod plan;
 pub mod printable;
+pub mod random;
 pub mod reference;
 pub mod regular_file;
 pub mod report;

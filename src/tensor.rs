@@ -86,6 +86,19 @@ impl TensorSpec {
     }
 }
 
+/// The shapes an op works on.
+pub struct Shapes<'a> {
+    pub inputs: Vec<&'a Shape>,
+    pub outputs: Vec<&'a Shape>,
+}
+
+impl Shapes<'_> {
+    /// Bytes of all inputs and outputs.
+    pub fn bytes(&self) -> u64 {
+        self.inputs.iter().chain(&self.outputs).map(|shape| shape.elements() as u64 * 4).sum()
+    }
+}
+
 /// A tensor in host memory, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HostTensor {

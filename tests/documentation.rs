@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tilewright::check;
-use tilewright::graph::{Graph, Mode};
+use tilewright::graph::Graph;
+use tilewright::kernel::{DeviceClass, DeviceProfile};
 use tilewright::models::{self, ModelOptions};
+use tilewright::nn::Mode;
 use tilewright::ops::catalog;
-use tilewright::plan::{DeviceClass, DeviceProfile, Plan};
+use tilewright::plan::Plan;
 use tilewright::report::{Page, published};
 use tilewright::shader::SOURCES;
 

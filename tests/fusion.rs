@@ -1,10 +1,12 @@
 //! Activations merged into the kernels before them: which are, which are not, and that none is lost.
 
 use tilewright::check;
-use tilewright::graph::{Graph, Mode, Scope, Value};
+use tilewright::graph::{Graph, Value};
+use tilewright::kernel::{DeviceClass, DeviceProfile};
 use tilewright::models::{self, ModelOptions};
+use tilewright::nn::{Mode, Scope};
 use tilewright::ops::{Activated, Activation, ActivationBackward, Conv2d};
-use tilewright::plan::{DeviceClass, DeviceProfile, Plan};
+use tilewright::plan::Plan;
 use tilewright::tensor::TensorSpec;
 use tilewright::train::{Batch, TrainConfig, training_graph};
 

@@ -2,13 +2,14 @@
 //! catalog is left out.
 
 use std::collections::BTreeSet;
-use tilewright::check::{Tolerance, compare_values, random_tensors};
-use tilewright::graph::{self, Graph, LayerNorm, Mode, Role, Scope, Value};
+use tilewright::check::{Tolerance, compare_values};
+use tilewright::graph::{Graph, Role, Value};
+use tilewright::nn::{self, LayerNorm, Mode, Scope};
 use tilewright::ops::{
     Activation, AvgPool2d, Conv2d, Copy, CrossEntropy, IGNORED_TARGET, LocalResponseNorm, Loss, MatMul, MaxPool2d,
     catalog,
 };
-use tilewright::reference::{self, Tensors};
+use tilewright::reference::{self, Tensors, random_tensors};
 use tilewright::tensor::{ElementType, HostTensor, TensorSpec};
 
 /// Half of the distance between the two points of a difference. Tensors are stored as f32, so an output
@@ -114,7 +115,7 @@ fn run(graph: &Graph, tensors: &Tensors) -> Vec<HostTensor> {
 
 fn convolutions() -> Vec<Case> {
     let uneven = Conv2d { stride: [2, 1], padding: [1, 2], dilation: [1, 2], groups: 1 };
-    let square = |filters| graph::Conv2d::square(filters, 3);
+    let square = |filters| nn::Conv2d::square(filters, 3);
     vec![
         Case::new("convolution", &[&[2, 2, 5, 6], &[3, 2, 3, 2], &[3]], move |scope, x| {
             scope.apply(uneven, x).unwrap()

@@ -2,8 +2,9 @@
 //! scripts/initial_values.py wrote it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use tilewright::graph::{Graph, Init, Mode, Role, Tensor};
+use tilewright::graph::{Graph, Init, Role, Tensor};
 use tilewright::models::{self, ModelOptions};
+use tilewright::nn::Mode;
 
 const THEIRS: &str = include_str!("data/initial_values.txt");
 

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use tilewright::data::Normalization;
 use tilewright::engine::Engine;
 use tilewright::gpu::DeviceOptions;
-use tilewright::graph::{Graph, Mode};
+use tilewright::graph::Graph;
 use tilewright::interop::{Labels, StateDict, export_safetensors, import, model_tensors, read_state_dict};
 use tilewright::models::{self, ModelOptions};
+use tilewright::nn::Mode;
 use tilewright::reference::{self, Tensors};
 use tilewright::tensor::{HostTensor, Shape};
 use tilewright::train::{

@@ -4,12 +4,13 @@
 use std::collections::{BTreeSet, HashMap};
 use tilewright::check::{Case, CheckFailure, Variant, cases, sweep};
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
-use tilewright::graph::{Graph, Init};
-use tilewright::ops::{Conv2d, Linear, Op, Shapes};
+use tilewright::graph::{Graph, Init, Op};
+use tilewright::kernel::{Kernel, Launch, Operand, Precision, Unsupported};
+use tilewright::ops::{Conv2d, Linear};
 use tilewright::optim::{Averaging, GradientTransform, UpdateConfig};
-use tilewright::plan::{Kernel, Launch, Operand, Plan, PlanError, Precision};
+use tilewright::plan::Plan;
 use tilewright::reference::Tensors;
-use tilewright::tensor::{HostTensor, TensorSpec};
+use tilewright::tensor::{HostTensor, Shapes, TensorSpec};
 
 /// Sweeps the cases on a device that is opened so, and gives the variants that ran.
 fn sweep_all(options: DeviceOptions, cases: &[Case]) -> BTreeSet<String> {
@@ -161,7 +162,7 @@ impl Op for Careless {
 
     fn reference(&self, _: &[&HostTensor], _: &mut [HostTensor], _: &Shapes<'_>) {}
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new("elementwise/fill").constant("VALUE", 0.0);
         launch.linear(kernel, 66, [Operand::Output(0).write()]);
         Ok(())

@@ -1,9 +1,11 @@
 //! Normalisation, loss and dropout on the device against the CPU reference, gradients in mid-graph.
 
-use tilewright::check::{Tolerance, check_graph, random_tensors};
+use tilewright::check::{Tolerance, check_graph};
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
-use tilewright::graph::{Graph, Init, Mode, Scope, Value};
+use tilewright::graph::{Graph, Init, Value};
+use tilewright::nn::{Mode, Scope};
 use tilewright::ops::{BatchNormalize, BatchStatistics, CountCorrect, CrossEntropy, IGNORED_TARGET, RecordMetrics};
+use tilewright::reference::random_tensors;
 use tilewright::tensor::{HostTensor, TensorSpec};
 
 fn devices() -> [Gpu; 2] {

@@ -5,9 +5,11 @@ use serde_json::{Map, Value as Json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tilewright::check::{Tolerance, compare_values};
-use tilewright::graph::{Graph, Mode, Role, Scope, Value, fnv1a64, splitmix64};
+use tilewright::graph::{Graph, Role, Value};
 use tilewright::models::{self, Model, ModelOptions};
+use tilewright::nn::{Mode, Scope};
 use tilewright::ops::CrossEntropy;
+use tilewright::random::{fnv1a64, splitmix64};
 use tilewright::reference::{self, Tensors};
 use tilewright::tensor::{HostTensor, TensorSpec};
 

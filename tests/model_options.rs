@@ -2,8 +2,9 @@
 //! the reason.
 
 use serde_json::{Value as Json, json};
-use tilewright::graph::{Graph, Mode};
+use tilewright::graph::Graph;
 use tilewright::models::{self, ModelOptions};
+use tilewright::nn::Mode;
 
 /// The options that a JSON object names.
 fn options(attributes: Json) -> ModelOptions {

@@ -2,8 +2,10 @@
 
 use serde_json::Value as Json;
 use std::time::{Duration, Instant};
-use tilewright::graph::{Graph, Mode, Role, Scope, fnv1a64};
+use tilewright::graph::{Graph, Role};
 use tilewright::models::{self, Model, ModelOptions};
+use tilewright::nn::{Mode, Scope};
+use tilewright::random::fnv1a64;
 use tilewright::tensor::TensorSpec;
 
 /// Parameters with default options: torchvision's documentation, and the project's own list.

@@ -4,14 +4,15 @@
 //! other, so a rule that takes it for one is seen. Shapes are odd on purpose.
 
 use std::sync::OnceLock;
-use tilewright::check::{Tolerance, check_graph, random_tensors, run_on_device};
+use tilewright::check::{Tolerance, check_graph, run_on_device};
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
-use tilewright::graph::{Graph, GraphError, LayerNorm, Mode, Scope, Value};
+use tilewright::graph::{Graph, GraphError, Op, Value};
+use tilewright::nn::{LayerNorm, Mode, Scope};
 use tilewright::ops::{
-    AdaptiveAvgPool2d, Add, AvgPool2d, Concat, IGNORED_TARGET, LocalResponseNorm, Loss, MatMul, MaxPool2d, Mul, Op,
+    AdaptiveAvgPool2d, Add, AvgPool2d, Concat, IGNORED_TARGET, LocalResponseNorm, Loss, MatMul, MaxPool2d, Mul,
     Permute, Scale, Softmax, ZeroPad,
 };
-use tilewright::reference::Tensors;
+use tilewright::reference::{Tensors, random_tensors};
 use tilewright::tensor::{HostTensor, TensorSpec};
 
 /// The device with and without bounds checks in its shaders.

@@ -1,10 +1,11 @@
 //! Optimizers on the device against the CPU reference, and their text form.
 
 use std::collections::HashMap;
-use tilewright::check::{Tolerance, check_graph, random_tensors};
+use tilewright::check::{Tolerance, check_graph};
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
 use tilewright::graph::{Graph, Init, Value};
 use tilewright::optim::{Averaging, GradientTransform, Optimizer, UpdateConfig};
+use tilewright::reference::random_tensors;
 use tilewright::tensor::{HostTensor, TensorSpec};
 
 const ALL: [&str; 14] = [

@@ -9,7 +9,7 @@ use proptest::test_runner::{FileFailurePersistence, TestCaseError};
 use std::sync::OnceLock;
 use tilewright::check::{Case, add_gradients, sweep};
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
-use tilewright::graph::{BatchNorm, LayerNorm, Mode, Scope};
+use tilewright::nn::{BatchNorm, LayerNorm, Mode, Scope};
 use tilewright::ops::{
     AdaptiveAvgPool2d, Add, AvgPool2d, Conv2d, CrossEntropy, IGNORED_TARGET, Linear, LocalResponseNorm, Loss, MatMul,
     MaxPool2d, Mul, Softmax,

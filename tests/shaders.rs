@@ -9,13 +9,14 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tilewright::check;
-use tilewright::graph::{Graph, Mode};
-use tilewright::models::{self, ModelOptions};
-use tilewright::ops::Linear;
-use tilewright::plan::{
-    ARGUMENT_BYTES, Access, Constant, DeviceClass, DeviceProfile, Kernel, MatrixUnits, Plan, PlanError, PlannedBinding,
-    PlannedDispatch, Precision,
+use tilewright::graph::Graph;
+use tilewright::kernel::{
+    ARGUMENT_BYTES, Access, Constant, DeviceClass, DeviceProfile, Kernel, MatrixUnits, Precision,
 };
+use tilewright::models::{self, ModelOptions};
+use tilewright::nn::Mode;
+use tilewright::ops::Linear;
+use tilewright::plan::{Plan, PlanError, PlannedBinding, PlannedDispatch};
 use tilewright::shader;
 use tilewright::tensor::TensorSpec;
 use tilewright::train::{Batch, TrainConfig, evaluation_graph, training_graph};
@@ -363,7 +364,7 @@ fn matrix_units_are_used_only_where_f16_is_asked_for() {
 fn a_device_that_ends_long_loops_is_not_given_one() {
     let mut graph = Graph::new();
     let x = graph.input("x", TensorSpec::f32([2, 70_001])).unwrap();
-    let y = tilewright::graph::Scope::new(&mut graph, Mode::Eval).softmax(x, 1).unwrap();
+    let y = tilewright::nn::Scope::new(&mut graph, Mode::Eval).softmax(x, 1).unwrap();
     graph.output("y", y);
     assert!(Plan::new(&graph, &DeviceProfile::webgpu_defaults(DeviceClass::Gpu)).is_ok());
     let error = Plan::new(&graph, &DeviceProfile::webgpu_defaults(DeviceClass::Cpu)).unwrap_err();

@@ -3,12 +3,13 @@
 
 use serde_json::{Value as Json, json};
 use std::process::Command;
-use tilewright::check::{Tolerance, check_graph, random_tensors};
+use tilewright::check::{Tolerance, check_graph};
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu, adapters};
-use tilewright::graph::{Graph, Mode, STEP_NUMBERS, Scope};
+use tilewright::graph::Graph;
 use tilewright::models::{self, ModelOptions};
+use tilewright::nn::{Mode, STEP_NUMBERS, Scope};
 use tilewright::ops::Dropout;
-use tilewright::reference::{self, Tensors};
+use tilewright::reference::{self, Tensors, random_tensors};
 use tilewright::tensor::{HostTensor, TensorSpec};
 
 const IMAGES: usize = 64;

@@ -1,10 +1,11 @@
 //! What `tilewright bench` measures.
 
-use crate::graph::{Graph, GraphError, Init, Mode, Scope, Value};
+use crate::graph::{Graph, GraphError, Init, Value};
+use crate::kernel::DeviceClass;
 use crate::models::{self, ModelOptions};
+use crate::nn::{Mode, Scope};
 use crate::ops::{AvgPool2d, Conv2d, ConvGeometry, ConvInputGradient, ConvWeightGradient, Linear, MaxPool2d};
 use crate::optim::{Adam, Optimizer, Sgd, UpdateConfig};
-use crate::plan::DeviceClass;
 use crate::tensor::TensorSpec;
 use crate::train::{Batch, TrainConfig, TrainError, training_graph};
 use serde_json::{Map, Value as Json};

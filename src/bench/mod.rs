@@ -5,15 +5,13 @@ mod peak;
 mod profile;
 
 pub use cases::{Case, Group, cases, step_case};
-pub use peak::{MultiplyAdds, Peak, measure_peak};
+pub use peak::{Peak, measure_peak};
 pub use profile::{KernelTime, Profile, profile_step};
 
-use crate::check::random_tensors;
 use crate::gpu::{Gpu, GpuError, Program, Store};
-use crate::graph::Graph;
-use crate::graph::Role;
-use crate::ops::{Cost, Shapes};
-use crate::reference::Tensors;
+use crate::graph::{Cost, Graph, Role};
+use crate::reference::{Tensors, random_tensors};
+use crate::tensor::Shapes;
 use std::time::{Duration, Instant};
 
 /// Time of one run, in seconds, over a number of samples.

@@ -2,10 +2,10 @@
 
 use super::{Timing, measure};
 use crate::gpu::{Gpu, GpuError};
-use crate::graph::Graph;
-use crate::ops::{Copy, Cost, Op, Shapes};
-use crate::plan::{DeviceClass, Kernel, Launch, Operand, PlanError};
-use crate::tensor::{HostTensor, TensorSpec};
+use crate::graph::{Cost, Graph};
+use crate::kernel::DeviceClass;
+use crate::ops::{Copy, MultiplyAdds};
+use crate::tensor::TensorSpec;
 
 /// Rates of a device, measured on it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,56 +20,6 @@ impl Peak {
     /// The shortest time that `cost` can take on this device, in seconds.
     pub fn bound(&self, cost: &Cost) -> f64 {
         (cost.flops as f64 / self.flops).max(cost.bytes as f64 / self.bytes)
-    }
-}
-
-/// Chains of multiply-adds that nothing but the arithmetic units limits; output one element an
-/// invocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MultiplyAdds {
-    pub invocations: usize,
-    pub rounds: usize,
-}
-
-/// Independent chains of vec4.
-const CHAINS: usize = 16;
-
-/// Multiply-adds of a chain in one round: a CPU adapter masks a chain's lanes after each round, and would be
-/// measured at that with fewer.
-const STEPS: usize = 4;
-
-impl Op for MultiplyAdds {
-    fn name(&self) -> &'static str {
-        "multiply_adds"
-    }
-
-    fn infer(&self, _: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
-        Ok(vec![TensorSpec::f32([self.invocations])])
-    }
-
-    fn reference(&self, _: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
-        for (index, y) in outputs[0].f32_mut().iter_mut().enumerate() {
-            let start = index as f32;
-            let chain = |chain: usize, lane: usize| {
-                let mut x = start * (chain + 1) as f32 + lane as f32;
-                for _ in 0..self.rounds * STEPS {
-                    x = x.mul_add(0.5, 0.25);
-                }
-                x
-            };
-            *y = (0..CHAINS).flat_map(|c| (0..4).map(move |lane| (c, lane))).map(|(c, lane)| chain(c, lane)).sum();
-        }
-    }
-
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
-        let constants = [("ROUNDS", self.rounds), ("STEPS", STEPS), ("CHAINS", CHAINS)];
-        let kernel = Kernel::new("bench/multiply_adds").constants(constants);
-        launch.linear(kernel, self.invocations, [Operand::Output(0).write()]);
-        Ok(())
-    }
-
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
-        Cost { flops: (self.invocations * self.rounds * STEPS * CHAINS * 4 * 2) as u64, bytes: shapes.bytes() }
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::{bench_tensors, node_cost, write_inputs};
 use crate::gpu::{Gpu, GpuError, Program, Store};
-use crate::graph::{Graph, Pass};
-use crate::ops::Cost;
+use crate::graph::{Cost, Graph, Pass};
 use std::time::Instant;
 
 /// Time of one kernel in a step, in seconds, and its share of its node's work.

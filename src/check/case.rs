@@ -1,9 +1,9 @@
 //! One op on one shape: a small graph with all its gradients, and the values that go in.
 
-use super::{Tolerance, random_tensors};
+use super::Tolerance;
 use crate::graph::{Graph, GraphError, Pass, Value};
 use crate::ops::Activation;
-use crate::reference::Tensors;
+use crate::reference::{Tensors, random_tensors};
 use crate::tensor::TensorSpec;
 
 /// Every activation, with parameters that are not the defaults.

@@ -6,11 +6,11 @@
 use super::case::{ACTIVATIONS, Case, add_gradients, binary, differentiated, several, unary};
 use super::edges::edges;
 use super::epilogues::epilogues;
-use crate::bench::MultiplyAdds;
-use crate::graph::{Graph, GraphError, Init, LayerNorm, Mode, Scope, Value};
+use crate::graph::{Graph, GraphError, Init, Value};
+use crate::nn::{LayerNorm, Mode, Scope};
 use crate::ops::{
     Activation, AdaptiveAvgPool2d, Add, AvgPool2d, Concat, Conv2d, CountCorrect, CrossEntropy, IGNORED_TARGET, Linear,
-    LocalResponseNorm, Loss, MatMul, MaxPool2d, Mul, RecordMetrics, Scale, Softmax,
+    LocalResponseNorm, Loss, MatMul, MaxPool2d, Mul, MultiplyAdds, RecordMetrics, Scale, Softmax,
 };
 use crate::optim::{Averaging, GradientTransform, Optimizer, UpdateConfig};
 use crate::reference::Tensors;

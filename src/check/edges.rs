@@ -5,7 +5,8 @@
 use super::case::{ACTIVATIONS, Case, add_gradients, differentiated, several};
 use super::cases::{plausible_state, update};
 use super::epilogues::before;
-use crate::graph::{Graph, GraphError, Mode, Scope, Value};
+use crate::graph::{Graph, GraphError, Value};
+use crate::nn::{Mode, Scope};
 use crate::ops::{
     Activation, AdaptiveAvgPool2d, AvgPool2d, ChannelSum, Conv2d, CountCorrect, CrossEntropy, Linear,
     LocalResponseNorm, Loss, MaxPool2d, Softmax,

@@ -2,7 +2,8 @@
 //! that must not be merged, and a bias's gradient with and without the weight's.
 
 use super::case::{ACTIVATIONS, Case, add_gradients, differentiated};
-use crate::graph::{Graph, GraphError, Mode, Scope, Value};
+use crate::graph::{Graph, GraphError, Value};
+use crate::nn::{Mode, Scope};
 use crate::ops::{Activation, Add, Conv2d, Linear};
 use crate::tensor::TensorSpec;
 

@@ -12,9 +12,9 @@ pub use sweep::{CheckFailure, Variant, Verdict, sweep};
 pub(crate) use sweep::{reproduces, same_dispatches};
 
 use crate::gpu::{Gpu, GpuError, Program, Store};
-use crate::graph::{Graph, Init, Role};
+use crate::graph::{Graph, Role};
 use crate::reference::{self, Tensors};
-use crate::tensor::{ElementType, HostTensor};
+use crate::tensor::HostTensor;
 use std::fmt;
 
 /// Two results agree when each element's difference is within `absolute` + `relative` * the largest
@@ -94,27 +94,6 @@ fn distance(got: f64, want: f64) -> f64 {
     }
     let difference = (got - want).abs();
     if difference.is_nan() { f64::INFINITY } else { difference }
-}
-
-/// Values for every input, parameter and buffer of a graph, by name: uniform in [-1, 1), integers
-/// below `classes`.
-pub fn random_tensors(graph: &Graph, seed: u64, classes: u32) -> Tensors {
-    let mut tensors = Tensors::new();
-    for value in graph.values() {
-        let tensor = graph.tensor(value);
-        if matches!(tensor.role, Role::Pack { .. } | Role::Node { .. }) {
-            continue;
-        }
-        let values = Init::Uniform { bound: 1.0 }.values(&tensor.name, seed, tensor.spec.elements());
-        let data = match tensor.spec.element {
-            ElementType::F32 => HostTensor::F32(values),
-            ElementType::U32 => HostTensor::U32(
-                values.iter().map(|value| (((value + 1.0) / 2.0 * classes as f32) as u32).min(classes - 1)).collect(),
-            ),
-        };
-        tensors.insert(tensor.name.clone(), data);
-    }
-    tensors
 }
 
 /// A graph that could not be run, or ran wrong.

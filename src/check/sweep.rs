@@ -3,7 +3,8 @@
 use super::{Case, Difference, Tolerance, compare, run_on_device};
 use crate::gpu::{Gpu, GpuError};
 use crate::graph::{Graph, GraphError, Role, Value};
-use crate::plan::{DeviceClass, DeviceProfile, Plan, PlanError, PlannedDispatch, Precision};
+use crate::kernel::{DeviceClass, DeviceProfile, Precision};
+use crate::plan::{Plan, PlanError, PlannedDispatch};
 use crate::reference::{self, Tensors};
 use crate::tensor::HostTensor;
 use std::fmt;

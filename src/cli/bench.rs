@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tilewright::bench::{self, Case, Group, Peak, Timing};
 use tilewright::gpu::Gpu;
-use tilewright::plan::{DeviceClass, Precision};
+use tilewright::kernel::{DeviceClass, Precision};
 use tilewright::report::Table;
 
 /// Measure kernels and training steps beside what the device can reach

@@ -1,6 +1,5 @@
 //! `tilewright check`: every kernel in every variant on this device, against the CPU reference.
 
-use super::global::{describe, kind};
 use super::place::Place;
 use super::precision::{PrecisionOption, Word};
 use super::shaders::ShadersOption;
@@ -9,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 use tilewright::check::{self, Case};
 use tilewright::gpu::Gpu;
-use tilewright::plan::{MatrixUnits, Precision};
+use tilewright::kernel::{MatrixUnits, Precision};
 
 /// Run every kernel variant on awkward shapes and hold it against the CPU reference
 #[derive(Args)]
@@ -91,9 +90,9 @@ impl Check {
             return Err(CliError::usage("none of these ops has a kernel in f16, which `--precision` asks for"));
         }
         let info = gpu.info();
-        global.say(format_args!("device   {}, {}", info.name, kind(info.device_type)));
-        global.say(format_args!("driver   {} {}", info.driver, info.driver_info));
-        global.say(format_args!("backend  {:?}", info.backend));
+        global.say(format_args!("device   {}, {}", info.name, info.kind));
+        global.say(format_args!("driver   {}", info.driver));
+        global.say(format_args!("backend  {}", info.backend));
         global.say(format_args!("version  tilewright {}", env!("CARGO_PKG_VERSION")));
         global.say(format_args!("mode     {}", if global.checked { "checked" } else { "trusted" }));
         global.say(format_args!("f16      {}", half_kernels(&gpu)));
@@ -113,7 +112,7 @@ impl Check {
             "passed": passed,
             "failed": failed,
             "unsupported": unsupported,
-            "device": describe(info),
+            "device": info.to_string(),
             "checked": global.checked,
             "f16": half_kernels(&gpu),
             "ops": ops,

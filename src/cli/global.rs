@@ -156,7 +156,7 @@ impl Global {
         if !self.quiet {
             self.lines.get_or_init(|| TerminalReporter::in_lines(self.activity.clone()));
         }
-        self.note(format_args!("device: {}", describe(gpu.info())));
+        self.note(format_args!("device: {}", gpu.info()));
         with_table(gpu, self.tuned.as_deref())
     }
 
@@ -187,21 +187,5 @@ fn refuse_table(table: Option<&Path>) -> Result<(), CliError> {
     match table {
         None => Ok(()),
         Some(_) => Err(CliError::usage("a table of kernels is for a GPU, but `--device cpu` has none: leave it out")),
-    }
-}
-
-/// An adapter in one line: name, kind, backend and driver.
-pub fn describe(info: &wgpu::AdapterInfo) -> String {
-    let driver = format!("{} {}", info.driver, info.driver_info);
-    format!("{}, {}, {:?}, driver {}", info.name, kind(info.device_type), info.backend, driver.trim())
-}
-
-pub fn kind(device_type: wgpu::DeviceType) -> &'static str {
-    match device_type {
-        wgpu::DeviceType::DiscreteGpu => "discrete GPU",
-        wgpu::DeviceType::IntegratedGpu => "integrated GPU",
-        wgpu::DeviceType::VirtualGpu => "virtual GPU",
-        wgpu::DeviceType::Cpu => "software adapter",
-        wgpu::DeviceType::Other => "unknown kind",
     }
 }

@@ -3,8 +3,8 @@
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
-use tilewright::graph::Mode;
 use tilewright::models::{self, ModelOptions};
+use tilewright::nn::Mode;
 use tilewright::report::Table;
 
 /// List the models: parameters and cost of one image

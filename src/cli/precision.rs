@@ -3,7 +3,7 @@
 use super::{CliError, Global};
 use clap::{Args, ValueEnum};
 use tilewright::gpu::Gpu;
-use tilewright::plan::Precision;
+use tilewright::kernel::Precision;
 
 #[derive(Args)]
 pub struct PrecisionOption {

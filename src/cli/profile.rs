@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tilewright::atomic_file::replace_file;
 use tilewright::bench::{self, KernelTime, Peak};
-use tilewright::ops::Cost;
+use tilewright::graph::Cost;
 use tilewright::report::Table;
 
 /// Time one training step kernel by kernel, and name its largest waste

@@ -5,10 +5,12 @@ use super::settings::parse_attribute;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::{Value, json};
-use tilewright::graph::{Graph, Mode};
+use tilewright::graph::Graph;
+use tilewright::kernel::{DeviceClass, DeviceProfile};
 use tilewright::models::{self, ModelOptions};
+use tilewright::nn::Mode;
 use tilewright::optim::Optimizer;
-use tilewright::plan::{DeviceClass, DeviceProfile, MemoryReport, Plan};
+use tilewright::plan::{MemoryReport, Plan};
 use tilewright::report::Table;
 use tilewright::train::{Batch, TrainConfig, TrainError, evaluation_graph, training_graph};
 

@@ -1,7 +1,7 @@
 //! How images are moved and mirrored: at random in training, in a few fixed ways in test-time augmentation.
 
 use super::error::DataError;
-use super::random::SplitMix64;
+use crate::random::SplitMix64;
 use serde::{Deserialize, Serialize};
 
 /// Random changes to a training image, drawn from (seed, epoch, index of the image) alone.

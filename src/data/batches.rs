@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Dataset;
 use super::augmentation::{Augmentation, View};
 use super::error::DataError;
-use super::random::SplitMix64;
+use crate::random::SplitMix64;
 use std::fmt;
 
 /// The label of a padding row: it is no class, and the loss and the metrics pass over it.

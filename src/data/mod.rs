@@ -14,7 +14,6 @@ mod jpeg;
 mod left_out;
 mod normalize;
 mod preprocessing;
-mod random;
 mod resample;
 mod source;
 mod synthetic;
@@ -31,7 +30,6 @@ pub use error::{DataError, ImageSize};
 pub use folder::images_of;
 pub use normalize::Normalize;
 pub use preprocessing::{Asked, Interpolation, Preprocessing};
-pub(crate) use random::SplitMix64;
 pub use source::{LoadOptions, Source};
 
 /// Images of one size with a class each, as bytes in memory.

@@ -4,8 +4,8 @@
 use rayon::prelude::*;
 
 use super::error::DataError;
-use super::random::SplitMix64;
 use super::{Dataset, Splits, allocate};
+use crate::random::SplitMix64;
 
 /// How many training images there are when the source does not say.
 pub const DEFAULT_COUNT: usize = 1000;

@@ -1,11 +1,11 @@
 //! Finds an adapter, opens it with the limits and features that the kernels use, and watches it.
 
 use super::GpuError;
+use super::adapter::{Adapter, AdapterInfo, AdapterKind};
 use super::matrix_units;
 use super::pipelines::Pipelines;
 use crate::activity::Activity;
-use crate::ops::ConvTable;
-use crate::plan::{DeviceClass, DeviceProfile, MatrixUnits, Precision};
+use crate::kernel::{Choices, DeviceClass, DeviceProfile, MatrixUnits, Precision};
 use crate::shader::Sources;
 use std::fmt;
 use std::str::FromStr;
@@ -58,16 +58,6 @@ pub struct DeviceOptions {
     pub matrix_units: bool,
 }
 
-/// One adapter of this machine.
-#[derive(Clone, Debug)]
-pub struct AdapterSummary {
-    pub info: wgpu::AdapterInfo,
-    pub limits: wgpu::Limits,
-    pub features: wgpu::Features,
-    /// Units for products of f16, or what is missing for them.
-    pub matrix_units: Result<MatrixUnits, Vec<&'static str>>,
-}
-
 /// An open device. Cloning shares it.
 #[derive(Clone)]
 pub struct Gpu {
@@ -75,7 +65,7 @@ pub struct Gpu {
     pub(super) queue: wgpu::Queue,
     pub(super) pipelines: Arc<Pipelines>,
     pub(super) activity: Activity,
-    info: Arc<wgpu::AdapterInfo>,
+    info: Arc<AdapterInfo>,
     profile: Arc<DeviceProfile>,
     /// Why the profile has no matrix units.
     missing: Arc<[&'static str]>,
@@ -93,32 +83,20 @@ enum Failure {
 const TIMEOUT: Duration = Duration::from_secs(600);
 
 fn instance() -> wgpu::Instance {
-    // SAFETY of the environment is the caller's; wgpu's own variables select a backend.
+    // wgpu's own variables may select a backend.
     wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env())
 }
 
 fn sorted_adapters() -> Vec<wgpu::Adapter> {
     let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
     let mut adapters = pollster::block_on(instance().enumerate_adapters(backends));
-    adapters.sort_by_key(|adapter| match adapter.get_info().device_type {
-        wgpu::DeviceType::DiscreteGpu => 0,
-        wgpu::DeviceType::VirtualGpu => 1,
-        wgpu::DeviceType::IntegratedGpu => 2,
-        wgpu::DeviceType::Other => 3,
-        wgpu::DeviceType::Cpu => 4,
-    });
+    adapters.sort_by_key(|adapter| AdapterKind::from(adapter.get_info().device_type));
     adapters
 }
 
 /// All adapters, the one that `auto` takes first.
-pub fn adapters() -> Vec<AdapterSummary> {
-    let summary = |adapter: wgpu::Adapter| AdapterSummary {
-        info: adapter.get_info(),
-        limits: adapter.limits(),
-        features: adapter.features(),
-        matrix_units: matrix_units::of(&adapter),
-    };
-    sorted_adapters().into_iter().map(summary).collect()
+pub fn adapters() -> Vec<Adapter> {
+    sorted_adapters().iter().map(Adapter::of).collect()
 }
 
 impl Gpu {
@@ -220,7 +198,7 @@ impl Gpu {
         };
         let missing = matrix_units.err().unwrap_or_default().into();
         let pipelines = Arc::new(Pipelines::new(&device, &info, options.checked, Sources::default()));
-        let (activity, info, profile) = (Activity::default(), Arc::new(info), Arc::new(profile));
+        let (activity, info, profile) = (Activity::default(), Arc::new(AdapterInfo::of(&info)), Arc::new(profile));
         Ok(Gpu { device, queue, pipelines, activity, info, profile, missing, failure })
     }
 
@@ -233,7 +211,7 @@ impl Gpu {
 
     /// The same device, with these kernels for the shapes that the table has. Nothing is checked here:
     /// [`crate::tune::TunedTable::apply`] does.
-    pub(crate) fn with_kernels(&self, tuned: Arc<ConvTable>) -> Gpu {
+    pub(crate) fn with_kernels(&self, tuned: Arc<Choices>) -> Gpu {
         let profile = DeviceProfile { tuned, ..(*self.profile).clone() };
         Gpu { profile: Arc::new(profile), ..self.clone() }
     }
@@ -300,7 +278,7 @@ impl Gpu {
     }
 
     fn with_pipelines(&self, checked: bool, sources: Sources) -> Gpu {
-        let pipelines = Pipelines::new(&self.device, &self.info, checked, sources);
+        let pipelines = Pipelines::new(&self.device, &self.device.adapter_info(), checked, sources);
         Gpu { pipelines: Arc::new(pipelines), ..self.clone() }
     }
 
@@ -320,7 +298,7 @@ impl Gpu {
         self.pipelines.note.as_deref()
     }
 
-    pub fn info(&self) -> &wgpu::AdapterInfo {
+    pub fn info(&self) -> &AdapterInfo {
         &self.info
     }
 

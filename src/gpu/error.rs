@@ -1,6 +1,7 @@
 //! What can go wrong on a device.
 
 use crate::plan::PlanError;
+use crate::shader::ShaderError;
 
 /// Bytes of a GiB.
 const GIB: f64 = (1u64 << 30) as f64;
@@ -43,4 +44,6 @@ pub enum GpuError {
     Pipeline { reason: String },
     #[error(transparent)]
     Plan(#[from] PlanError),
+    #[error(transparent)]
+    Shader(#[from] ShaderError),
 }

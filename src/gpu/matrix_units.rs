@@ -1,6 +1,6 @@
 //! Which adapters multiply matrices of f16 as the kernels want them to.
 
-use crate::plan::MatrixUnits;
+use crate::kernel::MatrixUnits;
 
 /// What the kernels need, and how it is called where it is missing. The feature of matrices is experimental in
 /// wgpu, so a device is opened with these only by who means to use them.

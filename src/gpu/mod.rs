@@ -1,5 +1,6 @@
 //! The only part that knows wgpu: devices, pipelines, memory, one submit a step, read-back.
 
+mod adapter;
 mod device;
 mod error;
 mod matrix_units;
@@ -10,7 +11,8 @@ mod readback;
 mod store;
 mod timing;
 
-pub use device::{AdapterSummary, DeviceOptions, DeviceSelector, Gpu, adapters};
+pub use adapter::{Adapter, AdapterInfo, AdapterKind};
+pub use device::{DeviceOptions, DeviceSelector, Gpu, adapters};
 pub use error::GpuError;
 pub use program::Program;
 pub use readback::Readback;

@@ -4,7 +4,8 @@
 use super::GpuError;
 use super::pipeline_cache::CacheFile;
 use crate::activity::{Activity, Stage};
-use crate::plan::{Access, Kernel, PlanError, PlannedBinding, PlannedDispatch};
+use crate::kernel::{Access, Kernel};
+use crate::plan::{PlannedBinding, PlannedDispatch};
 use crate::shader::{self, Sources};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -97,11 +98,8 @@ impl Pipelines {
                 kernels.push(form);
             }
         }
-        let texts: Vec<String> = kernels
-            .par_iter()
-            .map(|kernel| self.sources.compile(kernel))
-            .collect::<Result<_, _>>()
-            .map_err(PlanError::from)?;
+        let texts: Vec<String> =
+            kernels.par_iter().map(|kernel| self.sources.compile(kernel)).collect::<Result<_, _>>()?;
         let keys: Vec<&str> = kernel_of.into_iter().map(|kernel| texts[kernel].as_str()).collect();
         let mut missing: Vec<(&str, &PlannedDispatch)> = Vec::new();
         {

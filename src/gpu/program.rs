@@ -5,7 +5,8 @@ use super::store::{Store, Stored};
 use super::{Gpu, GpuError, Readback};
 use crate::activity::Stage;
 use crate::graph::{Graph, Role};
-use crate::plan::{ARGUMENT_BYTES, MemoryReport, Plan, PlannedBinding, Region};
+use crate::kernel::ARGUMENT_BYTES;
+use crate::plan::{MemoryReport, Plan, PlannedBinding, Region};
 use crate::tensor::{ElementType, HostTensor};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -76,7 +77,7 @@ impl Program {
     fn with_spare(gpu: &Gpu, graph: &Graph, store: &mut Store, mut spare: Vec<Stored>) -> Result<Program, GpuError> {
         let _planning = gpu.activity.enter(Stage::Planning, 0);
         let plan = Plan::new(graph, gpu.profile())?;
-        if matches!(gpu.info().device_type, wgpu::DeviceType::Cpu | wgpu::DeviceType::IntegratedGpu) {
+        if gpu.info().kind.shares_memory() {
             require_memory(plan.memory.peak())?;
         }
         let kernels = gpu.pipelines.compile(&gpu.device, &plan.steps, &gpu.activity)?;

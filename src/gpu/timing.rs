@@ -1,7 +1,7 @@
 //! A step with each dispatch timed apart.
 
 use super::{GpuError, Program, Readback};
-use crate::plan::DeviceClass;
+use crate::kernel::DeviceClass;
 use std::time::Instant;
 
 /// Which kernel a dispatch runs, and for which node of the graph.

@@ -1,7 +1,6 @@
 //! How parameters and buffers start, the same bits on every platform.
 
-use rand::distr::{Distribution, StandardUniform};
-use std::convert::Infallible;
+use crate::random::{SplitMix64, fnv1a64, splitmix64};
 
 /// Distribution that the elements of a parameter start from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,66 +73,6 @@ impl Init {
                 })
                 .collect(),
         }
-    }
-}
-
-/// Fowler, Noll and Vo's 64-bit hash, variant 1a.
-pub fn fnv1a64(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
-}
-
-/// The finalizer of SplitMix64 (Steele, Lea and Flood 2014): a bijection that mixes 64 bits.
-pub fn splitmix64(z: u64) -> u64 {
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-/// SplitMix64 as a generator for `rand`'s distributions: 64 bits of state, the same stream everywhere.
-#[derive(Clone, Debug)]
-pub struct SplitMix64 {
-    state: u64,
-}
-
-impl SplitMix64 {
-    pub fn new(seed: u64) -> Self {
-        SplitMix64 { state: seed }
-    }
-
-    /// The next 64 bits.
-    fn draw(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        splitmix64(self.state)
-    }
-
-    /// Uniform in [0, 1), with 53 random bits.
-    pub fn uniform(&mut self) -> f64 {
-        StandardUniform.sample(self)
-    }
-
-    /// Standard normal, by Box and Muller's transform.
-    pub fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.uniform()).cos()
-    }
-}
-
-impl rand::TryRng for SplitMix64 {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok((self.draw() >> 32) as u32)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(self.draw())
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        for chunk in bytes.chunks_mut(8) {
-            chunk.copy_from_slice(&self.draw().to_le_bytes()[..chunk.len()]);
-        }
-        Ok(())
     }
 }
 

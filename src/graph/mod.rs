@@ -1,29 +1,22 @@
 //! A static graph of ops: what is computed, before anything says how or where.
 //!
-//! Nodes stand in the order they were added, which is an order they can run in. [`Scope`] builds
-//! the forward pass, [`Graph::backward`] adds the gradients as more nodes.
+//! Nodes stand in the order they were added, which is an order they can run in. A graph knows ops by their trait
+//! alone. [`Scope`](crate::nn::Scope) builds the forward pass, and [`passes`](crate::passes) add the backward pass as
+//! more nodes and rewrite what they can.
 
-mod autodiff;
 mod dump;
 mod error;
 mod freeze;
-mod functions;
 mod init;
-mod layers;
-mod passes;
-mod scope;
+mod op;
 mod summary;
 
 pub use error::GraphError;
 pub use freeze::is_meant;
-pub use functions::LayerNorm;
-pub use init::{Init, SplitMix64, fnv1a64, splitmix64};
-pub use layers::{BatchNorm, Conv2d, ConvInit, STEP_NUMBERS};
-pub use passes::{Fold, Folded};
-pub use scope::{Mode, Scope};
+pub use init::Init;
+pub use op::{Backward, Cost, Op};
 pub use summary::LayerRow;
 
-use crate::ops::Op;
 use crate::tensor::{Shape, TensorSpec};
 use std::any::Any;
 use std::collections::{BTreeSet, HashMap};
@@ -202,6 +195,35 @@ impl Graph {
         Ok(self.apply(op, inputs)?[0])
     }
 
+    /// Adds a node of another graph, on inputs of this one with the same shapes; gives its outputs.
+    pub(crate) fn copy_node(&mut self, from: &Graph, node: &Node, inputs: Vec<Value>) -> Vec<Value> {
+        let index = self.nodes.len();
+        let copy = |(output, &old): (usize, &Value)| {
+            let role = Role::Node { node: index, output };
+            self.tensor_of(Tensor { role, ..from.tensor(old).clone() })
+        };
+        let outputs: Vec<Value> = node.outputs.iter().enumerate().map(copy).collect();
+        self.nodes.push(Node { inputs, outputs: outputs.clone(), ..node.clone() });
+        outputs
+    }
+
+    /// Adds an input, parameter, buffer or pack of another graph, whose name is free in this one.
+    pub(crate) fn copy_tensor(&mut self, tensor: &Tensor) -> Value {
+        let copy = self.tensor_of(tensor.clone());
+        self.named.insert(tensor.name.clone(), copy);
+        copy
+    }
+
+    /// Puts `node` in the place of node `index`, whose outputs it has.
+    pub(crate) fn replace_node(&mut self, index: usize, node: Node) {
+        self.nodes[index] = node;
+    }
+
+    /// In which layer the nodes lie that are added from now on.
+    pub(crate) fn enter_layer(&mut self, path: &str) {
+        path.clone_into(&mut self.layer);
+    }
+
     /// Names a value that callers read after a run; what no output and no update needs is not computed.
     pub fn output(&mut self, name: &str, value: Value) {
         self.outputs.push((name.to_owned(), value));
@@ -319,6 +341,22 @@ impl Graph {
             }
         }
         live
+    }
+
+    /// How many live nodes, packs and outputs of the graph read each tensor.
+    pub fn readers(&self) -> Vec<usize> {
+        let mut readers = vec![0; self.tensors.len()];
+        let mut read = |value: Value| readers[value.index()] += 1;
+        let live = self.live_nodes();
+        let nodes = self.nodes.iter().zip(live).filter_map(|(node, live)| live.then_some(node));
+        nodes.flat_map(|node| &node.inputs).for_each(|&value| read(value));
+        self.outputs.iter().for_each(|&(_, value)| read(value));
+        for tensor in &self.tensors {
+            if let Role::Pack { members, .. } = &tensor.role {
+                members.iter().for_each(|&value| read(value));
+            }
+        }
+        readers
     }
 
     fn want(&self, value: Value, wanted: &mut [bool]) {

@@ -1,8 +1,7 @@
 //! A graph as a table: what each layer gives, holds and costs.
 
 use super::{Graph, Node, Pass, Role};
-use crate::ops::Shapes;
-use crate::tensor::Shape;
+use crate::tensor::{Shape, Shapes};
 use std::collections::HashSet;
 
 /// One layer of a forward pass.

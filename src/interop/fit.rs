@@ -1,7 +1,7 @@
 //! Whether tensors are those of a model, and which of them its number of classes decides.
 
-use crate::graph::Mode;
 use crate::models::{Model, ModelError, ModelOptions};
+use crate::nn::Mode;
 use crate::tensor::Shape;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -41,7 +41,7 @@ pub fn import(
         Some(classes) => options.clone().num_classes(classes),
         None => options.clone(),
     };
-    let built = model.graph(&options, 1, crate::graph::Mode::Eval)?;
+    let built = model.graph(&options, 1, crate::nn::Mode::Eval)?;
     let classes = built.graph.shape(built.logits).last().copied().unwrap_or(1);
     let input = model.input(&options)?;
     fit(&model_tensors(model, &options)?, &shapes_of(&weights), &BTreeSet::new()).map_err(|misfit| {

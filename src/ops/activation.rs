@@ -1,9 +1,9 @@
 //! Activations: functions of one element.
 
-use super::{Backward, Cost, Op, Shapes, expect_finite, expect_inputs};
-use crate::graph::{GraphError, Value};
-use crate::plan::{Kernel, Launch, Operand, PlanError};
-use crate::tensor::{HostTensor, TensorSpec};
+use super::{expect_finite, expect_inputs};
+use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::kernel::{Epilogue, Kernel, Launch, Operand, Unsupported};
+use crate::tensor::{HostTensor, Shapes, TensorSpec};
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 /// y = f(x) for each element.
@@ -121,6 +121,11 @@ impl Activation {
     pub(crate) fn on(&self, kernel: Kernel) -> Kernel {
         kernel.constant("SLOPE", self.slope()).condition(self.function(), true)
     }
+
+    /// This one, applied to what other kernels store.
+    pub(crate) fn epilogue(&self) -> Epilogue {
+        Epilogue { constants: vec![("SLOPE", self.slope().into())], conditions: vec![self.function()] }
+    }
 }
 
 impl Op for Activation {
@@ -146,7 +151,7 @@ impl Op for Activation {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
         let kernel = self.on(Kernel::new("activation/forward"));
         launch.linear(kernel, count, [Operand::Input(0).read(), Operand::Output(0).write()]);
@@ -179,7 +184,7 @@ impl Op for ActivationBackward {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
         launch.linear(
             self.0.on(Kernel::new("activation/backward")),

@@ -1,10 +1,10 @@
 //! Batch normalisation (Ioffe and Szegedy 2015) of dimension 1, with batch or running statistics.
 
 use super::reduce::channel_lanes;
-use super::{Backward, Cost, Op, Shapes, expect_finite, expect_inputs};
-use crate::graph::{GraphError, Value};
-use crate::plan::{Binding, DeviceClass, Kernel, Launch, MAX_LOOP_STEPS, Operand, PlanError};
-use crate::tensor::{HostTensor, Shape, TensorSpec};
+use super::{expect_finite, expect_inputs};
+use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::kernel::{Binding, DeviceClass, Kernel, Launch, MAX_LOOP_STEPS, Operand, Unsupported};
+use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};
 use rayon::prelude::*;
 
 /// x `[N, C]` or `[N, C, ...]` as N x C x inner.
@@ -109,7 +109,7 @@ impl Op for BatchStatistics {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let layout = Layout::known(&launch.input(0).shape);
         let lanes = channel_lanes(launch.profile(), layout.channels, layout.count());
         // They are merged in two loops over all lanes.
@@ -201,7 +201,7 @@ impl Op for BatchNormalize {
         });
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let layout = Layout::known(&launch.input(0).shape);
         let kernel = Kernel::new("batch_norm/normalize").constant("EPS", self.eps).condition("affine", self.affine);
         let kernel = launch.epilogue(kernel);
@@ -257,7 +257,7 @@ impl Op for BatchNormSums {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let layout = Layout::known(&launch.input(0).shape);
         let lanes = channel_lanes(launch.profile(), layout.channels, layout.count());
         let partial = launch.scratch(2 * layout.channels * lanes);
@@ -315,7 +315,7 @@ impl Op for BatchNormInputGradient {
         });
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let layout = Layout::known(&launch.input(0).shape);
         let shader = match self.0.batch_statistics {
             true => "batch_norm/input_gradient",
@@ -377,7 +377,7 @@ impl Op for UpdateRunningStatistics {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new("batch_norm/update_running")
             .constant("MOMENTUM", self.momentum)
             .argument("correction", self.correction());

@@ -2,10 +2,10 @@
 //! one that is missing, repeats.
 
 use super::walk::{Walk, accepted, row_major};
-use super::{Backward, Cost, Op, Shapes, expect_inputs, reduce, sum_parts};
-use crate::graph::{GraphError, Value};
-use crate::plan::{Kernel, Launch, Operand, PlanError};
-use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
+use super::{expect_inputs, reduce, sum_parts};
+use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 
 /// The shape of an element-wise function of `a` and `b`, or the rule that they break.
 pub(super) fn broadcast_shape(a: &Shape, b: &Shape) -> Result<Shape, String> {
@@ -91,7 +91,7 @@ impl Op for BroadcastTo {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let walk = accepted(self.walk(&launch.input(0).shape));
         super::layout::gather(launch, walk, 0, self.factor);
         Ok(())
@@ -148,7 +148,7 @@ impl Op for SumTo {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let [kept, summed] = accepted(self.walks(&launch.input(0).shape));
         let (outputs, elements) = (launch.output(0).elements(), summed.sizes.iter().product());
         let lanes = reduce::channel_lanes(launch.profile(), outputs, elements);

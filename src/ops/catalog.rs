@@ -4,7 +4,7 @@
 /// One row of the table of ops.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
-    /// [`super::Op::name`].
+    /// [`Op::name`](crate::graph::Op::name).
     pub name: &'static str,
     /// Formula, or what it is.
     pub computes: &'static str,

@@ -1,9 +1,9 @@
 //! Softmax cross-entropy with label smoothing (Szegedy et al. 2016).
 
-use super::{Backward, Cost, Op, Shapes, expect_inputs};
-use crate::graph::{GraphError, Value};
-use crate::plan::{Kernel, Launch, Operand, PlanError};
-use crate::tensor::{ElementType, HostTensor, TensorSpec};
+use super::expect_inputs;
+use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::tensor::{ElementType, HostTensor, Shapes, TensorSpec};
 
 /// A target that marks a row as padding: it counts in no loss, no gradient and no accuracy.
 pub const IGNORED_TARGET: u32 = u32::MAX;
@@ -79,7 +79,7 @@ impl Op for CrossEntropy {
         outputs[1].f32_mut()[0] = counted as f32;
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let [rows, classes] = [launch.input(0).shape[0], launch.input(0).shape[1]];
         launch.expect_loop(rows.max(2 * classes))?;
         let losses = launch.scratch(2 * rows);
@@ -132,7 +132,7 @@ impl Op for CrossEntropyBackward {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new("loss/cross_entropy_backward")
             .constant("CLASSES", launch.input(0).shape[1])
             .constant("SMOOTHING", self.0.label_smoothing);
@@ -176,7 +176,7 @@ impl Op for CountCorrect {
         outputs[0].f32_mut()[0] = correct.count() as f32;
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let [rows, classes] = [launch.input(0).shape[0], launch.input(0).shape[1]];
         launch.expect_loop(rows.max(classes))?;
         let correct = launch.scratch(rows);
@@ -218,7 +218,7 @@ impl Op for RecordMetrics {
         outputs[0].f32_mut()[3 * row..3 * row + 3].copy_from_slice(&values);
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new("loss/record_metrics").constant("CURSOR", self.cursor);
         let mut bindings: Vec<_> = (0..4).map(|input| Operand::Input(input).read()).collect();
         bindings.push(Operand::Input(4).write());

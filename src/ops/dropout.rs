@@ -1,9 +1,9 @@
 //! Dropout (Srivastava et al. 2014) with counter-based random bits.
 
-use super::{Backward, Op, Shapes, expect_inputs};
-use crate::graph::{GraphError, Value};
-use crate::plan::{Kernel, Launch, Operand, PlanError};
-use crate::tensor::{ElementType, HostTensor, TensorSpec};
+use super::expect_inputs;
+use crate::graph::{Backward, GraphError, Op, Value};
+use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::tensor::{ElementType, HostTensor, Shapes, TensorSpec};
 
 /// y = x / (1 - p) with probability 1 - p, else 0. Inputs x and step numbers of u32: the seed's low
 /// and high half, and the step.
@@ -65,7 +65,7 @@ impl Op for Dropout {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new("dropout/dropout")
             .constant("SALT", self.salt)
             .constant("THRESHOLD", self.threshold())

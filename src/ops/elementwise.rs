@@ -2,10 +2,10 @@
 
 use super::broadcast::{broadcast_shape, broadcast_strides, sum_to_input};
 use super::walk::{Walk, accepted};
-use super::{Backward, Cost, Op, Shapes, expect_finite, expect_inputs};
-use crate::graph::{GraphError, Value};
-use crate::plan::{Kernel, Launch, Operand, PlanError};
-use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
+use super::{expect_finite, expect_inputs};
+use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 
 /// y = a + b, with broadcasting.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,7 +43,7 @@ fn reference_pair(
 }
 
 /// `equal` for equal shapes, else the broadcasting kernel with the condition `mul` or without.
-fn launch_pair(launch: &mut Launch<'_>, equal: &'static str, mul: bool) -> Result<(), PlanError> {
+fn launch_pair(launch: &mut Launch<'_>, equal: &'static str, mul: bool) -> Result<(), Unsupported> {
     let (a, b, y) = (&launch.input(0).shape, &launch.input(1).shape, &launch.output(0).shape);
     let kernel = match a == b {
         true => Kernel::new(equal),
@@ -80,7 +80,7 @@ impl Op for Add {
         reference_pair(inputs, outputs, shapes, |a, b| a + b);
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         launch_pair(launch, "elementwise/add", false)
     }
 
@@ -119,7 +119,7 @@ impl Op for Mul {
         reference_pair(inputs, outputs, shapes, |a, b| a * b);
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         launch_pair(launch, "elementwise/mul", true)
     }
 
@@ -159,7 +159,7 @@ impl Op for Scale {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
         let kernel = Kernel::new("elementwise/scale").constant("FACTOR", self.factor);
         launch.linear(kernel, count, [Operand::Input(0).read(), Operand::Output(0).write()]);
@@ -193,7 +193,7 @@ impl Op for Copy {
         outputs[0].f32_mut().copy_from_slice(inputs[0].f32());
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
         launch.linear(Kernel::new("elementwise/copy"), count, [Operand::Input(0).read(), Operand::Output(0).write()]);
         Ok(())
@@ -222,7 +222,7 @@ impl Op for Fill {
         outputs[0].f32_mut().fill(self.value);
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
         let kernel = Kernel::new("elementwise/fill").constant("VALUE", self.value);
         launch.linear(kernel, count, [Operand::Output(0).write()]);

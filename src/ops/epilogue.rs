@@ -1,9 +1,9 @@
 //! Activations in the stores of other ops' kernels.
 
-use super::{Activation, Backward, Cost, Op, Shapes};
-use crate::graph::{GraphError, Value};
-use crate::plan::{Launch, PlanError};
-use crate::tensor::{HostTensor, TensorSpec};
+use super::Activation;
+use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::kernel::{Launch, Unsupported};
+use crate::tensor::{HostTensor, Shapes, TensorSpec};
 use std::sync::Arc;
 
 /// y = f(op(inputs)): an op with one output that [takes an activation](Op::takes_activation), whose
@@ -37,8 +37,8 @@ impl Op for Activated {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
-        launch.activate(self.activation);
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+        launch.end_with(self.activation.epilogue());
         self.op.launch(launch)
     }
 

@@ -1,10 +1,10 @@
 //! Ops that move elements: slices, zero padding, concatenation and transposition.
 
+use super::expect_inputs;
 use super::walk::{Walk, accepted, row_major};
-use super::{Backward, Op, Shapes, expect_inputs};
-use crate::graph::{GraphError, Value};
-use crate::plan::{Kernel, Launch, Operand, PlanError};
-use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
+use crate::graph::{Backward, GraphError, Op, Value};
+use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 
 /// Output 0 = `factor` * input 0, element by element along `walk`, from element `offset` on.
 pub(super) fn gather(launch: &mut Launch<'_>, walk: Walk, offset: usize, factor: f32) {
@@ -90,7 +90,7 @@ impl Op for Slice {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let (walk, first) = accepted(self.walk(&launch.input(0).shape));
         gather(launch, walk, first, 1.0);
         Ok(())
@@ -140,7 +140,7 @@ impl Op for ZeroPad {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let inner = self.inner(&launch.input(0).shape);
         let (walk, first) = accepted(inner.walk(&launch.output(0).shape));
         let kernel = Kernel::new("elementwise/fill").constant("VALUE", 0.0);
@@ -212,7 +212,7 @@ impl Op for Concat {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         for (input, part) in self.parts(&launch.shapes().inputs).into_iter().enumerate() {
             let (walk, first) = accepted(part.walk(&launch.output(0).shape));
             scatter(launch, input, walk, first);
@@ -269,7 +269,7 @@ impl Op for Permute {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let walk = accepted(self.walk(&launch.input(0).shape));
         gather(launch, walk, 0, 1.0);
         Ok(())

@@ -1,9 +1,9 @@
 //! Local response normalisation across channels (Krizhevsky et al. 2012).
 
-use super::{Backward, Cost, Op, Shapes, expect_finite, expect_inputs};
-use crate::graph::{GraphError, Value};
-use crate::plan::{Kernel, Launch, Operand, PlanError};
-use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
+use super::{expect_finite, expect_inputs};
+use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 use std::ops::RangeInclusive;
 
 /// `y[c] = x[c] / s[c]^beta`, `s[c]` = k + alpha / size * sum of x^2 over the channels c - size / 2 ..
@@ -74,7 +74,7 @@ impl Op for LocalResponseNorm {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let sums = launch.is_read(1);
         let kernel = self.kernel("local_response_norm/forward", &launch.input(0).shape).condition("keeps_sums", sums);
         let mut bindings = vec![Operand::Input(0).read(), Operand::Output(0).write()];
@@ -124,7 +124,7 @@ impl Op for LocalResponseNormBackward {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let shape = &launch.input(0).shape;
         let count = shape.elements();
         let terms = launch.scratch(count);

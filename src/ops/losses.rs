@@ -1,10 +1,10 @@
 //! Losses beside cross-entropy: means over rows of a function of a row's logits and its target.
 
 use super::cross_entropy::{expect_rows, log_sum_exp};
-use super::{Backward, Cost, Op, Shapes, expect_finite, expect_inputs};
-use crate::graph::{GraphError, Value};
-use crate::plan::{Kernel, Launch, Operand, PlanError};
-use crate::tensor::{HostTensor, TensorSpec};
+use super::{expect_finite, expect_inputs};
+use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::tensor::{HostTensor, Shapes, TensorSpec};
 
 /// A loss of logits `[N, C]` and targets `[N]` of u32; outputs the loss `[1]`, the number of rows that
 /// count `[1]` and, where the loss goes through softmax, three numbers a row for the backward pass,
@@ -156,7 +156,7 @@ impl Op for Loss {
         outputs[1].f32_mut()[0] = counted as f32;
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let [rows, classes] = [launch.input(0).shape[0], launch.input(0).shape[1]];
         launch.expect_loop(rows.max(3 * classes))?;
         let losses = launch.scratch(2 * rows);
@@ -208,7 +208,7 @@ impl Op for LossBackward {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = self.0.kernel("loss/row_loss_backward", launch.input(0).shape[1]);
         let mut bindings: Vec<_> = (1..4).map(|input| Operand::Input(input).read()).collect();
         bindings.push(Operand::Output(0).write());

@@ -1,10 +1,10 @@
 //! Matrix products of many pairs of matrices, as attention needs them. Layers use
 //! [`super::Linear`], whose kernels are the fast ones.
 
-use super::{Backward, Cost, Op, Shapes, expect_inputs};
-use crate::graph::{GraphError, Value};
-use crate::plan::{Kernel, Launch, Operand, PlanError};
-use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
+use super::expect_inputs;
+use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 
 /// y = A B for each pair of matrices in the last two dimensions of a and b, whose other dimensions are
 /// equal. A is `[M, K]`, stored so or transposed; B is `[K, N]`, stored so or transposed.
@@ -102,7 +102,7 @@ impl Op for MatMul {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let s = self.known(&launch.input(0).shape, &launch.input(1).shape);
         let kernel = Kernel::new("matmul/batched").constants([
             ("M", s.m),

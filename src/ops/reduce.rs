@@ -1,8 +1,9 @@
 //! Sums over all but the channel dimension, in two stages of fixed order.
 
-use super::{Cost, Op, Shapes, expect_inputs};
-use crate::plan::{Binding, DeviceClass, DeviceProfile, Kernel, Launch, MAX_LOOP_STEPS, Operand, PlanError};
-use crate::tensor::{HostTensor, TensorSpec};
+use super::expect_inputs;
+use crate::graph::{Cost, Op};
+use crate::kernel::{Binding, DeviceClass, DeviceProfile, Kernel, Launch, MAX_LOOP_STEPS, Operand, Unsupported};
+use crate::tensor::{HostTensor, Shapes, TensorSpec};
 
 /// `y[c]` = sum over o and i of `x[o, c, i]`: the gradient of a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl Op for ChannelSum {
         self.sum(inputs[0].f32(), outputs[0].f32_mut());
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         self.dispatch(launch, Operand::Input(0).read(), Operand::Output(0).write());
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! Ops that only say the shape anew.
 
-use super::{Backward, Op, Shapes, expect_inputs};
-use crate::graph::{GraphError, Value};
-use crate::plan::{Launch, PlanError};
-use crate::tensor::{HostTensor, Shape, TensorSpec};
+use super::expect_inputs;
+use crate::graph::{Backward, GraphError, Op, Value};
+use crate::kernel::{Launch, Unsupported};
+use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};
 
 /// The same elements in the same order under another shape.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,7 @@ impl Op for Reshape {
         outputs[0] = inputs[0].clone();
     }
 
-    fn launch(&self, _: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, _: &mut Launch<'_>) -> Result<(), Unsupported> {
         Ok(())
     }
 

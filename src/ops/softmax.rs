@@ -1,9 +1,9 @@
 //! Softmax and its logarithm over one dimension.
 
-use super::{Backward, Cost, Op, Shapes, expect_inputs};
-use crate::graph::{GraphError, Value};
-use crate::plan::{Kernel, Launch, Operand, PlanError};
-use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
+use super::expect_inputs;
+use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 
 /// y = exp(x) / sum of exp(x) over dimension `dim`, or its logarithm. All x are taken less the largest,
 /// so that none overflows.
@@ -70,7 +70,7 @@ impl Op for Softmax {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let rows = Rows::of(&launch.input(0).shape, self.dim);
         launch.expect_loop(2 * rows.size)?;
         let sums = launch.scratch(2 * rows.count);
@@ -116,7 +116,7 @@ impl Op for SoftmaxBackward {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let rows = Rows::of(&launch.input(0).shape, self.0.dim);
         launch.expect_loop(rows.size)?;
         let sums = launch.scratch(rows.count);

@@ -2,9 +2,10 @@
 //! al. 2018).
 
 use super::step::chunks;
-use crate::ops::{Op, Shapes, expect_inputs};
-use crate::plan::{Binding, Kernel, Launch, Operand, PlanError};
-use crate::tensor::{HostTensor, TensorSpec};
+use crate::graph::Op;
+use crate::kernel::{Binding, Kernel, Launch, Operand, Unsupported};
+use crate::ops::expect_inputs;
+use crate::tensor::{HostTensor, Shapes, TensorSpec};
 
 /// e := e + share * (w - e), in place; inputs e, w and the step's share `[1]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,7 +35,7 @@ impl Op for AverageWeights {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         for (first, count) in chunks(launch) {
             let slice = |binding: Binding| binding.slice(first, count);
             let bindings =

@@ -2,9 +2,10 @@
 
 use super::GradientTransform;
 use super::step::{chunks, transform_kernel, transformed};
-use crate::ops::{Cost, Op, Shapes, expect_inputs};
-use crate::plan::{DeviceClass, Kernel, Launch, MAX_LOOP_STEPS, Operand, PlanError};
-use crate::tensor::{HostTensor, TensorSpec};
+use crate::graph::{Cost, Op};
+use crate::kernel::{DeviceClass, Kernel, Launch, MAX_LOOP_STEPS, Operand, Unsupported};
+use crate::ops::expect_inputs;
+use crate::tensor::{HostTensor, Shapes, TensorSpec};
 
 /// Sum of the squares of a pack's transformed gradients, `[1]`; inputs gradients and parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,7 +30,7 @@ impl Op for SquaredNorm {
         outputs[0].f32_mut()[0] = squares.sum::<f64>() as f32;
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let chunks = chunks(launch);
         let largest = chunks.iter().map(|&(_, count)| count).max().unwrap_or(0);
         let enough: usize = match launch.profile().class {
@@ -87,7 +88,7 @@ impl Op for ClipScale {
         outputs[1].f32_mut()[0] = norm as f32;
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new("optimizer/clip_scale").constant("MAX_NORM", self.max_norm);
         let bindings = [Operand::Input(0).read(), Operand::Output(0).write(), Operand::Output(1).write()];
         launch.linear(kernel, 1, bindings);

@@ -1,9 +1,9 @@
 //! One step of an optimizer on a pack of parameters, in place.
 
 use super::{Adagrad, Adam, AdamW, GradientTransform, Lion, NAdam, Optimizer, RmsProp, Sgd, SignSgd};
-use crate::ops::{Cost, Op, Shapes};
-use crate::plan::{Binding, Kernel, Launch, Operand, PlanError};
-use crate::tensor::{HostTensor, TensorSpec};
+use crate::graph::{Cost, Op};
+use crate::kernel::{Binding, Kernel, Launch, Operand, Unsupported};
+use crate::tensor::{HostTensor, Shapes, TensorSpec};
 
 /// p := p - lr * direction(g, state). Inputs: parameters, state tensors, gradients, the step's scalars
 /// `[5]` ([`Optimizer::scalars`]), and with norm clipping the gradients' scale `[1]`; parameters and
@@ -179,7 +179,7 @@ impl Op for OptimizerStep {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let states = self.states();
         let scaled = self.transform.clip_grad_norm.is_some();
         for (first, count) in chunks(launch) {

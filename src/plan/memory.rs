@@ -1,9 +1,9 @@
 //! Where tensors live: persistent ones in memory of their own (packs side by side), the others in
 //! slots that are reused as soon as their last reader has run.
 
-use super::launch::Binding;
-use super::{DeviceProfile, PlanError, PlannedBinding, ScratchTexture, storage_of};
+use super::{PlanError, PlannedBinding, storage_of};
 use crate::graph::{Graph, PACK_ALIGNMENT, Role, Value};
+use crate::kernel::{Binding, DeviceProfile, ScratchTexture};
 use std::fmt;
 
 /// A piece of device memory: one buffer.

@@ -2,18 +2,14 @@
 //! tensor. A plan knows no device, only its [`DeviceProfile`], so it can be made and checked
 //! without one.
 
-mod kernel;
-mod launch;
 mod memory;
-mod profile;
 
-pub use kernel::{ARGUMENT_BYTES, Argument, Constant, Kernel};
-pub use launch::{Access, Binding, Dispatch, Launch, Operand, ScratchTexture};
 pub use memory::{MemoryReport, Place, Region};
-pub use profile::{DeviceClass, DeviceProfile, MAX_LOOP_STEPS, MatrixUnits, Precision};
 
-use crate::graph::{Graph, Pass, Role, Value};
-use crate::shader::ShaderError;
+use crate::graph::{Graph, Node, Pass, Role, Value};
+use crate::kernel::{
+    ARGUMENT_BYTES, Access, DeviceProfile, Kernel, Launch, Operand, ScratchTexture, Site, Unsupported,
+};
 use memory::Memory;
 use std::collections::HashMap;
 
@@ -24,10 +20,8 @@ pub enum PlanError {
         "layer `{layer}`: tensor of {bytes} bytes passes this device's limit of {limit} bytes a binding; use a smaller batch, `--micro-batch`, or smaller images"
     )]
     TensorTooLarge { layer: String, bytes: u64, limit: u64 },
-    #[error("layer `{layer}`: {op} needs {need}, which this device does not have")]
-    Unsupported { layer: String, op: &'static str, need: String },
     #[error(transparent)]
-    Shader(#[from] ShaderError),
+    Unsupported(#[from] Unsupported),
 }
 
 /// One step, ready to be replayed.
@@ -73,10 +67,11 @@ impl Plan {
     pub fn new(graph: &Graph, profile: &DeviceProfile) -> Result<Plan, PlanError> {
         let graph = &graph.fuse_activations();
         let live = graph.live_nodes();
+        let read = read_tensors(graph);
         let mut launches = Vec::new();
         for (index, node) in graph.nodes().iter().enumerate() {
             if live[index] && !node.op.is_view() {
-                let mut launch = Launch::new(graph, node, profile);
+                let mut launch = Launch::new(site(graph, node, &read), profile);
                 node.op.launch(&mut launch)?;
                 launches.push((index, launch.finish()));
             }
@@ -116,6 +111,25 @@ impl Plan {
         }
         let (places, regions, memory) = memory.finish(&textures);
         Ok(Plan { places, regions, textures, steps, arguments: arguments.words, memory })
+    }
+}
+
+/// Whether a node or the caller reads each tensor.
+fn read_tensors(graph: &Graph) -> Vec<bool> {
+    let mut read = vec![false; graph.tensors().len()];
+    let inputs = graph.nodes().iter().flat_map(|node| &node.inputs);
+    let outputs = graph.outputs().iter().map(|(_, value)| value);
+    inputs.chain(outputs).for_each(|value| read[value.index()] = true);
+    read
+}
+
+fn site<'a>(graph: &'a Graph, node: &'a Node, read: &[bool]) -> Site<'a> {
+    Site {
+        layer: &node.layer,
+        op: node.op.name(),
+        inputs: node.inputs.iter().map(|&value| graph.spec(value)).collect(),
+        outputs: node.outputs.iter().map(|&value| graph.spec(value)).collect(),
+        read: node.outputs.iter().map(|value| read[value.index()]).collect(),
     }
 }
 

@@ -1,12 +1,32 @@
 //! Runs a graph on the CPU through each op's reference function: the judge of the GPU.
 
-use crate::graph::{Graph, Role, Value};
-use crate::ops::Shapes;
-use crate::tensor::HostTensor;
+use crate::graph::{Graph, Init, Role, Value};
+use crate::tensor::{ElementType, HostTensor, Shapes};
 use std::collections::HashMap;
 
 /// Tensors that live on between runs, by name.
 pub type Tensors = HashMap<String, HostTensor>;
+
+/// Values for every input, parameter and buffer of a graph, by name: uniform in [-1, 1), integers
+/// below `classes`.
+pub fn random_tensors(graph: &Graph, seed: u64, classes: u32) -> Tensors {
+    let mut tensors = Tensors::new();
+    for value in graph.values() {
+        let tensor = graph.tensor(value);
+        if matches!(tensor.role, Role::Pack { .. } | Role::Node { .. }) {
+            continue;
+        }
+        let values = Init::Uniform { bound: 1.0 }.values(&tensor.name, seed, tensor.spec.elements());
+        let data = match tensor.spec.element {
+            ElementType::F32 => HostTensor::F32(values),
+            ElementType::U32 => HostTensor::U32(
+                values.iter().map(|value| (((value + 1.0) / 2.0 * classes as f32) as u32).min(classes - 1)).collect(),
+            ),
+        };
+        tensors.insert(tensor.name.clone(), data);
+    }
+    tensors
+}
 
 /// Runs every live node of `graph` once.
 ///

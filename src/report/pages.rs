@@ -2,8 +2,8 @@
 
 use super::published::published;
 use crate::data::Source;
-use crate::graph::Mode;
 use crate::models::{self, ModelError, ModelOptions};
+use crate::nn::Mode;
 use crate::ops::catalog::{self, Entry};
 use crate::optim::Optimizer;
 use crate::optim::schedule::{self, Attribute};

@@ -5,7 +5,7 @@
 //! arguments from `package::arguments`, shared functions from `package::lib::...`, and a tile body its
 //! load and store functions from `package::operands`, which the kernel binds to a file.
 
-use crate::plan::Kernel;
+use crate::kernel::Kernel;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io;

@@ -1,8 +1,9 @@
 //! The training graph and the evaluation graph of a configuration.
 
 use super::{TrainConfig, TrainError, init};
-use crate::graph::{Graph, Init, Mode, STEP_NUMBERS, Scope, Value};
+use crate::graph::{Graph, Init, Value};
 use crate::models::{self, ModelOptions};
+use crate::nn::{Mode, STEP_NUMBERS, Scope};
 use crate::ops::{Add, CountCorrect, CrossEntropy, RecordMetrics, Scale};
 use crate::optim::{Attached, UpdateConfig, accumulate, accumulated_gradients};
 use crate::tensor::TensorSpec;

@@ -5,7 +5,8 @@ use super::graphs::{Batch, IMAGES, LABELS, METRICS, PartGraphs, part_graphs, ste
 use super::{Evaluator, Resolved, TrainConfig, TrainError, init, init_classes};
 use crate::data::Splits;
 use crate::engine::{Engine, Executable, Pending};
-use crate::graph::{Graph, STEP_NUMBERS};
+use crate::graph::Graph;
+use crate::nn::STEP_NUMBERS;
 use crate::optim::{ACCUMULATED, Attached, PART_SHARE};
 use crate::tensor::{HostTensor, Shape};
 use std::collections::BTreeMap;

@@ -1,13 +1,13 @@
 //! One layer: every kernel that a device can run for it, held against the plain one and timed beside the rule's.
 
 use super::TuneError;
-use crate::check::{CheckFailure, Tolerance, compare, random_tensors, reproduces, run_on_device, same_dispatches};
+use crate::check::{CheckFailure, Tolerance, compare, reproduces, run_on_device, same_dispatches};
 use crate::gpu::{Gpu, GpuError, Program, Store};
-use crate::graph::{Graph, GraphError, Init, Value};
-use crate::ops::{Conv2d, ConvGeometry, ConvInputGradient, ConvKernels, ConvPass, ConvShape, ConvTable};
-use crate::ops::{ConvWeightGradient, Op};
-use crate::plan::{DeviceClass, DeviceProfile, Plan};
-use crate::reference::Tensors;
+use crate::graph::{Graph, GraphError, Init, Op, Value};
+use crate::kernel::{Choices, DeviceClass, DeviceProfile};
+use crate::ops::{Conv2d, ConvGeometry, ConvInputGradient, ConvKernels, ConvPass, ConvShape, ConvWeightGradient};
+use crate::plan::Plan;
+use crate::reference::{Tensors, random_tensors};
 use crate::tensor::HostTensor;
 use std::sync::Arc;
 use std::time::Instant;
@@ -173,7 +173,7 @@ fn candidates(gpu: &Gpu, shape: &ConvShape, graph: &Graph) -> Vec<(ConvKernels, 
 
 /// `gpu`, with these kernels for one shape.
 fn forced(gpu: &Gpu, shape: &ConvShape, kernels: ConvKernels) -> Gpu {
-    gpu.with_kernels(Arc::new(ConvTable::from_iter([(*shape, kernels)])))
+    gpu.with_kernels(Arc::new(Choices::from_iter([(shape.key(), kernels.to_string())])))
 }
 
 /// A graph of one node, whose operands are parameters: programs of one store share them. A weight's gradient

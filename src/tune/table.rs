@@ -1,10 +1,12 @@
 //! The table that `tilewright tune` writes: the device that it holds for, and kernels by exact shape.
 
 use crate::atomic_file::replace_file;
-use crate::gpu::Gpu;
-use crate::ops::{Conv2d, ConvGeometry, ConvKernels, ConvPass, ConvShape, ConvTable};
+use crate::gpu::{AdapterInfo, Gpu};
+use crate::kernel::Choices;
+use crate::ops::{Conv2d, ConvGeometry, ConvKernels, ConvPass, ConvShape};
 use crate::shader::SOURCES;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -40,11 +42,11 @@ pub struct MeasuredOn {
 
 impl MeasuredOn {
     /// This program on the device of `info`.
-    pub fn of(info: &wgpu::AdapterInfo) -> Self {
+    pub fn of(info: &AdapterInfo) -> Self {
         MeasuredOn {
             device: info.name.clone(),
-            backend: format!("{:?}", info.backend),
-            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            backend: info.backend.clone(),
+            driver: info.driver.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             shaders: shaders(),
         }
@@ -64,7 +66,7 @@ impl MeasuredOn {
 }
 
 /// Where `tilewright tune` writes when it is not told: `tune/DEVICE.toml`, the name in small letters and hyphens.
-pub fn default_path(info: &wgpu::AdapterInfo) -> PathBuf {
+pub fn default_path(info: &AdapterInfo) -> PathBuf {
     let name = info.name.to_lowercase();
     let words: Vec<&str> = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
     Path::new("tune").join(format!("{}.toml", words.join("-")))
@@ -172,13 +174,13 @@ impl TunedTable {
         }
         let file: File<Spanned<Row>> = toml::from_str(&text).map_err(syntax)?;
         let mut table = TunedTable { path: path.to_owned(), ..TunedTable::new(file.measured_on, Vec::new()) };
-        let mut known = ConvTable::default();
+        let mut known = HashSet::new();
         for (index, row) in file.layer.into_iter().enumerate() {
             let line = line(row.span());
             let fail = |layer: String, reason: String| TableError::Layer { path: path.to_owned(), line, layer, reason };
             let row = row.into_inner();
             let layer = row.layer().map_err(|reason| fail(format!("layer {}", index + 1), reason))?;
-            if known.insert(layer.shape, layer.kernels).is_some() {
+            if !known.insert(layer.shape) {
                 return Err(fail(layer.shape.to_string(), "it is in the table twice".to_owned()));
             }
             table.layers.push(layer);
@@ -192,7 +194,7 @@ impl TunedTable {
     ///
     /// # Errors
     /// When what is there is no table, or one of another device: nobody's file is overwritten.
-    pub fn earlier(path: &Path, info: &wgpu::AdapterInfo) -> Result<Option<TunedTable>, TableError> {
+    pub fn earlier(path: &Path, info: &AdapterInfo) -> Result<Option<TunedTable>, TableError> {
         // A device or a pipe holds no table: it is only written to.
         if !path.is_file() && !path.is_dir() {
             return Ok(None);
@@ -233,8 +235,8 @@ impl TunedTable {
     }
 
     /// The kernels by shape, as a plan takes them.
-    pub fn kernels(&self) -> ConvTable {
-        self.layers.iter().map(|layer| (layer.shape, layer.kernels)).collect()
+    pub fn kernels(&self) -> Choices {
+        self.layers.iter().map(|layer| (layer.shape.key(), layer.kernels.to_string())).collect()
     }
 
     /// `gpu`, with the kernels of this table.

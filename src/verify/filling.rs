@@ -1,6 +1,6 @@
 //! Values by name: what both sides of a model case fill its tensors with.
 
-use crate::graph::{fnv1a64, splitmix64};
+use crate::random::{fnv1a64, splitmix64};
 use crate::tensor::Shape;
 
 /// 64 random bits of element `index` of the tensor `name`.

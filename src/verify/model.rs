@@ -3,8 +3,9 @@
 
 use super::case::Case;
 use super::{Backend, CaseError, Computed, filling};
-use crate::graph::{Graph, Mode, Scope, Value};
+use crate::graph::{Graph, Value};
 use crate::models::{self, Model, ModelOptions, Takes};
+use crate::nn::{Mode, Scope};
 use crate::ops::CrossEntropy;
 use crate::reference::Tensors;
 use crate::tensor::{HostTensor, TensorSpec};

@@ -4,7 +4,8 @@
 use super::attributes::Attributes;
 use super::case::Case;
 use super::{Backend, CaseError, Computed};
-use crate::graph::{Graph, GraphError, Init, LayerNorm, Mode, Scope, Value};
+use crate::graph::{Graph, GraphError, Init, Value};
+use crate::nn::{LayerNorm, Mode, Scope};
 use crate::ops::{
     Activation, AdaptiveAvgPool2d, Add, AvgPool2d, BatchNormalize, BatchStatistics, Concat, Conv2d, Linear,
     LocalResponseNorm, MaxPool2d, Mul, Reshape, Softmax, UpdateRunningStatistics,
@@ -279,7 +280,7 @@ impl Site<'_> {
     }
 
     /// Applies `op` to the operands of those names, but for parameters that the case does not have.
-    fn apply(&mut self, op: impl crate::ops::Op + 'static, operands: &[&str]) -> Result<Value, CaseError> {
+    fn apply(&mut self, op: impl crate::graph::Op + 'static, operands: &[&str]) -> Result<Value, CaseError> {
         let mut inputs = Vec::with_capacity(operands.len());
         for name in operands {
             match self.optional(name) {

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use tilewright::engine::Engine;
 use tilewright::gpu::DeviceOptions;
-use tilewright::graph::{Graph, GraphError, Init, Mode, Scope};
+use tilewright::graph::{Graph, GraphError, Init};
+use tilewright::nn::{Mode, Scope};
 use tilewright::ops::CrossEntropy;
 use tilewright::optim::{GradientTransform, Optimizer, UpdateConfig};
 use tilewright::tensor::{HostTensor, TensorSpec};
@@ -179,7 +180,7 @@ fn batch_norm_of_one_value_per_channel_is_refused_in_training_alone() {
     build(Mode::Train, &[2, 4]).unwrap();
     let mut graph = Graph::new();
     let x = graph.input("x", TensorSpec::f32([1, 1])).unwrap();
-    let layer = tilewright::graph::LayerNorm::last(1);
+    let layer = tilewright::nn::LayerNorm::last(1);
     Scope::new(&mut graph, Mode::Train).layer_norm("norm", x, layer).unwrap();
 }
 

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tilewright::data::{Interpolation, Normalization, Preprocessing};
-use tilewright::graph::Mode;
 use tilewright::interop::Definition;
 use tilewright::models::{self, Model, ModelOptions, Takes};
+use tilewright::nn::Mode;
 use tilewright::tensor::Shape;
 use tilewright::train::{Checkpoint, Header, TrainConfig, load_checkpoint, save_checkpoint};
 

@@ -104,8 +104,8 @@ fn convert(two: &Graph, three: &Graph, weights: &StateDict) -> Result<GraphProto
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Mode;
     use crate::models::{self, ModelOptions};
+    use crate::nn::Mode;
     use std::collections::HashSet;
 
     #[test]
@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn what_has_no_counterpart_is_named() {
-        use crate::graph::{Graph, Scope};
+        use crate::graph::Graph;
+        use crate::nn::Scope;
         use crate::ops::LocalResponseNorm;
         use crate::tensor::TensorSpec;
         let [two, three] = [2, 3].map(|batch| {

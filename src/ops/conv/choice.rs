@@ -6,9 +6,8 @@ use super::workgroup::{self, Body};
 use super::{Conv2d, ConvGeometry, ConvInputGradient, ConvWeightGradient, Linear, Variant};
 use super::{depthwise, loop_steps, texture};
 use crate::graph::{Graph, Node};
-use crate::plan::{DeviceProfile, Precision};
+use crate::kernel::{ChoiceKey, DeviceProfile, Precision};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -23,15 +22,19 @@ pub enum ConvPass {
 
 impl ConvPass {
     pub const ALL: [ConvPass; 3] = [ConvPass::Forward, ConvPass::InputGradient, ConvPass::WeightGradient];
+
+    fn name(self) -> &'static str {
+        match self {
+            ConvPass::Forward => "forward",
+            ConvPass::InputGradient => "input gradient",
+            ConvPass::WeightGradient => "weight gradient",
+        }
+    }
 }
 
 impl fmt::Display for ConvPass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ConvPass::Forward => "forward",
-            ConvPass::InputGradient => "input gradient",
-            ConvPass::WeightGradient => "weight gradient",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -56,6 +59,15 @@ impl ConvShape {
             (ConvPass::WeightGradient, node.op_as::<ConvWeightGradient>()?.geometry)
         };
         Some(ConvShape { pass, geometry })
+    }
+
+    /// Under which a device's measured choices have these sizes.
+    pub fn key(&self) -> ChoiceKey {
+        let ConvGeometry { batch, channels, size, filters, kernel, stride, padding, dilation, groups, out } =
+            self.geometry;
+        let mut sizes = vec![batch, channels, filters, groups];
+        sizes.extend([size, kernel, stride, padding, dilation, out].into_iter().flatten());
+        ChoiceKey { what: self.pass.name(), sizes }
     }
 
     /// The same for a batch of so many images, or rows of a linear layer.
@@ -171,32 +183,6 @@ impl From<ConvKernels> for String {
     }
 }
 
-/// Kernels by the exact shape they are for; a shape that is not here takes what the rule says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConvTable(HashMap<ConvShape, ConvKernels>);
-
-impl ConvTable {
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The kernels for exactly this shape.
-    pub fn get(&self, shape: &ConvShape) -> Option<ConvKernels> {
-        self.0.get(shape).copied()
-    }
-
-    /// What was there for the shape before.
-    pub fn insert(&mut self, shape: ConvShape, kernels: ConvKernels) -> Option<ConvKernels> {
-        self.0.insert(shape, kernels)
-    }
-}
-
-impl FromIterator<(ConvShape, ConvKernels)> for ConvTable {
-    fn from_iter<T: IntoIterator<Item = (ConvShape, ConvKernels)>>(entries: T) -> Self {
-        ConvTable(entries.into_iter().collect())
-    }
-}
-
 /// What the device's table says of the layer that `part` belongs to. It holds for exact f32 only, and not where
 /// plain kernels are asked for.
 pub(super) fn tabled(profile: &DeviceProfile, pass: ConvPass, part: &Part) -> Option<Variant> {
@@ -204,5 +190,7 @@ pub(super) fn tabled(profile: &DeviceProfile, pass: ConvPass, part: &Part) -> Op
         return None;
     }
     let geometry = ConvGeometry { filters: part.all_filters, ..part.geometry };
-    profile.tuned.get(&ConvShape { pass, geometry }).map(Variant::from)
+    // Only names that parse are put into a table.
+    let kernels = profile.tuned.get(&ConvShape { pass, geometry }.key())?.parse::<ConvKernels>();
+    kernels.ok().map(Variant::from)
 }

@@ -2,7 +2,7 @@
 //! picks a tile are those of [`super::workgroup`].
 
 use super::workgroup::Tile;
-use crate::plan::MatrixUnits;
+use crate::kernel::MatrixUnits;
 
 /// Steps in workgroup memory at a time.
 const DEPTH: usize = 32;

@@ -5,7 +5,7 @@ use super::ConvGeometry;
 use super::part::Part;
 use super::plain::kernel;
 use super::split::Split;
-use crate::plan::{Binding, DeviceClass, Launch, MAX_LOOP_STEPS, Operand};
+use crate::kernel::{Binding, DeviceClass, Launch, MAX_LOOP_STEPS, Operand};
 
 /// Neighbours of a row that one invocation computes.
 const RUN: usize = 8;

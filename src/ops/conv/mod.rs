@@ -13,15 +13,14 @@ mod split;
 mod texture;
 mod workgroup;
 
-pub use choice::{ConvKernels, ConvPass, ConvShape, ConvTable};
+pub use choice::{ConvKernels, ConvPass, ConvShape};
 pub use geometry::{ConvGeometry, output_size};
 
-use super::{Backward, Cost, Op, Shapes};
-use crate::graph::{GraphError, Value};
+use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::kernel::{DeviceClass, Launch, Operand, Precision, Unsupported};
 use crate::ops::ChannelSum;
 use crate::ops::reduce::sum_parts;
-use crate::plan::{DeviceClass, Launch, Operand, PlanError, Precision};
-use crate::tensor::{HostTensor, Shape, TensorSpec};
+use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};
 use part::{ALIGNMENT, Part, parts};
 use workgroup::Body;
 
@@ -114,7 +113,7 @@ impl Op for Conv2d {
         reference::forward(&geometry, inputs[0].f32(), inputs[1].f32(), bias, outputs[0].f32_mut());
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let geometry = self.known_geometry(&launch.input(0).shape, &launch.input(1).shape);
         forward(launch, &geometry)
     }
@@ -178,7 +177,7 @@ impl Op for Linear {
         reference::forward(&geometry, inputs[0].f32(), inputs[1].f32(), bias, outputs[0].f32_mut());
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let geometry = Linear::known_geometry(&launch.input(0).shape, &launch.input(1).shape);
         forward(launch, &geometry)
     }
@@ -213,7 +212,7 @@ impl Op for ConvInputGradient {
         reference::input_gradient(&self.geometry, inputs[0].f32(), inputs[1].f32(), outputs[0].f32_mut());
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let all = parts(launch, &self.geometry);
         let elements = launch.output(0).elements();
         // The parts' gradients lie side by side, each where a binding may start, until they are summed.
@@ -277,7 +276,7 @@ impl Op for ConvWeightGradient {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let all = parts(launch, &self.geometry);
         let sums_bias = all.iter().all(|part| variant(launch, ConvPass::WeightGradient, part).sums_bias());
         for part in &all {
@@ -341,7 +340,7 @@ fn variant(launch: &Launch<'_>, pass: ConvPass, part: &Part) -> Variant {
     }
 }
 
-fn forward(launch: &mut Launch<'_>, geometry: &ConvGeometry) -> Result<(), PlanError> {
+fn forward(launch: &mut Launch<'_>, geometry: &ConvGeometry) -> Result<(), Unsupported> {
     for part in parts(launch, geometry) {
         match variant(launch, ConvPass::Forward, &part) {
             Variant::Texture(tile) => texture::forward(launch, &part, tile),

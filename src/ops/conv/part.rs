@@ -1,7 +1,7 @@
 //! A convolution whose weight is larger than a device binds is run in parts of its filters.
 
 use super::ConvGeometry;
-use crate::plan::{Binding, DeviceProfile, Launch};
+use crate::kernel::{Binding, DeviceProfile, Launch};
 
 /// Some of a convolution's filters, with their memory.
 #[derive(Clone, Copy, Debug)]

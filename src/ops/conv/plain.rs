@@ -2,7 +2,7 @@
 
 use super::part::Part;
 use super::split::Split;
-use crate::plan::{Binding, Kernel, Launch, MAX_LOOP_STEPS, Operand};
+use crate::kernel::{Binding, Kernel, Launch, MAX_LOOP_STEPS, Operand};
 
 pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
     let bias = launch.inputs() == 3;

@@ -1,7 +1,7 @@
 //! Long reductions run in parts side by side, whose results are then summed in their order.
 
+use crate::kernel::{Binding, Launch};
 use crate::ops::reduce::sum_parts;
-use crate::plan::{Binding, Launch};
 
 /// A result that a kernel computes in parts.
 pub(super) struct Split {

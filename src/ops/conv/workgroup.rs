@@ -5,7 +5,7 @@ use super::part::Part;
 use super::plain::kernel;
 use super::split::Split;
 use super::{ConvGeometry, ConvPass, cooperative};
-use crate::plan::{Binding, DeviceProfile, Kernel, Launch, MatrixUnits, Operand};
+use crate::kernel::{Binding, DeviceProfile, Kernel, Launch, MatrixUnits, Operand};
 
 /// What computes a tile, from operands that are loaded and stored in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Average pooling to an output of given size; global average pooling is its output of one pixel.
 
 use super::plane;
-use crate::graph::{GraphError, Value};
-use crate::ops::{Backward, BroadcastTo, Cost, Op, Shapes, SumTo, expect_inputs, expect_nchw};
-use crate::plan::{Kernel, Launch, Operand, PlanError};
-use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
+use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::ops::{BroadcastTo, SumTo, expect_inputs, expect_nchw};
+use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 use std::ops::Range;
 
 /// y[n, c, oy, ox] = mean of x[n, c] over rows floor(oy H / OH) .. ceil((oy + 1) H / OH) - 1, columns
@@ -91,7 +91,7 @@ impl Op for AdaptiveAvgPool2d {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let x = &launch.input(0).shape;
         if self.output_size == [1, 1] && x[2] * x[3] >= LARGE_PLANE {
             let mean = SumTo { shape: launch.output(0).shape.clone(), factor: 1.0 / (x[2] * x[3]) as f32 };
@@ -157,7 +157,7 @@ impl Op for AdaptiveAvgPoolBackward {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let dy = &launch.input(0).shape;
         if dy[2] * dy[3] == 1 {
             let share = BroadcastTo { shape: self.x.clone(), factor: 1.0 / (self.x[2] * self.x[3]) as f32 };

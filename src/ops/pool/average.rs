@@ -1,10 +1,10 @@
 //! Average pooling.
 
 use super::{Geometry, Window, plane};
-use crate::graph::{GraphError, Value};
-use crate::ops::{Backward, Cost, Op, Shapes, expect_inputs};
-use crate::plan::{Launch, Operand, PlanError};
-use crate::tensor::{HostTensor, Shape, TensorSpec};
+use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::kernel::{Launch, Operand, Unsupported};
+use crate::ops::expect_inputs;
+use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};
 
 /// y[n, c, o] = sum of x[n, c] over the part of window o inside the image / area of window o. Input x
 /// `[N, C, H, W]`. Pairs are (vertical, horizontal).
@@ -113,7 +113,7 @@ impl Op for AvgPool2d {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let g = self.geometry(&launch.input(0).shape, &launch.output(0).shape);
         launch.expect_loop(g.window_steps())?;
         let kernel = g.kernel("pool/average_forward").condition("count_include_pad", self.count_include_pad);
@@ -172,7 +172,7 @@ impl Op for AvgPoolBackward {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let g = self.pool.geometry(&self.x, &launch.input(0).shape);
         let (kernel, cells) = g.cells("pool/average_backward");
         let kernel = kernel.condition("count_include_pad", self.pool.count_include_pad);

@@ -1,10 +1,10 @@
 //! Max pooling.
 
 use super::{Geometry, Window, plane};
-use crate::graph::{GraphError, Value};
-use crate::ops::{Backward, Cost, Op, Shapes, expect_inputs};
-use crate::plan::{Launch, Operand, PlanError};
-use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
+use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::kernel::{Launch, Operand, Unsupported};
+use crate::ops::expect_inputs;
+use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 
 /// y[n, c, o] = max of x[n, c] over window o; what lies outside of the image is never taken. Input x
 /// `[N, C, H, W]`; outputs y and, for the backward pass, where in its plane each maximum lies, as u32.
@@ -101,7 +101,7 @@ impl Op for MaxPool2d {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let g = self.geometry(&launch.input(0).shape, &launch.output(0).shape);
         launch.expect_loop(g.window_steps())?;
         let argmax = launch.is_read(1);
@@ -156,7 +156,7 @@ impl Op for MaxPoolBackward {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), PlanError> {
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let g = self.pool.geometry(&self.x, &launch.input(0).shape);
         let (kernel, cells) = g.cells("pool/max_backward");
         launch.linear(kernel, cells, [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Output(0).write()]);

@@ -11,7 +11,7 @@ pub use average::{AvgPool2d, AvgPoolBackward};
 pub use max::{MaxPool2d, MaxPoolBackward};
 
 use super::expect_nchw;
-use crate::plan::Kernel;
+use crate::kernel::Kernel;
 use crate::tensor::{ElementType, Shape, TensorSpec};
 use std::ops::Range;
 

@@ -1,8 +1,7 @@
 //! Pooling held against numbers worked out by hand.
 
 use super::{AvgPool2d, MaxPool2d};
-use crate::graph::Graph;
-use crate::ops::Op;
+use crate::graph::{Graph, Op};
 use crate::reference::{self, Tensors};
 use crate::tensor::{HostTensor, Shape, TensorSpec};
 

@@ -2,8 +2,8 @@
 
 use super::setting::{Kind, Setting, real};
 use super::{Search, SweepError};
-use crate::data::SplitMix64;
 use crate::models::Model;
+use crate::random::SplitMix64;
 use serde_json::Value;
 
 /// A setting and where its values come from.

@@ -14,7 +14,7 @@ use self::pack::{Packed, Shape, WEIGHT_ROW, pack_weights, signed};
 use self::tile::{PixelTile, Texel, group_tile_quads, is_specialised, tile_kernel, tile_quads};
 use super::part::Part;
 use super::split::Split;
-use crate::plan::{Binding, Launch, MAX_LOOP_STEPS, Operand};
+use crate::kernel::{Binding, Launch, MAX_LOOP_STEPS, Operand};
 
 pub(super) use self::pack::fits;
 pub(super) use self::tile::{TILES, tile_size};

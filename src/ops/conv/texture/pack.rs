@@ -2,8 +2,8 @@
 
 use super::tile::{LARGE_TILE, is_specialised};
 use super::{Split, WORKGROUP};
+use crate::kernel::{Argument, Binding, DeviceProfile, Kernel, Launch, MAX_LOOP_STEPS, Operand};
 use crate::ops::conv::ConvGeometry;
-use crate::plan::{Argument, Binding, DeviceProfile, Kernel, Launch, MAX_LOOP_STEPS, Operand};
 
 /// Invocations that keep a CPU's lanes busy.
 const ENOUGH_INVOCATIONS: usize = 512;

@@ -1,8 +1,8 @@
 //! Shapes of the register tile, and which of its kernels are compiled for their sizes.
 
 use super::pack::signed;
+use crate::kernel::{Argument, Kernel};
 use crate::ops::conv::ConvGeometry;
-use crate::plan::{Argument, Kernel};
 
 /// Rows and columns of the largest register tile, and of the one for small problems, which compiles
 /// in a fraction of the time.

@@ -1,7 +1,9 @@
 //! Layers with parameters: names, shapes and PyTorch's default initialisation.
 
-use super::{GraphError, Init, Mode, Scope, Value, fnv1a64};
+use super::{Mode, Scope};
+use crate::graph::{GraphError, Init, Value};
 use crate::ops::{self, BatchNormalize, BatchStatistics, Dropout, Fill, Linear, UpdateRunningStatistics};
+use crate::random::fnv1a64;
 use crate::tensor::{Shape, TensorSpec};
 
 /// Input of a training graph, `[4]` of u32: the seed's low and high half, the step, and the row of
@@ -107,7 +109,6 @@ impl Scope<'_> {
     /// When the window does not fit, or the groups do not divide the channels.
     pub fn conv2d(&mut self, name: &str, x: Value, layer: Conv2d) -> Result<Value, GraphError> {
         let path = self.path_of(name);
-        self.graph.layer = path.clone();
         let groups = layer.attributes.groups;
         let channels = self.channels(x);
         if groups == 0 || !channels.is_multiple_of(groups) {
@@ -131,7 +132,7 @@ impl Scope<'_> {
         if layer.bias {
             inputs.push(self.graph.parameter(&format!("{path}.bias"), [layer.filters], bias_init)?);
         }
-        self.graph.apply_one(layer.attributes, &inputs)
+        self.apply_in(&path, layer.attributes, &inputs)
     }
 
     /// Linear layer `name` over the last dimension of x; parameters `name.weight` and `name.bias`,
@@ -157,11 +158,10 @@ impl Scope<'_> {
         bias: Init,
     ) -> Result<Value, GraphError> {
         let path = self.path_of(name);
-        self.graph.layer = path.clone();
         let inputs = self.shape(x).last().copied().unwrap_or(1);
         let weight = self.graph.parameter(&format!("{path}.weight"), [outputs, inputs], weight)?;
         let bias = self.graph.parameter(&format!("{path}.bias"), [outputs], bias)?;
-        self.graph.apply_one(Linear, &[x, weight, bias])
+        self.apply_in(&path, Linear, &[x, weight, bias])
     }
 
     /// Batch normalisation `name` of dimension 1 with PyTorch's defaults; parameters `name.weight`
@@ -179,7 +179,6 @@ impl Scope<'_> {
     /// When x has no channels, or one value per channel, of which a trained layer takes the variance.
     pub fn batch_norm_with(&mut self, name: &str, x: Value, layer: BatchNorm) -> Result<Value, GraphError> {
         let path = self.path_of(name);
-        self.graph.layer = path.clone();
         let channels = self.channels(x);
         let weight_init = if layer.zero_init { Init::ZEROS } else { Init::ONES };
         let weight = self.graph.parameter(&format!("{path}.weight"), [channels], weight_init)?;
@@ -193,15 +192,15 @@ impl Scope<'_> {
                 if count == 1 {
                     return Err(GraphError::OneValuePerChannel { layer: path, shape: self.shape(x).clone() });
                 }
-                let statistics = self.graph.apply(BatchStatistics, &[x])?;
+                let statistics = self.apply_all(&path, BatchStatistics, &[x])?;
                 let update = UpdateRunningStatistics { momentum: layer.momentum, count };
-                self.graph.apply(update, &[statistics[0], statistics[1], running_mean, running_var])?;
+                self.apply_all(&path, update, &[statistics[0], statistics[1], running_mean, running_var])?;
                 (statistics[0], statistics[1])
             }
             false => (running_mean, running_var),
         };
         let normalize = BatchNormalize { eps: layer.eps, batch_statistics: train, affine: true };
-        self.graph.apply_one(normalize, &[x, weight, bias, mean, var])
+        self.apply_in(&path, normalize, &[x, weight, bias, mean, var])
     }
 
     /// Dropout with probability `p`: the identity in eval mode and for p = 0.

@@ -1,6 +1,6 @@
 //! Builds models: layers by name, shapes taken from what flows in.
 
-use super::{Graph, GraphError, Value};
+use crate::graph::{Graph, GraphError, Op, Value};
 use crate::ops::{Activation, Add, Reshape};
 use crate::tensor::Shape;
 
@@ -47,8 +47,7 @@ impl<'g> Scope<'g> {
 
     /// y = f(x).
     pub fn activation(&mut self, x: Value, function: Activation) -> Value {
-        self.graph.layer = self.path.clone();
-        self.graph.apply_one(function, &[x]).unwrap_or_else(|_| unreachable!("an activation takes any shape"))
+        self.apply(function, &[x]).unwrap_or_else(|_| unreachable!("an activation takes any shape"))
     }
 
     pub fn relu(&mut self, x: Value) -> Value {
@@ -60,8 +59,7 @@ impl<'g> Scope<'g> {
     /// # Errors
     /// When the shapes do not broadcast.
     pub fn add(&mut self, a: Value, b: Value) -> Result<Value, GraphError> {
-        self.graph.layer = self.path.clone();
-        self.graph.apply_one(Add, &[a, b])
+        self.apply(Add, &[a, b])
     }
 
     /// Logits of an auxiliary classifier, whose loss counts `weight` times into the loss of training.
@@ -74,10 +72,39 @@ impl<'g> Scope<'g> {
     /// # Errors
     /// When the tensor has no dimension.
     pub fn flatten(&mut self, x: Value) -> Result<Value, GraphError> {
-        self.graph.layer = self.path.clone();
         let shape = self.graph.shape(x).clone();
         let batch = *shape.first().ok_or_else(|| GraphError::attribute("flatten", &shape, "a scalar has no batch"))?;
-        self.graph.apply_one(Reshape { shape: [batch, shape.stride(0)].into() }, &[x])
+        self.apply(Reshape { shape: [batch, shape.stride(0)].into() }, &[x])
+    }
+
+    /// Adds a node of this layer, and gives its first output: the way to an op that has no function here.
+    ///
+    /// # Errors
+    /// As [`Graph::apply`].
+    pub fn apply(&mut self, op: impl Op + 'static, inputs: &[Value]) -> Result<Value, GraphError> {
+        let path = self.path.clone();
+        self.apply_in(&path, op, inputs)
+    }
+
+    /// Adds a node of layer `path`, and gives its first output.
+    pub(super) fn apply_in(
+        &mut self,
+        path: &str,
+        op: impl Op + 'static,
+        inputs: &[Value],
+    ) -> Result<Value, GraphError> {
+        Ok(self.apply_all(path, op, inputs)?[0])
+    }
+
+    /// Adds a node of layer `path`, and gives its outputs.
+    pub(super) fn apply_all(
+        &mut self,
+        path: &str,
+        op: impl Op + 'static,
+        inputs: &[Value],
+    ) -> Result<Vec<Value>, GraphError> {
+        self.graph.enter_layer(path);
+        self.graph.apply(op, inputs)
     }
 
     pub(super) fn path_of(&self, name: &str) -> String {

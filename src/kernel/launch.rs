@@ -1,9 +1,7 @@
 //! What an op asks of the GPU: kernels with their bindings and grids, and memory of its own.
 
-use super::{DeviceProfile, Kernel, PlanError};
-use crate::graph::{Graph, Node};
-use crate::ops::{Activation, Shapes};
-use crate::tensor::{Shape, TensorSpec};
+use super::{Constant, DeviceProfile, Kernel, Unsupported};
+use crate::tensor::{Shapes, TensorSpec};
 
 /// What a binding refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,17 +61,37 @@ pub struct ScratchTexture {
     pub height: u32,
 }
 
+/// The node that is launched, as far as its kernels need to know.
+#[derive(Clone, Debug)]
+pub struct Site<'a> {
+    /// Path of the layer the node was built for.
+    pub layer: &'a str,
+    /// The op's name.
+    pub op: &'static str,
+    pub inputs: Vec<&'a TensorSpec>,
+    pub outputs: Vec<&'a TensorSpec>,
+    /// Which outputs a node or the caller reads.
+    pub read: Vec<bool>,
+}
+
+/// What a kernel does to each value that it stores, in the words of `activation/epilogue.wgsl`.
+#[derive(Clone, Debug)]
+pub struct Epilogue {
+    pub constants: Vec<(&'static str, Constant)>,
+    pub conditions: Vec<&'static str>,
+}
+
 /// Collects the dispatches of one node.
 pub struct Launch<'a> {
-    graph: &'a Graph,
-    node: &'a Node,
+    site: Site<'a>,
     profile: &'a DeviceProfile,
-    activation: Option<Activation>,
+    epilogue: Option<Epilogue>,
     launched: Launched,
 }
 
-#[derive(Default)]
-pub(super) struct Launched {
+/// What a node runs.
+#[derive(Debug, Default)]
+pub struct Launched {
     pub dispatches: Vec<Dispatch>,
     /// Elements of each scratch tensor.
     pub scratch: Vec<usize>,
@@ -84,11 +102,12 @@ pub(super) struct Launched {
 const LINEAR_WORKGROUP: u32 = 64;
 
 impl<'a> Launch<'a> {
-    pub(super) fn new(graph: &'a Graph, node: &'a Node, profile: &'a DeviceProfile) -> Self {
-        Launch { graph, node, profile, activation: None, launched: Launched::default() }
+    pub fn new(site: Site<'a>, profile: &'a DeviceProfile) -> Self {
+        Launch { site, profile, epilogue: None, launched: Launched::default() }
     }
 
-    pub(super) fn finish(self) -> Launched {
+    /// What was collected.
+    pub fn finish(self) -> Launched {
         self.launched
     }
 
@@ -97,45 +116,41 @@ impl<'a> Launch<'a> {
     }
 
     pub fn input(&self, index: usize) -> &'a TensorSpec {
-        self.graph.spec(self.node.inputs[index])
+        self.site.inputs[index]
     }
 
     pub fn inputs(&self) -> usize {
-        self.node.inputs.len()
+        self.site.inputs.len()
     }
 
     pub fn output(&self, index: usize) -> &'a TensorSpec {
-        self.graph.spec(self.node.outputs[index])
+        self.site.outputs[index]
     }
 
     /// Whether a node or the caller reads an output: one that nobody reads need not be written.
     pub fn is_read(&self, output: usize) -> bool {
-        let value = self.node.outputs[output];
-        self.graph.nodes().iter().any(|node| node.inputs.contains(&value))
-            || self.graph.outputs().iter().any(|&(_, read)| read == value)
+        self.site.read[output]
     }
 
     /// Shapes of inputs and outputs.
     pub fn shapes(&self) -> Shapes<'a> {
-        let shape = |value: &crate::graph::Value| -> &'a Shape { self.graph.shape(*value) };
         Shapes {
-            inputs: self.node.inputs.iter().map(shape).collect(),
-            outputs: self.node.outputs.iter().map(shape).collect(),
+            inputs: self.site.inputs.iter().map(|spec| &spec.shape).collect(),
+            outputs: self.site.outputs.iter().map(|spec| &spec.shape).collect(),
         }
     }
 
-    /// From now on [`Launch::epilogue`] applies `activation`.
-    pub(crate) fn activate(&mut self, activation: Activation) {
-        self.activation = Some(activation);
+    /// From now on [`Launch::epilogue`] adds `epilogue`.
+    pub fn end_with(&mut self, epilogue: Epilogue) {
+        self.epilogue = Some(epilogue);
     }
 
-    /// A kernel that stores the op's output through `activation/epilogue.wgsl`, with the activation that
-    /// is merged into the op, if one is.
+    /// A kernel that stores the op's output through `activation/epilogue.wgsl`, with what is merged into the op,
+    /// if anything is.
     pub fn epilogue(&self, kernel: Kernel) -> Kernel {
-        match self.activation {
-            Some(activation) => activation.on(kernel).condition("activated", true),
-            None => kernel,
-        }
+        let Some(Epilogue { constants, conditions }) = &self.epilogue else { return kernel };
+        let kernel = kernel.constants(constants.iter().copied());
+        conditions.iter().chain(&["activated"]).fold(kernel, |kernel, name| kernel.condition(name, true))
     }
 
     /// Uninitialised memory of `elements` floats for this node alone.
@@ -188,7 +203,7 @@ impl<'a> Launch<'a> {
     ///
     /// # Errors
     /// When the device does not run so many steps.
-    pub fn expect_loop(&self, steps: usize) -> Result<(), PlanError> {
+    pub fn expect_loop(&self, steps: usize) -> Result<(), Unsupported> {
         let limit = self.profile.max_loop_steps;
         match steps <= limit {
             true => Ok(()),
@@ -197,7 +212,7 @@ impl<'a> Launch<'a> {
     }
 
     /// The error for what this device cannot do.
-    pub fn unsupported(&self, need: impl Into<String>) -> PlanError {
-        PlanError::Unsupported { layer: self.node.layer.clone(), op: self.node.op.name(), need: need.into() }
+    pub fn unsupported(&self, need: impl Into<String>) -> Unsupported {
+        Unsupported { layer: self.site.layer.to_owned(), op: self.site.op, need: need.into() }
     }
 }

@@ -1,6 +1,24 @@
-//! A shader with what tells its pipelines apart: constants, conditions, and the arguments it reads.
+//! What runs on a device: a shader with what tells its pipelines apart (constants, conditions, and the arguments it
+//! reads), its bindings and its grid; and what a device can do, as far as kernels are chosen by it.
+
+mod choices;
+mod launch;
+mod profile;
+
+pub use choices::{ChoiceKey, Choices};
+pub use launch::{Access, Binding, Dispatch, Epilogue, Launch, Launched, Operand, ScratchTexture, Site};
+pub use profile::{DeviceClass, DeviceProfile, MAX_LOOP_STEPS, MatrixUnits, Precision};
 
 use std::fmt;
+
+/// What a layer needs and a device does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("layer `{layer}`: {op} needs {need}, which this device does not have")]
+pub struct Unsupported {
+    pub layer: String,
+    pub op: &'static str,
+    pub need: String,
+}
 
 /// A value that is written into a shader as `const`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,6 +1,6 @@
 //! What a plan needs to know of a device.
 
-use crate::ops::ConvTable;
+use super::Choices;
 use std::sync::Arc;
 
 /// Which kind of variant suits a device.
@@ -74,8 +74,8 @@ pub struct DeviceProfile {
     pub matrix_units: Option<MatrixUnits>,
     /// What was asked for. Nothing is less exact than f32 unless this says so.
     pub precision: Precision,
-    /// Kernels that were measured on this device for convolutions of exact sizes: they come before the rule.
-    pub tuned: Arc<ConvTable>,
+    /// Variants that were measured on this device for exact sizes: they come before the rule.
+    pub tuned: Arc<Choices>,
 }
 
 impl DeviceProfile {

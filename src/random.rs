@@ -1,4 +1,19 @@
-//! Random numbers that are the same on every platform: splitmix64, seeded by a list of keys.
+//! Random numbers and hashes that are the same on every platform.
+
+use rand::distr::{Distribution, StandardUniform};
+use std::convert::Infallible;
+
+/// Fowler, Noll and Vo's 64-bit hash, variant 1a.
+pub fn fnv1a64(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// The finalizer of SplitMix64 (Steele, Lea and Flood 2014): a bijection that mixes 64 bits.
+pub fn splitmix64(z: u64) -> u64 {
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
 
 /// The splitmix64 generator (Steele, Lea and Flood, "Fast splittable pseudorandom number
 /// generators", OOPSLA 2014). Integer arithmetic only, so a seed means the same everywhere.
@@ -22,10 +37,7 @@ impl SplitMix64 {
     /// The next 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = self.state;
-        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        splitmix64(self.state)
     }
 
     /// A number in `0..bound`; 0 when `bound` is 0. The bias is below `bound / 2^64`.
@@ -33,11 +45,42 @@ impl SplitMix64 {
         ((u128::from(self.next_u64()) * bound as u128) >> 64) as usize
     }
 
+    /// Uniform in [0, 1), with 53 random bits.
+    pub fn uniform(&mut self) -> f64 {
+        StandardUniform.sample(self)
+    }
+
+    /// Standard normal, by Box and Muller's transform.
+    pub fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+
     /// Shuffles in place (Fisher and Yates, from the last element down).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }
+    }
+}
+
+/// A generator for the distributions of `rand`.
+impl rand::TryRng for SplitMix64 {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok((self.next_u64() >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(SplitMix64::next_u64(self))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&SplitMix64::next_u64(self).to_le_bytes()[..chunk.len()]);
+        }
+        Ok(())
     }
 }
 

@@ -1,9 +1,10 @@
 //! Layers without parameters, and layer normalisation.
 
-use super::{GraphError, Init, Scope, Value};
+use super::Scope;
+use crate::graph::{GraphError, Init, Value};
 use crate::ops::{
     AdaptiveAvgPool2d, AvgPool2d, BatchNormalize, BatchStatistics, Concat, LocalResponseNorm, Loss, MatMul, MaxPool2d,
-    Mul, Op, Permute, Reshape, Scale, Slice, Softmax, SumTo, ZeroPad,
+    Mul, Permute, Reshape, Scale, Slice, Softmax, SumTo, ZeroPad,
 };
 use crate::tensor::Shape;
 use std::ops::Range;
@@ -275,21 +276,13 @@ impl Scope<'_> {
             false => Err(GraphError::attribute("dim", dim, format!("a tensor of shape {shape} has no such dimension"))),
         }
     }
-
-    /// Adds a node of this layer, and gives its first output.
-    ///
-    /// # Errors
-    /// As [`Graph::apply`](super::Graph::apply).
-    pub fn apply(&mut self, op: impl Op + 'static, inputs: &[Value]) -> Result<Value, GraphError> {
-        self.graph.layer = self.path.clone();
-        self.graph.apply_one(op, inputs)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Graph, Mode};
+    use crate::graph::Graph;
+    use crate::nn::Mode;
     use crate::reference::{self, Tensors};
     use crate::tensor::{HostTensor, TensorSpec};
 

@@ -1,7 +1,7 @@
 //! Reverse-mode differentiation: the backward pass is more nodes of the same graph.
 
-use super::{Graph, GraphError, Pass, Role, Value};
-use crate::ops::{Add, Backward, Fill};
+use crate::graph::{Backward, Graph, GraphError, Pass, Role, Value};
+use crate::ops::{Add, Fill};
 use std::collections::HashMap;
 
 impl Graph {
@@ -34,8 +34,8 @@ impl Graph {
         for &(value, upstream) in seeds {
             self.accumulate(&mut gradients, value, upstream)?;
         }
-        for index in (0..self.nodes.len()).rev() {
-            let node = self.nodes[index].clone();
+        for index in (0..self.nodes().len()).rev() {
+            let node = self.nodes()[index].clone();
             let upstream: Vec<Option<Value>> =
                 node.outputs.iter().map(|output| gradients.get(output).copied()).collect();
             let wanted: Vec<bool> = node.inputs.iter().map(|input| needed[input.index()]).collect();
@@ -57,11 +57,11 @@ impl Graph {
 
     /// Which tensors depend on any of `sources` (themselves included).
     fn depends_on(&self, sources: &[Value]) -> Vec<bool> {
-        let mut depends = vec![false; self.tensors.len()];
+        let mut depends = vec![false; self.tensors().len()];
         for source in sources {
             depends[source.index()] = true;
         }
-        for node in &self.nodes {
+        for node in self.nodes() {
             if node.inputs.iter().any(|input| depends[input.index()]) {
                 for output in &node.outputs {
                     depends[output.index()] = true;
@@ -82,7 +82,7 @@ impl Graph {
             None => gradient,
             Some(&sum) => {
                 let layer = match self.tensor(value).role {
-                    Role::Node { node, .. } => self.nodes[node].layer.clone(),
+                    Role::Node { node, .. } => self.nodes()[node].layer.clone(),
                     _ => self.tensor(value).name.clone(),
                 };
                 self.within(Pass::Backward, &layer, |graph| graph.apply_one(Add, &[sum, gradient]))?

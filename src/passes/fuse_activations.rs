@@ -1,12 +1,12 @@
 //! Activations as part of the op before them, whose kernels apply them to what they store.
 
-use crate::graph::{Graph, Node, Role, Value};
+use crate::graph::{Graph, Node, Role};
 use crate::ops::{Activated, Activation};
 use std::sync::Arc;
 
 impl Graph {
     /// Merges each activation into the op before it, where that op's kernels
-    /// [take one](crate::ops::Op::takes_activation) and nothing else reads what lies between.
+    /// [take one](crate::graph::Op::takes_activation) and nothing else reads what lies between.
     ///
     /// The backward pass is a reader like any other: in training, activations stay that differentiate
     /// from their input. Values keep their names and numbers. The merged node stands where the
@@ -14,9 +14,9 @@ impl Graph {
     pub fn fuse_activations(&self) -> Graph {
         let readers = self.readers();
         let mut graph = self.clone();
-        for (index, node) in self.nodes.iter().enumerate() {
+        for (index, node) in self.nodes().iter().enumerate() {
             if let Some(fused) = self.fused(node, &readers) {
-                graph.nodes[index] = fused;
+                graph.replace_node(index, fused);
             }
         }
         graph
@@ -27,27 +27,11 @@ impl Graph {
         let &activation = node.op_as::<Activation>()?;
         let between = node.inputs[0];
         let Role::Node { node: before, .. } = self.tensor(between).role else { return None };
-        let before = &self.nodes[before];
+        let before = &self.nodes()[before];
         let merges = before.op.takes_activation() && before.pass == node.pass && readers[between.index()] == 1;
         merges.then(|| {
             let op = Activated { op: Arc::clone(&before.op), activation };
             Node { op: Arc::new(op), outputs: node.outputs.clone(), ..before.clone() }
         })
-    }
-
-    /// How many live nodes, packs and outputs of the graph read each tensor.
-    pub(super) fn readers(&self) -> Vec<usize> {
-        let mut readers = vec![0; self.tensors.len()];
-        let mut read = |value: Value| readers[value.index()] += 1;
-        let live = self.live_nodes();
-        let nodes = self.nodes.iter().zip(live).filter_map(|(node, live)| live.then_some(node));
-        nodes.flat_map(|node| &node.inputs).for_each(|&value| read(value));
-        self.outputs.iter().for_each(|&(_, value)| read(value));
-        for tensor in &self.tensors {
-            if let Role::Pack { members, .. } = &tensor.role {
-                members.iter().for_each(|&value| read(value));
-            }
-        }
-        readers
     }
 }

@@ -4,11 +4,10 @@
 //! w' = w * s and b' = (b - mean) * s + beta, s by filter: one pass over the activations less, and
 //! two tensors of the store less.
 
-use crate::graph::{Graph, Init, Node, Pass, Role, Tensor, Value};
+use crate::graph::{Graph, Init, Node, Role, Tensor, Value};
 use crate::ops::{BatchNormalize, Conv2d, Linear};
 use crate::tensor::{Shape, TensorSpec};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 /// A graph whose batch norms are folded, and how its parameters come from those of the original.
 #[derive(Clone, Debug)]
@@ -67,7 +66,7 @@ impl Graph {
     /// layer before it, where nothing else reads that layer or its weight. The other nodes stay. A graph
     /// that trains, which has packs, is given back as it is.
     pub fn fold_batch_norm(&self) -> Folded {
-        let has_packs = self.tensors.iter().any(|tensor| matches!(tensor.role, Role::Pack { .. }));
+        let has_packs = self.tensors().iter().any(|tensor| matches!(tensor.role, Role::Pack { .. }));
         let pairs = if has_packs { HashMap::new() } else { self.pairs() };
         if pairs.is_empty() {
             return Folded { graph: self.clone(), folds: Vec::new() };
@@ -79,12 +78,10 @@ impl Graph {
         for value in self.values() {
             let tensor = self.tensor(value);
             if !matches!(tensor.role, Role::Node { .. }) && !dropped.contains(&&tensor.name) {
-                let copy = graph.tensor_of(tensor.clone());
-                graph.named.insert(tensor.name.clone(), copy);
-                now.insert(value, copy);
+                now.insert(value, graph.copy_tensor(tensor));
             }
         }
-        for (index, node) in self.nodes.iter().enumerate() {
+        for (index, node) in self.nodes().iter().enumerate() {
             if pairs.contains_key(&index) {
                 now.insert(node.outputs[0], now[&node.inputs[0]]);
                 continue;
@@ -94,15 +91,13 @@ impl Graph {
                 let filters = self.shape(node.inputs[1])[0];
                 let role = Role::Parameter { init: Init::ZEROS, trainable: true };
                 let spec = TensorSpec::f32([filters]);
-                let bias = graph.tensor_of(Tensor { name: fold.bias.clone(), spec, role });
-                graph.named.insert(fold.bias.clone(), bias);
-                inputs.push(bias);
+                inputs.push(graph.copy_tensor(&Tensor { name: fold.bias.clone(), spec, role }));
             }
             for (&old, new) in node.outputs.iter().zip(graph.copy_node(self, node, inputs)) {
                 now.insert(old, new);
             }
         }
-        graph.outputs = self.outputs.iter().map(|(name, value)| (name.clone(), now[value])).collect();
+        self.outputs().iter().for_each(|(name, value)| graph.output(name, now[value]));
         let mut folds: Vec<(usize, Fold)> = pairs.into_values().map(|pair| (pair.layer, pair.fold)).collect();
         folds.sort_by_key(|(layer, _)| *layer);
         Folded { graph, folds: folds.into_iter().map(|(_, fold)| fold).collect() }
@@ -116,7 +111,7 @@ impl Graph {
             let norm = node.op_as::<BatchNormalize>().filter(|norm| norm.affine && !norm.batch_statistics)?;
             let &[x, gamma, beta, mean, var] = &node.inputs[..] else { return None };
             let Role::Node { node: index, .. } = self.tensor(x).role else { return None };
-            let layer = &self.nodes[index];
+            let layer = &self.nodes()[index];
             let is_layer =
                 layer.op_as::<Conv2d>().is_some() || layer.op_as::<Linear>().is_some() && self.shape(x).len() == 2;
             let vectors = [gamma, beta, mean, var];
@@ -130,23 +125,6 @@ impl Graph {
                 fold: Fold { weight: name(layer.inputs[1]), bias, norm: vectors.map(name), eps: norm.eps },
             })
         };
-        self.nodes.iter().enumerate().filter_map(|(index, node)| Some((index, pair(node)?))).collect()
-    }
-
-    /// Adds a node of another graph with other inputs of the same shapes.
-    fn copy_node(&mut self, from: &Graph, node: &Node, inputs: Vec<Value>) -> Vec<Value> {
-        let index = self.nodes.len();
-        let outputs: Vec<Value> = node
-            .outputs
-            .iter()
-            .enumerate()
-            .map(|(output, &old)| {
-                let role = Role::Node { node: index, output };
-                self.tensor_of(Tensor { role, ..from.tensor(old).clone() })
-            })
-            .collect();
-        debug_assert_eq!(node.pass, Pass::Forward, "only inference graphs are folded");
-        self.nodes.push(Node { op: Arc::clone(&node.op), inputs, outputs: outputs.clone(), ..node.clone() });
-        outputs
+        self.nodes().iter().enumerate().filter_map(|(index, node)| Some((index, pair(node)?))).collect()
     }
 }

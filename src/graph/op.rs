@@ -1,0 +1,115 @@
+//! What a graph's nodes are made of: the trait of all ops, and how one is differentiated.
+
+use super::{Graph, GraphError, Node, Value};
+use crate::kernel::{Launch, Unsupported};
+use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};
+use std::any::Any;
+use std::fmt::Debug;
+
+/// One kind of node. A backward op is an op like any other.
+pub trait Op: Any + Debug + Send + Sync {
+    /// The op's name, as in the table of docs/ops.md.
+    fn name(&self) -> &'static str;
+
+    /// Shapes and types of the outputs, or the rule that the inputs break.
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String>;
+
+    /// Adds nodes that compute the gradient of each input, `None` where an input has none or it is
+    /// not wanted.
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        Err(backward.not_differentiable())
+    }
+
+    /// Computes the op on the host, in plain loops with f64 accumulation: the judge of the shaders.
+    ///
+    /// `outputs` holds the op's outputs, zeroed, and then the inputs that [`Op::updates`] names, as
+    /// they are before the op.
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>);
+
+    /// Adds the dispatches that compute the op on the GPU.
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported>;
+
+    /// What the op costs; by default only the reading of its inputs and the writing of its outputs.
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        Cost { flops: 0, bytes: shapes.bytes() }
+    }
+
+    /// Which inputs the op writes in place. Such an op always runs; its targets are parameters,
+    /// buffers or packs.
+    fn updates(&self) -> &'static [usize] {
+        &[]
+    }
+
+    /// Whether the op's last kernels can apply an activation to what they store: those that the op
+    /// passes through [`Launch::epilogue`].
+    fn takes_activation(&self) -> bool {
+        false
+    }
+
+    /// Whether the output is the input's memory under another shape.
+    fn is_view(&self) -> bool {
+        false
+    }
+}
+
+/// Work of one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Floating point operations; a multiply-add counts as two.
+    pub flops: u64,
+    /// Bytes that must cross the memory bus at least: every input once, every output once.
+    pub bytes: u64,
+}
+
+/// The node being differentiated, and the graph its gradient is added to.
+pub struct Backward<'a> {
+    graph: &'a mut Graph,
+    node: &'a Node,
+    upstream: &'a [Option<Value>],
+    wanted: &'a [bool],
+}
+
+impl<'a> Backward<'a> {
+    pub(crate) fn new(graph: &'a mut Graph, node: &'a Node, upstream: &'a [Option<Value>], wanted: &'a [bool]) -> Self {
+        Backward { graph, node, upstream, wanted }
+    }
+
+    pub fn input(&self, index: usize) -> Value {
+        self.node.inputs[index]
+    }
+
+    /// Number of inputs.
+    pub fn inputs(&self) -> usize {
+        self.node.inputs.len()
+    }
+
+    pub fn output(&self, index: usize) -> Value {
+        self.node.outputs[index]
+    }
+
+    pub fn shape(&self, value: Value) -> &Shape {
+        self.graph.shape(value)
+    }
+
+    /// Whether the gradient of an input is used by anyone.
+    pub fn wants(&self, input: usize) -> bool {
+        self.wanted[input]
+    }
+
+    /// The gradient that arrives at the op's first output.
+    pub fn upstream(&self) -> Option<Value> {
+        self.upstream[0]
+    }
+
+    pub fn apply(&mut self, op: impl Op + 'static, inputs: &[Value]) -> Result<Vec<Value>, GraphError> {
+        self.graph.apply(op, inputs)
+    }
+
+    pub fn apply_one(&mut self, op: impl Op + 'static, inputs: &[Value]) -> Result<Value, GraphError> {
+        self.graph.apply_one(op, inputs)
+    }
+
+    pub fn not_differentiable(&self) -> GraphError {
+        GraphError::NotDifferentiable { layer: self.node.layer.clone(), op: self.node.op.name() }
+    }
+}

@@ -1,0 +1,9 @@
+//! The builder: layers by name and functions, of which networks are made.
+
+mod functions;
+mod layers;
+mod scope;
+
+pub use functions::LayerNorm;
+pub use layers::{BatchNorm, Conv2d, ConvInit, STEP_NUMBERS};
+pub use scope::{Mode, Scope};
