@@ -7,8 +7,9 @@ use tilewright::kernel::{DeviceClass, DeviceProfile};
 use tilewright::models::{self, ModelOptions};
 use tilewright::nn::Mode;
 use tilewright::plan::Plan;
+use tilewright::recipe::TrainConfig;
 use tilewright::shader;
-use tilewright::train::{Batch, TrainConfig, training_graph};
+use tilewright::train::{Batch, training_graph};
 
 const MODELS: [&str; 3] = ["lenet5", "resnet18_cifar", "efficientnet_b0"];
 

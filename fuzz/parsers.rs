@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use tilewright::checkpoint::load_checkpoint;
 use tilewright::data::{LoadOptions, Preprocessing, Source, idx, load_image};
 use tilewright::engine::Engine;
 use tilewright::gpu::DeviceOptions;
@@ -13,9 +14,10 @@ use tilewright::models::{self, ModelOptions};
 use tilewright::nn::Mode;
 use tilewright::optim::Optimizer;
 use tilewright::optim::schedule::{LearningRate, Schedule};
+use tilewright::recipe::TrainConfig;
 use tilewright::train::sweep::{Search, Sweep, SweepConfig};
-use tilewright::train::{Changes, Resolved, RunFolder, Silent, TrainConfig, Trainer, load_checkpoint};
-use tilewright::tune::TunedTable;
+use tilewright::train::{Changes, Resolved, RunFolder, Silent, Trainer};
+use tilewright::tuned::TunedTable;
 use tilewright::verify::{Backend, run_case};
 
 /// Reads bytes; files go to the folder, which is the reader's own.
@@ -110,7 +112,7 @@ fn config(data: &[u8], folder: &Path) {
         && config.validate().is_ok()
         && let Ok(resolved) = Resolved::of(&config, 100)
     {
-        config.schedule_of(resolved).ok();
+        resolved.schedule(&config).ok();
     }
 }
 

@@ -6,10 +6,11 @@ mod common;
 use common::{Ended, tilewright};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use tilewright::checkpoint::{Checkpoint, load_checkpoint, save_checkpoint};
 use tilewright::data::{Augmentation, Dataset, LoadOptions, Source, View};
 use tilewright::engine::Engine;
 use tilewright::gpu::{DeviceOptions, adapters};
-use tilewright::train::{Batch, Checkpoint, Ensemble, Evaluator, TestData, load_checkpoint, save_checkpoint, softmax};
+use tilewright::train::{Batch, Ensemble, Evaluator, TestData, softmax};
 
 const DATA: &str = "synthetic:1x16x16:4:80";
 
@@ -251,5 +252,5 @@ fn views_that_are_none_are_wrong_usage() {
         fails(&["eval", &one, "--tta", tta], 2, &["write flip, crop=4 or flip,crop=4"]);
     }
     fails(&["eval", "--tta", &one], 2, &["checkpoints come before"]);
-    fails(&["eval", &one, "--device", "cpu", "--tta", "crop=16"], 2, &["crop of --tta is 16"]);
+    fails(&["eval", &one, "--device", "cpu", "--tta", "crop=16"], 2, &["--tta is crop=16"]);
 }

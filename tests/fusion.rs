@@ -7,8 +7,9 @@ use tilewright::models::{self, ModelOptions};
 use tilewright::nn::{Mode, Scope};
 use tilewright::ops::{Activated, Activation, ActivationBackward, Conv2d};
 use tilewright::plan::Plan;
+use tilewright::recipe::TrainConfig;
 use tilewright::tensor::TensorSpec;
-use tilewright::train::{Batch, TrainConfig, training_graph};
+use tilewright::train::{Batch, training_graph};
 
 const CLASSES: [DeviceClass; 2] = [DeviceClass::Gpu, DeviceClass::Cpu];
 

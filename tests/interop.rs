@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tilewright::checkpoint::{Checkpoint, load_checkpoint, save_checkpoint};
 use tilewright::data::Normalization;
 use tilewright::engine::Engine;
 use tilewright::gpu::DeviceOptions;
@@ -11,11 +12,10 @@ use tilewright::graph::Graph;
 use tilewright::interop::{Labels, StateDict, export_safetensors, import, model_tensors, read_state_dict};
 use tilewright::models::{self, ModelOptions};
 use tilewright::nn::Mode;
+use tilewright::recipe::TrainConfig;
 use tilewright::reference::{self, Tensors};
 use tilewright::tensor::{HostTensor, Shape};
-use tilewright::train::{
-    Batch, Checkpoint, Evaluator, Silent, TrainConfig, Trainer, load_checkpoint, save_checkpoint, training_graph,
-};
+use tilewright::train::{Batch, Evaluator, Silent, Trainer, training_graph};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)

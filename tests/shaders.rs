@@ -17,9 +17,10 @@ use tilewright::models::{self, ModelOptions};
 use tilewright::nn::Mode;
 use tilewright::ops::Linear;
 use tilewright::plan::{Plan, PlanError, PlannedBinding, PlannedDispatch};
+use tilewright::recipe::TrainConfig;
 use tilewright::shader;
 use tilewright::tensor::TensorSpec;
-use tilewright::train::{Batch, TrainConfig, evaluation_graph, training_graph};
+use tilewright::train::{Batch, evaluation_graph, training_graph};
 
 /// A dispatch of a plan, where it came from, and the module its kernel becomes.
 struct Planned {

@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use tilewright::data::Source;
 use tilewright::engine::Engine;
 use tilewright::gpu::{DeviceOptions, adapters};
+use tilewright::recipe::TrainConfig;
 use tilewright::train::sweep::{Search, Sweep, SweepConfig, SweepError, Trial};
-use tilewright::train::{EpochRow, Reporter, TrainConfig};
+use tilewright::train::{EpochRow, Reporter};
 
 /// A task for the CPU reference: three steps an epoch.
 const SMALL: &[&str] = &["lenet5", "--device", "cpu", "--data", "synthetic:1x12x12:3:48", "--batch", "16"];
@@ -398,7 +399,7 @@ fn people_are_told_the_best_trials_and_how_to_train_the_best_again() {
     let recipe = last.strip_prefix("train it again: tilewright train --recipe ").unwrap();
     assert!(Path::new(recipe).is_file() && recipe.starts_with(out.to_str().unwrap()), "{last}");
     let ended = tilewright(&[&begin, SMALL].concat(), 2);
-    assert!(ended.stderr.contains("or use `--resume"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("goes on with what is there"), "{}", ended.stderr);
 }
 
 #[test]

@@ -19,7 +19,8 @@ use tilewright::plan::Plan;
 use tilewright::reference::random_tensors;
 use tilewright::shader::Sources;
 use tilewright::tensor::TensorSpec;
-use tilewright::tune::{MeasuredOn, TableError, TunedLayer, TunedTable, layers, measure_layer, tune};
+use tilewright::tune::{layers, measure_layer, tune};
+use tilewright::tuned::{MeasuredOn, TableError, TunedLayer, TunedTable};
 
 fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
@@ -427,7 +428,7 @@ fn a_run_keeps_its_table_and_goes_on_with_it_to_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     // LeNet-5's layers at batch 10, all with plain kernels: other than the rule's, wherever the test runs.
-    let config = tilewright::train::TrainConfig::for_model("lenet5").unwrap();
+    let config = tilewright::recipe::TrainConfig::for_model("lenet5").unwrap();
     let batch = tilewright::train::Batch { shape: [10, 1, 28, 28], classes: 3 };
     let (graph, _) = tilewright::train::training_graph(&config, batch).unwrap();
     let entries = shapes(&graph).into_iter().map(|shape| entry(shape, ConvKernels::Plain)).collect();

@@ -10,7 +10,8 @@ use std::time::Instant;
 use tilewright::engine::Engine;
 use tilewright::gpu::DeviceOptions;
 use tilewright::models::{self, Model};
-use tilewright::train::{Silent, TrainConfig, Trainer};
+use tilewright::recipe::TrainConfig;
+use tilewright::train::{Silent, Trainer};
 
 /// Models of a test, by what their names begin with.
 const PARTS: [&[&str]; 4] = [

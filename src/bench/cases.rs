@@ -6,8 +6,9 @@ use crate::models::{self, ModelOptions};
 use crate::nn::{Mode, Scope};
 use crate::ops::{AvgPool2d, Conv2d, ConvGeometry, ConvInputGradient, ConvWeightGradient, Linear, MaxPool2d};
 use crate::optim::{Adam, Optimizer, Sgd, UpdateConfig};
+use crate::recipe::TrainConfig;
 use crate::tensor::TensorSpec;
-use crate::train::{Batch, TrainConfig, TrainError, training_graph};
+use crate::train::{Batch, TrainError, training_graph};
 use serde_json::{Map, Value as Json};
 use std::collections::HashMap;
 

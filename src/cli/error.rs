@@ -8,9 +8,11 @@ use tilewright::gpu::GpuError;
 use tilewright::interop::InteropError;
 use tilewright::models::ModelError;
 use tilewright::optim::schedule::ScheduleError;
+use tilewright::recipe::RecipeError;
+use tilewright::setting::BadSetting;
 use tilewright::train::TrainError;
 use tilewright::train::sweep::SweepError;
-use tilewright::tune::TableError;
+use tilewright::tuned::TableError;
 
 /// A command that did not succeed, and what the user is told.
 #[derive(Debug)]
@@ -79,6 +81,8 @@ impl<E: std::error::Error + 'static> From<E> for CliError {
             Some(error) => error.is_usage(),
             None => {
                 whole.is::<ModelError>()
+                    || whole.is::<BadSetting>()
+                    || whole.downcast_ref::<RecipeError>().is_some_and(RecipeError::is_usage)
                     || whole.is::<ScheduleError>()
                     || whole.is::<TableError>()
                     || whole.downcast_ref::<SweepError>().is_some_and(SweepError::is_usage)

@@ -6,9 +6,9 @@ use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
+use tilewright::checkpoint::load_checkpoint;
 use tilewright::interop::{export_safetensors, onnx};
 use tilewright::path_text::lossy;
-use tilewright::train::load_checkpoint;
 
 /// Write a checkpoint's weights for PyTorch, or its model as ONNX
 #[derive(Args)]

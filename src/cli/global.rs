@@ -14,7 +14,7 @@ use tilewright::engine::Engine;
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
 use tilewright::printable::printable;
 use tilewright::train::TerminalReporter;
-use tilewright::tune::TunedTable;
+use tilewright::tuned::TunedTable;
 use tilewright::verify::Backend;
 
 #[derive(Args)]

@@ -10,11 +10,11 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use tilewright::checkpoint::save_checkpoint;
 use tilewright::data::{LoadOptions, Normalization, Normalize, Source};
 use tilewright::interop::{Definition, Labels, WeightsFile, expected_images, import, told_attributes};
 use tilewright::models::{self, Model, ModelOptions};
 use tilewright::path_text::lossy;
-use tilewright::train::save_checkpoint;
 
 /// Make a checkpoint of a state_dict, in safetensors or as torch.save writes it
 #[derive(Args)]

@@ -28,6 +28,7 @@ mod profile;
 mod reporter;
 mod settings;
 mod shaders;
+mod spelling;
 mod step;
 mod summary;
 mod sweep;
@@ -129,11 +130,13 @@ impl Command {
 
 /// Runs the command that the process was called with: 0 done, 1 failed, 2 wrong usage.
 pub fn main() -> ExitCode {
+    spelling::spell_settings_as_options();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return tell_usage(&error),
     };
     let mut global = cli.global.at(cli.command.place().unwrap_or_default());
+    spelling::resume_with(if let Command::Sweep(_) = &cli.command { "sweep" } else { "train" });
     if let Command::Train(command) = &cli.command {
         global.write_json_lines(command.json_lines);
     }

@@ -7,10 +7,11 @@ use super::{CliError, Global};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use tilewright::checkpoint::{Checkpoint, load_checkpoint};
 use tilewright::data::{MAX_PIXELS, images_of, load_image};
 use tilewright::engine::Engine;
 use tilewright::path_text::lossy;
-use tilewright::train::{Batch, Checkpoint, Evaluator, TrainError, load_checkpoint, softmax};
+use tilewright::train::{Batch, Evaluator, TrainError, softmax};
 
 /// Tell what is on images: classes and probabilities
 ///

@@ -11,7 +11,8 @@ use tilewright::models;
 use tilewright::optim::Optimizer;
 use tilewright::optim::schedule::{CATALOG, RunSchedule};
 use tilewright::path_text;
-use tilewright::train::{Changes, TrainConfig};
+use tilewright::recipe::TrainConfig;
+use tilewright::train::Changes;
 
 /// Headings of the help.
 const DATA: &str = "Data";

@@ -11,8 +11,9 @@ use tilewright::models::{self, ModelOptions};
 use tilewright::nn::Mode;
 use tilewright::optim::Optimizer;
 use tilewright::plan::{MemoryReport, Plan};
+use tilewright::recipe::TrainConfig;
 use tilewright::report::Table;
-use tilewright::train::{Batch, TrainConfig, TrainError, evaluation_graph, training_graph};
+use tilewright::train::{Batch, TrainError, evaluation_graph, training_graph};
 
 /// Show a model's layers, shapes, parameters, cost and memory
 #[derive(Args)]

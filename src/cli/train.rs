@@ -8,7 +8,8 @@ use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
 use tilewright::path_text::lossy;
-use tilewright::train::{Reporter, RunFolder, TrainConfig, Trainer};
+use tilewright::recipe::TrainConfig;
+use tilewright::train::{Reporter, RunFolder, Trainer};
 
 /// Train a model; with no arguments: LeNet-5 on the bundled MNIST sample
 #[derive(Args)]

@@ -13,9 +13,11 @@ use tilewright::gpu::Gpu;
 use tilewright::graph::Graph;
 use tilewright::models::{self, ModelOptions};
 use tilewright::path_text::lossy;
+use tilewright::recipe::TrainConfig;
 use tilewright::report::Table;
-use tilewright::train::{Batch, TrainConfig, training_graph};
-use tilewright::tune::{self, Finding, Layer, Measured, TableError, TunedTable};
+use tilewright::train::{Batch, training_graph};
+use tilewright::tune::{self, Finding, Layer, Measured};
+use tilewright::tuned::{self, TableError, TunedTable};
 
 /// Measure this device's kernels, and write a table of those that beat the rule
 ///
@@ -62,7 +64,7 @@ impl Tune {
         let steps = self.models.iter().map(|model| self.step(model)).collect::<Result<Vec<_>, _>>()?;
         let (batches, graphs): (Vec<usize>, Vec<Graph>) = steps.into_iter().unzip();
         let gpu = global.gpu()?;
-        let out = self.out.clone().unwrap_or_else(|| tune::default_path(gpu.info()));
+        let out = self.out.clone().unwrap_or_else(|| tuned::default_path(gpu.info()));
         let earlier = TunedTable::earlier(&out, gpu.info())
             .map_err(|error| CliError::usage(format!("{error}; or name another file with `--out`")))?;
 

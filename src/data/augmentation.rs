@@ -2,6 +2,7 @@
 
 use super::error::DataError;
 use crate::random::SplitMix64;
+use crate::setting::BadSetting;
 use serde::{Deserialize, Serialize};
 
 /// Random changes to a training image, drawn from (seed, epoch, index of the image) alone.
@@ -25,7 +26,7 @@ impl Augmentation {
         let crop = self.crop_padding;
         if crop > 0 && crop >= height.min(width) {
             let expected = "less than the height and the width of the images";
-            return Err(DataError::Option { option: "The crop of --tta", value: crop.to_string(), expected });
+            return Err(BadSetting::new("tta", format!("crop={crop}"), expected).into());
         }
         let crop = crop as isize;
         let corners = [(0, 0), (-crop, -crop), (-crop, crop), (crop, -crop), (crop, crop)];

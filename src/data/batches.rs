@@ -1,5 +1,6 @@
 //! From a data set to the arrays that a training step takes: shuffled, augmented, normalised.
 
+use crate::setting::BadSetting;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -89,7 +90,7 @@ impl<'a> Batches<'a> {
     /// A batch size of 0, or a normalization for another number of channels.
     pub fn new(dataset: &'a Dataset, batch_size: usize, normalization: &Normalization) -> Result<Self, DataError> {
         if batch_size == 0 {
-            return Err(DataError::Option { option: "The batch size", value: 0.to_string(), expected: "1 or more" });
+            return Err(BadSetting::new("batch", 0, "at least 1").into());
         }
         let tables = normalization.tables();
         if tables.len() != dataset.channels {
@@ -368,7 +369,7 @@ mod tests {
         assert_eq!(shown(false, 1), crops);
         assert_eq!(shown(true, 1), [crops, mirrored].concat());
         let refused = Augmentation { horizontal_flip: false, crop_padding: 3 }.views(3, 4).unwrap_err();
-        assert!(refused.is_usage() && refused.to_string().contains("crop of --tta is 3"), "{refused}");
+        assert!(refused.is_usage() && refused.to_string().contains("`tta` is crop=3"), "{refused}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The classes of data, held against those of a model: the same names may stand in another order.
 
+use crate::setting::BadSetting;
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
@@ -126,7 +127,7 @@ impl FromStr for ClassMatching {
             "by-position" => Ok(Self::ByPosition),
             _ => {
                 let expected = "by-name or by-position";
-                Err(DataError::Option { option: "--classes", value: format!("`{text}`"), expected })
+                Err(BadSetting::new("classes", format!("`{text}`"), expected).into())
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What can go wrong with data. Every message names the path, what was expected and what to do.
 
+use crate::setting::{BadSetting, Setting};
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -17,13 +18,9 @@ pub enum DataError {
     #[error("'{given}' is not a data source: {problem}. Use one of: {SOURCE_FORMS}.")]
     Syntax { given: String, problem: String },
 
-    /// An option has a value that can never work, whatever the data.
-    #[error("{option} is {value}, but it must be {expected}. Give such a value.")]
-    Option { option: &'static str, value: String, expected: &'static str },
-
-    /// As [`DataError::Option`], where other values decide what may be.
-    #[error("{option} is {value}, but it must be {expected}. Give such a value.")]
-    Setting { option: &'static str, value: String, expected: String },
+    /// A setting has a value that can never work.
+    #[error(transparent)]
+    Setting(#[from] BadSetting),
 
     /// A folder is not there, or is not a folder.
     #[error(
@@ -129,9 +126,10 @@ pub enum DataError {
 
     /// An image is larger than any that is wanted.
     #[error(
-        "{} is {size}, {pixels} pixels; expected at most {most}. Remove it, or raise --max-pixels if it is what it \
+        "{} is {size}, {pixels} pixels; expected at most {most}. Remove it, or raise {} if it is what it \
          should be.",
-        .path.display()
+        .path.display(),
+        Setting("max_pixels")
     )]
     TooManyPixels { path: PathBuf, size: ImageSize, pixels: u64, most: u64 },
 
@@ -212,7 +210,7 @@ impl DataError {
     /// True when the command was written wrongly, whatever is on the disk: the syntax of a source
     /// or the value of an option. The command line then leaves with status 2.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Syntax { .. } | Self::Option { .. } | Self::Setting { .. })
+        matches!(self, Self::Syntax { .. } | Self::Setting(_))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Folders of images: `DIR/train/CLASS/*.jpg`, and the same under `DIR/test` and `DIR/val`.
 
+use crate::setting::BadSetting;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ struct Files {
 pub(crate) fn load(dir: &Path, name: &str, options: &LoadOptions) -> Result<Splits, DataError> {
     if let Some(channels) = options.channels.filter(|channels| ![1, 3].contains(channels)) {
         let expected = "1 (grey) or 3 (colour) for image files";
-        return Err(DataError::Option { option: "input_channels", value: channels.to_string(), expected });
+        return Err(BadSetting::new("input_channels", channels, expected).into());
     }
     require_folder(dir, "a folder train in it, with one folder a class")?;
     let train_dir = split_folder(dir, &TRAIN)?.unwrap_or_else(|| dir.join(TRAIN[0]));

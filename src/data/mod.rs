@@ -18,6 +18,7 @@ mod resample;
 mod source;
 mod synthetic;
 
+use crate::setting::BadSetting;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -72,7 +73,7 @@ impl Splits {
     /// # Errors
     /// When there are validation images already, or no class has two images.
     pub(crate) fn with_validation(self, share: f64) -> Result<Self, DataError> {
-        let refused = |expected| Err(DataError::Option { option: "--validation", value: share.to_string(), expected });
+        let refused = |rule: &str| Err(BadSetting::new("validation", share, rule).into());
         if self.validation.is_some() {
             return refused("left out where the data have validation images of their own");
         }

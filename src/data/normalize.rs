@@ -1,6 +1,7 @@
 //! What images are normalised by, as written on the command line and in recipes.
 
 use super::{DataError, Normalization};
+use crate::setting::BadSetting;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -37,7 +38,7 @@ impl Normalize {
             (Some(mean), Some(std)) => Ok(Some(Normalization { mean, std })),
             _ => {
                 let expected = format!("data, or numbers for the {channels} channels of the images");
-                Err(DataError::Setting { option: "--normalize", value: self.to_string(), expected })
+                Err(BadSetting::new("normalize", self, expected).into())
             }
         }
     }
@@ -72,7 +73,7 @@ impl FromStr for Normalize {
             None => {
                 let expected = "data, imagenet, or MEAN/STD with deviations above 0, such as 0.5/0.25 or \
                                 0.5,0.5,0.5/0.25,0.25,0.25";
-                Err(DataError::Option { option: "--normalize", value: format!("`{text}`"), expected })
+                Err(BadSetting::new("normalize", format!("`{text}`"), expected).into())
             }
         }
     }

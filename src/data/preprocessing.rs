@@ -2,6 +2,7 @@
 
 use super::error::{DataError, ImageSize};
 use super::resample::resample;
+use crate::setting::{BadSetting, Setting};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Range;
@@ -50,7 +51,7 @@ impl FromStr for Interpolation {
             "bicubic" => Ok(Interpolation::Bicubic),
             _ => {
                 let (value, expected) = (format!("`{text}`"), "bilinear or bicubic");
-                Err(DataError::Option { option: "--interpolation", value, expected })
+                Err(BadSetting::new("interpolation", value, expected).into())
             }
         }
     }
@@ -78,13 +79,12 @@ impl Preprocessing {
         Asked { resize, crop_share, interpolation }: Asked,
         size: (usize, usize),
     ) -> Result<Preprocessing, DataError> {
-        let option =
-            |option, value, expected: &str| Err(DataError::Setting { option, value, expected: expected.to_owned() });
+        let option = |name, value: String, expected: &str| Err(BadSetting::new(name, value, expected).into());
         if let Some(resize) = resize.filter(|resize| !(1..=MAX_SIDE).contains(resize)) {
-            return option("--resize", resize.to_string(), "1 to 65535 pixels");
+            return option("resize", resize.to_string(), "1 to 65535 pixels");
         }
         if let Some(share) = crop_share.filter(|&share| !(share > 0.0 && share <= 1.0)) {
-            return option("--crop-share", share.to_string(), "a share above 0 and up to 1");
+            return option("crop_share", share.to_string(), "a share above 0 and up to 1");
         }
         let crop = size.0.min(size.1);
         let of_share = crop_share.map(|share| ((crop as f64 / share).round() as usize).clamp(1, MAX_SIDE));
@@ -93,11 +93,12 @@ impl Preprocessing {
             let cut = (resize as f64 * share).round() as usize;
             if resize != of_share && cut != crop {
                 let expected = format!(
-                    "{of_share}, as the model takes {crop} pixels, or a --crop-share of {:.4}",
+                    "{of_share}, as the model takes {crop} pixels, or {} {:.4}",
+                    Setting("crop_share"),
                     crop as f64 / resize as f64
                 );
-                let value = format!("{resize} with a --crop-share of {share}");
-                return Err(DataError::Setting { option: "--resize", value, expected });
+                let value = format!("{resize} with {} {share}", Setting("crop_share"));
+                return Err(BadSetting::new("resize", value, expected).into());
             }
         }
         let interpolation = interpolation.unwrap_or(self.interpolation);
@@ -225,7 +226,7 @@ mod tests {
             assert!(asked(resize, share).unwrap_err().is_usage());
         }
         let error = asked(Some(256), Some(0.5)).unwrap_err().to_string();
-        assert!(error.contains("must be 448, as the model takes 224 pixels, or a --crop-share of 0.8750"), "{error}");
+        assert!(error.contains("must be 448, as the model takes 224 pixels, or `crop_share` 0.8750"), "{error}");
         assert_eq!(own.scaled((224, 224), (112, 112)).resize, Some(128));
         assert_eq!(Preprocessing::default().scaled((224, 224), (112, 112)).resize, None);
     }

@@ -1,5 +1,6 @@
 //! Where data comes from, as written on the command line: `mnist`, `cifar10:DIR`, and so on.
 
+use crate::setting::BadSetting;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -123,14 +124,14 @@ impl LoadOptions {
     }
 
     fn check(&self) -> Result<(), DataError> {
-        let option = |option, value, expected| Err(DataError::Option { option, value, expected });
+        let option = |name, value: String, rule: &str| Err(BadSetting::new(name, value, rule).into());
         let side = 1..=MAX_EXTENT;
         match (self.image_size(), self.channels, self.limit) {
             (Some(size), ..) if !side.contains(&size.height) || !side.contains(&size.width) => {
-                option("--size", size.to_string(), "HxW with sides of 1 to 65535 pixels")
+                option("size", size.to_string(), "HxW with sides of 1 to 65535 pixels")
             }
             (_, Some(0), _) => option("input_channels", 0.to_string(), "1 or more"),
-            (.., Some(0)) => option("--limit", 0.to_string(), "1 or more"),
+            (.., Some(0)) => option("limit", 0.to_string(), "1 or more"),
             _ => Ok(()),
         }
     }

@@ -210,7 +210,7 @@ impl Gpu {
     }
 
     /// The same device, with these kernels for the shapes that the table has. Nothing is checked here:
-    /// [`crate::tune::TunedTable::apply`] does.
+    /// [`crate::tuned::TunedTable::apply`] does.
     pub(crate) fn with_kernels(&self, tuned: Arc<Choices>) -> Gpu {
         let profile = DeviceProfile { tuned, ..(*self.profile).clone() };
         Gpu { profile: Arc::new(profile), ..self.clone() }

@@ -1,6 +1,7 @@
 //! What can go wrong on a device.
 
 use crate::plan::PlanError;
+use crate::setting::Setting;
 use crate::shader::ShaderError;
 
 /// Bytes of a GiB.
@@ -11,26 +12,30 @@ const GIB: f64 = (1u64 << 30) as f64;
 pub enum GpuError {
     #[error(
         "no GPU adapter was found: install a Vulkan driver (on Debian and Ubuntu `apt-get install mesa-vulkan-drivers \
-         libvulkan1` brings a software one), or use `--device cpu`"
+         libvulkan1` brings a software one), or use {}", Setting("device").to("cpu")
     )]
     NoAdapter,
-    #[error("no adapter matches `--device {wanted}`; there are: {found}")]
+    #[error("no adapter matches {}; there are: {found}", Setting("device").to(wanted))]
     NoSuchAdapter { wanted: String, found: String },
     #[error(
-        "`--precision f16` runs on matrix units, but `{adapter}` has no {missing}; leave it out, or take another \
-         device of `tilewright devices`"
+        "{} runs on matrix units, but `{adapter}` has no {missing}; leave it out, or take another device of \
+         `tilewright devices`", Setting("precision").to("f16")
     )]
     NoMatrixUnits { adapter: String, missing: String },
     #[error("the adapter `{adapter}` refused to open: {reason}")]
     Open { adapter: String, reason: String },
-    #[error("the device ran out of memory while {what}; use a smaller `--batch`, or `--micro-batch`")]
+    #[error(
+        "the device ran out of memory while {what}; use a smaller {}, or {}",
+        Setting("batch"),
+        Setting("micro_batch")
+    )]
     OutOfMemory { what: String },
     #[error(
-        "this needs {:.1} GiB of memory and {:.1} GiB are free; use a smaller `--size`, `--batch` or `--micro-batch`",
-        *needed as f64 / GIB, *available as f64 / GIB
+        "this needs {:.1} GiB of memory and {:.1} GiB are free; use a smaller {}, {} or {}",
+        *needed as f64 / GIB, *available as f64 / GIB, Setting("size"), Setting("batch"), Setting("micro_batch")
     )]
     TooLarge { needed: u64, available: u64 },
-    #[error("the device was lost ({reason}); the run can go on from its last checkpoint with `--resume`")]
+    #[error("the device was lost ({reason}); the run can go on from its last checkpoint with {}", Setting("resume"))]
     Lost { reason: String },
     #[error("the device did not finish within {seconds} s; its driver may hang")]
     Timeout { seconds: u64 },

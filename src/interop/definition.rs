@@ -1,8 +1,8 @@
 //! What defines a network beside its weights, and how it travels in the metadata of a file.
 
+use crate::checkpoint::Header;
 use crate::data::{Normalization, Preprocessing};
 use crate::models::{self, Model, ModelOptions};
-use crate::train::Header;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -84,7 +84,7 @@ impl Definition {
             normalization: Normalization { mean: entry(metadata, "mean")?, std: entry(metadata, "std")? },
             preprocessing: entry(metadata, "preprocessing")?,
         };
-        crate::train::check_images(definition.input, &definition.classes, &definition.normalization)?;
+        crate::checkpoint::check_images(definition.input, &definition.classes, &definition.normalization)?;
         Ok(Some(definition))
     }
 

@@ -3,6 +3,7 @@
 use super::Misfit;
 use crate::graph::GraphError;
 use crate::models::ModelError;
+use crate::setting::BadSetting;
 use std::io;
 use std::path::PathBuf;
 
@@ -17,8 +18,8 @@ pub enum InteropError {
     NotFinite { path: PathBuf, reason: String },
     #[error("`{}` does not suit the model `{model}`: {misfit}", path.display())]
     Misfit { path: PathBuf, model: String, misfit: Box<Misfit> },
-    #[error("{what} is {value}, but must be {rule}")]
-    Setting { what: &'static str, value: String, rule: String },
+    #[error(transparent)]
+    Setting(#[from] BadSetting),
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
@@ -30,7 +31,7 @@ pub enum InteropError {
 impl InteropError {
     /// Whether the user asked for something that cannot be, rather than something went wrong.
     pub fn is_usage(&self) -> bool {
-        matches!(self, InteropError::Setting { .. } | InteropError::Model(_))
+        matches!(self, InteropError::Setting(_) | InteropError::Model(_))
     }
 
     pub(super) fn file(path: impl Into<PathBuf>, action: &'static str) -> impl FnOnce(io::Error) -> InteropError {

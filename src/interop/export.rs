@@ -3,9 +3,9 @@
 use super::state_dict::shapes_of;
 use super::{Definition, InteropError, StateDict, finite, fit, model_tensors};
 use crate::atomic_file::replace_file;
+use crate::checkpoint::Checkpoint;
 use crate::models::{self, Built, Model, ModelError, ModelOptions};
 use crate::nn::Mode;
-use crate::train::Checkpoint;
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -2,6 +2,7 @@
 
 use crate::models::{Model, ModelError, ModelOptions};
 use crate::nn::Mode;
+use crate::setting::Setting;
 use crate::tensor::Shape;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -90,7 +91,9 @@ impl fmt::Display for Misfit {
         write!(f, "it {}", told.join("; it "))?;
         match &self.keys {
             None => Ok(()),
-            Some(keys) => write!(f, "; it has tensors under several keys, of which --key takes one: {keys}"),
+            Some(keys) => {
+                write!(f, "; it has tensors under several keys, of which {} takes one: {keys}", Setting("key"))
+            }
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use super::state_dict::shapes_of;
 use super::{InteropError, StateDict, expected_images, fit, head_of, model_tensors};
+use crate::checkpoint::{Checkpoint, Header};
 use crate::data::{Normalization, Preprocessing, Source};
 use crate::models::{Model, ModelOptions};
-use crate::train::{Checkpoint, Header, TrainConfig};
+use crate::recipe::TrainConfig;
+use crate::setting::BadSetting;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -51,7 +53,7 @@ pub fn import(
     let names = labels.classes.unwrap_or_else(|| (0..classes).map(|class| class.to_string()).collect());
     if names.len() != classes {
         let rule = format!("{classes}, as the weights tell so many classes apart");
-        return Err(InteropError::Setting { what: "the number of class names", value: names.len().to_string(), rule });
+        return Err(BadSetting::new("classes", format!("{} names", names.len()), rule).into());
     }
     let (normalization, preprocessing) = expected_images(model, &options, input, path);
     let normalization = labels.normalization.unwrap_or(normalization);
@@ -69,11 +71,11 @@ pub fn import(
 
 fn check_normalization(normalization: &Normalization, channels: usize) -> Result<(), InteropError> {
     let Normalization { mean, std } = normalization;
-    for (what, values, rule) in [("the mean", mean, "numbers"), ("the deviation", std, "numbers above 0")] {
-        let allowed = |value: &f32| value.is_finite() && (what == "the mean" || *value > 0.0);
+    for (what, values, rule) in [("mean", mean, "numbers"), ("std", std, "numbers above 0")] {
+        let allowed = |value: &f32| value.is_finite() && (what == "mean" || *value > 0.0);
         if values.len() != channels || !values.iter().all(allowed) {
             let rule = format!("{channels} {rule}, one per channel");
-            return Err(InteropError::Setting { what, value: format!("{values:?}"), rule });
+            return Err(BadSetting::new(what, format!("{values:?}"), rule).into());
         }
     }
     Ok(())

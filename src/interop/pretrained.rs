@@ -2,6 +2,7 @@
 
 use crate::data::{Interpolation, Normalization, Preprocessing};
 use crate::models::{Model, ModelOptions};
+use crate::setting::Setting;
 use std::path::Path;
 
 /// The names of models, pixels of the shorter side, pixels of the crop, and the interpolation: the transforms of
@@ -43,9 +44,11 @@ const TRANSFORMS_INPUT: &str = "googlenet-1378be20";
 pub(super) fn caution(model: &Model, file: &Path) -> Option<String> {
     let named = file.file_stem().is_some_and(|stem| stem == TRANSFORMS_INPUT);
     (model.name == "googlenet" && !named).then(|| {
-        "weights that torchvision's googlenet has with transform_input=True, those of ImageNet and what was trained on from \
-         them, need `--normalize 0.5/0.5`"
-            .to_owned()
+        format!(
+            "weights that torchvision's googlenet has with transform_input=True, those of ImageNet and what was trained on \
+             from them, need {}",
+            Setting("normalize").to("0.5/0.5")
+        )
     })
 }
 

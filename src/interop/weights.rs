@@ -6,9 +6,10 @@ use super::state_dict::{Element, StateDict, is_counter, is_training_state};
 use super::torch::view::View;
 use super::torch::{self, Storages};
 use super::{Definition, InteropError, Misfit, finite, fit, head_of, model_tensors};
+use crate::checkpoint::{Header, verify_checksums};
 use crate::models::{Model, ModelOptions};
+use crate::setting::{BadSetting, Setting};
 use crate::tensor::Shape;
-use crate::train::{Header, verify_checksums};
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -184,7 +185,7 @@ impl WeightsFile {
         }
         if !others.is_empty() {
             let taken = quoted(&dict.key);
-            notes.push(format!("the weights under {taken} are taken; {} suit too: {CHOICE}", others.join(", ")));
+            notes.push(format!("the weights under {taken} are taken; {} suit too: {}", others.join(", "), choice()));
         } else if !dict.key.is_empty() && self.dicts.len() > 1 && key.is_none() {
             notes.push(format!("the weights under {} are taken", quoted(&dict.key)));
         }
@@ -192,8 +193,9 @@ impl WeightsFile {
             let others: Vec<String> = naming.others.iter().map(|prefix| quoted(prefix.trim_end_matches('.'))).collect();
             let taken = quoted(naming.prefix.trim_end_matches('.'));
             notes.push(format!(
-                "the weights with the prefix {taken} are taken; those of {} suit too: {CHOICE}",
-                others.join(", ")
+                "the weights with the prefix {taken} are taken; those of {} suit too: {}",
+                others.join(", "),
+                choice()
             ));
         } else if let Some(first) = naming.outside.first() {
             let count = naming.outside.len();
@@ -230,7 +232,7 @@ impl WeightsFile {
             true => {
                 let rule =
                     format!("a prefix of the names in `{}`, or one of its keys: {}", self.path.display(), self.keys());
-                Err(InteropError::Setting { what: "the key", value: quoted(key), rule })
+                Err(BadSetting::new("key", quoted(key), rule).into())
             }
         }
     }
@@ -279,7 +281,9 @@ impl WeightsFile {
 }
 
 /// How others are taken.
-const CHOICE: &str = "`--key NAME` takes others, `--init-key NAME` in training";
+fn choice() -> String {
+    format!("{} takes others, {} in training", Setting("key").to("NAME"), Setting("init_key").to("NAME"))
+}
 
 /// Keys that are listed before the others are only counted.
 const MOST_TOLD: usize = 8;

@@ -10,6 +10,7 @@ use crate::graph::{Graph, Node, Pass, Role, Value};
 use crate::kernel::{
     ARGUMENT_BYTES, Access, DeviceProfile, Kernel, Launch, Operand, ScratchTexture, Site, Unsupported,
 };
+use crate::setting::Setting;
 use memory::Memory;
 use std::collections::HashMap;
 
@@ -17,7 +18,8 @@ use std::collections::HashMap;
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     #[error(
-        "layer `{layer}`: tensor of {bytes} bytes passes this device's limit of {limit} bytes a binding; use a smaller batch, `--micro-batch`, or smaller images"
+        "layer `{layer}`: tensor of {bytes} bytes passes this device's limit of {limit} bytes a binding; use a smaller batch, {}, or smaller images",
+        Setting("micro_batch")
     )]
     TensorTooLarge { layer: String, bytes: u64, limit: u64 },
     #[error(transparent)]

@@ -79,14 +79,14 @@ fn settings() -> String {
     let mut text = String::from(
         "<!-- Written by `tilewright docs settings`; do not edit. -->\n\n\
          # Settings with attributes\n\n\
-         What `--schedule`, `--optimizer` and `--data` take, on the command line, in a recipe and in a sweep: a name, and \
+         What `schedule`, `optimizer` and `data` take, on the command line, in a recipe and in a sweep: a name, and \
          after a colon attributes as `NAME=VALUE` with commas between them. A list is written `3,5`, `[3,5]` or `3+5`. In \
          a recipe, a schedule or an optimizer may also be a table with `name` and its attributes. The attributes of \
-         models, for `--set`, are in [models.md](models.md#attributes).\n",
+         models are in [models.md](models.md#attributes).\n",
     );
     write_chapter(&mut text, "Schedules");
     text.push_str(
-        "The learning rate in step t = 0, 1, ..., with lr that of `--lr`. A number of steps may be written in epochs: \
+        "The learning rate in step t = 0, 1, ..., with lr the base rate. A number of steps may be written in epochs: \
          `30epochs`, `0.5epochs`. What has an end ends with the run where no length is given, behind a warm-up too. \
          Attributes are named and defaulted as in PyTorch, apart from these lengths.\n\n",
     );
@@ -124,7 +124,7 @@ fn models_page() -> Result<String, ModelError> {
          one image, in units of 10^9. Published numbers stand beside them: torchvision's documentation of its \
          weights, or the paper's table for the `_v1` networks. They are empty where no published count is for the \
          same network.\n\n\
-         `tilewright summary MODEL` shows a model layer by layer, and what `--set` takes.\n\n",
+         `tilewright summary MODEL` shows a model layer by layer, and its attributes.\n\n",
     );
     let mut rows = Vec::new();
     for model in models::all() {
@@ -145,7 +145,7 @@ fn models_page() -> Result<String, ModelError> {
     write_table(&mut text, titles, rows);
     write_chapter(&mut text, "Attributes");
     text.push_str(
-        "What `--set NAME=VALUE` takes besides `num_classes`, `image_size` (one number, or `[height,width]`) and \
+        "What a model can be asked for besides `num_classes`, `image_size` (one number, or `[height,width]`) and \
          `input_channels`, with the defaults; of words, the first is the default. `stem=cifar` is for images of about \
          32x32: the first convolution has stride 1, and no pooling follows it. A value that a model cannot be built \
          with is refused with the reason.\n\n",

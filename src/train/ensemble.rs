@@ -1,10 +1,12 @@
 //! One or several checkpoints on the same test images, the probabilities of the classes averaged over them.
 
-use super::{Batch, Checkpoint, Evaluation, Evaluator, Header, MeanProbabilities, TrainError, load_checkpoint};
+use super::{Batch, Evaluation, Evaluator, MeanProbabilities, TrainError};
+use crate::checkpoint::{Checkpoint, Header, load_checkpoint};
 use crate::data::{
     Asked, Augmentation, ClassMatching, Dataset, LoadOptions, MAX_PIXELS, Source, View, are_numbers, match_classes,
 };
 use crate::engine::Engine;
+use crate::setting::BadSetting;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -166,7 +168,7 @@ fn trained_on<'a>(read: &'a [(&Path, Checkpoint)]) -> Result<&'a Source, TrainEr
     }
     let Some(((first, checkpoint), others)) = read.split_first() else {
         let rule = "at least 1".to_owned();
-        return Err(TrainError::Setting { what: "the number of checkpoints", value: "0".to_owned(), rule });
+        return Err(BadSetting::new("run", "no checkpoint", rule).into());
     };
     let data = &checkpoint.header.config.data;
     match others.iter().find(|(_, other)| other.header.config.data != *data) {

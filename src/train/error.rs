@@ -1,5 +1,6 @@
 //! What can end a training run early.
 
+use crate::checkpoint::CheckpointError;
 use crate::data::{ClassDifference, DataError};
 use crate::gpu::GpuError;
 use crate::graph::GraphError;
@@ -7,16 +8,22 @@ use crate::interop::InteropError;
 use crate::models::ModelError;
 use crate::optim::OptimizerError;
 use crate::optim::schedule::ScheduleError;
+use crate::recipe::RecipeError;
 use crate::report::PictureError;
-use crate::tune::TableError;
+use crate::setting::{BadSetting, Setting};
+use crate::tuned::TableError;
 use std::io;
 use std::path::PathBuf;
 
 /// A run that cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    #[error("{what} is {value}, but must be {rule}")]
-    Setting { what: &'static str, value: String, rule: String },
+    #[error(transparent)]
+    Setting(#[from] BadSetting),
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
     Data(#[from] DataError),
     #[error(transparent)]
@@ -36,25 +43,19 @@ pub enum TrainError {
     OtherKernels { table: Option<PathBuf> },
     #[error(transparent)]
     Weights(#[from] InteropError),
-    #[error("{reason}; with --head {classes} the classifier's last layer starts fresh")]
+    #[error("{reason}; with {} the classifier's last layer starts fresh", Setting("head").to(classes))]
     OtherHead { reason: InteropError, classes: usize },
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
     #[error("`{}` cannot be {action}: {reason}", path.display())]
     File { path: PathBuf, action: &'static str, reason: io::Error },
-    #[error("`{}` is not a checkpoint of tilewright, or it is damaged: {reason}", path.display())]
-    NotACheckpoint { path: PathBuf, reason: String },
-    #[error("the checkpoint `{}` is damaged: {what} is not what was written", path.display())]
-    Damaged { path: PathBuf, what: String },
     #[error(
         "the logits of `{}` for {what} are not finite numbers: its weights are too large, or the images are not what it \
          was trained on", checkpoint.display()
     )]
     NoProbabilities { checkpoint: PathBuf, what: String },
-    #[error("`{}` is not written: `{tensor}` would hold {value}", path.display())]
-    NotFinite { path: PathBuf, tensor: String, value: f32 },
     #[error(
-        "the checkpoint `{}` is missing, but the run had one: put it back, or begin anew with `train --recipe {}`",
+        "the checkpoint `{}` is missing, but the run had one: put it back, or begin anew from the recipe `{}`",
         path.display(), path.with_file_name("config.toml").display()
     )]
     CheckpointMissing { path: PathBuf },
@@ -65,7 +66,7 @@ pub enum TrainError {
     OtherRun { path: PathBuf, differences: Vec<String> },
     #[error(
         "{data} are no longer the data that `{}` began with: {}. Bring those back, or begin a new run, which may start \
-         from the weights of this one with --init", run.display(), differences.join("; ")
+         from the weights of this one by {}", run.display(), differences.join("; "), Setting("init")
     )]
     OtherRunData { run: PathBuf, data: String, differences: Vec<String> },
     #[error(
@@ -82,18 +83,18 @@ pub enum TrainError {
     #[error("{data} has one class only: there is nothing to tell apart; give it images of another class too")]
     OneClass { data: String },
     /// Someone asked for it.
-    #[error("stopped after {steps} steps; `tilewright train --resume {}` goes on from there", run.display())]
+    #[error("stopped after {steps} steps; {} goes on from there", Setting("resume").to(run.display()))]
     Stopped { run: PathBuf, steps: u64 },
     /// Someone asked for it.
     #[error("stopped after {done} of {all} {what}; what was measured so far is in `{}`", folder.display())]
     Interrupted { what: &'static str, done: u64, all: u64, folder: PathBuf },
     #[error("the model `{model}` has only one form, with or without batch norm; these have both: {}", known.join(", "))]
     OneForm { model: String, known: Vec<&'static str> },
-    #[error("`{}` was imported: say on which --data", path.display())]
+    #[error("`{}` was imported: say on which {}", path.display(), Setting("data"))]
     WithoutData { path: PathBuf },
     #[error(
-        "`{}` was trained on {data}, but `{}` on {other_data}: say on which --data they are evaluated",
-        first.display(), other.display()
+        "`{}` was trained on {data}, but `{}` on {other_data}: say on which {} they are evaluated",
+        first.display(), other.display(), Setting("data")
     )]
     OtherData { first: PathBuf, data: String, other: PathBuf, other_data: String },
     #[error(
@@ -105,15 +106,15 @@ pub enum TrainError {
         "the classes of `{}` are not those of {data}: {difference}. Give it data with its classes{}",
         path.display(),
         match difference.counts {
-            [model, data] if model == data => ", or match them with --classes by-position",
-            _ => "",
+            [model, data] if model == data => format!(", or match them with {}", Setting("classes").to("by-position")),
+            _ => String::new(),
         }
     )]
     ClassesOfData { path: PathBuf, data: String, difference: Box<ClassDifference> },
     #[error(
-        "the classes of `{}` are not those of {data}: {difference}. With --head {classes} the last layer starts fresh; \
-         --classes by-position takes it as it is, where there are as many",
-        path.display()
+        "the classes of `{}` are not those of {data}: {difference}. With {} the last layer starts fresh; \
+         {} takes it as it is, where there are as many",
+        path.display(), Setting("head").to(classes), Setting("classes").to("by-position")
     )]
     ClassesOfInit { path: PathBuf, data: String, difference: Box<ClassDifference>, classes: usize },
     #[error("the test images of {data} changed while they were read; begin again when nothing writes to them")]
@@ -122,19 +123,22 @@ pub enum TrainError {
     Mismatch { model: String, reason: String },
     /// `kept` is the number of steps after which the last checkpoint was written.
     #[error(
-        "{what}: training has diverged; use a smaller --lr or --clip-grad-norm. {}",
+        "{what}: training has diverged; use a smaller {} or {}. {}",
+        Setting("lr"), Setting("clip_grad_norm"),
         kept.map_or("There is no checkpoint yet".to_owned(), |steps| format!("The checkpoint after {steps} steps is kept"))
     )]
     Diverged { what: String, kept: Option<u64> },
     #[error(
         "the loss of `{model}` is {loss} before any learning rate has had an effect: its weights or images are not \
-         finite numbers, or too large; look at --init and --data"
+         finite numbers, or too large; look at {} and {}",
+        Setting("init"),
+        Setting("data")
     )]
     NoFirstLoss { model: String, loss: f32 },
     #[error(
         "the loss falls nowhere between a learning rate of {from:e} and one of {to:e}, so none is suggested: use a \
-         smaller --from where it rises at once, a larger --to where it stays, or more --steps. The curve is in `{}`",
-        folder.display()
+         smaller {} where it rises at once, a larger {} where it stays, or more {}. The curve is in `{}`",
+        Setting("from"), Setting("to"), Setting("steps"), folder.display()
     )]
     NoFall { from: f64, to: f64, folder: PathBuf },
 }
@@ -143,7 +147,7 @@ impl TrainError {
     /// Whether the user asked for something that cannot be, rather than something went wrong.
     pub fn is_usage(&self) -> bool {
         match self {
-            TrainError::Setting { .. }
+            TrainError::Setting(_)
             | TrainError::OneForm { .. }
             | TrainError::Model(_)
             | TrainError::Optimizer(_)
@@ -155,6 +159,7 @@ impl TrainError {
             | TrainError::ClassesOfInit { .. }
             | TrainError::NotARun { .. } => true,
             TrainError::Data(error) => error.is_usage(),
+            TrainError::Recipe(error) => error.is_usage(),
             TrainError::Weights(error) => error.is_usage(),
             _ => false,
         }

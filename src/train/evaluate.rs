@@ -3,14 +3,16 @@
 use super::evaluation::Tally;
 use super::graphs::{Batch, IMAGES, LABELS, LOGITS, evaluation_graph, step_numbers};
 use super::probabilities::{MeanProbabilities, log_probabilities};
-use super::{Checkpoint, Evaluation, TrainConfig, TrainError};
+use super::{Evaluation, TrainError};
 use crate::activity::Stage;
+use crate::checkpoint::Checkpoint;
 use crate::data::{Batches, DataError, Dataset, Normalization, View};
 use crate::engine::{Engine, Executable};
 use crate::graph::Graph;
 use crate::interop::{InteropError, finite};
 use crate::nn::STEP_NUMBERS;
 use crate::passes::Folded;
+use crate::recipe::TrainConfig;
 use crate::tensor::{HostTensor, Shape};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;

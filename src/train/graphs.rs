@@ -1,11 +1,12 @@
 //! The training graph and the evaluation graph of a configuration.
 
-use super::{TrainConfig, TrainError, init};
+use super::{TrainError, init};
 use crate::graph::{Graph, Init, Value};
 use crate::models::{self, ModelOptions};
 use crate::nn::{Mode, STEP_NUMBERS, Scope};
 use crate::ops::{Add, CountCorrect, CrossEntropy, RecordMetrics, Scale};
 use crate::optim::{Attached, UpdateConfig, accumulate, accumulated_gradients};
+use crate::recipe::TrainConfig;
 use crate::tensor::TensorSpec;
 use std::collections::HashMap;
 

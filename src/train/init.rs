@@ -1,12 +1,14 @@
 //! Weights that a run starts from, and which of them it leaves as they are.
 
 use super::graphs::options;
-use super::{Batch, RunFolder, TrainConfig, TrainError};
+use super::{Batch, RunFolder, TrainError};
 use crate::data::{Asked, Normalization, Normalize, Preprocessing};
 use crate::engine::Engine;
 use crate::graph::Graph;
 use crate::interop::{InteropError, WeightsFile, expected_images, head_of, told_attributes};
 use crate::models::{self, Model, ModelOptions};
+use crate::recipe::TrainConfig;
+use crate::setting::{BadSetting, Setting};
 use crate::tensor::{HostTensor, Shape};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -27,20 +29,23 @@ pub(super) fn fresh(config: &TrainConfig, batch: Batch) -> Result<BTreeSet<Strin
 pub(super) fn check(config: &TrainConfig, graph: &Graph, batch: Batch) -> Result<(), TrainError> {
     if let Some(head) = config.head.filter(|&head| head != batch.classes) {
         let rule = format!("{}, the number of classes in {}", batch.classes, config.data);
-        return Err(TrainError::Setting { what: "--head", value: head.to_string(), rule });
+        return Err(BadSetting::new("head", head.to_string(), rule).into());
     }
     let names = || graph.parameters().map(|value| graph.tensor(value).name.as_str());
     if let Some(pattern) =
         config.freeze.iter().find(|pattern| !names().any(|name| crate::graph::is_meant(pattern, name)))
     {
         let rule = format!("a layer or parameter of {}, such as `{}`", config.model, names().next().unwrap_or("fc"));
-        return Err(TrainError::Setting { what: "--freeze", value: format!("`{pattern}`"), rule });
+        return Err(BadSetting::new("freeze", format!("`{pattern}`"), rule).into());
     }
     match config.freeze.is_empty() || graph.trainable().next().is_some() {
         true => Ok(()),
         false => {
-            let rule = "such that a parameter is left to train; --head CLASSES leaves the last layer".to_owned();
-            Err(TrainError::Setting { what: "--freeze", value: config.freeze.join(", "), rule })
+            let rule = format!(
+                "such that a parameter is left to train; {} leaves the last layer",
+                Setting("head").to("CLASSES")
+            );
+            Err(BadSetting::new("freeze", config.freeze.join(", "), rule).into())
         }
     }
 }
@@ -61,8 +66,12 @@ pub(super) fn preprocessing(config: &TrainConfig) -> Result<Preprocessing, Train
         return match (config.resize, config.crop_share) {
             (None, None) => Ok(Preprocessing::default()),
             _ => {
-                let rule = "given with --resize and --crop-share: it is the size that is cut out".to_owned();
-                Err(TrainError::Setting { what: "--size", value: "not given".to_owned(), rule })
+                let rule = format!(
+                    "given with {} and {}: it is the size that is cut out",
+                    Setting("resize"),
+                    Setting("crop_share")
+                );
+                Err(BadSetting::new("size", "not given".to_owned(), rule).into())
             }
         };
     };

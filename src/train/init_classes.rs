@@ -1,11 +1,13 @@
 //! The classes of the weights that a run starts from, held against those of its data.
 
 use super::graphs::options;
-use super::{Batch, RunFolder, TrainConfig, TrainError, load_checkpoint};
+use super::{Batch, RunFolder, TrainError};
+use crate::checkpoint::load_checkpoint;
 use crate::data::{ClassMatching, are_numbers, match_classes};
 use crate::engine::Engine;
 use crate::interop::{WeightsFile, head_of};
 use crate::models;
+use crate::recipe::TrainConfig;
 use crate::tensor::HostTensor;
 
 /// Puts the rows of the last layer, as the weights of `--init` have them, in the order of the data's `classes`. Gives

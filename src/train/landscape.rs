@@ -4,11 +4,13 @@
 use super::run_folder::{make_folder, write_table, write_whole};
 use super::start::read_data;
 use super::trial::{MOST_STEPS, RATES, Trial};
-use super::{Reporter, Resolved, TrainConfig, TrainError};
+use super::{Reporter, Resolved, TrainError};
 use crate::activity::Stage;
 use crate::engine::Engine;
 use crate::models::{self, Model};
+use crate::recipe::TrainConfig;
 use crate::report::{Across, Band, Panel, picture};
+use crate::setting::BadSetting;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,21 +74,21 @@ impl Landscape {
     /// # Errors
     /// The first that cannot be used, with what it must be.
     pub fn validate(&self) -> Result<(), TrainError> {
-        let refuse = |what, value, rule: &str| Err(TrainError::Setting { what, value, rule: rule.to_owned() });
+        let refuse = |name, value: String, rule: &str| Err(BadSetting::new(name, value, rule).into());
         if let Some(rate) = self.rates.iter().find(|rate| !RATES.contains(*rate)) {
             let rule = format!("numbers from {:e} to {:e}", RATES.start(), RATES.end());
-            return refuse("--rates", rate.to_string(), &rule);
+            return refuse("rates", rate.to_string(), &rule);
         }
         let [least, greatest] = extremes(self.rates.iter().copied());
         if self.rates.len() < 2 || least == greatest {
             let rates: Vec<String> = self.rates.iter().map(f64::to_string).collect();
-            return refuse("--rates", rates.join(","), "at least two learning rates: one spans no band");
+            return refuse("rates", rates.join(","), "at least two learning rates: one spans no band");
         }
         if self.rates.len() > MOST_RATES {
-            return refuse("the number of --rates", self.rates.len().to_string(), &format!("at most {MOST_RATES}"));
+            return refuse("rates", format!("{} numbers", self.rates.len()), &format!("at most {MOST_RATES}"));
         }
         match (2..=MOST_STEPS).contains(&self.steps) {
-            false => refuse("--steps", self.steps.to_string(), &format!("from 2 to {MOST_STEPS}")),
+            false => refuse("steps", self.steps.to_string(), &format!("from 2 to {MOST_STEPS}")),
             true => Ok(()),
         }
     }

@@ -1,8 +1,5 @@
 //! Training and evaluation: the loop, metrics, checkpoints and the run folder.
 
-mod checkpoint;
-mod checksums;
-mod config;
 mod curves;
 mod ensemble;
 mod error;
@@ -20,7 +17,6 @@ mod resume;
 mod rows;
 mod run_folder;
 mod run_lock;
-mod run_record;
 mod runner;
 mod saving;
 mod start;
@@ -29,9 +25,6 @@ pub mod sweep;
 mod trainer;
 mod trial;
 
-pub use checkpoint::{Checkpoint, Header, Progress, load_checkpoint, save_checkpoint};
-pub(crate) use checkpoint::{check_images, verify_checksums};
-pub use config::TrainConfig;
 pub use ensemble::{Ensemble, EnsembleEvaluation, TestData};
 pub use error::TrainError;
 pub use evaluate::Evaluator;
@@ -44,5 +37,4 @@ pub use range_test::{RangeCurve, RangeOutcome, RangePoint, RangeTest, Suggestion
 pub use resolved::Resolved;
 pub use resume::Changes;
 pub use run_folder::{EpochRow, RunFolder};
-pub use run_record::{RunRecord, SplitRecord};
 pub use trainer::{Outcome, Trainer};

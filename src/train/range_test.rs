@@ -8,11 +8,13 @@ pub use curve::{RangeCurve, RangePoint, Suggestion};
 use super::run_folder::{make_folder, write_table, write_whole};
 use super::start::read_data;
 use super::trial::{MOST_STEPS, RATES, Trial};
-use super::{Reporter, Resolved, TrainConfig, TrainError};
+use super::{Reporter, Resolved, TrainError};
 use crate::activity::Stage;
 use crate::engine::Engine;
 use crate::optim::schedule::{LearningRate, Schedule};
+use crate::recipe::TrainConfig;
 use crate::report::{Across, Curve, Mark, Panel, Style, picture};
+use crate::setting::{BadSetting, Setting};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -51,18 +53,18 @@ impl RangeTest {
     /// # Errors
     /// The first that cannot be used, with what it must be.
     pub fn validate(&self) -> Result<(), TrainError> {
-        let rates = [("--from", self.from), ("--to", self.to)];
+        let rates = [("from", self.from), ("to", self.to)];
         if let Some((what, rate)) = rates.into_iter().find(|(_, rate)| !RATES.contains(rate)) {
             let rule = format!("a number from {:e} to {:e}", RATES.start(), RATES.end());
-            return Err(TrainError::Setting { what, value: rate.to_string(), rule });
+            return Err(BadSetting::new(what, rate, rule).into());
         }
         if self.from >= self.to {
-            let rule = format!("below --to, which is {}", self.to);
-            return Err(TrainError::Setting { what: "--from", value: self.from.to_string(), rule });
+            let rule = format!("below {}, which is {}", Setting("to"), self.to);
+            return Err(BadSetting::new("from", self.from.to_string(), rule).into());
         }
         if !(FEWEST_STEPS..=MOST_STEPS).contains(&self.steps) {
             let rule = format!("from {FEWEST_STEPS}, since fewer points make no curve, to {MOST_STEPS}");
-            return Err(TrainError::Setting { what: "--steps", value: self.steps.to_string(), rule });
+            return Err(BadSetting::new("steps", self.steps.to_string(), rule).into());
         }
         Ok(())
     }

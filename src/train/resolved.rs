@@ -1,8 +1,11 @@
 //! How many steps a run has, and how many images each takes.
 
+use super::TrainError;
 use super::graphs::{Batch, part_graphs, training_graph};
-use super::{TrainConfig, TrainError};
 use crate::data::Dataset;
+use crate::optim::schedule::{Schedule, ScheduleError};
+use crate::recipe::TrainConfig;
+use crate::setting::BadSetting;
 use std::ops::Range;
 
 /// Steps of a run at most: at a millisecond each, more than a month.
@@ -31,7 +34,7 @@ impl Resolved {
         let part = config.micro_batch.unwrap_or(batch).min(batch);
         if !batch.is_multiple_of(part) {
             let rule = format!("a divisor of the batch of {batch} images");
-            return Err(TrainError::Setting { what: "--micro-batch", value: part.to_string(), rule });
+            return Err(BadSetting::new("micro_batch", part.to_string(), rule).into());
         }
         let parts = (batch / part.max(1)).max(1) as u64;
         let after = training_images % batch.max(1);
@@ -41,7 +44,7 @@ impl Resolved {
         if total_steps > MOST_STEPS {
             let most = MOST_STEPS / steps_per_epoch.max(1);
             let rule = format!("at most {most} with {steps_per_epoch} steps an epoch: more would take years");
-            return Err(TrainError::Setting { what: "--epochs", value: config.epochs.to_string(), rule });
+            return Err(BadSetting::new("epochs", config.epochs.to_string(), rule).into());
         }
         Ok(Resolved { batch, parts, rest, left_out, steps_per_epoch, total_steps })
     }
@@ -65,6 +68,14 @@ impl Resolved {
             true => Ok(resolved),
             false => Ok(resolved.without_last_image(config)),
         }
+    }
+
+    /// The schedule of a run of these steps.
+    ///
+    /// # Errors
+    /// When a length in epochs is more steps than can be counted.
+    pub fn schedule(&self, config: &TrainConfig) -> Result<Schedule, ScheduleError> {
+        config.schedule_of(self.steps_per_epoch, self.total_steps)
     }
 
     fn without_last_image(self, config: &TrainConfig) -> Resolved {

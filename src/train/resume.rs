@@ -5,11 +5,14 @@ use super::run_lock::RunLock;
 use super::runner::Runner;
 use super::saving::Saved;
 use super::start::{expect_kernels, read_data, start};
-use super::{Checkpoint, Resolved, RunFolder, RunRecord, TrainConfig, TrainError, Trainer, load_checkpoint};
+use super::{Resolved, RunFolder, TrainError, Trainer};
 use crate::atomic_file::{remove_file, rename_file, replace_file};
+use crate::checkpoint::{Checkpoint, CheckpointError, Progress, load_checkpoint};
 use crate::data::Splits;
 use crate::engine::Engine;
 use crate::optim::schedule::RunSchedule;
+use crate::recipe::{RunRecord, TrainConfig};
+use crate::setting::BadSetting;
 use crate::tensor::HostTensor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -87,7 +90,7 @@ impl Trainer {
         refuse_fewer_epochs(&config, resolved, done)?;
 
         tell_changes(&before, &config, &mut notes);
-        let schedule = before.schedule_of(Resolved::of_data(&before, &splits.train)?)?;
+        let schedule = Resolved::of_data(&before, &splits.train)?.schedule(&before)?;
         let before_schedule = before.schedule.clone();
         config.run = Some(before.run.unwrap_or(now));
         config.run.iter_mut().for_each(|run| run.has_checkpoint = found.is_some());
@@ -103,7 +106,7 @@ impl Trainer {
                 header.normalization = checkpoint.header.normalization;
                 header.preprocessing = checkpoint.header.preprocessing;
                 let earlier = serde_json::from_value(checkpoint.header.learning_rate)
-                    .map_err(|reason| TrainError::NotACheckpoint { path: file, reason: reason.to_string() })?;
+                    .map_err(|reason| CheckpointError::NotACheckpoint { path: file, reason: reason.to_string() })?;
                 learning_rate.go_on_from(earlier);
             }
             None => drop(runner.initialise(&config, &mut header)?),
@@ -136,7 +139,7 @@ fn find_checkpoint(
     let (file, previous) = (RunFolder::checkpoint(path), RunFolder::previous(path));
     let reason = match load_checkpoint(&file) {
         Ok(checkpoint) => return Ok(Some(checkpoint)),
-        Err(reason) if file.exists() => reason,
+        Err(reason) if file.exists() => reason.into(),
         Err(_) => TrainError::CheckpointMissing { path: file.clone() },
     };
     if let Ok(checkpoint) = load_checkpoint(&previous) {
@@ -214,7 +217,7 @@ fn refuse_fewer_epochs(config: &TrainConfig, resolved: Resolved, done: u64) -> R
         return Ok(());
     }
     let rule = format!("at least {}: so many have begun", done.div_ceil(resolved.steps_per_epoch.max(1)));
-    Err(TrainError::Setting { what: "--epochs", value: config.epochs.to_string(), rule })
+    Err(BadSetting::new("epochs", config.epochs.to_string(), rule).into())
 }
 
 /// Says what the run goes on with in place of what it had.
@@ -232,7 +235,7 @@ fn tell_changes(before: &TrainConfig, config: &TrainConfig, notes: &mut Vec<Stri
 
 /// Makes the best checkpoint of the last one where that is the best and its copy is missing; tells when another is
 /// lost.
-fn restore_best(path: &Path, progress: &super::Progress, notes: &mut Vec<String>) -> Result<(), TrainError> {
+fn restore_best(path: &Path, progress: &Progress, notes: &mut Vec<String>) -> Result<(), TrainError> {
     let (file, best) = (RunFolder::checkpoint(path), RunFolder::best(path));
     if progress.best_step == 0 {
         return Ok(());

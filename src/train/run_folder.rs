@@ -8,13 +8,15 @@
 //! What counts is the last checkpoint. Rows are on the disk before it is: those of later steps are dropped when the run
 //! goes on, and written again. The best checkpoint comes after it, and is made of it when it is missing.
 
+use super::TrainError;
 use super::curves::panels;
 use super::rows::{keep_rows, read_rows};
 use super::run_lock::RunLock;
-use super::{TrainConfig, TrainError};
 use crate::atomic_file::{Appender, replace_file};
+use crate::recipe::TrainConfig;
 use crate::report::{EventFile, picture};
-use crate::tune::TunedTable;
+use crate::setting::{BadSetting, Setting};
+use crate::tuned::TunedTable;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -113,9 +115,12 @@ impl RunFolder {
     ) -> Result<RunFolder, TrainError> {
         let path = make_folder(path, &config.model)?;
         let lock = RunLock::take(&path)?;
-        let refuse = |rule| Err(TrainError::Setting { what: "--run", value: path.display().to_string(), rule });
+        let refuse = |rule| Err(BadSetting::new("run", path.display().to_string(), rule).into());
         if path.join(CONFIG).exists() {
-            return refuse(format!("a new folder, or use `--resume {}`", path.display()));
+            return refuse(format!(
+                "a new folder; {} goes on with what is there",
+                Setting("resume").to(path.display())
+            ));
         }
         if let Some(file) = OF_A_RUN.into_iter().find(|file| path.join(file).exists()) {
             return refuse(format!("a folder without a `{file}`, which is not of the run that would begin"));

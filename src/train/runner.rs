@@ -1,13 +1,14 @@
 //! What a run holds on its device: the graphs of a step and of an evaluation, ready to run.
 
-use super::checkpoint::Header;
 use super::graphs::{Batch, IMAGES, LABELS, METRICS, PartGraphs, part_graphs, step_numbers, training_graph};
-use super::{Evaluator, Resolved, TrainConfig, TrainError, init, init_classes};
+use super::{Evaluator, Resolved, TrainError, init, init_classes};
+use crate::checkpoint::Header;
 use crate::data::Splits;
 use crate::engine::{Engine, Executable, Pending};
 use crate::graph::Graph;
 use crate::nn::STEP_NUMBERS;
 use crate::optim::{ACCUMULATED, Attached, PART_SHARE};
+use crate::recipe::TrainConfig;
 use crate::tensor::{HostTensor, Shape};
 use std::collections::BTreeMap;
 

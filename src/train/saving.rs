@@ -3,9 +3,10 @@
 //! A checkpoint is good when the loss of its weights is a number, and not an absurd one. After an epoch the test has
 //! shown that. Within an epoch the next step does; until then the checkpoint before is kept beside it.
 
-use super::{Checkpoint, EpochRow, RunFolder, TrainError, Trainer, save_checkpoint};
+use super::{EpochRow, RunFolder, TrainError, Trainer};
 use crate::activity::Stage;
 use crate::atomic_file::{keep_as, remove_file, rename_file};
+use crate::checkpoint::{Checkpoint, save_checkpoint};
 
 /// What is known of the checkpoints on the disk.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,14 +1,16 @@
 //! What a run starts with: its data, its kernels, and the header of its checkpoints.
 
-use super::checkpoint::Header;
 use super::init::preprocessing;
-use super::{Resolved, TrainConfig, TrainError};
+use super::{Resolved, TrainError};
 use crate::activity::{Activity, Stage};
+use crate::checkpoint::Header;
 use crate::data::{Dataset, LoadOptions, Normalization, Splits};
 use crate::engine::Engine;
 use crate::models;
 use crate::optim::schedule::LearningRate;
-use crate::tune::TunedTable;
+use crate::recipe::TrainConfig;
+use crate::setting::BadSetting;
+use crate::tuned::TunedTable;
 use std::path::Path;
 
 /// The table in a file, or none: what `engine` was opened with.
@@ -37,7 +39,7 @@ pub(super) fn read_data(config: &TrainConfig, activity: &Activity) -> Result<Spl
 
 /// Holds the settings that speak of the data against the training images.
 fn check(config: &TrainConfig, train: &Dataset) -> Result<(), TrainError> {
-    let setting = |what, value: String, rule| Err(TrainError::Setting { what, value, rule });
+    let setting = |name, value: String, rule: String| Err(BadSetting::new(name, value, rule).into());
     let (classes, height, width) = (train.classes.len(), train.height, train.width);
     if classes < 2 {
         return Err(TrainError::OneClass { data: train.name.clone() });
@@ -51,7 +53,7 @@ fn check(config: &TrainConfig, train: &Dataset) -> Result<(), TrainError> {
     }
     if config.crop > 0 && config.crop >= height.min(width) {
         let rule = format!("less than the height and the width of the images, {height}x{width}");
-        return setting("--crop", config.crop.to_string(), rule);
+        return setting("crop", config.crop.to_string(), rule);
     }
     Ok(())
 }
@@ -66,5 +68,5 @@ pub(super) fn start(
     let input = [train.channels, train.height, train.width];
     let header = Header::new(config.clone(), input, train.classes.clone(), Normalization::of(train));
     let header = Header { preprocessing: preprocessing(config)?, ..header };
-    Ok((header, LearningRate::new(config.schedule_of(resolved)?, config.lr)?))
+    Ok((header, LearningRate::new(resolved.schedule(config)?, config.lr)?))
 }

@@ -1,6 +1,5 @@
 //! The training loop.
 
-use super::checkpoint::Header;
 use super::graphs::HISTORY;
 use super::init::{self, preprocessing};
 use super::run_folder::{EpochRow, StepRow};
@@ -8,11 +7,13 @@ use super::runner::Runner;
 use super::saving::Saved;
 use super::start::{expect_kernels, read_data, start};
 use super::step_metrics::StepSums;
-use super::{Evaluation, Reporter, Resolved, RunFolder, RunRecord, TrainConfig, TrainError, load_checkpoint};
+use super::{Evaluation, Reporter, Resolved, RunFolder, TrainError};
 use crate::activity::Stage;
+use crate::checkpoint::{Header, load_checkpoint};
 use crate::data::{Batches, Dataset, Preprocessing, Splits, View};
 use crate::engine::{Engine, Executable, Pending};
 use crate::optim::schedule::{LearningRate, Schedule};
+use crate::recipe::{RunRecord, TrainConfig};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

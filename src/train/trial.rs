@@ -3,10 +3,11 @@
 use super::runner::Runner;
 use super::start::start;
 use super::step_metrics::{StepMetrics, StepSums};
-use super::{Resolved, TrainConfig, TrainError};
+use super::{Resolved, TrainError};
 use crate::activity::Activity;
 use crate::data::{Batches, Normalization, Splits};
 use crate::engine::Engine;
+use crate::recipe::TrainConfig;
 use std::ops::RangeInclusive;
 
 /// Rates beyond these are none to train at, and the device's f32 would make 0 or infinity of them.

@@ -2,14 +2,13 @@
 //! writes a table of them (docs/decisions/0009-tune.md). Nothing is tuned unless somebody asks for it.
 
 mod measure;
-mod table;
 
 pub use measure::{Finding, Measured, Timed, measure_layer};
-pub use table::{MeasuredOn, TableError, TunedLayer, TunedTable, default_path};
 
 use crate::gpu::{Gpu, GpuError};
 use crate::graph::{Graph, GraphError};
 use crate::ops::ConvShape;
+use crate::tuned::{MeasuredOn, TunedLayer, TunedTable};
 use std::time::{Duration, Instant};
 
 /// A device that fails while it is measured.

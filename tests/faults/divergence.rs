@@ -4,7 +4,7 @@ use super::support::{Ended, tilewright};
 use std::fs;
 use std::path::Path;
 use tempfile::{TempDir, tempdir};
-use tilewright::train::{load_checkpoint, save_checkpoint};
+use tilewright::checkpoint::{load_checkpoint, save_checkpoint};
 
 fn path(folder: &TempDir, name: &str) -> String {
     folder.path().join(name).to_str().unwrap().to_owned()

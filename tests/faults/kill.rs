@@ -11,7 +11,8 @@ use std::sync::{Mutex, OnceLock};
 use tilewright::atomic_file::{Operation, before_each_operation};
 use tilewright::engine::Engine;
 use tilewright::gpu::DeviceOptions;
-use tilewright::train::{Changes, RunFolder, Silent, TrainConfig, TrainError, Trainer};
+use tilewright::recipe::TrainConfig;
+use tilewright::train::{Changes, RunFolder, Silent, TrainError, Trainer};
 
 /// How the child process of a test is told where it ends: `kill` or `full`, and the number of the operation.
 const END: &str = "TILEWRIGHT_TEST_END";

@@ -4,12 +4,13 @@ use crate::support::{command, fault, tilewright};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tilewright::checkpoint::{Checkpoint, Header, load_checkpoint, save_checkpoint};
 use tilewright::data::{Interpolation, Normalization, Preprocessing};
 use tilewright::interop::Definition;
 use tilewright::models::{self, Model, ModelOptions, Takes};
 use tilewright::nn::Mode;
+use tilewright::recipe::TrainConfig;
 use tilewright::tensor::Shape;
-use tilewright::train::{Checkpoint, Header, TrainConfig, load_checkpoint, save_checkpoint};
 
 fn weights(name: &str) -> PathBuf {
     fault("weights").join(name)

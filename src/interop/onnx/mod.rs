@@ -13,8 +13,8 @@ use self::writer::Writer;
 use super::export::{inference_graph, weights_of};
 use super::{Definition, InteropError, StateDict};
 use crate::atomic_file::replace_file;
+use crate::checkpoint::Checkpoint;
 use crate::graph::{Graph, Role};
-use crate::train::Checkpoint;
 use prost::Message;
 use std::path::Path;
 

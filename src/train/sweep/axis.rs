@@ -1,6 +1,6 @@
 //! What is searched of one setting: its values, or a range that values are drawn from.
 
-use super::setting::{Kind, Setting, real};
+use super::setting::{Kind, SweepSetting, real};
 use super::{Search, SweepError};
 use crate::models::Model;
 use crate::random::SplitMix64;
@@ -9,7 +9,7 @@ use serde_json::Value;
 /// A setting and where its values come from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
-    pub setting: Setting,
+    pub setting: SweepSetting,
     pub space: Space,
 }
 
@@ -34,11 +34,11 @@ impl Axis {
     /// When there is no such setting, or it has no such values.
     pub(super) fn parse(text: &str, search: Search, model: &Model) -> Result<Axis, SweepError> {
         let (name, values) = text.split_once('=').ok_or_else(|| SweepError::Syntax { text: text.to_owned() })?;
-        let setting = Setting::named(name.trim(), model)?;
+        let setting = SweepSetting::named(name.trim(), model)?;
         let values = values.trim();
         let space = match values.contains("..") {
             true if search == Search::Grid => {
-                let rule = "a list of values: a range is for --random".to_owned();
+                let rule = format!("a list of values: a range is for {}", crate::setting::Setting("random"));
                 return Err(setting.refuse(values, rule));
             }
             true => range(&setting, values)?,
@@ -110,7 +110,7 @@ fn between(low: f64, high: f64, log: bool, share: f64) -> f64 {
 }
 
 /// Reads `LOW..HIGH` or `log:LOW..HIGH`.
-fn range(setting: &Setting, text: &str) -> Result<Space, SweepError> {
+fn range(setting: &SweepSetting, text: &str) -> Result<Space, SweepError> {
     let bad = |rule: &str| setting.refuse(text, rule.to_owned());
     let (log, bounds) = text.strip_prefix("log:").map_or((false, text), |bounds| (true, bounds));
     let (low, high) = bounds.split_once("..").unwrap_or((bounds, ""));
@@ -139,7 +139,7 @@ fn range(setting: &Setting, text: &str) -> Result<Space, SweepError> {
 }
 
 /// Reads values between commas, each of them another.
-fn choice(setting: &Setting, text: &str) -> Result<Vec<Value>, SweepError> {
+fn choice(setting: &SweepSetting, text: &str) -> Result<Vec<Value>, SweepError> {
     let mut values: Vec<Value> = Vec::new();
     let has_numbers = !matches!(setting.kind, Kind::Optimizer | Kind::Schedule);
     for piece in pieces(text, has_numbers) {

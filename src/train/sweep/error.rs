@@ -2,19 +2,23 @@
 
 use super::super::TrainError;
 use super::setting::known;
+use crate::setting::{BadSetting, Setting};
 use std::path::PathBuf;
 
 /// A sweep that cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
-    #[error("`{text}` says not what to search: write it like `lr=1e-3,1e-2`, or for --random like `lr=log:1e-4..1e-1`")]
+    #[error(
+        "`{text}` says not what to search: write it like `lr=1e-3,1e-2`, or for {} like `lr=log:1e-4..1e-1`",
+        Setting("random")
+    )]
     Syntax { text: String },
     #[error("there is no setting `{name}` to search{}; there are {}", close.map(|name| format!(", did you mean `{name}`?")).unwrap_or_default(), known())]
     UnknownSetting { name: String, close: Option<&'static str> },
     #[error("`{name}` cannot be `{value}`: it must be {rule}")]
     Value { name: String, value: String, rule: String },
-    #[error("{what} is {value}, but must be {rule}")]
-    Option { what: &'static str, value: String, rule: String },
+    #[error(transparent)]
+    Setting(#[from] BadSetting),
     #[error("trial {number} ({settings}) cannot be trained: {reason}")]
     Trial { number: usize, settings: String, reason: Box<TrainError> },
     #[error(transparent)]
@@ -25,13 +29,13 @@ pub enum SweepError {
     Unreadable { path: PathBuf, reason: String },
     /// Someone asked for it.
     #[error(
-        "stopped, with {ended} of {trials} trials at their end{}; the table is `{}`, and `tilewright sweep --resume {}` goes \
-         on from there",
+        "stopped, with {ended} of {trials} trials at their end{}; the table is `{}`, and {} goes on from \
+         there",
         best.as_ref().map(|best| format!(", the best so far {best}")).unwrap_or_default(),
-        folder.join("trials.csv").display(), folder.display()
+        folder.join("trials.csv").display(), Setting("resume").to(folder.display())
     )]
     Stopped { folder: PathBuf, ended: usize, trials: usize, best: Option<String> },
-    #[error("{reason}; `tilewright sweep --resume {}` goes on with the trials that are left", folder.display())]
+    #[error("{reason}; {} goes on with the trials that are left", Setting("resume").to(folder.display()))]
     Ended { folder: PathBuf, reason: Box<TrainError> },
     #[error("all {trials} trials failed, the first with: {reason}; the others' reasons are in `{}`", table.display())]
     AllFailed { trials: usize, reason: String, table: PathBuf },
@@ -50,7 +54,7 @@ impl SweepError {
             SweepError::Syntax { .. }
             | SweepError::UnknownSetting { .. }
             | SweepError::Value { .. }
-            | SweepError::Option { .. }
+            | SweepError::Setting(_)
             | SweepError::Trial { .. }
             | SweepError::NotASweep { .. } => true,
             SweepError::Train(error) => error.is_usage(),

@@ -16,21 +16,23 @@ mod trial;
 pub use axis::{Axis, Space};
 pub use error::SweepError;
 pub use halving::Rung;
-pub use setting::{Setting, text};
+pub use setting::{SweepSetting, text};
 pub use table::{Status, TrialResult};
 pub use trial::Trial;
 
 use super::run_folder::{make_folder, write_whole};
 use super::run_lock::RunLock;
 use super::start::read_data;
-use super::{Evaluation, Outcome, Reporter, RunFolder, TrainConfig, TrainError, Trainer};
+use super::{Evaluation, Outcome, Reporter, RunFolder, TrainError, Trainer};
 use crate::activity::Activity;
 use crate::data::Splits;
 use crate::engine::Engine;
 use crate::gpu::GpuError;
 use crate::models;
+use crate::recipe::TrainConfig;
 use crate::report::picture;
-use crate::tune::TunedTable;
+use crate::setting::{BadSetting, Setting};
+use crate::tuned::TunedTable;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -89,7 +91,7 @@ impl Sweep {
     /// # Errors
     /// The first setting, value or option that cannot be used, or data that cannot be read.
     pub fn new(config: SweepConfig) -> Result<Sweep, SweepError> {
-        config.config.validate()?;
+        config.config.validate().map_err(TrainError::from)?;
         let model = models::find(&config.config.model).map_err(TrainError::from)?;
         let parse = |text: &String| Axis::parse(text, config.search, model);
         let axes = config.settings.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
@@ -137,8 +139,8 @@ impl Sweep {
     /// When the folder holds a sweep already, or cannot be written.
     pub fn create(&mut self, path: Option<&Path>) -> Result<PathBuf, SweepError> {
         if let Some(path) = path.filter(|path| path.join(DEFINITION).exists()) {
-            let rule = format!("a new folder, or use `--resume {}`", path.display());
-            return Err(SweepError::Option { what: "--out", value: path.display().to_string(), rule });
+            let rule = format!("a new folder; {} goes on with what is there", Setting("resume").to(path.display()));
+            return Err(BadSetting::new("out", path.display(), rule).into());
         }
         let folder = make_folder(path, &format!("{}-sweep", self.config.config.model))?;
         if let Some(table) = &self.config.config.tuned {
@@ -332,7 +334,7 @@ struct Place<'a> {
 /// The rungs of a definition with halving; none without.
 fn rungs(config: &SweepConfig, axes: &[Axis], trials: usize) -> Result<Vec<Rung>, SweepError> {
     let Some(eta) = config.halving else { return Ok(Vec::new()) };
-    let refused = |rule: String| SweepError::Option { what: "--halving", value: eta.to_string(), rule };
+    let refused = |rule: String| SweepError::from(BadSetting::new("halving", eta, rule));
     if eta < 2 {
         return Err(refused("at least 2".to_owned()));
     }
@@ -344,7 +346,7 @@ fn rungs(config: &SweepConfig, axes: &[Axis], trials: usize) -> Result<Vec<Rung>
     let epochs = config.config.epochs;
     match halving::rungs(epochs, trials, eta) {
         rungs if rungs.is_empty() => {
-            Err(refused(format!("at most the number of trials, {trials}, and that of --epochs, {epochs}")))
+            Err(refused(format!("at most the number of trials, {trials}, and that of {}, {epochs}", Setting("epochs"))))
         }
         rungs => Ok(rungs),
     }
@@ -360,7 +362,8 @@ fn ranking(results: &[TrialResult]) -> Vec<usize> {
 /// Whether other settings may do better: the device, the disk and the data are the same for all.
 fn is_of_trial(error: &TrainError) -> bool {
     match error {
-        TrainError::Setting { .. }
+        TrainError::Setting(_)
+        | TrainError::Recipe(_)
         | TrainError::Model(_)
         | TrainError::Graph(_)
         | TrainError::Optimizer(_)

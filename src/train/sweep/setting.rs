@@ -1,15 +1,15 @@
 //! The settings of a run that a sweep can vary, under the names that a recipe has for them.
 
-use super::super::TrainConfig;
 use super::SweepError;
 use crate::models::{Model, Takes};
 use crate::optim::Optimizer;
 use crate::optim::schedule::RunSchedule;
+use crate::recipe::TrainConfig;
 use serde_json::Value;
 
 /// A setting by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
+pub struct SweepSetting {
     pub name: String,
     pub(super) kind: Kind,
 }
@@ -54,16 +54,16 @@ pub(super) fn known() -> String {
     format!("{names}, {OF_OPTIMIZER}ATTRIBUTE and {OF_MODEL}ATTRIBUTE")
 }
 
-impl Setting {
+impl SweepSetting {
     /// # Errors
     /// When there is no setting of that name. Whether the optimizer has an attribute, or the model, shows when it is
-    /// [set](Setting::set).
-    pub(super) fn named(name: &str, model: &Model) -> Result<Setting, SweepError> {
+    /// [set](SweepSetting::set).
+    pub(super) fn named(name: &str, model: &Model) -> Result<SweepSetting, SweepError> {
         let listed = SETTINGS.iter().find(|(known, _)| *known == name).map(|&(_, kind)| kind);
         let attribute = || name.strip_prefix(OF_MODEL).map(|attribute| kind_of(model, attribute));
         let of_optimizer = || name.strip_prefix(OF_OPTIMIZER).map(|_| Kind::Any);
         match listed.or_else(attribute).or_else(of_optimizer) {
-            Some(kind) => Ok(Setting { name: name.to_owned(), kind }),
+            Some(kind) => Ok(SweepSetting { name: name.to_owned(), kind }),
             None => {
                 let likeness = |known: &str| strsim::normalized_damerau_levenshtein(name, known);
                 let closest = SETTINGS.iter().map(|(known, _)| *known).filter(|known| likeness(known) >= 0.5);

@@ -1,10 +1,12 @@
 //! The trials of a sweep: each a choice of all searched settings.
 
-use super::super::{Resolved, TrainConfig, TrainError};
+use super::super::{Resolved, TrainError};
 use super::setting::text;
-use super::{Axis, Search, Setting, Space, SweepConfig, SweepError};
+use super::{Axis, Search, Space, SweepConfig, SweepError, SweepSetting};
 use crate::data::Splits;
 use crate::models::{self, ModelOptions};
+use crate::recipe::TrainConfig;
+use crate::setting::{BadSetting, Setting};
 use serde_json::Value;
 
 /// One choice of all searched settings.
@@ -42,12 +44,12 @@ impl Trial {
 pub(super) fn trials(config: &SweepConfig, axes: &[Axis]) -> Result<Vec<Trial>, SweepError> {
     let count = match (config.search, config.trials) {
         _ if axes.is_empty() => {
-            let rule = "given, with values to try, such as `--grid lr=1e-3,1e-2`".to_owned();
-            return Err(SweepError::Option { what: "--grid or --random", value: "missing".to_owned(), rule });
+            let rule = format!("given, with values to try, such as {}", Setting("grid").to("lr=1e-3,1e-2"));
+            return Err(BadSetting::new("grid", "missing", rule).into());
         }
         (Search::Grid, Some(trials)) => {
-            let rule = "left out with --grid, which has as many trials as values".to_owned();
-            return Err(SweepError::Option { what: "--trials", value: trials.to_string(), rule });
+            let rule = format!("left out with {}, which has as many trials as values", Setting("grid"));
+            return Err(BadSetting::new("trials", trials, rule).into());
         }
         (Search::Grid, None) => axes.iter().map(Axis::values).try_fold(1_usize, |product, n| product.checked_mul(n)),
         (Search::Random, trials) => Some(trials.unwrap_or(0)),
@@ -55,8 +57,8 @@ pub(super) fn trials(config: &SweepConfig, axes: &[Axis]) -> Result<Vec<Trial>, 
     let count = count.filter(|count| (1..=MOST_TRIALS).contains(count)).ok_or_else(|| {
         let value = count.map_or("too large to count".to_owned(), |count| count.to_string());
         let rule = format!("from 1 to {MOST_TRIALS}");
-        let what = if config.search == Search::Grid { "the number of trials" } else { "--trials" };
-        SweepError::Option { what, value, rule }
+        let name = if config.search == Search::Grid { "grid" } else { "trials" };
+        BadSetting::new(name, format!("{value} trials"), rule)
     })?;
     (0..count).map(|index| trial(config, axes, index)).collect()
 }
@@ -80,7 +82,7 @@ fn trial(config: &SweepConfig, axes: &[Axis], index: usize) -> Result<Trial, Swe
         _ => axis.draw(config.config.seed, index as u64),
     };
     let values: Vec<Value> = axes.iter().zip(digits).map(value).collect();
-    let mut settings: Vec<(&Setting, &Value)> = axes.iter().map(|axis| &axis.setting).zip(&values).collect();
+    let mut settings: Vec<(&SweepSetting, &Value)> = axes.iter().map(|axis| &axis.setting).zip(&values).collect();
     // A stable order: the optimizer comes before its attributes, which it would else undo.
     settings.sort_by_key(|(setting, _)| setting.is_attribute());
     let set =

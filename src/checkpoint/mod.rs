@@ -1,11 +1,16 @@
 //! Checkpoints: one safetensors file with parameters and buffers under torchvision's names, the
 //! optimizer's state beside them, and everything else in the header.
 
-use super::checksums::{self, Sums};
-use super::{TrainConfig, TrainError};
+mod checksums;
+mod error;
+
+pub use error::CheckpointError;
+
 use crate::atomic_file::replace_verified;
 use crate::data::{Normalization, Preprocessing};
+use crate::recipe::TrainConfig;
 use crate::tensor::Shape;
+use checksums::Sums;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -140,16 +145,16 @@ pub(crate) fn check_images(
 ///
 /// # Errors
 /// When a tensor is not finite, or the file cannot be written; an older checkpoint of the name is then kept.
-pub fn save_checkpoint(path: &Path, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+pub fn save_checkpoint(path: &Path, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
     if let Some((tensor, value)) = checkpoint.first_not_finite() {
-        return Err(TrainError::NotFinite { path: path.to_owned(), tensor: tensor.to_owned(), value });
+        return Err(CheckpointError::NotFinite { path: path.to_owned(), tensor: tensor.to_owned(), value });
     }
-    let bytes = serialize(checkpoint).map_err(|reason| TrainError::File {
+    let bytes = serialize(checkpoint).map_err(|reason| CheckpointError::File {
         path: path.to_owned(),
         action: "written",
         reason: std::io::Error::other(reason),
     })?;
-    replace_verified(path, &bytes).map_err(TrainError::file(path, "written"))
+    replace_verified(path, &bytes).map_err(CheckpointError::file(path, "written"))
 }
 
 fn serialize(checkpoint: &Checkpoint) -> Result<Vec<u8>, String> {
@@ -172,14 +177,14 @@ fn serialize(checkpoint: &Checkpoint) -> Result<Vec<u8>, String> {
 ///
 /// # Errors
 /// When the file is missing, damaged, or was written by something else.
-pub fn load_checkpoint(path: &Path) -> Result<Checkpoint, TrainError> {
-    parse(path, &crate::regular_file::read(path).map_err(TrainError::file(path, "read"))?)
+pub fn load_checkpoint(path: &Path) -> Result<Checkpoint, CheckpointError> {
+    parse(path, &crate::regular_file::read(path).map_err(CheckpointError::file(path, "read"))?)
 }
 
 /// The checkpoint in `bytes`, which were read from `path`.
-fn parse(path: &Path, bytes: &[u8]) -> Result<Checkpoint, TrainError> {
-    let not = |reason: String| TrainError::NotACheckpoint { path: path.to_owned(), reason };
-    let damaged = |what: String| TrainError::Damaged { path: path.to_owned(), what };
+fn parse(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
+    let not = |reason: String| CheckpointError::NotACheckpoint { path: path.to_owned(), reason };
+    let damaged = |what: String| CheckpointError::Damaged { path: path.to_owned(), what };
     checksums::verify_header(bytes).map_err(damaged)?;
     let (mut header, file) = read_header(bytes).map_err(not)?;
     verify(&mut header, &file).map_err(damaged)?;
@@ -193,7 +198,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Checkpoint, TrainError> {
             }
             other => Err(not(format!("`{name}` holds {other:?}, not F32"))),
         })
-        .collect::<Result<_, TrainError>>()?;
+        .collect::<Result<_, CheckpointError>>()?;
     Ok(Checkpoint { header, tensors })
 }
 
@@ -238,13 +243,13 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When it is missing, or its shape is another than the model's.
-    pub fn tensor(&self, path: &Path, name: &str, shape: &Shape) -> Result<Vec<f32>, TrainError> {
+    pub fn tensor(&self, path: &Path, name: &str, shape: &Shape) -> Result<Vec<f32>, CheckpointError> {
         self.shaped(path, name, shape).map(<[f32]>::to_vec)
     }
 
     /// As [`Checkpoint::tensor`], where they lie.
-    pub(super) fn shaped(&self, path: &Path, name: &str, shape: &Shape) -> Result<&[f32], TrainError> {
-        let not = |reason: String| TrainError::NotACheckpoint { path: path.to_owned(), reason };
+    pub(crate) fn shaped(&self, path: &Path, name: &str, shape: &Shape) -> Result<&[f32], CheckpointError> {
+        let not = |reason: String| CheckpointError::NotACheckpoint { path: path.to_owned(), reason };
         let (held, data) = self.tensors.get(name).ok_or_else(|| not(format!("it has no tensor `{name}`")))?;
         match held == shape {
             true => Ok(data),

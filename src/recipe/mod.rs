@@ -1,12 +1,18 @@
-//! Everything that decides a training run, as it stands in its run folder.
+//! Everything that decides a training run, as it stands in a recipe or in its run folder.
 
-use super::{Resolved, RunRecord, TrainError};
+mod error;
+mod run_record;
+
+pub use error::RecipeError;
+pub use run_record::{RunRecord, SplitRecord};
+
 use crate::data::{
     Augmentation, ClassMatching, Interpolation, LoadOptions, MAX_PIXELS, Normalize, Preprocessing, Source,
 };
 use crate::models::{Model, ModelOptions};
 use crate::optim::schedule::{RunLength, RunSchedule, Schedule, ScheduleError};
 use crate::optim::{Adam, GradientTransform, Optimizer};
+use crate::setting::{BadSetting, Setting};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -136,30 +142,34 @@ impl TrainConfig {
     ///
     /// # Errors
     /// The first setting that cannot be used, with what it must be.
-    pub fn validate(&self) -> Result<(), TrainError> {
-        let setting = |what, value: String, rule: &str| TrainError::Setting { what, value, rule: rule.to_owned() };
+    pub fn validate(&self) -> Result<(), RecipeError> {
+        let refuse = |setting, value: String, rule: &str| Err(BadSetting::new(setting, value, rule).into());
         if self.batch == 0 {
-            return Err(setting("--batch", self.batch.to_string(), "at least 1"));
+            return refuse("batch", self.batch.to_string(), "at least 1");
         }
         if self.epochs == 0 {
-            return Err(setting("--epochs", self.epochs.to_string(), "at least 1"));
+            return refuse("epochs", self.epochs.to_string(), "at least 1");
         }
         if !((self.lr as f32).is_finite() && self.lr >= 0.0) {
-            return Err(setting("--lr", self.lr.to_string(), "a number of at least 0"));
+            return refuse("lr", self.lr.to_string(), "a number of at least 0");
         }
         if !(0.0..=1.0).contains(&self.label_smoothing) {
-            return Err(setting("--label-smoothing", self.label_smoothing.to_string(), "in [0, 1]"));
+            return refuse("label_smoothing", self.label_smoothing.to_string(), "in [0, 1]");
         }
         if let Some(share) = self.validation.filter(|share| !(*share > 0.0 && *share < 1.0)) {
-            return Err(setting("--validation", share.to_string(), "a share above 0 and below 1"));
+            return refuse("validation", share.to_string(), "a share above 0 and below 1");
         }
         if self.head.is_some() && self.init.is_none() {
-            return Err(setting("--init", "not given".to_owned(), "a file with weights where --head is given"));
+            return refuse(
+                "init",
+                "not given".to_owned(),
+                &format!("a file with weights where {} is given", Setting("head")),
+            );
         }
-        let clips = [("--clip-grad-norm", self.clip_grad_norm), ("--clip-grad-value", self.clip_grad_value)];
+        let clips = [("clip_grad_norm", self.clip_grad_norm), ("clip_grad_value", self.clip_grad_value)];
         for (what, value) in clips {
             if let Some(value) = value.filter(|value| !((*value as f32).is_finite() && *value > 0.0)) {
-                return Err(setting(what, value.to_string(), "a number above 0"));
+                return refuse(what, value.to_string(), "a number above 0");
             }
         }
         self.gradient().validate()?;
@@ -182,20 +192,19 @@ impl TrainConfig {
     ///
     /// # Errors
     /// Never for the recipes of this crate, which a test reads.
-    pub fn for_model(model: &str) -> Result<TrainConfig, TrainError> {
+    pub fn for_model(model: &str) -> Result<TrainConfig, RecipeError> {
         let Some((name, text)) = RECIPES.iter().find(|(name, _)| *name == model) else {
             return Ok(TrainConfig { model: model.to_owned(), ..TrainConfig::default() });
         };
         TrainConfig::from_toml(text)
-            .map_err(|reason| TrainError::Config { path: format!("models/recipes/{name}.toml").into(), reason })
+            .map_err(|reason| RecipeError::Unreadable { path: format!("models/recipes/{name}.toml").into(), reason })
     }
 
-    /// The schedule of the run, in steps.
+    /// The schedule of a run of so many steps.
     ///
     /// # Errors
     /// When a length in epochs is more steps than can be counted.
-    pub fn schedule_of(&self, resolved: Resolved) -> Result<Schedule, ScheduleError> {
-        let Resolved { steps_per_epoch, total_steps, .. } = resolved;
+    pub fn schedule_of(&self, steps_per_epoch: u64, total_steps: u64) -> Result<Schedule, ScheduleError> {
         self.schedule.resolve(RunLength { steps_per_epoch, total_steps, lr: self.lr })
     }
 
@@ -213,14 +222,14 @@ impl TrainConfig {
     ///
     /// # Errors
     /// Attributes that the model does not take, or an `image_size` that is not the size images are resized to.
-    pub fn load_options(&self, model: &Model) -> Result<LoadOptions, TrainError> {
+    pub fn load_options(&self, model: &Model) -> Result<LoadOptions, RecipeError> {
         let options = ModelOptions::from(self.attributes.clone());
         let [channels, height, width] = model.input(&options)?;
         let asked = options.get("image_size").map(|_| (height, width));
         match (self.size, asked) {
             (Some((own_height, own_width)), Some(asked)) if (own_height, own_width) != asked => {
                 let rule = format!("{height}x{width}, the image_size that the model is asked for");
-                Err(TrainError::Setting { what: "--size", value: format!("{own_height}x{own_width}"), rule })
+                Err(BadSetting::new("size", format!("{own_height}x{own_width}"), rule).into())
             }
             (size, asked) => Ok(LoadOptions {
                 size: size.or(asked),
