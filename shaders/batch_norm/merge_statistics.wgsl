@@ -6,12 +6,12 @@
 //   mean = m + sum of n[l] d[l] / elements
 //   variance = (sum of squares[l] + n[l] d[l]^2 - elements (mean - m)^2) / elements
 //
-// (Chan, Golub and LeVeque 1983). part [channels, lanes, 3], mean and variance [channels]. One invocation a channel.
+// (Chan, Golub and LeVeque 1983). Where m is not finite, it is the mean, and the variance NaN. part [channels, lanes, 3], mean and variance [channels]. One invocation a channel.
 
 import package::constants::WORKGROUP;
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
-import package::lib::nan::rectified;
+import package::lib::nan::{is_finite, rectified};
 import package::lib::sum::{no_terms, plus, total};
 
 @group(0) @binding(0) var<storage, read> part: array<f32>;
@@ -43,6 +43,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let elements = f32(arguments.elements);
     let offset = total(offsets) / elements;
-    mean[c] = centre + offset;
+    mean[c] = select(centre, centre + offset, is_finite(centre));
     variance[c] = rectified(total(squares) - total(offsets) * offset) / elements;
 }

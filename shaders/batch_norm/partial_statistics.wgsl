@@ -1,5 +1,5 @@
 // part[c, l] = (s, mean - s, sum of squared deviations) of the elements e of channel c with e mod LANES = l, s the
-// median of their first, middle and last.
+// median of their first, middle and last, or 0 where that is not finite.
 //
 // Sums are of x less s: their squares do not cancel, however large the mean, and though one element be far from all.
 // x [BATCH, CHANNELS, INNER], part [CHANNELS, LANES, 3]. One invocation a pair of channel and lane.
@@ -7,7 +7,7 @@
 import package::constants::{WORKGROUP, BATCH, CHANNELS, INNER, LANES};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
-import package::lib::nan::rectified;
+import package::lib::nan::{is_finite, rectified};
 import package::lib::sum::{no_terms, plus, total};
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -29,7 +29,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let first = element(c, lane);
     let middle = element(c, lane + steps / 2u * LANES);
     let last = element(c, lane + steps * LANES);
-    let shift = max(min(first, middle), min(max(first, middle), last));
+    let median = max(min(first, middle), min(max(first, middle), last));
+    let shift = select(0.0, median, is_finite(median));
     var sum = no_terms(id);
     var squares = no_terms(id);
     for (var e = lane; e < BATCH * INNER; e += LANES) {

@@ -1,6 +1,6 @@
-// y[i] = 0 where bits(i) < THRESHOLD, else x[i] * SCALE; the bits come from seed, step, SALT and i.
+// y[i] = x[i] * (0 where bits(i) < THRESHOLD, else SCALE); the bits come from seed, step, SALT and i.
 //
-// numbers: seed's low and high half, step. One invocation an element.
+// A product, so that of what is not finite NaN is left. // numbers: seed's low and high half, step. One invocation an element.
 
 import package::constants::{WORKGROUP, SALT, THRESHOLD, SCALE};
 import package::arguments::arguments;
@@ -25,5 +25,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let key = scramble(numbers[0] ^ scramble(numbers[1] ^ scramble(numbers[2] ^ scramble(SALT))));
-    y[i] = select(x[i] * SCALE, 0.0, scramble(key ^ scramble(i)) < THRESHOLD);
+    y[i] = x[i] * select(SCALE, 0.0, scramble(key ^ scramble(i)) < THRESHOLD);
 }

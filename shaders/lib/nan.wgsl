@@ -11,6 +11,10 @@ fn is_nan(x: f32) -> bool {
     return (bitcast<u32>(x) & ~SIGN) > INFINITY;
 }
 
+fn is_finite(x: f32) -> bool {
+    return (bitcast<u32>(x) & INFINITY) != INFINITY;
+}
+
 // NaN where x is NaN, else y.
 fn unless_nan(x: f32, y: f32) -> f32 {
     return bitcast<f32>(select(bitcast<u32>(y), bitcast<u32>(x), is_nan(x)));

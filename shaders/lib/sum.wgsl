@@ -3,6 +3,8 @@
 // A compiler that takes floats for real numbers would find that nothing is ever lost. What passes through `hidden` it
 // cannot follow: `zero` is 0 in every grid, since no grid has a third dimension, but only when it runs.
 
+import package::lib::nan::is_finite;
+
 struct Sum {
     value: f32,
     // What `value` is too large by.
@@ -28,8 +30,7 @@ fn plus(sum: Sum, term: f32) -> Sum {
 }
 
 fn total(sum: Sum) -> f32 {
-    let finite = (bitcast<u32>(sum.plain) & 0x7f800000u) != 0x7f800000u;
-    return select(sum.plain, sum.value, finite);
+    return select(sum.plain, sum.value, is_finite(sum.plain));
 }
 
 // Four sums side by side.

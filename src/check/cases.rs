@@ -6,6 +6,7 @@
 use super::case::{ACTIVATIONS, Case, add_gradients, binary, differentiated, several, unary};
 use super::edges::edges;
 use super::epilogues::epilogues;
+use super::infinities::infinities;
 use crate::graph::{Graph, GraphError, Init, Value};
 use crate::nn::{LayerNorm, Mode, Scope};
 use crate::ops::{
@@ -43,6 +44,7 @@ pub fn cases() -> Vec<Case> {
         micro_kernels(),
         epilogues(),
         edges(),
+        infinities(),
     ];
     parts.into_iter().flatten().collect()
 }
@@ -460,14 +462,16 @@ fn dropouts() -> Vec<Case> {
         };
         Case::new("dropout", what, build).prepare(seed_and_step).tolerance(1e-7, 0.0)
     };
-    fn seed_and_step(tensors: &mut Tensors) {
-        for tensor in tensors.values_mut() {
-            if let HostTensor::U32(numbers) = tensor {
-                numbers.iter_mut().zip([0x9e37_79b9, 41, 1003, 0]).for_each(|(number, value)| *number = value);
-            }
+    all.into_iter().map(case).collect()
+}
+
+/// Some seed and step of the random bits.
+pub(super) fn seed_and_step(tensors: &mut Tensors) {
+    for tensor in tensors.values_mut() {
+        if let HostTensor::U32(numbers) = tensor {
+            numbers.iter_mut().zip([0x9e37_79b9, 41, 1003, 0]).for_each(|(number, value)| *number = value);
         }
     }
-    all.into_iter().map(case).collect()
 }
 
 fn metrics() -> Vec<Case> {

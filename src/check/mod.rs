@@ -4,6 +4,7 @@ mod case;
 mod cases;
 mod edges;
 mod epilogues;
+mod infinities;
 mod sweep;
 
 pub use case::{Case, add_gradients};

@@ -5,8 +5,8 @@ use crate::graph::{Backward, GraphError, Op, Value};
 use crate::kernel::{Kernel, Launch, Operand, Unsupported};
 use crate::tensor::{ElementType, HostTensor, Shapes, TensorSpec};
 
-/// y = x / (1 - p) with probability 1 - p, else 0. Inputs x and step numbers of u32: the seed's low
-/// and high half, and the step.
+/// y = x / (1 - p) with probability 1 - p, else 0 * x: NaN, where x is not finite. Inputs x and step numbers of u32:
+/// the seed's low and high half, and the step.
 ///
 /// The bits of an element come from seed, step, `salt` and its index alone: the same seed drops the
 /// same elements on any device, and the backward pass drops them again without a stored mask.
@@ -61,7 +61,7 @@ impl Op for Dropout {
         let numbers = inputs[1].u32();
         let key = mix(numbers[0] ^ mix(numbers[1] ^ mix(numbers[2] ^ mix(self.salt))));
         for (index, (y, &x)) in (0..).zip(outputs[0].f32_mut().iter_mut().zip(inputs[0].f32())) {
-            *y = if mix(key ^ mix(index)) < self.threshold() { 0.0 } else { x * self.scale() };
+            *y = x * if mix(key ^ mix(index)) < self.threshold() { 0.0 } else { self.scale() };
         }
     }
 
