@@ -209,6 +209,45 @@ fn a_device_finds_what_the_reference_finds() {
 }
 
 #[test]
+fn members_that_order_the_same_classes_differently_are_matched_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = train(folder.path(), "one", "lenet5", DATA, &["--lr", "0.01"]);
+    let other = train(folder.path(), "other", "lenet5", DATA, &["--lr", "0.01", "--seed", "5"]);
+    let names = ["ant", "bee", "cat", "dog"].map(str::to_owned);
+    // The class of row `order[i]` comes to stand at i, and the rows of the last layer with it.
+    let write = |run: &str, name: &str, order: [usize; 4]| {
+        let (path, mut changed) = checkpoint(run);
+        changed.header.classes = order.map(|class| names[class].clone()).to_vec();
+        for tensor in ["fc3.weight", "fc3.bias"] {
+            let (shape, data) = changed.tensors[tensor].clone();
+            let rows: Vec<&[f32]> = data.chunks_exact(data.len() / 4).collect();
+            let data = order.iter().flat_map(|&class| rows[class]).copied().collect();
+            changed.tensors.insert(tensor.to_owned(), (shape, data));
+        }
+        let path = path.with_file_name(name);
+        save_checkpoint(&path, &changed).unwrap();
+        path.display().to_string()
+    };
+    let first = write(&one, "first.safetensors", [0, 1, 2, 3]);
+    let same = write(&other, "same.safetensors", [0, 1, 2, 3]);
+    let turned = write(&other, "turned.safetensors", [2, 0, 3, 1]);
+    let found = |paths: &[&str]| {
+        let mut found = eval(&[paths, &["--data", DATA, "--device", "cpu"]].concat());
+        for member in found["members"].as_array_mut().unwrap() {
+            member.as_object_mut().unwrap().remove("checkpoint");
+        }
+        ["test_accuracy", "balanced_accuracy", "top5", "test_loss", "confusion", "members"]
+            .map(|key| found[key].clone())
+    };
+    assert_eq!(found(&[&first, &turned]), found(&[&first, &same]));
+    assert_ne!(
+        found(&[&first, &turned]),
+        found(&[&first, &turned, "--classes", "by-position"]),
+        "names are not needed"
+    );
+}
+
+#[test]
 fn what_cannot_be_averaged_is_refused_with_both_files_before_a_device_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let one = train(folder.path(), "one", "lenet5", DATA, &[]);
@@ -228,7 +267,7 @@ fn what_cannot_be_averaged_is_refused_with_both_files_before_a_device_is_opened(
         path.display().to_string()
     };
     let renamed = write("renamed", &|checkpoint| checkpoint.header.classes[2] = "cat".to_owned());
-    refused(&[&one, &renamed], 1, &["the first has `2` as class 2, the second `cat`"]);
+    refused(&[&one, &renamed], 1, &["the first has `2`, the second `cat`"]);
 
     let elsewhere = write("elsewhere", &|checkpoint| checkpoint.header.config.data = "mnist".parse().unwrap());
     refused(&[&one, &elsewhere], 2, &[DATA, "on mnist", "say on which --data"]);

@@ -14,7 +14,8 @@ use tilewright::train::{Ensemble, Evaluation, RunFolder, TestData};
 /// Measure a checkpoint: top-1, top-5, loss and confusion matrix on the test images
 ///
 /// Several checkpoints are an ensemble: for each image, the probabilities of the classes are averaged over them. Their
-/// models, image sizes and normalisations may differ, their classes may not. Each is also measured by itself.
+/// models, image sizes and normalisations may differ, and the order of their classes, but not the classes. Each is also
+/// measured by itself.
 #[derive(Args)]
 pub struct Eval {
     /// Checkpoints, or run folders whose last checkpoint is taken

@@ -83,15 +83,17 @@ fn numbered(classes: &[String]) -> Vec<(&str, usize)> {
 /// Names that are listed; the others are counted.
 const MOST_NAMES: usize = 8;
 
+/// Names of classes for people.
+pub(crate) fn listed(names: &[String]) -> String {
+    let list: Vec<String> = names.iter().take(MOST_NAMES).map(|name| format!("`{name}`")).collect();
+    match names.len() {
+        count if count <= MOST_NAMES => list.join(", "),
+        count => format!("{} and {} more", list.join(", "), count - MOST_NAMES),
+    }
+}
+
 impl fmt::Display for ClassDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let listed = |names: &[String]| {
-            let list: Vec<String> = names.iter().take(MOST_NAMES).map(|name| format!("`{name}`")).collect();
-            match names.len() {
-                count if count <= MOST_NAMES => list.join(", "),
-                count => format!("{} and {} more", list.join(", "), count - MOST_NAMES),
-            }
-        };
         let [model, data] = self.counts;
         write!(f, "the model tells {model} classes apart and the data have {data}; ")?;
         match (self.missing.is_empty(), self.unknown.is_empty()) {

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 pub use augmentation::{Augmentation, View};
 pub use batches::{Batches, IGNORED_LABEL, Normalization};
+pub(crate) use classes::listed;
 pub use classes::{ClassDifference, ClassMatching, are_numbers, match_classes};
 pub use decode::{MAX_PIXELS, load_image};
 pub use error::{DataError, ImageSize};

@@ -3,7 +3,8 @@
 use super::{Batch, Evaluation, Evaluator, MeanProbabilities, TrainError};
 use crate::checkpoint::{Checkpoint, Header, load_checkpoint};
 use crate::data::{
-    Asked, Augmentation, ClassMatching, Dataset, LoadOptions, MAX_PIXELS, Source, View, are_numbers, match_classes,
+    Asked, Augmentation, ClassMatching, Dataset, LoadOptions, MAX_PIXELS, Source, View, are_numbers, listed,
+    match_classes,
 };
 use crate::engine::Engine;
 use crate::setting::BadSetting;
@@ -11,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Checkpoints that tell the same classes apart, and the test images for each. Models, image sizes and
-/// normalisations may differ.
+/// Checkpoints that tell the same classes apart, and the test images for each. Models, image sizes, normalisations and
+/// the order of the classes may differ.
 pub struct Ensemble {
     members: Vec<Member>,
     notes: Vec<String>,
@@ -47,7 +48,10 @@ impl Default for TestData {
 
 struct Member {
     path: PathBuf,
+    /// With the names of the classes in the first checkpoint's order.
     checkpoint: Checkpoint,
+    /// For each class of the first checkpoint, its place in what the model gives; none where that is the same.
+    places: Option<Vec<u32>>,
     /// As the model takes them; shared by the members that take them so.
     images: Arc<Dataset>,
 }
@@ -76,8 +80,8 @@ impl Ensemble {
             checkpoint.header.preprocessing = preprocessing.asked(data.asked, (height, width))?;
             Ok((path.as_path(), checkpoint))
         });
-        let read: Vec<(&Path, Checkpoint)> = read.collect::<Result<_, TrainError>>()?;
-        agree_on_classes(&read)?;
+        let mut read: Vec<(&Path, Checkpoint)> = read.collect::<Result<_, TrainError>>()?;
+        let places = agree_on_classes(&mut read, data.classes)?;
         let source = match &data.source {
             Some(source) => source.clone(),
             None => trained_on(&read)?.clone(),
@@ -85,7 +89,7 @@ impl Ensemble {
         let data = TestData { source: Some(source.clone()), ..data.clone() };
         let mut notes = Vec::new();
         let mut members: Vec<Member> = Vec::new();
-        for (path, checkpoint) in read {
+        for ((path, checkpoint), places) in read.into_iter().zip(places) {
             let seen = |header: &Header| (header.input, header.preprocessing);
             let images = match members.iter().find(|other| seen(&other.checkpoint.header) == seen(&checkpoint.header)) {
                 Some(other) => Arc::clone(&other.images),
@@ -94,7 +98,7 @@ impl Ensemble {
             if members.first().is_some_and(|first| first.images.labels != images.labels) {
                 return Err(TrainError::DataChanged { data: source.to_string() });
             }
-            members.push(Member { path: path.to_owned(), checkpoint, images });
+            members.push(Member { path: path.to_owned(), checkpoint, places, images });
         }
         notes.dedup();
         Ok(Ensemble { members, notes })
@@ -131,7 +135,7 @@ impl Ensemble {
         // What a checkpoint alone is worth is counted batch by batch.
         let mut mean = (self.members.len() > 1).then(|| MeanProbabilities::new(labels.len(), classes));
         let (mut members, mut seconds) = (Vec::new(), 0.0);
-        for (Member { path, checkpoint, images }, views) in self.members.iter().zip(&views) {
+        for (Member { path, checkpoint, places, images }, views) in self.members.iter().zip(&views) {
             let header = &checkpoint.header;
             let [channels, height, width] = header.input;
             let batch = Batch { shape: [batch.min(images.len().max(1)), channels, height, width], classes };
@@ -142,6 +146,7 @@ impl Ensemble {
                 None => evaluator.evaluate(&mut engine, images, &header.normalization, views)?,
                 Some(mean) => {
                     let p = evaluator.log_probabilities(&mut engine, images, &header.normalization, views)?;
+                    let p = in_order(p, places.as_deref());
                     mean.add(&p);
                     Evaluation::of(&p, labels, classes)
                 }
@@ -182,25 +187,35 @@ fn trained_on<'a>(read: &'a [(&Path, Checkpoint)]) -> Result<&'a Source, TrainEr
     }
 }
 
-/// Refuses classes that are not those of the first checkpoint: a mean over cats and dogs says nothing.
-fn agree_on_classes(read: &[(&Path, Checkpoint)]) -> Result<(), TrainError> {
-    let Some(((first, checkpoint), others)) = read.split_first() else { return Ok(()) };
-    let classes = &checkpoint.header.classes;
-    for (other, checkpoint) in others {
-        let theirs = &checkpoint.header.classes;
-        let (has, has_other) = match classes.iter().zip(theirs).position(|(one, another)| one != another) {
-            _ if classes.len() != theirs.len() => (format!("{} classes", classes.len()), theirs.len().to_string()),
-            Some(class) => (format!("`{}` as class {class}", classes[class]), format!("`{}`", theirs[class])),
-            None => continue,
-        };
-        return Err(TrainError::OtherClasses {
-            first: first.to_path_buf(),
-            has,
-            other: other.to_path_buf(),
-            has_other,
-        });
+/// Gives every checkpoint the names of the first one's classes, and for each the places of these in its own. Refuses
+/// other classes: a mean over cats and dogs says nothing.
+fn agree_on_classes(
+    read: &mut [(&Path, Checkpoint)],
+    matching: ClassMatching,
+) -> Result<Vec<Option<Vec<u32>>>, TrainError> {
+    let Some((first, checkpoint)) = read.first() else { return Ok(Vec::new()) };
+    let (first, classes) = (first.to_path_buf(), checkpoint.header.classes.clone());
+    let agree = |(path, checkpoint): &mut (&Path, Checkpoint)| {
+        let theirs = std::mem::replace(&mut checkpoint.header.classes, classes.clone());
+        match_classes(&theirs, &classes, matching).map_err(|difference| {
+            let (has, has_other) = match difference.counts {
+                [second, first] if first != second => (format!("{first} classes"), second.to_string()),
+                _ => (listed(&difference.unknown), listed(&difference.missing)),
+            };
+            TrainError::OtherClasses { first: first.clone(), has, other: path.to_path_buf(), has_other }
+        })
+    };
+    read.iter_mut().map(agree).collect()
+}
+
+/// Log-probabilities `[images, classes]`, of each image those at `places`.
+fn in_order(p: Vec<f64>, places: Option<&[u32]>) -> Vec<f64> {
+    match places {
+        None => p,
+        Some(places) => {
+            p.chunks_exact(places.len()).flat_map(|row| places.iter().map(|&place| row[place as usize])).collect()
+        }
     }
-    Ok(())
 }
 
 /// The test images of `source`, in the size that a checkpoint's model takes and with its classes.
