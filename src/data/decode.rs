@@ -91,6 +91,9 @@ fn upright(path: &Path, max_pixels: u64) -> Result<DynamicImage, DataError> {
     let bytes = read(path)?;
     let mut decoder = decoder(path, &bytes, max_pixels)?;
     let orientation = turn(path, &mut decoder)?;
+    if bytes.starts_with(&[0xff, 0xd8]) && !jpeg::has_all_blocks(&bytes) {
+        return Err(undecodable(path, "part of its image data is missing".to_owned()));
+    }
     let mut image = DynamicImage::from_decoder(decoder).map_err(|cause| undecodable(path, cause.to_string()))?;
     image.apply_orientation(orientation);
     Ok(image)

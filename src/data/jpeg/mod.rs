@@ -1,5 +1,10 @@
 //! Whether a JPEG file is there to its end.
 
+mod blocks;
+mod huffman;
+
+pub(super) use blocks::has_all_blocks;
+
 const START_OF_SCAN: u8 = 0xda;
 const END_OF_IMAGE: u8 = 0xd9;
 
