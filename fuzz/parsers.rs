@@ -7,18 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tilewright::checkpoint::load_checkpoint;
 use tilewright::data::{LoadOptions, Preprocessing, Source, idx, load_image};
-use tilewright::engine::Engine;
-use tilewright::gpu::DeviceOptions;
 use tilewright::interop::read_state_dict;
 use tilewright::models::{self, ModelOptions};
 use tilewright::nn::Mode;
 use tilewright::optim::Optimizer;
 use tilewright::optim::schedule::{LearningRate, Schedule};
 use tilewright::recipe::TrainConfig;
+use tilewright::session::Device;
 use tilewright::train::sweep::{Search, Sweep, SweepConfig};
 use tilewright::train::{Changes, Resolved, RunFolder, Silent, Trainer};
 use tilewright::tuned::TunedTable;
-use tilewright::verify::{Backend, run_case};
+use tilewright::verify::run_case;
 
 /// Reads bytes; files go to the folder, which is the reader's own.
 pub type Parser = fn(&[u8], &Path);
@@ -159,7 +158,7 @@ fn tuned_table(data: &[u8], folder: &Path) {
 
 /// On the reference.
 fn case(data: &[u8], folder: &Path) {
-    run_case(&file(folder, "case.safetensors", data), &Backend::Reference);
+    run_case(&file(folder, "case.safetensors", data), &Device::reference());
 }
 
 /// The tables of a run that is resumed, and that of a sweep.
@@ -167,14 +166,14 @@ fn tables(data: &[u8], folder: &Path) {
     for name in ["steps.csv", "epochs.csv", "trials.csv"] {
         file(folder, name, data);
     }
-    let engine = || Engine::open("cpu", DeviceOptions::default(), 1).unwrap();
+    let device = || Device::reference();
     let config = tiny();
     file(folder, "config.toml", toml::to_string(&config).unwrap().as_bytes());
-    Trainer::resume(folder, engine(), &Changes::default()).ok();
+    Trainer::resume(folder, &device(), &Changes::default()).ok();
     let settings = vec!["lr=0.1,0.2".to_owned()];
     let sweep = Sweep::new(SweepConfig { settings, config, ..SweepConfig::default() }).unwrap();
     let stop = Arc::new(AtomicBool::new(true));
-    sweep.run(&engine(), folder, &stop, &mut Silent).ok();
+    sweep.run(&device(), folder, &stop, &mut Silent).ok();
 }
 
 /// A run of a few steps.

@@ -7,16 +7,17 @@
 //! freezes kernels, memory and order for a device, by written rules and without the device at hand; [`shader`]
 //! makes the kernels' texts. The [`gpu`], the only part that knows wgpu, compiles them, and then replays the plan:
 //! one submit a step, in which nothing is allocated or compiled. The [`reference`](mod@reference) runs the same
-//! graph on the CPU in plain loops, and is the judge of all kernels. An [`engine`] is one or the other.
+//! graph on the CPU in plain loops, and is the judge of all kernels. A [`session`] runs graphs on the
+//! one or the other.
 //!
 //! ```
-//! use tilewright::engine::Engine;
 //! use tilewright::gpu::DeviceOptions;
 //! use tilewright::graph::Graph;
 //! use tilewright::nn::{Conv2d, Mode, Scope};
 //! use tilewright::ops::CrossEntropy;
 //! use tilewright::optim::{Adam, Optimizer, UpdateConfig};
-//! use tilewright::tensor::{HostTensor, TensorSpec};
+//! use tilewright::session::{Device, Session};
+//! use tilewright::tensor::TensorSpec;
 //!
 //! // Sixteen images of one channel, 6 x 6: the even ones are bright on the left, the odd ones on the right.
 //! let images: Vec<f32> = (0..16 * 36).map(|i| f32::from((i % 6 < 3) == (i / 36 % 2 == 0))).collect();
@@ -38,17 +39,17 @@
 //! let update = UpdateConfig::new(Optimizer::Adam(Adam::default())).attach(&mut graph, &gradients)?;
 //!
 //! // `auto` takes a GPU; `cpu` is the reference.
-//! let mut engine = Engine::open("cpu", DeviceOptions::default(), 1)?;
-//! let mut step = engine.prepare(&graph)?;
-//! step.write("images", HostTensor::F32(images))?;
-//! step.write("labels", HostTensor::U32(labels))?;
+//! let session = Session::new(&Device::open("cpu", DeviceOptions::default())?, 1);
+//! let [mut step] = session.prepare([&graph])?;
+//! step.write(step.input("images")?, &images)?;
+//! step.write(step.input("labels")?, &labels)?;
 //! let mut losses = Vec::new();
 //! for index in 0..40 {
 //!     for (name, values) in update.inputs(index, 0.05) {
-//!         step.write(name, HostTensor::F32(values))?;
+//!         step.write(step.input(name)?, &values)?;
 //!     }
-//!     engine.run(&mut step)?;
-//!     losses.push(engine.finish(step.read_later("loss")?)?.f32()[0]);
+//!     step.run()?;
+//!     losses.push(step.read(step.output("loss")?)?.wait()?.f32()[0]);
 //! }
 //! assert!(losses[0] > 0.5 && losses[39] < 0.01, "{losses:?}");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -71,7 +72,6 @@ pub mod check;
 pub mod checkpoint;
 pub mod colour;
 pub mod data;
-pub mod engine;
 pub mod gpu;
 pub mod graph;
 pub mod interop;
@@ -91,6 +91,7 @@ pub mod recipe;
 pub mod reference;
 pub mod regular_file;
 pub mod report;
+pub mod session;
 pub mod setting;
 pub mod shader;
 pub mod tensor;

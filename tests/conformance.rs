@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu, GpuError};
-use tilewright::verify::{Backend, Outcome, find_cases, run_case};
+use tilewright::session::Device;
+use tilewright::verify::{Outcome, find_cases, run_case};
 
 /// Runs every case; what failed fails the test, what is unsupported is printed and counted.
-fn run_all(name: &str, backend: &Backend) {
+fn run_all(name: &str, device: &Device) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/cases");
     if !folder.is_dir() {
         println!("skipped: all conformance cases on {name}, since `{}` is not there", folder.display());
@@ -17,7 +18,7 @@ fn run_all(name: &str, backend: &Backend) {
     let mut failures = Vec::new();
     for file in &files {
         let case = file.file_stem().unwrap().to_string_lossy();
-        match run_case(file, backend) {
+        match run_case(file, device) {
             Outcome::Passed => passed += 1,
             Outcome::Unsupported(reason) => {
                 unsupported += 1;
@@ -33,7 +34,7 @@ fn run_all(name: &str, backend: &Backend) {
 #[test]
 fn conformance_cases_hold_on_the_gpu() {
     match Gpu::open(&DeviceSelector::Auto, DeviceOptions::default()) {
-        Ok(gpu) => run_all(&gpu.info().name.clone(), &Backend::Gpu(gpu)),
+        Ok(gpu) => run_all(&gpu.info().name.clone(), &gpu.into()),
         Err(GpuError::NoAdapter) => println!("skipped: all conformance cases on the GPU, since there is no adapter"),
         Err(error) => panic!("{error}"),
     }
@@ -41,5 +42,5 @@ fn conformance_cases_hold_on_the_gpu() {
 
 #[test]
 fn conformance_cases_hold_on_the_cpu_reference() {
-    run_all("the CPU reference", &Backend::Reference);
+    run_all("the CPU reference", &Device::reference());
 }

@@ -8,8 +8,8 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tilewright::checkpoint::{Checkpoint, load_checkpoint, save_checkpoint};
 use tilewright::data::{Augmentation, Dataset, LoadOptions, Source, View};
-use tilewright::engine::Engine;
-use tilewright::gpu::{DeviceOptions, adapters};
+use tilewright::gpu::adapters;
+use tilewright::session::Device;
 use tilewright::train::{Batch, Ensemble, Evaluator, TestData, softmax};
 
 const DATA: &str = "synthetic:1x16x16:4:80";
@@ -49,8 +49,8 @@ fn checkpoint(run: &str) -> (PathBuf, Checkpoint) {
     (path, checkpoint)
 }
 
-fn reference() -> Engine {
-    Engine::open("cpu", DeviceOptions::default(), 0).unwrap()
+fn reference() -> Device {
+    Device::reference()
 }
 
 fn number(value: &Value) -> f64 {
@@ -73,11 +73,11 @@ fn images(checkpoint: &Checkpoint) -> Dataset {
 fn probabilities(run: &str, images: &Dataset) -> Vec<f64> {
     let (path, checkpoint) = checkpoint(run);
     let [channels, height, width] = checkpoint.header.input;
-    let mut engine = reference();
+    let device = reference();
     let batch = Batch { shape: [1, channels, height, width], classes: 4 };
-    let mut evaluator = Evaluator::of(&checkpoint, &path, batch, &mut engine).unwrap();
+    let mut evaluator = Evaluator::of(&checkpoint, &path, batch, &device).unwrap();
     let image = |index| checkpoint.header.normalization.apply(images.image(index));
-    (0..images.len()).flat_map(|index| softmax(&evaluator.logits(&mut engine, image(index)).unwrap())).collect()
+    (0..images.len()).flat_map(|index| softmax(&evaluator.logits(&image(index)).unwrap())).collect()
 }
 
 /// Mean of -log p of the true class.
@@ -173,14 +173,14 @@ fn views_and_members_go_together_the_same_each_time() {
     for path in &paths {
         let checkpoint = load_checkpoint(path).unwrap();
         let [channels, height, width] = checkpoint.header.input;
-        let mut engine = reference();
+        let device = reference();
         let batch = Batch { shape: [16, channels, height, width], classes: 4 };
-        let mut evaluator = Evaluator::of(&checkpoint, path, batch, &mut engine).unwrap();
+        let mut evaluator = Evaluator::of(&checkpoint, path, batch, &device).unwrap();
         for flip in [false, true] {
             for (top, left) in [(0, 0), (-2, -2), (-2, 2), (2, -2), (2, 2)] {
                 let view = View { top, left, flip };
                 let normalization = &checkpoint.header.normalization;
-                let p = evaluator.log_probabilities(&mut engine, &images(&checkpoint), normalization, &[view]).unwrap();
+                let p = evaluator.log_probabilities(&images(&checkpoint), normalization, &[view]).unwrap();
                 sum.iter_mut().zip(p).for_each(|(sum, p)| *sum += p.exp() / 20.0);
             }
         }

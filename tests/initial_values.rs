@@ -95,7 +95,7 @@ fn key(tensor: &Tensor) -> Key {
 fn groups(graph: &Graph) -> BTreeMap<Key, Vec<(&Tensor, Init)>> {
     let mut groups: BTreeMap<Key, Vec<(&Tensor, Init)>> = BTreeMap::new();
     for tensor in graph.tensors() {
-        if let Role::Parameter { init, .. } | Role::Buffer { init } = tensor.role {
+        if let Role::Parameter { init, .. } | Role::Buffer { init, .. } = tensor.role {
             groups.entry(key(tensor)).or_default().push((tensor, init));
         }
     }

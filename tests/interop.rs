@@ -6,14 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tilewright::checkpoint::{Checkpoint, load_checkpoint, save_checkpoint};
 use tilewright::data::Normalization;
-use tilewright::engine::Engine;
-use tilewright::gpu::DeviceOptions;
 use tilewright::graph::Graph;
 use tilewright::interop::{Labels, StateDict, export_safetensors, import, model_tensors, read_state_dict};
 use tilewright::models::{self, ModelOptions};
 use tilewright::nn::Mode;
 use tilewright::recipe::TrainConfig;
 use tilewright::reference::{self, Tensors};
+use tilewright::session::Device;
 use tilewright::tensor::{HostTensor, Shape};
 use tilewright::train::{Batch, Evaluator, Silent, Trainer, training_graph};
 
@@ -21,8 +20,8 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
-fn reference_engine() -> Engine {
-    Engine::open("cpu", DeviceOptions::default(), 1).unwrap()
+fn reference() -> Device {
+    Device::reference()
 }
 
 fn lenet5(file: &str) -> Checkpoint {
@@ -60,10 +59,10 @@ fn pytorchs_weights_give_pytorchs_logits_from_both_kinds_of_file() {
     for file in ["lenet5.pth", "lenet5.safetensors"] {
         let checkpoint = lenet5(file);
         assert_eq!(checkpoint.header.classes, ["0", "1", "2"], "{file}: the head says how many classes there are");
-        let mut engine = reference_engine();
+        let device = reference();
         let batch = Batch { shape: [1, 1, 12, 12], classes: 3 };
-        let mut evaluator = Evaluator::of(&checkpoint, &fixture(file), batch, &mut engine).unwrap();
-        let logits = evaluator.logits(&mut engine, checkpoint.header.normalization.apply(&image)).unwrap();
+        let mut evaluator = Evaluator::of(&checkpoint, &fixture(file), batch, &device).unwrap();
+        let logits = evaluator.logits(&checkpoint.header.normalization.apply(&image)).unwrap();
         for (ours, theirs) in logits.iter().zip(&expected["logits"]) {
             assert!((ours - theirs).abs() < 1e-6, "{file}: {logits:?}, PyTorch has {:?}", expected["logits"]);
         }
@@ -208,16 +207,15 @@ fn what_eval_and_predict_run_has_its_batch_norms_folded_and_gives_the_same_logit
     let batch = Batch { shape: [2, 3, 8, 8], classes: 5 };
     let images = filled("images", &batch.shape.into());
 
-    let mut engine = reference_engine();
-    let mut folded = Evaluator::of(&checkpoint, &path, batch, &mut engine).unwrap();
-    let after = folded.logits(&mut engine, images.clone()).unwrap();
-    assert!(engine.state("bn1.weight").is_err() && engine.state("conv1.bias").is_ok(), "bn1 is part of conv1");
+    let device = reference();
+    let mut folded = Evaluator::of(&checkpoint, &path, batch, &device).unwrap();
+    let after = folded.logits(&images).unwrap();
+    assert!(!folded.session().has("bn1.weight") && folded.session().has("conv1.bias"), "bn1 is part of conv1");
 
-    let mut engine = reference_engine();
-    let mut plain = Evaluator::new(&checkpoint.header.config, batch, &mut engine).unwrap();
-    plain.restore(&mut engine, &checkpoint, &path).unwrap();
-    let before = plain.logits(&mut engine, images).unwrap();
-    assert!(engine.state("bn1.weight").is_ok() && engine.state("conv1.bias").is_err());
+    let device = reference();
+    let mut plain = Evaluator::unfolded(&checkpoint, &path, batch, &device).unwrap();
+    let before = plain.logits(&images).unwrap();
+    assert!(plain.session().has("bn1.weight") && !plain.session().has("conv1.bias"));
 
     let largest = before.iter().fold(0f32, |largest, x| largest.max(x.abs()));
     assert!(largest > 0.0 && before[0] != before[1] && before[0] != before[5], "logits that tell something");
@@ -261,7 +259,7 @@ fn frozen_layers_keep_every_bit_and_only_the_head_is_trained() {
     // A linear layer's is a convolution's: the one is the head's.
     assert_eq!([op("conv_weight_gradient"), op("batch_norm_sums"), op("batch_statistics")], [1, 0, 0]);
 
-    let mut trainer = Trainer::create(config.clone(), reference_engine(), Some(&run)).unwrap();
+    let mut trainer = Trainer::create(config.clone(), &reference(), Some(&run)).unwrap();
     trainer.run(&mut Silent).unwrap();
     let after = load_checkpoint(&run.join("checkpoint.safetensors")).unwrap();
     assert_eq!(after.header.normalization, imported.header.normalization, "that of the weights is kept");
@@ -271,17 +269,17 @@ fn frozen_layers_keep_every_bit_and_only_the_head_is_trained() {
     assert_eq!(after.tensors["fc.weight"].0[..], [3, 16]);
 
     config.head = None;
-    let refused = |config: TrainConfig| match Trainer::create(config, reference_engine(), Some(&run.join("other"))) {
+    let refused = |config: TrainConfig| match Trainer::create(config, &reference(), Some(&run.join("other"))) {
         Ok(_) => panic!("it was accepted"),
         Err(error) => error.to_string(),
     };
     config.freeze.clear();
-    assert!(refused(config.clone()).contains("with --head 3 the classifier's last layer starts fresh"));
+    assert!(refused(config.clone()).contains("with `head = 3` the classifier's last layer starts fresh"));
     config.head = Some(4);
-    assert!(refused(config.clone()).contains("--head is 4, but must be 3"));
+    assert!(refused(config.clone()).contains("`head` is 4, but must be 3"));
     config.head = Some(3);
     config.freeze = vec!["layer9".to_owned()];
-    assert!(refused(config).contains("--freeze is `layer9`, but must be a layer or parameter of resnext29_cifar"));
+    assert!(refused(config).contains("`freeze` is `layer9`, but must be a layer or parameter of resnext29_cifar"));
     let config = TrainConfig { freeze: vec!["*".to_owned()], ..small_run("resnext29_cifar") };
     assert!(refused(config).contains("left to train"));
 }

@@ -4,7 +4,7 @@
 //! other, so a rule that takes it for one is seen. Shapes are odd on purpose.
 
 use std::sync::OnceLock;
-use tilewright::check::{Tolerance, check_graph, run_on_device};
+use tilewright::check::{Tolerance, check_graph};
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
 use tilewright::graph::{Graph, GraphError, Op, Value};
 use tilewright::nn::{LayerNorm, Mode, Scope};
@@ -13,6 +13,7 @@ use tilewright::ops::{
     Permute, Scale, Softmax, ZeroPad,
 };
 use tilewright::reference::{Tensors, random_tensors};
+use tilewright::session::run_once;
 use tilewright::tensor::{HostTensor, TensorSpec};
 
 /// The device with and without bounds checks in its shaders.
@@ -318,7 +319,7 @@ fn rows_that_pad_a_batch_count_in_no_loss_and_no_gradient() {
         let [padded, short] = [7, 5].map(|rows| loss_graph(loss, rows, 3));
         let mut tensors = random_tensors(&short, 3, 3);
         let [whole, _] = devices();
-        let (want, _) = run_on_device(whole, &short, &tensors).unwrap();
+        let (want, _) = run_once(&whole.clone().into(), &short, &tensors).unwrap();
         let HostTensor::F32(logits) = tensors.get_mut("logits").unwrap() else { panic!("logits are f32") };
         logits.extend([3.0; 6]);
         let HostTensor::U32(target) = tensors.get_mut("target").unwrap() else { panic!("targets are u32") };
@@ -327,13 +328,13 @@ fn rows_that_pad_a_batch_count_in_no_loss_and_no_gradient() {
             check_graph(gpu, &padded, &tensors, Tolerance::default())
                 .unwrap_or_else(|error| panic!("{loss:?}: {error}"));
         }
-        let (got, _) = run_on_device(whole, &padded, &tensors).unwrap();
+        let (got, _) = run_once(&whole.clone().into(), &padded, &tensors).unwrap();
         assert_eq!(got[0], want[0], "{loss:?}");
         assert_eq!(got[1].f32()[..15], *want[1].f32(), "{loss:?}");
         assert_eq!(got[1].f32()[15..], [0.0; 6], "{loss:?}");
         // Nothing but padding: a loss of 0, not of 0 / 0.
         tensors.get_mut("target").unwrap().u32_mut().fill(IGNORED_TARGET);
-        let (got, _) = run_on_device(whole, &padded, &tensors).unwrap();
+        let (got, _) = run_once(&whole.clone().into(), &padded, &tensors).unwrap();
         assert_eq!(got[0].f32(), [0.0], "{loss:?}");
     }
 }

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tilewright::data::Source;
-use tilewright::engine::Engine;
-use tilewright::gpu::{DeviceOptions, adapters};
+use tilewright::gpu::adapters;
 use tilewright::recipe::TrainConfig;
+use tilewright::session::Device;
 use tilewright::train::sweep::{Search, Sweep, SweepConfig, SweepError, Trial};
 use tilewright::train::{EpochRow, Reporter};
 
@@ -292,7 +292,7 @@ fn a_sweep_that_is_stopped_anywhere_goes_on_to_the_same_end() {
         halving: Some(2),
         ..definition(Search::Random, &["lr=log:1e-3..1e-1", "set.activation=relu,tanh"])
     };
-    let engine = Engine::open("cpu", DeviceOptions::default(), 1).unwrap();
+    let device = Device::reference();
     let run = |out: &Path, epochs: usize| {
         let mut sweep = match out.exists() {
             true => Sweep::read(out).unwrap(),
@@ -303,7 +303,7 @@ fn a_sweep_that_is_stopped_anywhere_goes_on_to_the_same_end() {
         }
         let stop = Arc::new(AtomicBool::new(false));
         let mut reporter = StopAfter { epochs, stop: Arc::clone(&stop), notes: Vec::new() };
-        (sweep.run(&engine, out, &stop, &mut reporter), reporter.notes)
+        (sweep.run(&device, out, &stop, &mut reporter), reporter.notes)
     };
     let whole = folder.path().join("whole");
     let (outcome, _) = run(&whole, usize::MAX);

@@ -7,10 +7,10 @@
 
 use serde_json::json;
 use std::time::Instant;
-use tilewright::engine::Engine;
 use tilewright::gpu::DeviceOptions;
 use tilewright::models::{self, Model};
 use tilewright::recipe::TrainConfig;
+use tilewright::session::Device;
 use tilewright::train::{Silent, Trainer};
 
 /// Models of a test, by what their names begin with.
@@ -57,8 +57,8 @@ fn train(part: &[&str]) {
             ..TrainConfig::default()
         };
         let start = Instant::now();
-        let engine = Engine::open("auto", DeviceOptions::default(), 1).unwrap();
-        let mut trainer = Trainer::create(config, engine, Some(&folder.path().join(model.name))).unwrap();
+        let device = Device::open("auto", DeviceOptions::default()).unwrap();
+        let mut trainer = Trainer::create(config, &device, Some(&folder.path().join(model.name))).unwrap();
         // A loss that is not a number ends the run with an error.
         let outcome = trainer.run(&mut Silent).unwrap_or_else(|error| panic!("{}: {error}", model.name));
         let test = outcome.test.unwrap();

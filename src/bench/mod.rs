@@ -8,9 +8,10 @@ pub use cases::{Case, Group, cases, step_case};
 pub use peak::{Peak, measure_peak};
 pub use profile::{KernelTime, Profile, profile_step};
 
-use crate::gpu::{Gpu, GpuError, Program, Store};
-use crate::graph::{Cost, Graph, Role};
-use crate::reference::{Tensors, random_tensors};
+use crate::gpu::Gpu;
+use crate::graph::{Cost, Graph};
+use crate::reference::random_tensors;
+use crate::session::{Program, Session, SessionError};
 use crate::tensor::Shapes;
 use std::time::{Duration, Instant};
 
@@ -35,16 +36,14 @@ const SHORTEST: Duration = Duration::from_millis(600);
 ///
 /// # Errors
 /// When the device cannot run the graph.
-pub fn measure(gpu: &Gpu, graph: &Graph) -> Result<Timing, GpuError> {
+pub fn measure(gpu: &Gpu, graph: &Graph) -> Result<Timing, SessionError> {
     let begin = Instant::now();
-    let mut store = Store::new(gpu, 1);
-    let mut program = Program::new(gpu, graph, &mut store)?;
-    write_inputs(graph, &program, &bench_tensors(graph))?;
+    let mut program = prepare(gpu, graph)?;
     program.run()?;
     program.finish()?;
     let first = begin.elapsed().as_secs_f64();
 
-    let mut seconds = |runs: u32| -> Result<f64, GpuError> {
+    let mut seconds = |runs: u32| -> Result<f64, SessionError> {
         let begin = Instant::now();
         for _ in 0..runs {
             program.run()?;
@@ -57,25 +56,18 @@ pub fn measure(gpu: &Gpu, graph: &Graph) -> Result<Timing, GpuError> {
     let mut samples: Vec<f64> = (0..SAMPLES).map(|_| seconds(runs)).collect::<Result<_, _>>()?;
     samples.sort_by(f64::total_cmp);
     let at = |share: f64| samples[(share * (samples.len() - 1) as f64).round() as usize];
-    let peak_bytes = program.memory().peak();
+    let peak_bytes = program.memory().map_or(0, |memory| memory.peak());
     Ok(Timing { median: at(0.5), quartiles: [at(0.25), at(0.75)], first, peak_bytes })
 }
 
-/// Random values for the inputs of a graph; step numbers are small.
-fn bench_tensors(graph: &Graph) -> Tensors {
-    random_tensors(graph, 1, 10)
-}
-
-fn write_inputs(graph: &Graph, program: &Program, tensors: &Tensors) -> Result<(), GpuError> {
-    for value in graph.values() {
-        let tensor = graph.tensor(value);
-        if let (Role::Input, true, Some(data)) =
-            (&tensor.role, program.has_input(&tensor.name), tensors.get(&tensor.name))
-        {
-            program.write(&tensor.name, data)?;
-        }
+/// `graph` on a device, with random values for its inputs; step numbers are small.
+fn prepare(gpu: &Gpu, graph: &Graph) -> Result<Program, SessionError> {
+    let [mut program] = Session::new(&gpu.clone().into(), 1).prepare([graph])?;
+    let tensors = random_tensors(graph, 1, 10);
+    for name in program.inputs().iter().map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+        program.write(program.input(&name)?, &tensors[&name])?;
     }
-    Ok(())
+    Ok(program)
 }
 
 /// Work of all live nodes of a graph.

@@ -1,10 +1,11 @@
 //! What a device can reach: two micro kernels, one of multiply-adds, one of copies.
 
 use super::{Timing, measure};
-use crate::gpu::{Gpu, GpuError};
+use crate::gpu::Gpu;
 use crate::graph::{Cost, Graph};
 use crate::kernel::DeviceClass;
 use crate::ops::{Copy, MultiplyAdds};
+use crate::session::SessionError;
 use crate::tensor::TensorSpec;
 
 /// Rates of a device, measured on it.
@@ -27,7 +28,7 @@ impl Peak {
 ///
 /// # Errors
 /// When the device fails.
-pub fn measure_peak(gpu: &Gpu) -> Result<Peak, GpuError> {
+pub fn measure_peak(gpu: &Gpu) -> Result<Peak, SessionError> {
     let (invocations, rounds, elements) = match gpu.profile().class {
         DeviceClass::Gpu => (1 << 20, 512, 64 << 20),
         DeviceClass::Cpu => (1 << 12, 1024, 8 << 20),

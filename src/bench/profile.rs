@@ -1,8 +1,9 @@
 //! One step, kernel by kernel.
 
-use super::{bench_tensors, node_cost, write_inputs};
-use crate::gpu::{Gpu, GpuError, Program, Store};
+use super::{node_cost, prepare};
+use crate::gpu::Gpu;
 use crate::graph::{Cost, Graph, Pass};
+use crate::session::SessionError;
 use std::time::Instant;
 
 /// Time of one kernel in a step, in seconds, and its share of its node's work.
@@ -38,10 +39,8 @@ const STEPS: usize = 7;
 ///
 /// # Errors
 /// When the device cannot run the graph.
-pub fn profile_step(gpu: &Gpu, graph: &Graph) -> Result<Profile, GpuError> {
-    let mut store = Store::new(gpu, 1);
-    let mut program = Program::new(gpu, graph, &mut store)?;
-    write_inputs(graph, &program, &bench_tensors(graph))?;
+pub fn profile_step(gpu: &Gpu, graph: &Graph) -> Result<Profile, SessionError> {
+    let mut program = prepare(gpu, graph)?;
     program.run()?;
     program.finish()?;
     let (mut encode, mut wait) = (Vec::new(), Vec::new());
@@ -56,6 +55,7 @@ pub fn profile_step(gpu: &Gpu, graph: &Graph) -> Result<Profile, GpuError> {
     let graph = &graph.fuse_activations();
     let mut kernels: Vec<KernelTime> = program
         .kernels()
+        .into_iter()
         .enumerate()
         .map(|(index, step)| {
             let node = &graph.nodes()[step.node];
@@ -70,7 +70,7 @@ pub fn profile_step(gpu: &Gpu, graph: &Graph) -> Result<Profile, GpuError> {
             }
         })
         .collect();
-    let nodes: Vec<usize> = program.kernels().map(|step| step.node).collect();
+    let nodes: Vec<usize> = program.kernels().iter().map(|step| step.node).collect();
     for (node, content) in graph.nodes().iter().enumerate() {
         let own = (0..kernels.len()).filter(|&kernel| nodes[kernel] == node);
         if let Some(longest) = own.max_by(|&a, &b| kernels[a].seconds.total_cmp(&kernels[b].seconds)) {

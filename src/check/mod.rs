@@ -12,9 +12,10 @@ pub use cases::cases;
 pub use sweep::{CheckFailure, Variant, Verdict, sweep};
 pub(crate) use sweep::{reproduces, same_dispatches};
 
-use crate::gpu::{Gpu, GpuError, Program, Store};
-use crate::graph::{Graph, Role};
+use crate::gpu::Gpu;
+use crate::graph::Graph;
 use crate::reference::{self, Tensors};
+use crate::session::{SessionError, run_once};
 use crate::tensor::HostTensor;
 use std::fmt;
 
@@ -101,39 +102,9 @@ fn distance(got: f64, want: f64) -> f64 {
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     #[error(transparent)]
-    Gpu(#[from] GpuError),
+    Session(#[from] SessionError),
     #[error("{0}")]
     Wrong(Difference),
-}
-
-/// Runs `graph` once on the device, from the given inputs and state: its outputs, in their order,
-/// and the state afterwards.
-///
-/// # Errors
-/// When the device fails.
-pub fn run_on_device(gpu: &Gpu, graph: &Graph, tensors: &Tensors) -> Result<(Vec<HostTensor>, Tensors), GpuError> {
-    let mut store = Store::new(gpu, 0);
-    let mut program = Program::new(gpu, graph, &mut store)?;
-    program.poison()?;
-    let mut state_names = Vec::new();
-    for value in graph.values() {
-        let tensor = graph.tensor(value);
-        match (&tensor.role, tensors.get(&tensor.name)) {
-            (Role::Input, Some(data)) if program.has_input(&tensor.name) => program.write(&tensor.name, data)?,
-            (Role::Parameter { .. } | Role::Buffer { .. }, Some(data)) if store.contains(&tensor.name) => {
-                store.write(&tensor.name, data)?;
-                state_names.push(tensor.name.clone());
-            }
-            _ => {}
-        }
-    }
-    program.run()?;
-    let outputs = graph.outputs().iter().map(|(name, _)| program.read(name)).collect::<Result<_, _>>()?;
-    let state = state_names
-        .into_iter()
-        .map(|name| store.read(&name).map(|tensor| (name, tensor)))
-        .collect::<Result<_, GpuError>>()?;
-    Ok((outputs, state))
 }
 
 /// Runs `graph` once on the device and once on the CPU reference, and compares every output and
@@ -144,7 +115,7 @@ pub fn run_on_device(gpu: &Gpu, graph: &Graph, tensors: &Tensors) -> Result<(Vec
 pub fn check_graph(gpu: &Gpu, graph: &Graph, tensors: &Tensors, tolerance: Tolerance) -> Result<(), CheckError> {
     let mut state = tensors.clone();
     let want = reference::run(graph, tensors, &mut state);
-    let (got, got_state) = run_on_device(gpu, graph, tensors)?;
+    let (got, got_state) = run_once(&gpu.clone().into(), graph, tensors)?;
     for ((name, _), (got, want)) in graph.outputs().iter().zip(got.iter().zip(&want)) {
         compare(name, got, want, tolerance).map_err(CheckError::Wrong)?;
     }

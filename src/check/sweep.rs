@@ -1,11 +1,12 @@
 //! Runs cases in every variant of their kernels that a device can run.
 
-use super::{Case, Difference, Tolerance, compare, run_on_device};
+use super::{Case, Difference, Tolerance, compare};
 use crate::gpu::{Gpu, GpuError};
 use crate::graph::{Graph, GraphError, Role, Value};
 use crate::kernel::{DeviceClass, DeviceProfile, Precision};
-use crate::plan::{Plan, PlanError, PlannedDispatch};
+use crate::plan::{Plan, PlannedDispatch};
 use crate::reference::{self, Tensors};
+use crate::session::{SessionError, run_once};
 use crate::tensor::HostTensor;
 use std::fmt;
 
@@ -102,7 +103,7 @@ pub enum CheckFailure {
     #[error("the case cannot be built: {0}")]
     Graph(#[from] GraphError),
     #[error(transparent)]
-    Gpu(#[from] GpuError),
+    Session(#[from] SessionError),
     #[error("{difference}; kernels: {}", kernels.join(", "))]
     Wrong { difference: Difference, kernels: Vec<&'static str> },
     #[error("`{tensor}`: the bits of element {index} are {first:#010x} in one run and {second:#010x} in the next; kernels: {}", kernels.join(", "))]
@@ -112,10 +113,7 @@ pub enum CheckFailure {
 impl CheckFailure {
     /// Whether the device lacks what the case needs.
     pub fn is_unsupported(&self) -> bool {
-        matches!(
-            self,
-            CheckFailure::Gpu(GpuError::Plan(PlanError::Unsupported { .. } | PlanError::TensorTooLarge { .. }))
-        )
+        matches!(self, CheckFailure::Session(error) if error.is_unsupported())
     }
 }
 
@@ -165,7 +163,7 @@ pub fn sweep<'a>(gpu: &Gpu, cases: &'a [Case], mut report: impl FnMut(Verdict<'a
             let (gpu, plan) = match planned {
                 Ok(planned) => planned,
                 Err(error) => {
-                    report(Verdict { case, variant, result: Err(error.into()) });
+                    report(Verdict { case, variant, result: Err(SessionError::from(error).into()) });
                     continue;
                 }
             };
@@ -204,7 +202,7 @@ pub(crate) fn same_dispatches(a: &[PlannedDispatch], b: &[PlannedDispatch]) -> b
 /// # Errors
 /// The first element that is wrong, or the device's failure.
 pub(crate) fn reproduces(gpu: &Gpu, graph: &Graph, tensors: &Tensors, want: &[HostTensor]) -> Result<(), CheckFailure> {
-    let plan = Plan::new(graph, gpu.profile()).map_err(GpuError::from)?;
+    let plan = Plan::new(graph, gpu.profile()).map_err(GpuError::from).map_err(SessionError::from)?;
     let expected = Expected { tensors: tensors.clone(), outputs: want.to_vec(), state: tensors.clone() };
     run_twice(gpu, Tolerance::default(), graph, &expected, &plan)
 }
@@ -216,8 +214,9 @@ fn run_twice(
     expected: &Expected,
     plan: &Plan,
 ) -> Result<(), CheckFailure> {
-    let (outputs, state) = run_on_device(gpu, graph, &expected.tensors)?;
-    let (again, state_again) = run_on_device(gpu, graph, &expected.tensors)?;
+    let device = gpu.clone().into();
+    let (outputs, state) = run_once(&device, graph, &expected.tensors)?;
+    let (again, state_again) = run_once(&device, graph, &expected.tensors)?;
     let results = graph.outputs().iter().zip(outputs.iter().zip(&again).zip(&expected.outputs));
     for ((name, value), ((got, again), want)) in results {
         let kernels = || kernels(plan, |node| node == maker(graph, *value));

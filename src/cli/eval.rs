@@ -67,8 +67,8 @@ impl Eval {
         ensemble.notes().iter().for_each(|note| global.note(note));
         drop(reading);
         // Every member sets its own parameters, and none starts from this seed.
-        let engine = global.training_engine(0, global.tuned.as_deref())?;
-        let found = ensemble.evaluate(&engine, self.batch, self.tta.unwrap_or_default())?;
+        let device = global.training_device(global.tuned.as_deref())?;
+        let found = ensemble.evaluate(&device, self.batch, self.tta.unwrap_or_default())?;
         drop(reporter);
         let whole = &found.whole;
         say_confusion(global, &whole.confusion, ensemble.classes());

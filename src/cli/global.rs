@@ -10,12 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tilewright::activity::Activity;
 use tilewright::colour::ERROR;
-use tilewright::engine::Engine;
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
 use tilewright::printable::printable;
+use tilewright::session::Device;
 use tilewright::train::TerminalReporter;
 use tilewright::tuned::TunedTable;
-use tilewright::verify::Backend;
 
 #[derive(Args)]
 pub struct Global {
@@ -117,25 +116,25 @@ impl Global {
     }
 
     /// The device that was asked for; says which it is.
-    pub fn backend(&self) -> Result<Backend, CliError> {
+    pub fn device(&self) -> Result<Device, CliError> {
         if self.on_reference() {
             refuse_table(self.tuned.as_deref())?;
             self.note("device: CPU reference");
-            return Ok(Backend::Reference);
+            return Ok(Device::reference());
         }
-        Ok(Backend::Gpu(self.gpu()?))
+        Ok(self.gpu()?.into())
     }
 
-    /// The device that was asked for, to train on, with the kernels of the table `tuned`; parameters start under
-    /// `seed`.
-    pub fn training_engine(&self, seed: u64, tuned: Option<&Path>) -> Result<Engine, CliError> {
+    /// The device that was asked for, to train on, with the kernels of the table `tuned`.
+    pub fn training_device(&self, tuned: Option<&Path>) -> Result<Device, CliError> {
         let options = DeviceOptions { checked: self.checked, ..DeviceOptions::default() };
-        if self.on_reference() {
+        let device = if self.on_reference() {
             refuse_table(tuned)?;
-            return Ok(Engine::open("cpu", options, seed)?.with_activity(self.activity.clone()));
-        }
-        let gpu = with_table(self.open_gpu(options)?, tuned)?;
-        Ok(Engine::on(gpu, seed).with_activity(self.activity.clone()))
+            Device::reference()
+        } else {
+            with_table(self.open_gpu(options)?, tuned)?.into()
+        };
+        Ok(device.with_activity(self.activity.clone()))
     }
 
     /// The GPU that was asked for; says which it is. Refuses `--device cpu`.

@@ -41,9 +41,9 @@ impl Landscape {
         let mut config = self.settings.config_or("cifar_cnn")?;
         config.validate()?;
         config.tuned = global.tuned.clone().or(config.tuned);
-        let engine = global.training_engine(config.seed, config.tuned.as_deref())?;
+        let device = global.training_device(config.tuned.as_deref())?;
         let stop = on_interrupt()?;
-        let outcome = landscape.run(&config, engine, self.out.as_deref(), &stop, &mut global.reporter())?;
+        let outcome = landscape.run(&config, &device, self.out.as_deref(), &stop, &mut global.reporter())?;
         let LandscapeOutcome { forms, folder } = outcome;
         let mut table = Table::new(["batch norm", "rate", "steps", "first loss", "last loss"]);
         for form in &forms {

@@ -38,9 +38,9 @@ impl LrFind {
         let mut config = self.settings.config()?;
         config.validate()?;
         config.tuned = global.tuned.clone().or(config.tuned);
-        let engine = global.training_engine(config.seed, config.tuned.as_deref())?;
+        let device = global.training_device(config.tuned.as_deref())?;
         let stop = on_interrupt()?;
-        let outcome = test.run(&config, engine, self.out.as_deref(), &stop, &mut global.reporter())?;
+        let outcome = test.run(&config, &device, self.out.as_deref(), &stop, &mut global.reporter())?;
         let RangeOutcome { curve, suggestion, folder } = outcome;
         let Suggestion { suggested, steepest, minimum } = suggestion;
         if curve.falls_at_its_end() {

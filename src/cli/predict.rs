@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tilewright::checkpoint::{Checkpoint, load_checkpoint};
 use tilewright::data::{MAX_PIXELS, images_of, load_image};
-use tilewright::engine::Engine;
 use tilewright::path_text::lossy;
 use tilewright::train::{Batch, Evaluator, TrainError, softmax};
 
@@ -50,12 +49,12 @@ impl Predict {
         let files = self.files(global)?;
         let size = (BATCH_PIXELS / (height * width)).clamp(1, 16).min(files.len());
         let batch = Batch { shape: [size, channels, height, width], classes: header.classes.len() };
-        let mut engine = global.training_engine(header.config.seed, global.tuned.as_deref())?;
-        let mut evaluator = Evaluator::of(&checkpoint, &path, batch, &mut engine)?;
+        let device = global.training_device(global.tuned.as_deref())?;
+        let mut evaluator = Evaluator::of(&checkpoint, &path, batch, &device)?;
         drop(reporter);
         let mut predictions = Vec::new();
         for files in files.chunks(size) {
-            let logits = logits(files, (&path, &checkpoint), batch, self.max_pixels, &mut evaluator, &mut engine)?;
+            let logits = logits(files, (&path, &checkpoint), batch, self.max_pixels, &mut evaluator)?;
             for (file, logits) in files.iter().zip(logits) {
                 predictions.push(self.tell(global, &checkpoint.header.classes, file, logits));
             }
@@ -114,7 +113,6 @@ fn logits(
     batch: Batch,
     max_pixels: u64,
     evaluator: &mut Evaluator,
-    engine: &mut Engine,
 ) -> Result<Vec<Result<Vec<f32>, String>>, CliError> {
     let header = &checkpoint.header;
     let [size, channels, height, width] = batch.shape;
@@ -128,7 +126,7 @@ fn logits(
         true => Vec::new(),
         false => {
             pixels.resize(size * channels * height * width, 0.0);
-            evaluator.logits(engine, pixels)?
+            evaluator.logits(&pixels)?
         }
     };
     let mut rows = rows.chunks_exact(batch.classes);

@@ -73,14 +73,14 @@ impl Sweep {
             None => sweep::Sweep::new(self.config(global)?)?,
         };
         drop(reading);
-        let engine = global.training_engine(sweep.config().seed, sweep.config().tuned.as_deref())?;
+        let device = global.training_device(sweep.config().tuned.as_deref())?;
         let folder = match &self.resume {
             Some(folder) => folder.clone(),
             None => sweep.create(self.out.as_deref())?,
         };
         let stop = on_interrupt()?;
-        reporter.note(&format!("{}; with {}; folder {}", sweep.describe(), engine.name(), folder.display()));
-        let outcome = sweep.run(&engine, &folder, &stop, &mut reporter)?;
+        reporter.note(&format!("{}; with {}; folder {}", sweep.describe(), device.name(), folder.display()));
+        let outcome = sweep.run(&device, &folder, &stop, &mut reporter)?;
         drop(reporter);
         tell(global, sweep.trials(), &outcome, &folder);
         Ok(())

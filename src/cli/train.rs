@@ -52,13 +52,13 @@ impl Train {
                 let config = RunFolder::config(run)?;
                 let tuned = config.tuned.as_ref().map(|_| RunFolder::tuned(run));
                 let changes = self.pace.changes(self.checkpoint_every);
-                Trainer::resume(run, global.training_engine(config.seed, tuned.as_deref())?, &changes)?
+                Trainer::resume(run, &global.training_device(tuned.as_deref())?, &changes)?
             }
             None => {
                 let mut config = self.config()?;
                 config.tuned = global.tuned.clone().or(config.tuned);
-                let engine = global.training_engine(config.seed, config.tuned.as_deref())?;
-                Trainer::create(config, engine, self.run.as_deref())?
+                let device = global.training_device(config.tuned.as_deref())?;
+                Trainer::create(config, &device, self.run.as_deref())?
             }
         };
         trainer.stop_on(on_interrupt()?);

@@ -23,11 +23,11 @@ impl Verify {
         if files.is_empty() {
             return Err(CliError::failed("there is no `*.safetensors` file under the given folders"));
         }
-        let backend = global.backend()?;
+        let device = global.device()?;
         let [mut passed, mut failed, mut unsupported] = [0; 3];
         for file in &files {
             let name = case_name(file);
-            match verify::run_case(file, &backend) {
+            match verify::run_case(file, &device) {
                 Outcome::Passed => {
                     passed += 1;
                     global.say(format_args!("passed       {name}"));

@@ -1,5 +1,6 @@
 //! What can go wrong on a device.
 
+use super::store::OtherPack;
 use crate::plan::PlanError;
 use crate::setting::Setting;
 use crate::shader::ShaderError;
@@ -47,6 +48,8 @@ pub enum GpuError {
     WrongSize { name: String, expected: u64, given: u64 },
     #[error("a pipeline could not be compiled: {reason}")]
     Pipeline { reason: String },
+    #[error(transparent)]
+    OtherPack(#[from] OtherPack),
     #[error(transparent)]
     Plan(#[from] PlanError),
     #[error(transparent)]

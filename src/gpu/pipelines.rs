@@ -85,7 +85,7 @@ impl Pipelines {
     pub fn compile(
         &self,
         device: &wgpu::Device,
-        dispatches: &[PlannedDispatch],
+        dispatches: &[&PlannedDispatch],
         activity: &Activity,
     ) -> Result<Vec<Arc<CompiledKernel>>, GpuError> {
         let mut kernels: Vec<Kernel> = Vec::new();

@@ -1,13 +1,13 @@
 //! A plan made real on a device: buffers, bind groups and pipelines, replayed with one submit a step.
 
 use super::pipelines::CompiledKernel;
+use super::readback::{Readback, Span};
 use super::store::{Store, Stored};
-use super::{Gpu, GpuError, Readback};
+use super::{Gpu, GpuError};
 use crate::activity::Stage;
 use crate::graph::{Graph, Role};
 use crate::kernel::ARGUMENT_BYTES;
-use crate::plan::{MemoryReport, Plan, PlannedBinding, Region};
-use crate::tensor::{ElementType, HostTensor};
+use crate::plan::{MemoryReport, Plan, PlannedBinding, PlannedDispatch, Region};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub struct Program {
     pub(super) gpu: Gpu,
     pub(super) steps: Vec<Step>,
     inputs: HashMap<String, Stored>,
-    outputs: HashMap<String, (Stored, ElementType)>,
+    outputs: HashMap<String, Stored>,
     slots: Vec<Stored>,
     /// What the kernels write before they read it: slots, and gradients that lie in packs.
     activations: Vec<Stored>,
@@ -54,39 +54,51 @@ impl Step {
 }
 
 impl Program {
-    /// Plans `graph`, compiles its kernels, and allocates its memory, persistent tensors in `store`.
+    /// Plans graphs, compiles their kernels side by side, and allocates their memory: persistent tensors in `store`,
+    /// those of all graphs at once. `beside` is a program that never runs at the same time as these, in whose activations'
+    /// memory theirs lie as far as they fit.
     ///
     /// # Errors
-    /// When the device cannot run the graph, or has no memory for it.
-    pub fn new(gpu: &Gpu, graph: &Graph, store: &mut Store) -> Result<Program, GpuError> {
-        Program::with_spare(gpu, graph, store, Vec::new())
-    }
-
-    /// As [`Program::new`], with activations in the memory of those of `other`, as far as they fit: the two never run at
-    /// the same time.
-    ///
-    /// # Errors
-    /// As [`Program::new`].
-    pub fn beside(gpu: &Gpu, graph: &Graph, store: &mut Store, other: &Program) -> Result<Program, GpuError> {
-        let mut spare = other.slots.clone();
+    /// When the device cannot run a graph, or has no memory for it.
+    pub fn prepare(
+        gpu: &Gpu,
+        graphs: &[&Graph],
+        store: &mut Store,
+        beside: Option<&Program>,
+    ) -> Result<Vec<Program>, GpuError> {
+        let planning = gpu.activity.enter(Stage::Planning, 0);
+        let plans = graphs.iter().map(|graph| Plan::new(graph, gpu.profile())).collect::<Result<Vec<_>, _>>()?;
+        drop(planning);
+        if gpu.info().kind.shares_memory() {
+            require_memory(plans.iter().map(|plan| plan.memory.peak()).fold(0, u64::max))?;
+        }
+        let dispatches: Vec<&PlannedDispatch> = plans.iter().flat_map(|plan| &plan.steps).collect();
+        let mut kernels = gpu.pipelines.compile(&gpu.device, &dispatches, &gpu.activity)?.into_iter();
+        store.lay_out(&graphs.iter().copied().zip(&plans).collect::<Vec<_>>())?;
+        let mut spare = beside.map_or(Vec::new(), |other| other.slots.clone());
         spare.sort_by_key(|slot| slot.bytes);
-        Program::with_spare(gpu, graph, store, spare)
+        let program = |(graph, plan): (&&Graph, Plan)| {
+            let kernels = kernels.by_ref().take(plan.steps.len()).collect();
+            Program::new(gpu, graph, plan, kernels, store, spare.clone())
+        };
+        graphs.iter().zip(plans).map(program).collect()
     }
 
     /// `spare` are slots that may be taken, the smallest first.
-    fn with_spare(gpu: &Gpu, graph: &Graph, store: &mut Store, mut spare: Vec<Stored>) -> Result<Program, GpuError> {
-        let _planning = gpu.activity.enter(Stage::Planning, 0);
-        let plan = Plan::new(graph, gpu.profile())?;
-        if gpu.info().kind.shares_memory() {
-            require_memory(plan.memory.peak())?;
-        }
-        let kernels = gpu.pipelines.compile(&gpu.device, &plan.steps, &gpu.activity)?;
+    fn new(
+        gpu: &Gpu,
+        graph: &Graph,
+        plan: Plan,
+        kernels: Vec<Arc<CompiledKernel>>,
+        store: &Store,
+        mut spare: Vec<Stored>,
+    ) -> Result<Program, GpuError> {
         let mut regions: Vec<Stored> = Vec::with_capacity(plan.regions.len());
         let mut inputs = HashMap::new();
         let mut slots = Vec::new();
-        for (index, region) in plan.regions.iter().enumerate() {
+        for region in &plan.regions {
             let stored = match region {
-                Region::Persistent { .. } => store.region(graph, &plan, index)?,
+                Region::Persistent { value, bytes } => store.region(graph, *value, *bytes)?,
                 Region::Slot { bytes } if spare.last().is_some_and(|slot| slot.bytes >= *bytes) => {
                     let taken = spare.partition_point(|slot| slot.bytes < *bytes);
                     Stored { bytes: *bytes, ..spare.remove(taken) }
@@ -158,8 +170,7 @@ impl Program {
                 let region = &regions[place.region];
                 let offset = region.offset + place.offset;
                 let bytes = graph.spec(*value).bytes();
-                let stored = Stored { buffer: region.buffer.clone(), offset, bytes };
-                Some((name.clone(), (stored, graph.spec(*value).element)))
+                Some((name.clone(), Stored { buffer: region.buffer.clone(), offset, bytes }))
             })
             .collect();
         gpu.check()?;
@@ -181,25 +192,11 @@ impl Program {
         self.memory
     }
 
-    /// Number of dispatches in a step.
-    pub fn dispatches(&self) -> usize {
-        self.steps.len()
-    }
-
-    /// Sets an input for the next run.
-    ///
-    /// # Errors
-    /// When the graph has no such input that any node reads, or its size is another.
-    pub fn write(&self, name: &str, tensor: &HostTensor) -> Result<(), GpuError> {
-        let Some(input) = self.inputs.get(name) else {
-            return Err(GpuError::UnknownTensor { kind: "input", name: name.to_owned() });
-        };
-        let given = tensor.bytes().len() as u64;
-        if given != input.bytes {
-            return Err(GpuError::WrongSize { name: name.to_owned(), expected: input.bytes, given });
+    /// Sets an input for the next run; one that no node reads is left alone.
+    pub fn write(&self, name: &str, bytes: &[u8]) {
+        if let Some(input) = self.inputs.get(name) {
+            self.gpu.queue.write_buffer(&input.buffer, 0, bytes);
         }
-        self.gpu.queue.write_buffer(&input.buffer, 0, tensor.bytes());
-        Ok(())
     }
 
     /// Fills every activation, gradient and scratch texture with NaN, so that an element that no kernel
@@ -224,11 +221,6 @@ impl Program {
     fn finish_submitted(&self) -> Result<(), GpuError> {
         self.gpu.queue.submit([]);
         self.gpu.wait(None)
-    }
-
-    /// Whether any node reads the input `name`.
-    pub fn has_input(&self, name: &str) -> bool {
-        self.inputs.contains_key(name)
     }
 
     /// Submits one step; returns as soon as few enough steps are queued.
@@ -260,23 +252,14 @@ impl Program {
         self.gpu.wait(None)
     }
 
-    /// Reads an output of the last run, waiting for it.
-    ///
-    /// # Errors
-    /// When the graph has no such output, or the device failed.
-    pub fn read(&self, name: &str) -> Result<HostTensor, GpuError> {
-        let (readback, element) = self.read_later(name)?;
-        Ok(HostTensor::from_bytes(element, &readback.finish(&self.gpu)?))
-    }
-
     /// Starts to read an output of the last run while the device goes on.
     ///
     /// # Errors
     /// When the graph has no such output.
-    pub fn read_later(&self, name: &str) -> Result<(Readback, ElementType), GpuError> {
-        let (stored, element) =
+    pub fn read(&self, name: &str) -> Result<Readback, GpuError> {
+        let Stored { buffer, offset, bytes } =
             self.outputs.get(name).ok_or_else(|| GpuError::UnknownTensor { kind: "output", name: name.to_owned() })?;
-        Ok((Readback::start(&self.gpu, &stored.buffer, stored.offset, stored.bytes)?, *element))
+        Readback::start(&self.gpu, Span { buffer, offset: *offset, bytes: *bytes })
     }
 }
 

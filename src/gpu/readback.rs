@@ -5,41 +5,95 @@ use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 
 /// A copy on its way to the host.
 pub struct Readback {
+    gpu: Gpu,
     staging: wgpu::Buffer,
     mapped: OneshotReceiver<Result<(), wgpu::BufferAsyncError>>,
     submission: wgpu::SubmissionIndex,
 }
 
+/// A piece of a buffer, in bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Span<'a> {
+    pub buffer: &'a wgpu::Buffer,
+    pub offset: u64,
+    pub bytes: u64,
+}
+
+/// Bytes of a staging buffer, beyond one that is larger itself: what is read back at once takes no more host memory
+/// twice.
+const STAGING: u64 = 256 << 20;
+
 impl Readback {
-    /// Queues the copy of `bytes` bytes; work submitted before it is seen by it.
-    pub(super) fn start(gpu: &Gpu, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> Result<Self, GpuError> {
+    /// Queues the copy of a span; work submitted before it is seen by it.
+    pub(super) fn start(gpu: &Gpu, span: Span<'_>) -> Result<Self, GpuError> {
+        Readback::start_many(gpu, &[span])
+    }
+
+    /// Queues the copy of spans, which come one after another.
+    fn start_many(gpu: &Gpu, spans: &[Span<'_>]) -> Result<Self, GpuError> {
         let staging = gpu.allocate("reading back", || {
             gpu.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("readback"),
-                size: bytes,
+                size: spans.iter().map(|span| span.bytes).sum(),
                 usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
                 mapped_at_creation: false,
             })
         })?;
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
+        let mut end = 0;
+        for &Span { buffer, offset, bytes } in spans {
+            encoder.copy_buffer_to_buffer(buffer, offset, &staging, end, bytes);
+            end += bytes;
+        }
         let submission = gpu.queue.submit([encoder.finish()]);
         let (sender, mapped) = oneshot_channel();
         staging.map_async(wgpu::MapMode::Read, .., move |result| {
             // The receiver is gone when nobody waits for the copy any more.
             sender.send(result).ok();
         });
-        Ok(Readback { staging, mapped, submission })
+        Ok(Readback { gpu: gpu.clone(), staging, mapped, submission })
+    }
+
+    /// Copies spans of floats to the host through as few staging buffers as their sizes allow, and waits once for
+    /// each.
+    pub(super) fn all(gpu: &Gpu, spans: &[Span<'_>]) -> Result<Vec<Vec<f32>>, GpuError> {
+        let mut all = Vec::with_capacity(spans.len());
+        let mut rest = spans;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = |span: &&Span<'_>| {
+                bytes += span.bytes;
+                bytes <= STAGING
+            };
+            let (now, later) = rest.split_at(rest.iter().take_while(fits).count().max(1));
+            let together = Readback::start_many(gpu, now)?.wait()?;
+            let mut together = together.as_slice();
+            for span in now {
+                let (own, after) = together.split_at(span.bytes as usize);
+                all.push(bytemuck::pod_collect_to_vec(own));
+                together = after;
+            }
+            rest = later;
+        }
+        Ok(all)
     }
 
     /// Waits for the copy.
     ///
     /// # Errors
     /// When the device fails.
-    pub fn finish(self, gpu: &Gpu) -> Result<Vec<u8>, GpuError> {
-        gpu.wait(Some(self.submission))?;
+    pub fn wait(self) -> Result<Vec<u8>, GpuError> {
+        self.gpu.wait(Some(self.submission.clone()))?;
+        pollster::block_on(self.arrive())
+    }
+
+    /// The copy, when it is there. Somebody has to see to the device meanwhile, as a browser does by itself.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn arrive(self) -> Result<Vec<u8>, GpuError> {
         let refused = |reason: String| GpuError::Refused { reason };
-        match pollster::block_on(self.mapped.receive()) {
+        match self.mapped.receive().await {
             Some(Ok(())) => {}
             Some(Err(error)) => return Err(refused(error.to_string())),
             None => return Err(refused("a read-back was dropped".to_owned())),

@@ -1,6 +1,7 @@
 //! A step with each dispatch timed apart.
 
-use super::{GpuError, Program, Readback};
+use super::readback::{Readback, Span};
+use super::{GpuError, Program};
 use crate::kernel::DeviceClass;
 use std::time::Instant;
 
@@ -69,7 +70,8 @@ impl Program {
             }
             encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
             self.gpu.queue.submit([encoder.finish()]);
-            let bytes = Readback::start(&self.gpu, &resolved, 0, u64::from(count) * 8)?.finish(&self.gpu)?;
+            let bytes = Readback::start(&self.gpu, Span { buffer: &resolved, offset: 0, bytes: u64::from(count) * 8 })?
+                .wait()?;
             let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes);
             let period = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-9;
             let first = ticks.first().copied().unwrap_or(0);

@@ -39,8 +39,9 @@ pub enum Role {
     Input,
     /// Learned: kept from run to run, written by an optimizer unless frozen.
     Parameter { init: Init, trainable: bool },
-    /// Kept from run to run and written by ops: running statistics, optimizer state.
-    Buffer { init: Init },
+    /// Kept from run to run and written by ops: running statistics, optimizer state. What is not `saved` is of no use to
+    /// who goes on later, such as metrics.
+    Buffer { init: Init, saved: bool },
     /// Members laid one after another in one piece of memory, each at a multiple of
     /// [`PACK_ALIGNMENT`] elements with zeros between, so that one op can work on all of them.
     Pack { members: Vec<Value>, offsets: Vec<usize> },
@@ -63,6 +64,11 @@ impl Tensor {
     /// Whether it is a parameter or a buffer, which live on between runs.
     pub fn is_kept(&self) -> bool {
         matches!(self.role, Role::Parameter { .. } | Role::Buffer { .. })
+    }
+
+    /// Whether a checkpoint has it.
+    pub fn is_saved(&self) -> bool {
+        matches!(self.role, Role::Parameter { .. } | Role::Buffer { saved: true, .. })
     }
 }
 
@@ -136,7 +142,15 @@ impl Graph {
     /// # Errors
     /// When another input, parameter or buffer has the name.
     pub fn buffer(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Value, GraphError> {
-        self.named_tensor(name, TensorSpec::f32(shape), Role::Buffer { init })
+        self.named_tensor(name, TensorSpec::f32(shape), Role::Buffer { init, saved: true })
+    }
+
+    /// As [`Graph::buffer`], of no use in a checkpoint.
+    ///
+    /// # Errors
+    /// When another input, parameter or buffer has the name.
+    pub fn transient_buffer(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Value, GraphError> {
+        self.named_tensor(name, TensorSpec::f32(shape), Role::Buffer { init, saved: false })
     }
 
     /// The members as one flat tensor, each at a multiple of [`PACK_ALIGNMENT`] elements.

@@ -198,7 +198,7 @@ pub fn accumulated_gradients(graph: &mut Graph, part: &Graph) -> Result<HashMap<
         let name = format!("{ACCUMULATED}{}", tensor.name);
         if let (Role::Parameter { init, .. }, Some(_)) = (&tensor.role, part.find(&name)) {
             let parameter = graph.parameter(&tensor.name, tensor.spec.shape.clone(), *init)?;
-            gradients.insert(parameter, graph.buffer(&name, tensor.spec.shape.clone(), Init::ZEROS)?);
+            gradients.insert(parameter, graph.transient_buffer(&name, tensor.spec.shape.clone(), Init::ZEROS)?);
         }
     }
     Ok(gradients)
@@ -209,7 +209,11 @@ fn buffers(graph: &mut Graph, prefix: &str, parameters: &[Value], init: Init) ->
     let make = |&parameter: &Value| {
         let name = format!("{prefix}{}", graph.tensor(parameter).name);
         let shape = graph.shape(parameter).clone();
-        graph.buffer(&name, shape, init)
+        match prefix {
+            // After the step they are of no use.
+            ACCUMULATED => graph.transient_buffer(&name, shape, init),
+            _ => graph.buffer(&name, shape, init),
+        }
     };
     parameters.iter().map(make).collect()
 }

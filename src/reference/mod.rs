@@ -1,11 +1,41 @@
 //! Runs a graph on the CPU through each op's reference function: the judge of the GPU.
 
 use crate::graph::{Graph, Init, Role, Value};
-use crate::tensor::{ElementType, HostTensor, Shapes};
+use crate::setting::Setting;
+use crate::tensor::{ElementType, HostTensor, Shape, Shapes};
 use std::collections::HashMap;
 
 /// Tensors that live on between runs, by name.
 pub type Tensors = HashMap<String, HostTensor>;
+
+/// Tensors of a graph that the host has no room for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the host has no room for the {:.1} GiB of all tensors, of which `{largest}` {shape} is the largest; use a smaller {}, \
+     or {}", *bytes as f64 / f64::from(1 << 30), Setting("batch"), Setting("micro_batch")
+)]
+pub struct NoMemory {
+    pub bytes: u64,
+    pub largest: String,
+    pub shape: Shape,
+}
+
+/// Asks whether the host has room for all tensors of a graph: what is too large is told before anything is computed, and
+/// is not the end of the process.
+///
+/// # Errors
+/// When it has not.
+pub fn expect_memory(graph: &Graph) -> Result<(), NoMemory> {
+    let bytes = graph.tensors().iter().map(|tensor| tensor.spec.bytes()).fold(0, u64::saturating_add);
+    let has_room = usize::try_from(bytes).is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok());
+    let largest = graph.tensors().iter().max_by_key(|tensor| tensor.spec.bytes());
+    match largest {
+        Some(largest) if !has_room => {
+            Err(NoMemory { bytes, largest: largest.name.clone(), shape: largest.spec.shape.clone() })
+        }
+        _ => Ok(()),
+    }
+}
 
 /// Values for every input, parameter and buffer of a graph, by name: uniform in [-1, 1), integers
 /// below `classes`.

@@ -6,7 +6,7 @@ use crate::data::{
     Asked, Augmentation, ClassMatching, Dataset, LoadOptions, MAX_PIXELS, Source, View, are_numbers, listed,
     match_classes,
 };
-use crate::engine::Engine;
+use crate::session::Device;
 use crate::setting::BadSetting;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -114,7 +114,7 @@ impl Ensemble {
         self.members.first().map_or(&[], |member| &member.checkpoint.header.classes)
     }
 
-    /// Runs one member after the other on the device of `engine`, in batches of at most `batch` images. The
+    /// Runs one member after the other on `device`, in batches of at most `batch` images. The
     /// probabilities of a member are the mean over the views of `augmentation`, in pixels of the size that it takes.
     ///
     /// Of several members, the host holds the probabilities of all images, 16 bytes an image and class.
@@ -123,7 +123,7 @@ impl Ensemble {
     /// Views that leave nothing of an image, a checkpoint that does not suit its model, or a device that fails.
     pub fn evaluate(
         &self,
-        engine: &Engine,
+        device: &Device,
         batch: usize,
         augmentation: Augmentation,
     ) -> Result<EnsembleEvaluation, TrainError> {
@@ -139,13 +139,12 @@ impl Ensemble {
             let header = &checkpoint.header;
             let [channels, height, width] = header.input;
             let batch = Batch { shape: [batch.min(images.len().max(1)), channels, height, width], classes };
-            let mut engine = engine.fresh(header.config.seed);
-            let mut evaluator = Evaluator::of(checkpoint, path, batch, &mut engine)?;
+            let mut evaluator = Evaluator::of(checkpoint, path, batch, device)?;
             let begin = Instant::now();
             let found = match &mut mean {
-                None => evaluator.evaluate(&mut engine, images, &header.normalization, views)?,
+                None => evaluator.evaluate(images, &header.normalization, views)?,
                 Some(mean) => {
-                    let p = evaluator.log_probabilities(&mut engine, images, &header.normalization, views)?;
+                    let p = evaluator.log_probabilities(images, &header.normalization, views)?;
                     let p = in_order(p, places.as_deref());
                     mean.add(&p);
                     Evaluation::of(&p, labels, classes)

@@ -2,7 +2,6 @@
 
 use crate::checkpoint::CheckpointError;
 use crate::data::{ClassDifference, DataError};
-use crate::gpu::GpuError;
 use crate::graph::GraphError;
 use crate::interop::InteropError;
 use crate::models::ModelError;
@@ -10,6 +9,7 @@ use crate::optim::OptimizerError;
 use crate::optim::schedule::ScheduleError;
 use crate::recipe::RecipeError;
 use crate::report::PictureError;
+use crate::session::SessionError;
 use crate::setting::{BadSetting, Setting};
 use crate::tuned::TableError;
 use std::io;
@@ -31,7 +31,7 @@ pub enum TrainError {
     #[error(transparent)]
     Graph(#[from] GraphError),
     #[error(transparent)]
-    Gpu(#[from] GpuError),
+    Session(#[from] SessionError),
     #[error(transparent)]
     Optimizer(#[from] OptimizerError),
     #[error(transparent)]

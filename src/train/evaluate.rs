@@ -1,42 +1,63 @@
 //! Accuracy, loss and confusion matrix of a model on a data set.
 
 use super::evaluation::Tally;
-use super::graphs::{Batch, IMAGES, LABELS, LOGITS, evaluation_graph, step_numbers};
+use super::graphs::{Batch, IMAGES, LOGITS, evaluation_graph};
 use super::probabilities::{MeanProbabilities, log_probabilities};
 use super::{Evaluation, TrainError};
 use crate::activity::Stage;
 use crate::checkpoint::Checkpoint;
 use crate::data::{Batches, DataError, Dataset, Normalization, View};
-use crate::engine::{Engine, Executable};
 use crate::graph::Graph;
 use crate::interop::{InteropError, finite};
-use crate::nn::STEP_NUMBERS;
 use crate::passes::Folded;
 use crate::recipe::TrainConfig;
-use crate::tensor::{HostTensor, Shape};
-use std::collections::{BTreeMap, HashSet};
+use crate::session::{Device, Input, Output, Pending, Program, Session};
+use crate::tensor::Shape;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
-/// An evaluation graph on an engine.
+/// A model on a device, for what it says of images.
 pub struct Evaluator {
-    program: Executable,
+    session: Session,
+    program: Program,
+    images: Input,
+    logits: Output,
     /// Parameters and running statistics of the model, before any folding.
     tensors: Vec<(String, Shape)>,
     folded: Option<Folded>,
-    /// Names of what the program reads: not all, where a model has parts for training only.
-    read: HashSet<String>,
     batch: Batch,
 }
 
+/// Batches that the device works on while the host reads the logits of the one before.
+const IN_FLIGHT: usize = 2;
+
 impl Evaluator {
-    /// An evaluator that shares its tensors with what trains them on `engine`.
-    ///
-    /// # Errors
-    /// When the model does not take such images, or the device cannot run it.
-    pub fn new(config: &TrainConfig, batch: Batch, engine: &mut Engine) -> Result<Evaluator, TrainError> {
-        let graph = evaluation_graph(config, batch)?;
-        let program = engine.prepare(&graph)?;
-        Ok(Evaluator { program, tensors: kept(&graph), folded: None, read: read(&graph), batch })
+    /// What an evaluator runs.
+    pub(super) fn graph(config: &TrainConfig, batch: Batch) -> Result<Graph, TrainError> {
+        evaluation_graph(config, batch)
+    }
+
+    /// An evaluator that shares its tensors with what trains them in `session`, where `program` is its
+    /// [graph](Evaluator::graph).
+    pub(super) fn sharing(
+        session: &Session,
+        config: &TrainConfig,
+        batch: Batch,
+        program: Program,
+    ) -> Result<Evaluator, TrainError> {
+        let tensors = kept(&Evaluator::graph(config, batch)?);
+        Evaluator::new(session.clone(), program, tensors, None, batch)
+    }
+
+    fn new(
+        session: Session,
+        program: Program,
+        tensors: Vec<(String, Shape)>,
+        folded: Option<Folded>,
+        batch: Batch,
+    ) -> Result<Evaluator, TrainError> {
+        let (images, logits) = (program.input(IMAGES)?, program.output(LOGITS)?);
+        Ok(Evaluator { session, program, images, logits, tensors, folded, batch })
     }
 
     /// An evaluator of a checkpoint, read from `path`, with batch norms folded into convolutions.
@@ -44,22 +65,42 @@ impl Evaluator {
     /// # Errors
     /// When the model does not take such images, the device cannot run it, or a tensor is missing or of
     /// another shape.
-    pub fn of(
+    pub fn of(checkpoint: &Checkpoint, path: &Path, batch: Batch, device: &Device) -> Result<Evaluator, TrainError> {
+        Evaluator::on_its_own(checkpoint, path, batch, device, Graph::fold_batch_norm)
+    }
+
+    /// As [`Evaluator::of`], with every layer as it was trained.
+    ///
+    /// # Errors
+    /// As [`Evaluator::of`].
+    pub fn unfolded(
         checkpoint: &Checkpoint,
         path: &Path,
         batch: Batch,
-        engine: &mut Engine,
+        device: &Device,
+    ) -> Result<Evaluator, TrainError> {
+        let as_it_is = |graph: &Graph| Folded { graph: graph.clone(), folds: Vec::new() };
+        Evaluator::on_its_own(checkpoint, path, batch, device, as_it_is)
+    }
+
+    fn on_its_own(
+        checkpoint: &Checkpoint,
+        path: &Path,
+        batch: Batch,
+        device: &Device,
+        fold: impl Fn(&Graph) -> Folded,
     ) -> Result<Evaluator, TrainError> {
         let graph = evaluation_graph(&checkpoint.header.config, batch)?;
+        let tensors = kept(&graph);
         // A file that does not suit its model is told before memory is taken for it.
-        for (name, shape) in kept(&graph) {
-            checkpoint.shaped(path, &name, &shape)?;
+        for (name, shape) in &tensors {
+            checkpoint.shaped(path, name, shape)?;
         }
-        let folded = graph.fold_batch_norm();
-        let program = engine.prepare(&folded.graph)?;
-        let read = read(&folded.graph);
-        let evaluator = Evaluator { program, tensors: kept(&graph), folded: Some(folded), read, batch };
-        evaluator.restore(engine, checkpoint, path)?;
+        let folded = fold(&graph);
+        let session = Session::new(device, checkpoint.header.config.seed);
+        let [program] = session.prepare([&folded.graph])?;
+        let evaluator = Evaluator::new(session, program, tensors, Some(folded), batch)?;
+        evaluator.restore(checkpoint, path)?;
         Ok(evaluator)
     }
 
@@ -67,7 +108,7 @@ impl Evaluator {
     ///
     /// # Errors
     /// When one is missing, of another shape, or not finite.
-    pub fn restore(&self, engine: &mut Engine, checkpoint: &Checkpoint, path: &Path) -> Result<(), TrainError> {
+    pub fn restore(&self, checkpoint: &Checkpoint, path: &Path) -> Result<(), TrainError> {
         let mut tensors = BTreeMap::new();
         for (name, shape) in &self.tensors {
             tensors.insert(name.clone(), (shape.clone(), checkpoint.tensor(path, name, shape)?));
@@ -76,10 +117,14 @@ impl Evaluator {
         if let Some(folded) = &self.folded {
             folded.apply(&mut tensors);
         }
-        for (name, (_, data)) in tensors.into_iter().filter(|(name, _)| self.read.contains(name)) {
-            engine.set_state(&name, &HostTensor::F32(data))?;
-        }
-        Ok(())
+        // Not all are read, where a model has parts for training only.
+        tensors.retain(|name, _| self.session.has(name));
+        Ok(self.session.import(&tensors)?)
+    }
+
+    /// Where the model's tensors are.
+    pub fn session(&self) -> &Session {
+        &self.session
     }
 
     /// Name and shape of the model's parameters and running statistics.
@@ -87,17 +132,18 @@ impl Evaluator {
         &self.tensors
     }
 
-    /// Logits `[N, classes]` of a batch of normalised images.
+    /// Logits `[N, classes]` of a batch of normalised images `[N, C, H, W]`.
     ///
     /// # Errors
     /// When the device fails.
-    pub fn logits(&mut self, engine: &mut Engine, images: Vec<f32>) -> Result<Vec<f32>, TrainError> {
-        self.program.write(IMAGES, HostTensor::F32(images))?;
-        self.program.write(LABELS, HostTensor::U32(vec![0; self.batch.shape[0]]))?;
-        self.program.write(STEP_NUMBERS, HostTensor::U32(step_numbers(0, 0)))?;
-        engine.run(&mut self.program)?;
-        let pending = self.program.read_later(LOGITS)?;
-        Ok(engine.finish(pending)?.f32().to_vec())
+    pub fn logits(&mut self, images: &[f32]) -> Result<Vec<f32>, TrainError> {
+        Ok(self.submit(images)?.wait()?.f32().to_vec())
+    }
+
+    fn submit(&mut self, images: &[f32]) -> Result<Pending, TrainError> {
+        self.program.write(self.images, images)?;
+        self.program.run()?;
+        Ok(self.program.read(self.logits)?)
     }
 
     /// Runs the model on all of `dataset`; probabilities of an image are the mean over `views`.
@@ -106,13 +152,12 @@ impl Evaluator {
     /// When the device fails.
     pub fn evaluate(
         &mut self,
-        engine: &mut Engine,
         dataset: &Dataset,
         normalization: &Normalization,
         views: &[View],
     ) -> Result<Evaluation, TrainError> {
         let mut tally = Tally::new(self.batch.classes);
-        self.each_batch(engine, dataset, normalization, views, |p, labels| tally.add(&p, labels))?;
+        self.each_batch(dataset, normalization, views, |p, labels| tally.add(&p, labels))?;
         Ok(tally.finish())
     }
 
@@ -123,20 +168,18 @@ impl Evaluator {
     /// When the device fails.
     pub fn log_probabilities(
         &mut self,
-        engine: &mut Engine,
         dataset: &Dataset,
         normalization: &Normalization,
         views: &[View],
     ) -> Result<Vec<f64>, TrainError> {
         let mut all = Vec::with_capacity(dataset.len() * self.batch.classes);
-        self.each_batch(engine, dataset, normalization, views, |p, _| all.extend(p))?;
+        self.each_batch(dataset, normalization, views, |p, _| all.extend(p))?;
         Ok(all)
     }
 
     /// Calls `take` with log-probabilities `[rows, classes]` and labels of each batch in turn.
     fn each_batch(
         &mut self,
-        engine: &mut Engine,
         dataset: &Dataset,
         normalization: &Normalization,
         views: &[View],
@@ -147,18 +190,26 @@ impl Evaluator {
         let pass = |&view| Ok(Batches::new(dataset, size, normalization)?.seen(view));
         let passes: Vec<Batches<'_>> = views.iter().map(pass).collect::<Result<_, DataError>>()?;
         let mut labels = vec![0; size];
+        let mut images = vec![0.0; size * channels * height * width];
         let count = passes.first().map_or(0, |pass| pass.count(false));
-        let testing = engine.activity().enter(Stage::Testing, count as u64);
-        for index in 0..count {
-            let rows = passes[0].indices(index).len();
-            let mut mean = MeanProbabilities::new(rows, classes);
-            for pass in &passes {
-                let mut images = vec![0.0; size * channels * height * width];
+        let activity = self.session.device().activity().clone();
+        let testing = activity.enter(Stage::Testing, count as u64);
+        let mut submitted = VecDeque::with_capacity(IN_FLIGHT * passes.len());
+        // Batches are submitted ahead of the one whose logits are read.
+        for index in 0..count + IN_FLIGHT - 1 {
+            for pass in passes.iter().filter(|_| index < count) {
                 pass.fill(index, &mut images, &mut labels);
-                let logits = self.logits(engine, images)?;
-                mean.add(&log_probabilities(&logits[..rows * classes], classes));
+                submitted.push_back(self.submit(&images)?);
             }
-            take(mean.log_probabilities(), &labels[..rows]);
+            let Some(read) = (index + 1).checked_sub(IN_FLIGHT) else { continue };
+            let now: Vec<u32> = passes[0].indices(read).iter().map(|&index| dataset.labels[index as usize]).collect();
+            let rows = now.len();
+            let mut mean = MeanProbabilities::new(rows, classes);
+            for pending in submitted.drain(..passes.len()) {
+                let logits = pending.wait()?;
+                mean.add(&log_probabilities(&logits.f32()[..rows * classes], classes));
+            }
+            take(mean.log_probabilities(), &now);
             testing.advance();
         }
         Ok(())
@@ -167,13 +218,6 @@ impl Evaluator {
 
 /// What a checkpoint holds of an evaluation graph.
 fn kept(graph: &Graph) -> Vec<(String, Shape)> {
-    let tensors = graph.tensors().iter().filter(|tensor| tensor.is_kept() && !tensor.name.starts_with("history."));
+    let tensors = graph.tensors().iter().filter(|tensor| tensor.is_saved());
     tensors.map(|tensor| (tensor.name.clone(), tensor.spec.shape.clone())).collect()
-}
-
-/// The parameters and buffers that live nodes read.
-fn read(graph: &Graph) -> HashSet<String> {
-    let live = graph.nodes().iter().zip(graph.live_nodes()).filter_map(|(node, live)| live.then_some(node));
-    let inputs = live.flat_map(|node| &node.inputs).map(|&input| graph.tensor(input));
-    inputs.filter(|tensor| tensor.is_kept()).map(|tensor| tensor.name.clone()).collect()
 }

@@ -10,10 +10,11 @@ use crate::recipe::TrainConfig;
 use crate::tensor::TensorSpec;
 use std::collections::HashMap;
 
-/// Inputs of both graphs.
+/// Input of both graphs.
 pub const IMAGES: &str = "images";
+/// Input of the training graph.
 pub const LABELS: &str = "labels";
-/// Output of both graphs: (loss, correct, rows) of the last steps.
+/// Output of the training graph: (loss, correct, rows) of the last steps.
 pub const METRICS: &str = "metrics";
 /// Output of the evaluation graph, `[N, classes]`.
 pub const LOGITS: &str = "logits";
@@ -69,10 +70,12 @@ pub fn part_graphs(config: &TrainConfig, part: Batch) -> Result<PartGraphs, Trai
 /// Forward, loss, and the gradient of every trainable parameter.
 fn backward(config: &TrainConfig, batch: Batch) -> Result<(Graph, HashMap<Value, Value>), TrainError> {
     let mut graph = Graph::new();
-    let (logits, loss) = forward(&mut graph, config, batch, Mode::Train)?;
-    record(&mut graph, logits, &loss, "history.train")?;
+    let logits = forward(&mut graph, config, batch, Mode::Train)?;
+    let labels = graph.input(LABELS, TensorSpec::u32([batch.shape[0]]))?;
+    let (loss, rows) = loss(&mut graph, config, logits, labels)?;
+    record(&mut graph, [logits, labels, loss, rows])?;
     let wanted: Vec<Value> = graph.trainable().collect();
-    let gradients = graph.gradients(loss[0], &wanted)?;
+    let gradients = graph.gradients(loss, &wanted)?;
     Ok((graph, gradients))
 }
 
@@ -80,39 +83,36 @@ fn update_config(config: &TrainConfig) -> UpdateConfig {
     UpdateConfig { optimizer: config.optimizer, transform: config.gradient(), averaging: None }
 }
 
-/// Forward with running statistics, and loss.
+/// Forward with running statistics.
 ///
 /// # Errors
 /// When the model does not take such images or attributes.
 pub fn evaluation_graph(config: &TrainConfig, batch: Batch) -> Result<Graph, TrainError> {
     let mut graph = Graph::new();
-    let (logits, loss) = forward(&mut graph, config, batch, Mode::Eval)?;
-    record(&mut graph, logits, &loss, "history.eval")?;
+    let logits = forward(&mut graph, config, batch, Mode::Eval)?;
     graph.output(LOGITS, logits);
     Ok(graph)
 }
 
-fn forward(
-    graph: &mut Graph,
-    config: &TrainConfig,
-    batch: Batch,
-    mode: Mode,
-) -> Result<(Value, Vec<Value>), TrainError> {
+/// The model's logits.
+fn forward(graph: &mut Graph, config: &TrainConfig, batch: Batch, mode: Mode) -> Result<Value, TrainError> {
     let images = graph.input(IMAGES, TensorSpec::f32(batch.shape))?;
-    let labels = graph.input(LABELS, TensorSpec::u32([batch.shape[0]]))?;
     graph.freeze(&config.freeze, init::fresh(config, batch)?);
     let options = options(config, batch);
-    let logits = models::find(&config.model)?.build(&mut Scope::new(graph, mode), images, &options)?;
-    let label_smoothing = if mode == Mode::Train { config.label_smoothing as f32 } else { 0.0 };
-    let mut loss = graph.apply(CrossEntropy { label_smoothing }, &[logits, labels])?;
-    if mode == Mode::Train {
-        for (auxiliary, weight) in graph.auxiliaries().to_vec() {
-            let own = graph.apply(CrossEntropy { label_smoothing }, &[auxiliary, labels])?[0];
-            let own = graph.apply_one(Scale { factor: weight }, &[own])?;
-            loss[0] = graph.apply_one(Add, &[loss[0], own])?;
-        }
+    Ok(models::find(&config.model)?.build(&mut Scope::new(graph, mode), images, &options)?)
+}
+
+/// The mean loss, with that of auxiliary classifiers, and the number of rows that count.
+fn loss(graph: &mut Graph, config: &TrainConfig, logits: Value, labels: Value) -> Result<(Value, Value), TrainError> {
+    let cross_entropy = CrossEntropy { label_smoothing: config.label_smoothing as f32 };
+    let outputs = graph.apply(cross_entropy, &[logits, labels])?;
+    let mut loss = outputs[0];
+    for (auxiliary, weight) in graph.auxiliaries().to_vec() {
+        let own = graph.apply(cross_entropy, &[auxiliary, labels])?[0];
+        let own = graph.apply_one(Scale { factor: weight }, &[own])?;
+        loss = graph.apply_one(Add, &[loss, own])?;
     }
-    Ok((logits, loss))
+    Ok((loss, outputs[1]))
 }
 
 /// What a run asks of its model.
@@ -120,20 +120,20 @@ pub(super) fn options(config: &TrainConfig, batch: Batch) -> ModelOptions {
     ModelOptions::from(config.attributes.clone()).num_classes(batch.classes)
 }
 
-fn record(graph: &mut Graph, logits: Value, loss: &[Value], name: &str) -> Result<(), TrainError> {
-    let labels = graph.find(LABELS).unwrap_or(logits);
+/// Keeps loss and number of correct rows of the last steps on the device.
+fn record(graph: &mut Graph, [logits, labels, loss, rows]: [Value; 4]) -> Result<(), TrainError> {
     let correct = graph.apply_one(CountCorrect { k: 1 }, &[logits, labels])?;
     let numbers = match graph.find(STEP_NUMBERS) {
         Some(numbers) => numbers,
         None => graph.input(STEP_NUMBERS, TensorSpec::u32([4]))?,
     };
-    let history = graph.buffer(name, [HISTORY, 3], Init::ZEROS)?;
-    graph.apply(RecordMetrics { cursor: CURSOR }, &[loss[0], correct, loss[1], numbers, history])?;
+    let history = graph.transient_buffer("history.train", [HISTORY, 3], Init::ZEROS)?;
+    graph.apply(RecordMetrics { cursor: CURSOR }, &[loss, correct, rows, numbers, history])?;
     graph.output(METRICS, history);
     Ok(())
 }
 
 /// The step numbers of step `step` under `seed`.
-pub fn step_numbers(seed: u64, step: u64) -> Vec<u32> {
-    vec![seed as u32, (seed >> 32) as u32, step as u32, (step % HISTORY as u64) as u32]
+pub fn step_numbers(seed: u64, step: u64) -> [u32; 4] {
+    [seed as u32, (seed >> 32) as u32, step as u32, (step % HISTORY as u64) as u32]
 }

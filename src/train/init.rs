@@ -3,13 +3,13 @@
 use super::graphs::options;
 use super::{Batch, RunFolder, TrainError};
 use crate::data::{Asked, Normalization, Normalize, Preprocessing};
-use crate::engine::Engine;
 use crate::graph::Graph;
 use crate::interop::{InteropError, WeightsFile, expected_images, head_of, told_attributes};
 use crate::models::{self, Model, ModelOptions};
 use crate::recipe::TrainConfig;
+use crate::session::Session;
 use crate::setting::{BadSetting, Setting};
-use crate::tensor::{HostTensor, Shape};
+use crate::tensor::Shape;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -123,7 +123,7 @@ pub(super) struct Start {
 /// # Errors
 /// When the file cannot be read, or does not suit the model.
 pub(super) fn initialise(
-    engine: &mut Engine,
+    session: &Session,
     config: &TrainConfig,
     tensors: &[(String, Shape)],
     batch: Batch,
@@ -161,7 +161,7 @@ pub(super) fn initialise(
     };
     for (name, _) in tensors {
         if let Some((_, data)) = weights.tensors.get(name) {
-            engine.set_state(name, &HostTensor::F32(data.clone()))?;
+            session.set(name, data)?;
         }
     }
     let mut notes = weights.notes;

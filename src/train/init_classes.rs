@@ -4,11 +4,10 @@ use super::graphs::options;
 use super::{Batch, RunFolder, TrainError};
 use crate::checkpoint::load_checkpoint;
 use crate::data::{ClassMatching, are_numbers, match_classes};
-use crate::engine::Engine;
 use crate::interop::{WeightsFile, head_of};
 use crate::models;
 use crate::recipe::TrainConfig;
-use crate::tensor::HostTensor;
+use crate::session::Session;
 
 /// Puts the rows of the last layer, as the weights of `--init` have them, in the order of the data's `classes`. Gives
 /// what a person should know of it. A fresh layer has no classes, nor have weights that PyTorch wrote.
@@ -16,7 +15,7 @@ use crate::tensor::HostTensor;
 /// # Errors
 /// When the classes are not the same, or the device fails.
 pub(super) fn arrange(
-    engine: &mut Engine,
+    session: &Session,
     config: &TrainConfig,
     classes: &[String],
     batch: Batch,
@@ -43,10 +42,10 @@ pub(super) fn arrange(
         return Ok((own != classes).then_some(note));
     };
     for name in head_of(models::find(&config.model)?, &options(config, batch))? {
-        let held = engine.state(&name)?;
-        let rows: Vec<&[f32]> = held.f32().chunks_exact((held.len() / places.len()).max(1)).collect();
-        let arranged = places.iter().flat_map(|&place| rows[place as usize]).copied().collect();
-        engine.set_state(&name, &HostTensor::F32(arranged))?;
+        let held = session.get(&name)?;
+        let rows: Vec<&[f32]> = held.chunks_exact((held.len() / places.len()).max(1)).collect();
+        let arranged: Vec<f32> = places.iter().flat_map(|&place| rows[place as usize]).copied().collect();
+        session.set(&name, &arranged)?;
     }
     Ok(Some(format!("the classes of `{}` are put in the order of {}", path.display(), config.data)))
 }

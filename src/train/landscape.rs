@@ -6,10 +6,10 @@ use super::start::read_data;
 use super::trial::{MOST_STEPS, RATES, Trial};
 use super::{Reporter, Resolved, TrainError};
 use crate::activity::Stage;
-use crate::engine::Engine;
 use crate::models::{self, Model};
 use crate::recipe::TrainConfig;
 use crate::report::{Across, Band, Panel, picture};
+use crate::session::Device;
 use crate::setting::BadSetting;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -103,14 +103,14 @@ impl Landscape {
     pub fn run(
         &self,
         config: &TrainConfig,
-        engine: Engine,
+        device: &Device,
         folder: Option<&Path>,
         stop: &AtomicBool,
         reporter: &mut dyn Reporter,
     ) -> Result<LandscapeOutcome, TrainError> {
         self.validate()?;
         let [without, with] = forms(config)?;
-        let splits = read_data(&without, engine.activity())?;
+        let splits = read_data(&without, device.activity())?;
         splits.notes.iter().for_each(|note| reporter.note(note));
         let resolved = Resolved::of_data(&with, &splits.train)?;
         let folder = make_folder(folder, &format!("{}-landscape", config.model))?;
@@ -122,7 +122,7 @@ impl Landscape {
             self.rates.len(),
             splits.train.name,
             resolved.batch,
-            engine.name(),
+            device.name(),
             folder.display()
         ));
         let mut form = |batch_norm, config: &TrainConfig| -> Result<Form, TrainError> {
@@ -131,7 +131,7 @@ impl Landscape {
             let runs = rates.map(|&rate| {
                 let title = format!("{} batch norm, rate {rate:e}", if batch_norm { "with" } else { "without" });
                 reporter.begin(&title, 0, self.steps);
-                let trial = Trial::new(config, &splits, resolved, engine.fresh(config.seed))?;
+                let trial = Trial::new(config, &splits, resolved, device)?;
                 Ok(RateRun { rate, losses: self.losses(trial, rate, resolved, stop, reporter)? })
             });
             Ok(Form { batch_norm, model: config.model.clone(), runs: runs.collect::<Result<_, TrainError>>()? })

@@ -10,10 +10,10 @@ use super::start::read_data;
 use super::trial::{MOST_STEPS, RATES, Trial};
 use super::{Reporter, Resolved, TrainError};
 use crate::activity::Stage;
-use crate::engine::Engine;
 use crate::optim::schedule::{LearningRate, Schedule};
 use crate::recipe::TrainConfig;
 use crate::report::{Across, Curve, Mark, Panel, Style, picture};
+use crate::session::Device;
 use crate::setting::{BadSetting, Setting};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -87,18 +87,17 @@ impl RangeTest {
     pub fn run(
         &self,
         config: &TrainConfig,
-        engine: Engine,
+        device: &Device,
         folder: Option<&Path>,
         stop: &AtomicBool,
         reporter: &mut dyn Reporter,
     ) -> Result<RangeOutcome, TrainError> {
         self.validate()?;
         let learning_rate = self.learning_rate()?;
-        let splits = read_data(config, engine.activity())?;
+        let splits = read_data(config, device.activity())?;
         splits.notes.iter().for_each(|note| reporter.note(note));
         let resolved = Resolved::of_data(config, &splits.train)?;
-        let device = engine.name();
-        let mut trial = Trial::new(config, &splits, resolved, engine)?;
+        let mut trial = Trial::new(config, &splits, resolved, device)?;
         let folder = make_folder(folder, &format!("{}-lr-find", config.model))?;
         reporter.note(&format!(
             "{}, {}, at {} learning rates from {:e} to {:e} on {} (batches of {} images) with {}; folder {}",
@@ -109,7 +108,7 @@ impl RangeTest {
             self.to,
             splits.train.name,
             resolved.batch,
-            device,
+            device.name(),
             folder.display()
         ));
         reporter.begin("learning rates", 0, self.steps);

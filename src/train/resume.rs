@@ -9,11 +9,10 @@ use super::{Resolved, RunFolder, TrainError, Trainer};
 use crate::atomic_file::{remove_file, rename_file, replace_file};
 use crate::checkpoint::{Checkpoint, CheckpointError, Progress, load_checkpoint};
 use crate::data::Splits;
-use crate::engine::Engine;
 use crate::optim::schedule::RunSchedule;
 use crate::recipe::{RunRecord, TrainConfig};
+use crate::session::Device;
 use crate::setting::BadSetting;
-use crate::tensor::HostTensor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -49,14 +48,14 @@ impl Trainer {
     ///
     /// # Errors
     /// When it is no run, another process trains there, its checkpoint is missing, damaged or another run's, its data
-    /// have changed, or `engine` has other kernels than the run began with.
-    pub fn resume(path: &Path, engine: Engine, changes: &Changes) -> Result<Trainer, TrainError> {
+    /// have changed, or `device` has other kernels than the run began with.
+    pub fn resume(path: &Path, device: &Device, changes: &Changes) -> Result<Trainer, TrainError> {
         RunFolder::config(path)?;
         let lock = RunLock::take(path)?;
         let before = RunFolder::config(path)?;
         let config = changes.apply(&before);
-        let splits = Arc::new(read_data(&config, engine.activity())?);
-        let trainer = Trainer::resume_locked(Arc::clone(&splits), path, lock, engine, before, config)?;
+        let splits = Arc::new(read_data(&config, device.activity())?);
+        let trainer = Trainer::resume_locked(Arc::clone(&splits), path, lock, device, before, config)?;
         Ok(trainer.with_notes(&splits.notes))
     }
 
@@ -64,27 +63,27 @@ impl Trainer {
     pub(super) fn resume_on(
         splits: Arc<Splits>,
         path: &Path,
-        engine: Engine,
+        device: &Device,
         config: TrainConfig,
     ) -> Result<Trainer, TrainError> {
         let lock = RunLock::take(path)?;
-        Trainer::resume_locked(splits, path, lock, engine, config.clone(), config)
+        Trainer::resume_locked(splits, path, lock, device, config.clone(), config)
     }
 
     fn resume_locked(
         splits: Arc<Splits>,
         path: &Path,
         lock: RunLock,
-        engine: Engine,
+        device: &Device,
         before: TrainConfig,
         mut config: TrainConfig,
     ) -> Result<Trainer, TrainError> {
         let table = config.tuned.as_ref().map(|_| RunFolder::tuned(path));
-        expect_kernels(&engine, table.as_deref())?;
+        expect_kernels(device, table.as_deref())?;
         let resolved = Resolved::of_data(&config, &splits.train)?;
         let mut notes = Vec::new();
         let found = find_checkpoint(path, &before, &mut notes)?;
-        let now = RunRecord::of(&splits, engine.name());
+        let now = RunRecord::of(&splits, device.name());
         compare(path, &before, found.as_ref(), &now, &splits, &mut notes)?;
         let done = found.as_ref().map_or(0, |checkpoint| checkpoint.header.progress.step);
         refuse_fewer_epochs(&config, resolved, done)?;
@@ -94,13 +93,13 @@ impl Trainer {
         let before_schedule = before.schedule.clone();
         config.run = Some(before.run.unwrap_or(now));
         config.run.iter_mut().for_each(|run| run.has_checkpoint = found.is_some());
-        let mut runner = Runner::new(&config, &splits, resolved, engine)?;
+        let mut runner = Runner::new(&config, &splits, resolved, device)?;
         let (mut header, mut learning_rate) = start(&config, &splits, resolved)?;
         let file = RunFolder::checkpoint(path);
         match found {
             Some(checkpoint) => {
                 for (name, shape) in &runner.saved {
-                    runner.engine.set_state(name, &HostTensor::F32(checkpoint.tensor(&file, name, shape)?))?;
+                    runner.session.set(name, checkpoint.shaped(&file, name, shape)?)?;
                 }
                 header.progress = checkpoint.header.progress;
                 header.normalization = checkpoint.header.normalization;

@@ -4,23 +4,23 @@ use super::graphs::{Batch, IMAGES, LABELS, METRICS, PartGraphs, part_graphs, ste
 use super::{Evaluator, Resolved, TrainError, init, init_classes};
 use crate::checkpoint::Header;
 use crate::data::Splits;
-use crate::engine::{Engine, Executable, Pending};
 use crate::graph::Graph;
 use crate::nn::STEP_NUMBERS;
-use crate::optim::{ACCUMULATED, Attached, PART_SHARE};
+use crate::optim::{Attached, PART_SHARE};
 use crate::recipe::TrainConfig;
-use crate::tensor::{HostTensor, Shape};
+use crate::session::{Device, Input, Output, Pending, Program, Session};
+use crate::tensor::Shape;
 use std::collections::BTreeMap;
 
 /// What runs a step and an evaluation.
 pub(super) struct Runner {
-    pub engine: Engine,
+    pub session: Session,
     /// A step; where a batch is taken in parts, one part of it.
-    pub program: Executable,
+    step: Part,
     /// The same for an epoch's last run, where that has fewer images.
-    pub short: Option<Executable>,
+    short: Option<Part>,
     /// The update after the last part.
-    pub update: Option<Executable>,
+    update: Option<Program>,
     pub attached: Attached,
     pub evaluator: Evaluator,
     /// How many parameters are trained, and of how many.
@@ -35,6 +35,27 @@ pub(super) struct Runner {
     seed: u64,
 }
 
+/// A step or a part of one, with what goes in and comes out.
+struct Part {
+    program: Program,
+    images: Input,
+    labels: Input,
+    numbers: Input,
+    metrics: Output,
+}
+
+impl Part {
+    fn new(program: Program) -> Result<Part, TrainError> {
+        Ok(Part {
+            images: program.input(IMAGES)?,
+            labels: program.input(LABELS)?,
+            numbers: program.input(STEP_NUMBERS)?,
+            metrics: program.output(METRICS)?,
+            program,
+        })
+    }
+}
+
 impl Runner {
     /// # Errors
     /// When the model does not take such images, or the device cannot run it.
@@ -42,7 +63,7 @@ impl Runner {
         config: &TrainConfig,
         splits: &Splits,
         resolved: Resolved,
-        mut engine: Engine,
+        device: &Device,
     ) -> Result<Runner, TrainError> {
         let train = &splits.train;
         let shape = [resolved.part(), train.channels, train.height, train.width];
@@ -59,8 +80,13 @@ impl Runner {
         };
         init::check(config, &graph, batch)?;
         let saved = [Some(&graph), update.as_ref()].into_iter().flatten().flat_map(saved_tensors).collect();
-        let update = update.map(|graph| engine.prepare(&graph)).transpose()?;
-        let program = engine.prepare(&graph)?;
+        let session = Session::new(device, config.seed);
+        let evaluation = Evaluator::graph(config, batch)?;
+        let graphs: Vec<&Graph> = [&graph, &evaluation].into_iter().chain(&update).collect();
+        let mut programs = session.prepare_all(&graphs)?.into_iter();
+        let [Some(step), Some(evaluation), update] = [programs.next(), programs.next(), programs.next()] else {
+            unreachable!("there is a program for each graph")
+        };
         let short = resolved.short_run().map(|images| {
             let mut batch = batch;
             batch.shape[0] = images;
@@ -68,17 +94,17 @@ impl Runner {
                 1 => training_graph(config, batch)?.0,
                 _ => part_graphs(config, batch)?.part,
             };
-            Ok::<_, TrainError>(engine.prepare_beside(&graph, &program)?)
+            Part::new(session.prepare_beside(&graph, &step)?)
         });
-        let short = short.transpose()?;
-        let evaluator = Evaluator::new(config, batch, &mut engine)?;
+        let (short, step) = (short.transpose()?, Part::new(step)?);
+        let evaluator = Evaluator::sharing(&session, config, batch, evaluation)?;
         let parameters = graph.parameters_text();
         let Resolved { parts, .. } = resolved;
         let seed = config.seed;
         let ran_short = false;
         Ok(Runner {
-            engine,
-            program,
+            session,
+            step,
             short,
             ran_short,
             update,
@@ -99,9 +125,9 @@ impl Runner {
     /// When the file of weights cannot be read, or does not suit the model.
     pub fn initialise(&mut self, config: &TrainConfig, header: &mut Header) -> Result<Vec<String>, TrainError> {
         let tensors = self.evaluator.tensors();
-        let start = init::initialise(&mut self.engine, config, tensors, self.batch, &header.normalization)?;
+        let start = init::initialise(&self.session, config, tensors, self.batch, &header.normalization)?;
         header.normalization = start.normalization;
-        let note = init_classes::arrange(&mut self.engine, config, &header.classes, self.batch)?;
+        let note = init_classes::arrange(&self.session, config, &header.classes, self.batch)?;
         Ok(start.notes.into_iter().chain(note).collect())
     }
 
@@ -119,28 +145,24 @@ impl Runner {
         update: &[(&str, Vec<f32>)],
     ) -> Result<(), TrainError> {
         let rows = labels.len();
-        let program = match &mut self.short {
-            Some(short) if rows < self.batch.shape[0] => {
-                self.ran_short = true;
-                short
-            }
-            _ => {
-                self.ran_short = false;
-                &mut self.program
-            }
+        self.ran_short = self.short.is_some() && rows < self.batch.shape[0];
+        let Part { program, images: pixels, labels: classes, numbers, .. } = match &mut self.short {
+            Some(short) if self.ran_short => short,
+            _ => &mut self.step,
         };
-        program.write(IMAGES, HostTensor::F32(images.to_vec()))?;
-        program.write(LABELS, HostTensor::U32(labels.to_vec()))?;
-        program.write(STEP_NUMBERS, HostTensor::U32(step_numbers(self.seed, run)))?;
+        program.write(*pixels, images)?;
+        program.write(*classes, labels)?;
+        program.write(*numbers, &step_numbers(self.seed, run))?;
         match self.update {
             None => write_all(program, update)?,
             Some(_) => {
                 // The share that these images have in those of the step so far.
                 let before = (run % self.parts) as usize * self.batch.shape[0];
-                write_all(program, &[(PART_SHARE, vec![rows as f32 / (before + rows) as f32])])?;
+                let share = program.input(PART_SHARE)?;
+                program.write(share, &[rows as f32 / (before + rows) as f32])?;
             }
         }
-        Ok(self.engine.run(program)?)
+        Ok(program.run()?)
     }
 
     /// Submits the update after the last part of a step, where it is a program of its own.
@@ -150,26 +172,31 @@ impl Runner {
     pub fn run_update(&mut self, inputs: &[(&str, Vec<f32>)]) -> Result<(), TrainError> {
         if let Some(update) = &mut self.update {
             write_all(update, inputs)?;
-            self.engine.run(update)?;
+            update.run()?;
         }
         Ok(())
     }
 
-    /// Begins to read the metrics of the last runs while the device goes on; the engine finishes it.
+    /// Begins to read the metrics of the last runs while the device goes on.
     ///
     /// # Errors
     /// When the device fails.
     pub fn read_metrics(&self) -> Result<Pending, TrainError> {
-        let program = self.short.as_ref().filter(|_| self.ran_short).unwrap_or(&self.program);
-        Ok(program.read_later(METRICS)?)
+        let part = self.short.as_ref().filter(|_| self.ran_short).unwrap_or(&self.step);
+        Ok(part.program.read(part.metrics)?)
+    }
+
+    /// Device memory in words, where there is a device.
+    pub fn memory(&self) -> String {
+        let memory = |program: &Program| program.memory().map(|memory| memory.to_string());
+        let step = memory(&self.step.program).map(|memory| format!(", device memory {memory}"));
+        let update = self.update.as_ref().and_then(memory).map(|memory| format!("; update {memory}"));
+        step.into_iter().chain(update).collect()
     }
 }
 
 fn saved_tensors(graph: &Graph) -> Vec<(String, Shape)> {
-    // Metrics and the gradients of a part are of no use after the step.
-    let is_saved = |name: &str| !name.starts_with("history.") && !name.starts_with(ACCUMULATED);
-    let tensors = graph.parameters().chain(graph.buffers()).map(|value| graph.tensor(value));
-    let saved = tensors.filter(|tensor| is_saved(&tensor.name));
+    let saved = graph.tensors().iter().filter(|tensor| tensor.is_saved());
     saved.map(|tensor| (tensor.name.clone(), tensor.spec.shape.clone())).collect()
 }
 
@@ -177,9 +204,10 @@ fn saved_tensors(graph: &Graph) -> Vec<(String, Shape)> {
 ///
 /// # Errors
 /// When the size of one is another.
-fn write_all(program: &mut Executable, inputs: &[(&str, Vec<f32>)]) -> Result<(), TrainError> {
+fn write_all(program: &mut Program, inputs: &[(&str, Vec<f32>)]) -> Result<(), TrainError> {
     for (name, values) in inputs {
-        program.write(name, HostTensor::F32(values.clone()))?;
+        let input = program.input(name)?;
+        program.write(input, values)?;
     }
     Ok(())
 }

@@ -49,7 +49,8 @@ impl Trainer {
     }
 
     fn write(&mut self, checkpoint: &Checkpoint, is_unproven: bool) -> Result<(), TrainError> {
-        let _saving = self.runner.engine.activity().enter(Stage::Saving, 0);
+        let activity = self.runner.session.device().activity().clone();
+        let _saving = activity.enter(Stage::Saving, 0);
         let folder = self.folder.path().to_owned();
         let file = RunFolder::checkpoint(&folder);
         self.folder.sync()?;
@@ -70,11 +71,7 @@ impl Trainer {
         let mut header = self.header.clone();
         // The first checkpoint is like the later ones, whose configuration speaks of one.
         header.config.run.iter_mut().for_each(|run| run.has_checkpoint = true);
-        let mut checkpoint = Checkpoint { header, tensors: Default::default() };
-        for (name, shape) in &self.runner.saved {
-            let data = self.runner.engine.state(name)?.f32().to_vec();
-            checkpoint.tensors.insert(name.clone(), (shape.clone(), data));
-        }
+        let checkpoint = Checkpoint { header, tensors: self.runner.session.export(&self.runner.saved)? };
         let bad = checkpoint.first_not_finite().map(|(name, value)| format!("`{name}` holds {value}"));
         match bad {
             None => Ok(checkpoint),

@@ -5,18 +5,18 @@ use super::{Resolved, TrainError};
 use crate::activity::{Activity, Stage};
 use crate::checkpoint::Header;
 use crate::data::{Dataset, LoadOptions, Normalization, Splits};
-use crate::engine::Engine;
 use crate::models;
 use crate::optim::schedule::LearningRate;
 use crate::recipe::TrainConfig;
+use crate::session::Device;
 use crate::setting::BadSetting;
 use crate::tuned::TunedTable;
 use std::path::Path;
 
-/// The table in a file, or none: what `engine` was opened with.
-pub(super) fn expect_kernels(engine: &Engine, path: Option<&Path>) -> Result<Option<TunedTable>, TrainError> {
+/// The table in a file, or none: what `device` was opened with.
+pub(super) fn expect_kernels(device: &Device, path: Option<&Path>) -> Result<Option<TunedTable>, TrainError> {
     let table = path.map(TunedTable::read).transpose()?;
-    match engine.tuned_kernels() == table.as_ref().map(TunedTable::kernels).unwrap_or_default() {
+    match device.tuned_kernels() == table.as_ref().map(TunedTable::kernels).unwrap_or_default() {
         true => Ok(table),
         false => Err(TrainError::OtherKernels { table: path.map(Path::to_owned) }),
     }

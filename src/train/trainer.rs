@@ -11,9 +11,9 @@ use super::{Evaluation, Reporter, Resolved, RunFolder, TrainError};
 use crate::activity::Stage;
 use crate::checkpoint::{Header, load_checkpoint};
 use crate::data::{Batches, Dataset, Preprocessing, Splits, View};
-use crate::engine::{Engine, Executable, Pending};
 use crate::optim::schedule::{LearningRate, Schedule};
 use crate::recipe::{RunRecord, TrainConfig};
+use crate::session::{Device, Pending};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,29 +65,29 @@ impl Trainer {
     ///
     /// # Errors
     /// When settings, data, model and device do not go together.
-    pub fn create(config: TrainConfig, engine: Engine, path: Option<&Path>) -> Result<Trainer, TrainError> {
-        let splits = Arc::new(read_data(&config, engine.activity())?);
-        Ok(Trainer::create_on(Arc::clone(&splits), config, engine, path)?.with_notes(&splits.notes))
+    pub fn create(config: TrainConfig, device: &Device, path: Option<&Path>) -> Result<Trainer, TrainError> {
+        let splits = Arc::new(read_data(&config, device.activity())?);
+        Ok(Trainer::create_on(Arc::clone(&splits), config, device, path)?.with_notes(&splits.notes))
     }
 
     /// As [`Trainer::create`], on data that have been read.
     pub(super) fn create_on(
         splits: Arc<Splits>,
         mut config: TrainConfig,
-        engine: Engine,
+        device: &Device,
         path: Option<&Path>,
     ) -> Result<Trainer, TrainError> {
-        let table = expect_kernels(&engine, config.tuned.as_deref())?;
+        let table = expect_kernels(device, config.tuned.as_deref())?;
         let resolved = Resolved::of_data(&config, &splits.train)?;
         // What the weights of `init` say is kept, for a resume without them.
         if config.init.is_some() {
             let Preprocessing { resize, interpolation } = preprocessing(&config)?;
             (config.resize, config.crop_share, config.interpolation) = (resize, None, Some(interpolation));
         }
-        let mut runner = Runner::new(&config, &splits, resolved, engine)?;
+        let mut runner = Runner::new(&config, &splits, resolved, device)?;
         let (mut header, learning_rate) = start(&config, &splits, resolved)?;
         let notes = runner.initialise(&config, &mut header)?;
-        header.config.run = Some(RunRecord::of(&splits, runner.engine.name()));
+        header.config.run = Some(RunRecord::of(&splits, device.name()));
         let folder = RunFolder::create(path, &header.config, table.as_ref())?;
         let mut trainer = Trainer::new(splits, resolved, runner, header, learning_rate, folder);
         trainer.notes.extend(init::other_attributes(&config)?);
@@ -136,7 +136,7 @@ impl Trainer {
     }
 
     pub fn engine_name(&self) -> String {
-        self.runner.engine.name()
+        self.runner.session.device().name()
     }
 
     /// Epochs that are done.
@@ -159,10 +159,7 @@ impl Trainer {
     /// A line on what is trained on what, and where.
     pub fn describe(&self) -> String {
         let config = &self.header.config;
-        let Runner { engine, program, update, .. } = &self.runner;
-        let memory = program.memory().map(|memory| format!(", device memory {memory}")).unwrap_or_default();
-        let update = update.as_ref().and_then(Executable::memory);
-        let update = update.map(|memory| format!("; update {memory}")).unwrap_or_default();
+        let memory = self.runner.memory();
         let Resolved { batch, parts, total_steps, .. } = self.resolved;
         let batches = match parts {
             // A batch holds at most the images there are.
@@ -178,13 +175,13 @@ impl Trainer {
         };
         format!(
             "{}, {}, on {} ({} training images{batches}{validation}, {} test images) with \
-             {}{memory}{update}; run folder {}{progress}",
+             {}{memory}; run folder {}{progress}",
             config.model,
             self.runner.parameters,
             self.splits.train.name,
             self.splits.train.len(),
             self.splits.test.len(),
-            engine.name(),
+            self.engine_name(),
             self.folder.path().display()
         )
     }
@@ -244,8 +241,7 @@ impl Trainer {
     }
 
     fn evaluate(&mut self, dataset: &Dataset) -> Result<Evaluation, TrainError> {
-        let Runner { engine, evaluator, .. } = &mut self.runner;
-        evaluator.evaluate(engine, dataset, &self.header.normalization, &[View::default()])
+        self.runner.evaluator.evaluate(dataset, &self.header.normalization, &[View::default()])
     }
 
     /// What the best checkpoint is worth on the test images. It takes the place of the last parameters on the device:
@@ -253,10 +249,7 @@ impl Trainer {
     fn test_best(&mut self, reporter: &mut dyn Reporter) -> Result<Evaluation, TrainError> {
         let path = RunFolder::best(self.folder.path());
         match path.is_file() {
-            true => {
-                let Runner { engine, evaluator, .. } = &mut self.runner;
-                evaluator.restore(engine, &load_checkpoint(&path)?, &path)?;
-            }
+            true => self.runner.evaluator.restore(&load_checkpoint(&path)?, &path)?,
             false => reporter.note(&format!("`{}` is missing: the last checkpoint is tested instead", path.display())),
         }
         let splits = Arc::clone(&self.splits);
@@ -330,7 +323,8 @@ impl Trainer {
             .shuffled(config.seed, epoch)
             .augmented(config.augmentation());
         let first = self.header.progress.step;
-        let submitting = self.runner.engine.activity().enter(Stage::Training, steps);
+        let activity = self.runner.session.device().activity().clone();
+        let submitting = activity.enter(Stage::Training, steps);
         submitting.reach(first - epoch * steps);
         let mut queued: Option<Queued> = None;
         let mut unread = first * parts;
@@ -384,7 +378,7 @@ impl Trainer {
 
     /// Takes the metrics of some runs into the run's tables and sums.
     fn collect(&mut self, queued: Queued, epoch: u64) -> Result<(), TrainError> {
-        let history = self.runner.engine.finish(queued.pending)?;
+        let history = queued.pending.wait()?;
         let mut rows = Vec::with_capacity(queued.count as usize);
         for run in queued.first..queued.first + queued.count {
             let Some(metrics) = self.sums.add(run, history.f32()) else { continue };

@@ -6,8 +6,8 @@ use super::step_metrics::{StepMetrics, StepSums};
 use super::{Resolved, TrainError};
 use crate::activity::Activity;
 use crate::data::{Batches, Normalization, Splits};
-use crate::engine::Engine;
 use crate::recipe::TrainConfig;
+use crate::session::Device;
 use std::ops::RangeInclusive;
 
 /// Rates beyond these are none to train at, and the device's f32 would make 0 or infinity of them.
@@ -33,9 +33,9 @@ impl<'a> Trial<'a> {
         config: &'a TrainConfig,
         splits: &'a Splits,
         resolved: Resolved,
-        engine: Engine,
+        device: &Device,
     ) -> Result<Self, TrainError> {
-        let mut runner = Runner::new(config, splits, resolved, engine)?;
+        let mut runner = Runner::new(config, splits, resolved, device)?;
         let (mut header, _) = start(config, splits, resolved)?;
         runner.initialise(config, &mut header)?;
         let sums = StepSums::new(resolved);
@@ -44,7 +44,7 @@ impl<'a> Trial<'a> {
 
     /// What the device's user is at.
     pub fn activity(&self) -> &Activity {
-        self.runner.engine.activity()
+        self.runner.session.device().activity()
     }
 
     /// How many parameters are trained, and of how many.
@@ -69,8 +69,7 @@ impl<'a> Trial<'a> {
         for run in step * parts.. {
             let rows = batches.fill((run - epoch * steps_per_epoch * parts) as usize, &mut images, &mut labels);
             self.runner.run_part(run, &images[..rows * train.image_len()], &labels[..rows], &update)?;
-            let pending = self.runner.read_metrics()?;
-            let history = self.runner.engine.finish(pending)?;
+            let history = self.runner.read_metrics()?.wait()?;
             if let Some(metrics) = self.sums.add(run, history.f32()) {
                 self.runner.run_update(&update)?;
                 return Ok(metrics);

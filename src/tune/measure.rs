@@ -1,13 +1,14 @@
 //! One layer: every kernel that a device can run for it, held against the plain one and timed beside the rule's.
 
 use super::TuneError;
-use crate::check::{CheckFailure, Tolerance, compare, reproduces, run_on_device, same_dispatches};
-use crate::gpu::{Gpu, GpuError, Program, Store};
+use crate::check::{CheckFailure, Tolerance, compare, reproduces, same_dispatches};
+use crate::gpu::{Gpu, GpuError};
 use crate::graph::{Graph, GraphError, Init, Op, Value};
 use crate::kernel::{Choices, DeviceClass, DeviceProfile};
 use crate::ops::{Conv2d, ConvGeometry, ConvInputGradient, ConvKernels, ConvPass, ConvShape, ConvWeightGradient};
 use crate::plan::Plan;
 use crate::reference::{Tensors, random_tensors};
+use crate::session::{Program, Session, SessionError, run_once};
 use crate::tensor::HostTensor;
 use std::sync::Arc;
 use std::time::Instant;
@@ -73,8 +74,8 @@ pub fn measure_layer(gpu: &Gpu, shape: &ConvShape) -> Result<Finding, TuneError>
     let gpu = &gpu.with_kernels(Arc::default());
     let mut finding = Finding { shape: *shape, measured: None, wrong: Vec::new() };
     let graph = graph_of(shape)?;
-    let mut store = Store::new(gpu, 1);
-    let Some((mut rule, others)) = contenders(gpu, shape, &graph, &mut store, &mut finding.wrong)? else {
+    let session = Session::new(&gpu.clone().into(), 1);
+    let Some((mut rule, others)) = contenders(gpu, shape, &graph, &session, &mut finding.wrong)? else {
         return Ok(finding);
     };
     let judge = Judge::new(gpu, shape)?;
@@ -92,7 +93,7 @@ pub fn measure_layer(gpu: &Gpu, shape: &ConvShape) -> Result<Finding, TuneError>
             finding.wrong.push((rule.kernels, failure));
             race(&mut rule, &mut right)?;
             let fastest = right.iter().map(Contender::timed).min_by(|a, b| a.seconds.total_cmp(&b.seconds));
-            Some(fastest.map_or_else(|| plain(gpu, shape, &graph, &mut store), Ok)?)
+            Some(fastest.map_or_else(|| plain(gpu, shape, &graph, &session), Ok)?)
         }
     };
     let rule = rule.timed();
@@ -107,7 +108,7 @@ fn contenders(
     gpu: &Gpu,
     shape: &ConvShape,
     graph: &Graph,
-    store: &mut Store,
+    session: &Session,
     wrong: &mut Vec<(ConvKernels, CheckFailure)>,
 ) -> Result<Option<(Contender, Vec<Contender>)>, TuneError> {
     let (Ok(rule), true) = (Plan::new(graph, gpu.profile()), ConvKernels::Plain.suits(gpu.profile(), shape)) else {
@@ -118,15 +119,15 @@ fn contenders(
         return Ok(None);
     };
     let (rule, _) = plans.remove(place);
-    let mut rule = Contender::new(&forced(gpu, shape, rule), rule, graph, store)?;
+    let mut rule = Contender::new(&forced(gpu, shape, rule), rule, graph, session)?;
     rule.warm_up()?;
     let mut others = Vec::new();
     for (kernels, _) in plans {
-        match Contender::new(&forced(gpu, shape, kernels), kernels, graph, store) {
+        match Contender::new(&forced(gpu, shape, kernels), kernels, graph, session) {
             Ok(mut other) => others.extend((!other.is_hopeless(rule.once)?).then_some(other)),
             // There is no room for it beside the rule's kernels.
-            Err(GpuError::OutOfMemory { .. } | GpuError::TooLarge { .. }) => {}
-            Err(error @ GpuError::Pipeline { .. }) => wrong.push((kernels, error.into())),
+            Err(error) if error.is_too_large() => {}
+            Err(error @ SessionError::Gpu(GpuError::Pipeline { .. })) => wrong.push((kernels, error.into())),
             Err(error) => return Err(error.into()),
         }
     }
@@ -212,12 +213,13 @@ struct Contender {
 }
 
 impl Contender {
-    fn new(gpu: &Gpu, kernels: ConvKernels, graph: &Graph, store: &mut Store) -> Result<Self, GpuError> {
-        Ok(Contender { kernels, program: Program::new(gpu, graph, store)?, once: f64::NAN, samples: Vec::new() })
+    fn new(gpu: &Gpu, kernels: ConvKernels, graph: &Graph, session: &Session) -> Result<Self, SessionError> {
+        let program = session.prepare_with(&gpu.clone().into(), graph)?;
+        Ok(Contender { kernels, program, once: f64::NAN, samples: Vec::new() })
     }
 
     /// Seconds of one of `runs` runs.
-    fn time(&mut self, runs: u32) -> Result<f64, GpuError> {
+    fn time(&mut self, runs: u32) -> Result<f64, SessionError> {
         let begin = Instant::now();
         for _ in 0..runs {
             self.program.run()?;
@@ -226,7 +228,7 @@ impl Contender {
         Ok(begin.elapsed().as_secs_f64() / f64::from(runs))
     }
 
-    fn warm_up(&mut self) -> Result<(), GpuError> {
+    fn warm_up(&mut self) -> Result<(), SessionError> {
         self.time(1)?;
         self.once = self.time(1)?.min(self.time(1)?);
         Ok(())
@@ -238,14 +240,14 @@ impl Contender {
     }
 
     /// Whether there is no hope that it is faster than kernels that take `rule` seconds.
-    fn is_hopeless(&mut self, rule: f64) -> Result<bool, GpuError> {
+    fn is_hopeless(&mut self, rule: f64) -> Result<bool, SessionError> {
         let first = self.time(1)?;
         Ok(first > SHORT && first > HOPELESS[0] * rule || self.time(1)?.min(first) > HOPELESS[1] * rule)
     }
 }
 
 /// Takes a series of samples anew, of all in turn.
-fn race(rule: &mut Contender, others: &mut [Contender]) -> Result<(), GpuError> {
+fn race(rule: &mut Contender, others: &mut [Contender]) -> Result<(), SessionError> {
     let runs = (SAMPLE / rule.once).clamp(1.0, 1000.0) as u32;
     rule.samples.clear();
     others.iter_mut().for_each(|other| other.samples.clear());
@@ -259,9 +261,9 @@ fn race(rule: &mut Contender, others: &mut [Contender]) -> Result<(), GpuError> 
 }
 
 /// The plain kernels, where nothing else is right.
-fn plain(gpu: &Gpu, shape: &ConvShape, graph: &Graph, store: &mut Store) -> Result<Timed, TuneError> {
+fn plain(gpu: &Gpu, shape: &ConvShape, graph: &Graph, session: &Session) -> Result<Timed, TuneError> {
     let kernels = ConvKernels::Plain;
-    let mut plain = Contender::new(&forced(gpu, shape, kernels), kernels, graph, store)?;
+    let mut plain = Contender::new(&forced(gpu, shape, kernels), kernels, graph, session)?;
     plain.time(1)?;
     Ok(Timed { kernels, seconds: plain.time(1)? })
 }
@@ -299,7 +301,7 @@ impl Judge {
         let shape = shape.with_batch(images as usize);
         let graph = graph_of(&shape)?;
         let tensors = random_tensors(&graph, 7, 2);
-        let (outputs, _) = run_on_device(&gpu.with_plain_kernels(), &graph, &tensors)?;
+        let (outputs, _) = run_once(&gpu.with_plain_kernels().into(), &graph, &tensors)?;
         Ok(Judge { gpu: gpu.clone(), shape, graph, tensors, outputs })
     }
 
@@ -309,7 +311,7 @@ impl Judge {
             return Ok(Ok(()));
         }
         match reproduces(&forced(&self.gpu, &self.shape, kernels), &self.graph, &self.tensors, &self.outputs) {
-            Err(CheckFailure::Gpu(error)) => Err(error.into()),
+            Err(CheckFailure::Session(error)) => Err(error.into()),
             verdict => Ok(verdict),
         }
     }
@@ -325,9 +327,10 @@ impl Judge {
             return Ok(Ok(()));
         }
         for (name, _) in self.graph.outputs() {
-            let (got, want) = (winner.program.read(name)?, rule.program.read(name)?);
+            let read = |program: &Program| program.read(program.output(name)?)?.wait();
+            let (got, want) = (read(&winner.program)?, read(&rule.program)?);
             if let Err(difference) = compare(name, &got, &want, Tolerance::default()) {
-                let kernels = winner.program.kernels().map(|kernel| kernel.shader).collect();
+                let kernels = winner.program.kernels().iter().map(|kernel| kernel.shader).collect();
                 return Ok(Err(CheckFailure::Wrong { difference, kernels }));
             }
         }

@@ -5,9 +5,10 @@ mod measure;
 
 pub use measure::{Finding, Measured, Timed, measure_layer};
 
-use crate::gpu::{Gpu, GpuError};
+use crate::gpu::Gpu;
 use crate::graph::{Graph, GraphError};
 use crate::ops::ConvShape;
+use crate::session::SessionError;
 use crate::tuned::{MeasuredOn, TunedLayer, TunedTable};
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ pub enum TuneError {
     #[error(transparent)]
     Graph(#[from] GraphError),
     #[error(transparent)]
-    Gpu(#[from] GpuError),
+    Session(#[from] SessionError),
 }
 
 /// One pass of a convolution or linear layer, and how often it is in each of some graphs.

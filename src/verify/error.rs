@@ -1,12 +1,11 @@
 //! Why a case did not pass.
 
 use crate::check::Difference;
-use crate::gpu::GpuError;
 use crate::graph::GraphError;
 use crate::models::ModelError;
 use crate::optim::OptimizerError;
 use crate::optim::schedule::ScheduleError;
-use crate::plan::PlanError;
+use crate::session::SessionError;
 use crate::tensor::Shape;
 
 /// Why a case did not pass.
@@ -39,7 +38,7 @@ pub enum CaseError {
     #[error(transparent)]
     Graph(#[from] GraphError),
     #[error(transparent)]
-    Gpu(#[from] GpuError),
+    Session(#[from] SessionError),
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
@@ -55,14 +54,16 @@ impl CaseError {
 
     /// Whether the case asks for what this engine or device does not have.
     pub(super) fn is_unsupported(&self) -> bool {
-        matches!(
-            self,
-            CaseError::Unsupported { .. }
-                | CaseError::Model(ModelError::UnknownModel { .. })
-                | CaseError::Optimizer(OptimizerError::Unknown { .. })
-                | CaseError::Schedule(ScheduleError::UnknownSchedule { .. })
-                | CaseError::Gpu(GpuError::Plan(PlanError::Unsupported { .. } | PlanError::TensorTooLarge { .. }))
-        )
+        match self {
+            CaseError::Session(error) => error.is_unsupported(),
+            _ => matches!(
+                self,
+                CaseError::Unsupported { .. }
+                    | CaseError::Model(ModelError::UnknownModel { .. })
+                    | CaseError::Optimizer(OptimizerError::Unknown { .. })
+                    | CaseError::Schedule(ScheduleError::UnknownSchedule { .. })
+            ),
+        }
     }
 }
 

@@ -2,13 +2,14 @@
 
 use super::attributes::Attributes;
 use super::case::Case;
-use super::{Backend, CaseError, Computed};
+use super::{CaseError, Computed};
 use crate::graph::{Graph, Value};
 use crate::ops::{CrossEntropy, Loss};
 use crate::reference::Tensors;
+use crate::session::{Device, run_once};
 use crate::tensor::{HostTensor, TensorSpec};
 
-pub(super) fn run(case: &Case, backend: &Backend) -> Result<Computed, CaseError> {
+pub(super) fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
     let mut graph = Graph::new();
     let mut tensors = Tensors::new();
     let given = case.tensor("in.logits")?;
@@ -25,7 +26,7 @@ pub(super) fn run(case: &Case, backend: &Backend) -> Result<Computed, CaseError>
         *gradients.get(&logits).ok_or_else(|| CaseError::MissingTensor { tensor: "grad.logits".to_owned() })?;
     graph.output("loss", loss);
     graph.output("grad.logits", gradient);
-    let (outputs, _) = backend.run(&graph, &tensors)?;
+    let (outputs, _) = run_once(device, &graph, &tensors)?;
     let mut computed = Computed::of(&["in."]);
     for ((name, value), output) in graph.outputs().iter().zip(&outputs) {
         computed.insert_f32(name, graph.shape(*value).clone(), output.f32());

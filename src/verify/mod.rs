@@ -1,10 +1,9 @@
 //! Runs conformance cases: numbers that PyTorch computed in f64 and this engine must reproduce.
 //!
 //! One `.safetensors` file is one case. [`find_cases`] lists the files, [`run_case`] runs one of them
-//! on an [`Backend`] and judges every tensor that the file expects.
+//! on a [`Device`] and judges every tensor that the file expects.
 
 mod attributes;
-mod backend;
 mod case;
 mod error;
 mod filling;
@@ -14,11 +13,11 @@ mod op;
 mod optimizer;
 mod schedule;
 
-pub use backend::Backend;
 pub use case::find_cases;
 pub use error::CaseError;
 
 use crate::check::{self, Tolerance};
+use crate::session::Device;
 use crate::tensor::Shape;
 use case::Case;
 use std::collections::BTreeMap;
@@ -36,9 +35,9 @@ pub enum Outcome {
 }
 
 /// Runs the case in `file`.
-pub fn run_case(file: &Path, backend: &Backend) -> Outcome {
+pub fn run_case(file: &Path, device: &Device) -> Outcome {
     // One defective case must not take the verdicts of all others with it.
-    let run = catch_unwind(AssertUnwindSafe(|| judge_file(file, backend)));
+    let run = catch_unwind(AssertUnwindSafe(|| judge_file(file, device)));
     let result = run.unwrap_or_else(|payload| {
         let text = payload.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
@@ -51,13 +50,13 @@ pub fn run_case(file: &Path, backend: &Backend) -> Outcome {
     }
 }
 
-fn judge_file(file: &Path, backend: &Backend) -> Result<(), CaseError> {
+fn judge_file(file: &Path, device: &Device) -> Result<(), CaseError> {
     let case = Case::read(file)?;
     let computed = match case.kind.as_str() {
-        "op" => op::run(&case, backend)?,
-        "loss" => loss::run(&case, backend)?,
-        "model" => model::run(&case, backend)?,
-        "optimizer" => optimizer::run(&case, backend)?,
+        "op" => op::run(&case, device)?,
+        "loss" => loss::run(&case, device)?,
+        "model" => model::run(&case, device)?,
+        "optimizer" => optimizer::run(&case, device)?,
         "schedule" => schedule::run(&case)?,
         kind => return Err(CaseError::unsupported(format!("cases of kind `{kind}`"))),
     };

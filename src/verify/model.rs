@@ -2,12 +2,13 @@
 //! name.
 
 use super::case::Case;
-use super::{Backend, CaseError, Computed, filling};
+use super::{CaseError, Computed, filling};
 use crate::graph::{Graph, Value};
 use crate::models::{self, Model, ModelOptions, Takes};
 use crate::nn::{Mode, Scope};
 use crate::ops::CrossEntropy;
 use crate::reference::Tensors;
+use crate::session::{Device, run_once};
 use crate::tensor::{HostTensor, TensorSpec};
 use serde_json::{Map, Value as Json};
 
@@ -18,7 +19,7 @@ const TRAINING: [&str; 5] = ["logits_train", "loss", "grad_norm.", "grad_sample.
 /// Elements of a tensor that a case samples.
 const SAMPLES: usize = 8;
 
-pub(super) fn run(case: &Case, backend: &Backend) -> Result<Computed, CaseError> {
+pub(super) fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
     let model = models::find(case.text("model")?)?;
     let options = options(&case.attrs, model);
     let mut computed = Computed::of(&[]);
@@ -32,11 +33,11 @@ pub(super) fn run(case: &Case, backend: &Backend) -> Result<Computed, CaseError>
     count_parameters(&graph, &mut computed);
     if expects(&[FORWARD]) {
         graph.output(FORWARD, logits);
-        let (outputs, _) = backend.run(&graph, &filled(&graph, logits))?;
+        let (outputs, _) = run_once(device, &graph, &filled(&graph, logits))?;
         insert_outputs(&graph, &outputs, &mut computed);
     }
     if expects(&TRAINING) {
-        train(case, model, &options, &shape, backend, &mut computed)?;
+        train(case, model, &options, &shape, device, &mut computed)?;
     }
     Ok(computed)
 }
@@ -82,7 +83,7 @@ fn train(
     model: &Model,
     options: &ModelOptions,
     shape: &[usize],
-    backend: &Backend,
+    device: &Device,
     computed: &mut Computed,
 ) -> Result<(), CaseError> {
     let mut graph = Graph::new();
@@ -103,7 +104,7 @@ fn train(
             graph.output(&name, gradient);
         }
     }
-    let (outputs, state) = backend.run(&graph, &filled(&graph, logits))?;
+    let (outputs, state) = run_once(device, &graph, &filled(&graph, logits))?;
     insert_outputs(&graph, &outputs, computed);
     for buffer in graph.buffers() {
         let name = &graph.tensor(buffer).name;

@@ -3,7 +3,7 @@
 
 use super::attributes::Attributes;
 use super::case::Case;
-use super::{Backend, CaseError, Computed};
+use super::{CaseError, Computed};
 use crate::graph::{Graph, GraphError, Init, Value};
 use crate::nn::{LayerNorm, Mode, Scope};
 use crate::ops::{
@@ -11,10 +11,11 @@ use crate::ops::{
     LocalResponseNorm, MaxPool2d, Mul, Reshape, Softmax, UpdateRunningStatistics,
 };
 use crate::reference::Tensors;
+use crate::session::{Device, run_once};
 use crate::tensor::{HostTensor, Shape, TensorSpec};
 use std::collections::BTreeMap;
 
-pub(super) fn run(case: &Case, backend: &Backend) -> Result<Computed, CaseError> {
+pub(super) fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
     let name = case.text("op")?;
     let mode = match case.text("mode")? {
         "train" => Mode::Train,
@@ -47,7 +48,7 @@ pub(super) fn run(case: &Case, backend: &Backend) -> Result<Computed, CaseError>
     if let Some(&dout) = operands.get("dout") {
         add_gradients(&mut graph, out, dout, &operands)?;
     }
-    let (outputs, state) = backend.run(&graph, &tensors)?;
+    let (outputs, state) = run_once(device, &graph, &tensors)?;
     for ((name, value), output) in graph.outputs().iter().zip(&outputs) {
         computed.insert_f32(name, graph.shape(*value).clone(), output.f32());
     }

@@ -1,15 +1,16 @@
 //! Cases of kind `optimizer`: a few steps from given parameters under given gradients.
 
 use super::case::Case;
-use super::{Backend, CaseError, Computed};
+use super::{CaseError, Computed};
 use crate::graph::{Graph, Init, Role, Value};
 use crate::optim::{Averaging, GradientTransform, Optimizer, UpdateConfig};
 use crate::reference::Tensors;
+use crate::session::{Device, run_once};
 use crate::tensor::{HostTensor, TensorSpec};
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, HashMap};
 
-pub(super) fn run(case: &Case, backend: &Backend) -> Result<Computed, CaseError> {
+pub(super) fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
     let (config, lr) = config(case)?;
     let mut graph = Graph::new();
     let mut gradients: HashMap<Value, Value> = HashMap::new();
@@ -27,7 +28,7 @@ pub(super) fn run(case: &Case, backend: &Backend) -> Result<Computed, CaseError>
     let attached = config.attach(&mut graph, &gradients)?;
     for value in graph.buffers() {
         let buffer = graph.tensor(value);
-        if let Role::Buffer { init } = &buffer.role {
+        if let Role::Buffer { init, .. } = &buffer.role {
             let values = init.values(&buffer.name, 0, buffer.spec.elements());
             tensors.insert(buffer.name.clone(), HostTensor::F32(values));
         }
@@ -50,7 +51,7 @@ pub(super) fn run(case: &Case, backend: &Backend) -> Result<Computed, CaseError>
         for (name, values) in attached.inputs(step, lr) {
             tensors.insert(name.to_owned(), HostTensor::F32(values));
         }
-        let (_, state) = backend.run(&graph, &tensors)?;
+        let (_, state) = run_once(device, &graph, &tensors)?;
         tensors.extend(state);
         for (name, &value) in &parameters {
             let after = followed.get(name).and_then(|followed| tensors.get(*followed));

@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 use tilewright::atomic_file::{Operation, before_each_operation};
-use tilewright::engine::Engine;
-use tilewright::gpu::DeviceOptions;
 use tilewright::recipe::TrainConfig;
+use tilewright::session::Device;
 use tilewright::train::{Changes, RunFolder, Silent, TrainError, Trainer};
 
 /// How the child process of a test is told where it ends: `kill` or `full`, and the number of the operation.
@@ -32,15 +31,15 @@ fn config() -> TrainConfig {
     }
 }
 
-fn engine() -> Engine {
-    Engine::open("cpu", DeviceOptions::default(), config().seed).unwrap()
+fn device() -> Device {
+    Device::reference()
 }
 
 /// Trains in `run`, or goes on there if it has begun.
 fn train(run: &Path) -> Result<(), TrainError> {
     let trainer = match RunFolder::config(run) {
-        Ok(_) => Trainer::resume(run, engine(), &Changes::default()),
-        Err(_) => Trainer::create(config(), engine(), Some(run)),
+        Ok(_) => Trainer::resume(run, &device(), &Changes::default()),
+        Err(_) => Trainer::create(config(), &device(), Some(run)),
     };
     trainer?.run(&mut Silent).map(|_| ())
 }

@@ -4,27 +4,28 @@ use super::support::{fault, tilewright};
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::HashMap;
 use std::path::Path;
-use tilewright::engine::Engine;
 use tilewright::gpu::DeviceOptions;
 use tilewright::graph::{Graph, GraphError, Init};
 use tilewright::nn::{Mode, Scope};
 use tilewright::ops::CrossEntropy;
 use tilewright::optim::{GradientTransform, Optimizer, UpdateConfig};
+use tilewright::session::{Device, Session};
 use tilewright::tensor::{HostTensor, TensorSpec};
 
 const DEVICES: [&str; 2] = ["auto", "cpu"];
 
 /// What a run of `graph` with these inputs leaves in its outputs and buffers of these names.
 fn run(device: &str, graph: &Graph, inputs: &[(&str, HostTensor)], names: &[&str]) -> Vec<Vec<f32>> {
-    let mut engine = Engine::open(device, DeviceOptions::default(), 1).unwrap();
-    let mut step = engine.prepare(graph).unwrap();
+    let session = Session::new(&Device::open(device, DeviceOptions::default()).unwrap(), 1);
+    let [mut step] = session.prepare([graph]).unwrap();
     for (name, values) in inputs {
-        step.write(name, values.clone()).unwrap();
+        step.write(step.input(name).unwrap(), values).unwrap();
     }
-    engine.run(&mut step).unwrap();
+    step.run().unwrap();
     let read = |name: &&str| {
-        let tensor = engine.state(name).or_else(|_| engine.finish(step.read_later(name)?));
-        tensor.unwrap().f32().to_vec()
+        session
+            .get(name)
+            .unwrap_or_else(|_| step.read(step.output(name).unwrap()).unwrap().wait().unwrap().f32().to_vec())
     };
     names.iter().map(read).collect()
 }
@@ -148,16 +149,16 @@ fn centred_rmsprop_under_a_constant_gradient_does_not_run_away() {
     let gradient = graph.input("g", TensorSpec::f32([3])).unwrap();
     let update = UpdateConfig::new(optimizer).attach(&mut graph, &HashMap::from([(parameter, gradient)])).unwrap();
     for device in DEVICES {
-        let mut engine = Engine::open(device, DeviceOptions::default(), 1).unwrap();
-        let mut step = engine.prepare(&graph).unwrap();
-        step.write("g", HostTensor::F32(vec![0.1, 1.0, 37.0])).unwrap();
+        let session = Session::new(&Device::open(device, DeviceOptions::default()).unwrap(), 1);
+        let [mut step] = session.prepare([&graph]).unwrap();
+        step.write(step.input("g").unwrap(), &[0.1, 1.0, 37.0]).unwrap();
         for index in 0..3000 {
             for (name, values) in update.inputs(index, 1e-3) {
-                step.write(name, HostTensor::F32(values)).unwrap();
+                step.write(step.input(name).unwrap(), &values).unwrap();
             }
-            engine.run(&mut step).unwrap();
+            step.run().unwrap();
         }
-        let p = engine.state("p").unwrap().f32().to_vec();
+        let p = session.get("p").unwrap();
         // The rate, times the steps, times at most the gradient over the root of the last digit of its square.
         assert!(p.iter().all(|p| (-9000.0..-10.0).contains(p)), "{device}: {p:?}");
     }

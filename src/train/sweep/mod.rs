@@ -26,11 +26,11 @@ use super::start::read_data;
 use super::{Evaluation, Outcome, Reporter, RunFolder, TrainError, Trainer};
 use crate::activity::Activity;
 use crate::data::Splits;
-use crate::engine::Engine;
 use crate::gpu::GpuError;
 use crate::models;
 use crate::recipe::TrainConfig;
 use crate::report::picture;
+use crate::session::{Device, SessionError};
 use crate::setting::{BadSetting, Setting};
 use crate::tuned::TunedTable;
 use serde::{Deserialize, Serialize};
@@ -194,7 +194,7 @@ impl Sweep {
         )
     }
 
-    /// Trains the trials that are not at their end yet, each on a [fresh](Engine::fresh) `engine`, and keeps what they
+    /// Trains the trials that are not at their end yet, each in a session of its own on `device`, and keeps what they
     /// came to in `folder`, which [`Sweep::create`] made. A trial that fails is noted with its reason, and the others go
     /// on. Once `stop` is true, the trial that runs leaves a checkpoint.
     ///
@@ -202,13 +202,13 @@ impl Sweep {
     /// When all trials fail, the device is lost, a file cannot be written, or the sweep is asked to stop.
     pub fn run(
         &self,
-        engine: &Engine,
+        device: &Device,
         folder: &Path,
         stop: &Arc<AtomicBool>,
         reporter: &mut dyn Reporter,
     ) -> Result<SweepOutcome, SweepError> {
         let _lock = RunLock::take(folder)?;
-        let place = Place { engine, folder, stop };
+        let place = Place { device, folder, stop };
         self.splits.notes.iter().for_each(|note| reporter.note(note));
         let mut results = table::read(&folder.join(TABLE), &self.trials)?;
         for rung in self.rungs.iter().copied().map(Some).chain([None]) {
@@ -296,12 +296,13 @@ impl Sweep {
 
     /// The trial's run: the one in its folder, or a new one.
     fn trainer(&self, place: &Place<'_>, trial: &Trial) -> Result<Trainer, TrainError> {
-        let engine = place.engine.fresh(trial.config.seed);
         let splits = Arc::clone(&self.splits);
         let run = Sweep::run_folder(place.folder, trial.number);
         match RunFolder::config(&run) {
-            Ok(config) => Trainer::resume_on(splits, &run, engine, config),
-            Err(TrainError::NotARun { .. }) => Trainer::create_on(splits, trial.config.clone(), engine, Some(&run)),
+            Ok(config) => Trainer::resume_on(splits, &run, place.device, config),
+            Err(TrainError::NotARun { .. }) => {
+                Trainer::create_on(splits, trial.config.clone(), place.device, Some(&run))
+            }
             Err(other) => Err(other),
         }
     }
@@ -326,7 +327,7 @@ impl Sweep {
 
 /// What all trials of a run of the sweep share.
 struct Place<'a> {
-    engine: &'a Engine,
+    device: &'a Device,
     folder: &'a Path,
     stop: &'a Arc<AtomicBool>,
 }
@@ -372,7 +373,8 @@ fn is_of_trial(error: &TrainError) -> bool {
         | TrainError::OtherHead { .. }
         | TrainError::Mismatch { .. }
         | TrainError::Diverged { .. } => true,
-        TrainError::Gpu(error) => {
+        TrainError::Session(SessionError::NoMemory(_)) => true,
+        TrainError::Session(SessionError::Gpu(error)) => {
             matches!(
                 error,
                 GpuError::OutOfMemory { .. }

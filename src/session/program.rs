@@ -1,0 +1,364 @@
+//! A graph that is ready to run, handles to what goes in and comes out, and results on their way.
+
+use super::state::State;
+use super::{Device, SessionError};
+use crate::gpu::{self, KernelName, Readback};
+use crate::graph::{Graph, Role};
+use crate::plan::MemoryReport;
+use crate::reference::{self, Tensors};
+use crate::tensor::{ElementType, HostTensor, TensorSpec};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A graph on its device.
+pub struct Program {
+    /// Tells handles of one program from those of another.
+    id: u64,
+    inputs: Vec<(String, TensorSpec)>,
+    outputs: Vec<(String, TensorSpec)>,
+    runs: Runs,
+}
+
+enum Runs {
+    Gpu(Box<gpu::Program>),
+    Reference(Box<OnReference>),
+}
+
+struct OnReference {
+    graph: Graph,
+    inputs: Tensors,
+    state: Arc<Mutex<State>>,
+    outputs: Option<Vec<HostTensor>>,
+}
+
+/// An input of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Input {
+    program: u64,
+    index: usize,
+}
+
+/// An output of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Output {
+    program: u64,
+    index: usize,
+}
+
+/// Values for an input, where they lie.
+#[derive(Clone, Copy, Debug)]
+pub enum Data<'a> {
+    F32(&'a [f32]),
+    U32(&'a [u32]),
+}
+
+/// An output on its way to the host. The device goes on meanwhile.
+pub struct Pending {
+    element: ElementType,
+    arrival: Arrival,
+}
+
+enum Arrival {
+    Later(Box<Readback>),
+    Now(HostTensor),
+}
+
+static PROGRAMS: AtomicU64 = AtomicU64::new(0);
+
+impl Program {
+    pub(super) fn prepare(
+        device: &Device,
+        graphs: &[&Graph],
+        state: &Arc<Mutex<State>>,
+        beside: Option<&Program>,
+    ) -> Result<Vec<Program>, SessionError> {
+        let mut locked = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let runs: Vec<Runs> = match (&mut *locked, device.gpu()) {
+            (State::Gpu(store), Some(gpu)) => {
+                let beside = match beside.map(|program| &program.runs) {
+                    Some(Runs::Gpu(program)) => Some(&**program),
+                    _ => None,
+                };
+                let programs = gpu::Program::prepare(gpu, graphs, store, beside)?;
+                programs.into_iter().map(|program| Runs::Gpu(Box::new(program))).collect()
+            }
+            (State::Reference { tensors, seed }, _) => {
+                for graph in graphs {
+                    reference::expect_memory(graph)?;
+                    State::begin(tensors, *seed, graph);
+                }
+                let on_reference = |graph: &&Graph| OnReference {
+                    graph: Graph::clone(graph),
+                    inputs: Tensors::new(),
+                    state: Arc::clone(state),
+                    outputs: None,
+                };
+                graphs.iter().map(|graph| Runs::Reference(Box::new(on_reference(graph)))).collect()
+            }
+            (State::Gpu(_), None) => return Err(SessionError::OtherProgram { kind: "device" }),
+        };
+        Ok(graphs.iter().zip(runs).map(|(graph, runs)| Program::new(graph, runs)).collect())
+    }
+
+    fn new(graph: &Graph, runs: Runs) -> Program {
+        let inputs = graph.tensors().iter().filter(|tensor| tensor.role == Role::Input);
+        Program {
+            id: PROGRAMS.fetch_add(1, Ordering::Relaxed),
+            inputs: inputs.map(|tensor| (tensor.name.clone(), tensor.spec.clone())).collect(),
+            outputs: graph.outputs().iter().map(|(name, value)| (name.clone(), graph.spec(*value).clone())).collect(),
+            runs,
+        }
+    }
+
+    /// The input of that name.
+    ///
+    /// # Errors
+    /// When the graph has none.
+    pub fn input(&self, name: &str) -> Result<Input, SessionError> {
+        let index = find(&self.inputs, "input", name)?;
+        Ok(Input { program: self.id, index })
+    }
+
+    /// The output of that name.
+    ///
+    /// # Errors
+    /// When the graph has none.
+    pub fn output(&self, name: &str) -> Result<Output, SessionError> {
+        let index = find(&self.outputs, "output", name)?;
+        Ok(Output { program: self.id, index })
+    }
+
+    /// Names and shapes of the inputs.
+    pub fn inputs(&self) -> &[(String, TensorSpec)] {
+        &self.inputs
+    }
+
+    /// Names and shapes of the outputs.
+    pub fn outputs(&self) -> &[(String, TensorSpec)] {
+        &self.outputs
+    }
+
+    /// Sets an input for the next runs.
+    ///
+    /// # Errors
+    /// When it is the input of another program, or has another type or size.
+    pub fn write<'a>(&mut self, input: Input, data: impl Into<Data<'a>>) -> Result<(), SessionError> {
+        if input.program != self.id {
+            return Err(SessionError::OtherProgram { kind: "input" });
+        }
+        let (name, spec) = &self.inputs[input.index];
+        let data = data.into();
+        if data.element() != spec.element || data.len() != spec.elements() {
+            let (shape, expected) = (spec.shape.clone(), spec.element);
+            let (given, element) = (data.len(), data.element());
+            return Err(SessionError::WrongInput { name: name.clone(), shape, expected, given, element });
+        }
+        match &mut self.runs {
+            Runs::Gpu(program) => program.write(name, data.bytes()),
+            Runs::Reference(program) => {
+                program.inputs.insert(name.clone(), data.to_tensor());
+            }
+        }
+        Ok(())
+    }
+
+    /// Submits one run; returns as soon as few enough are queued.
+    ///
+    /// # Errors
+    /// When the device failed in this or an earlier run.
+    pub fn run(&mut self) -> Result<(), SessionError> {
+        match &mut self.runs {
+            Runs::Gpu(program) => Ok(program.run()?),
+            Runs::Reference(program) => {
+                let mut state = program.state.lock().unwrap_or_else(PoisonError::into_inner);
+                if let State::Reference { tensors, .. } = &mut *state {
+                    program.outputs = Some(reference::run(&program.graph, &program.inputs, tensors));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until every submitted run is done.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn finish(&mut self) -> Result<(), SessionError> {
+        match &mut self.runs {
+            Runs::Gpu(program) => Ok(program.finish()?),
+            Runs::Reference(_) => Ok(()),
+        }
+    }
+
+    /// Begins to read an output of the last run while the device goes on.
+    ///
+    /// # Errors
+    /// When it is the output of another program, or nothing has run.
+    pub fn read(&self, output: Output) -> Result<Pending, SessionError> {
+        if output.program != self.id {
+            return Err(SessionError::OtherProgram { kind: "output" });
+        }
+        let (name, spec) = &self.outputs[output.index];
+        let arrival = match &self.runs {
+            Runs::Gpu(program) => Arrival::Later(Box::new(program.read(name)?)),
+            Runs::Reference(program) => {
+                let outputs = program.outputs.as_ref().ok_or(SessionError::NotRun)?;
+                Arrival::Now(outputs[output.index].clone())
+            }
+        };
+        Ok(Pending { element: spec.element, arrival })
+    }
+
+    /// Fills all memory that the kernels write before they read it with NaN, so that an element that no kernel writes is
+    /// seen. The reference has no such memory.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn poison(&self) -> Result<(), SessionError> {
+        match &self.runs {
+            Runs::Gpu(program) => Ok(program.poison()?),
+            Runs::Reference(_) => Ok(()),
+        }
+    }
+
+    /// Device memory, where there is a device.
+    pub fn memory(&self) -> Option<MemoryReport> {
+        self.on_gpu().map(gpu::Program::memory)
+    }
+
+    /// Which kernel each dispatch runs, in order; none on the reference.
+    pub fn kernels(&self) -> Vec<KernelName> {
+        self.on_gpu().map(|program| program.kernels().collect()).unwrap_or_default()
+    }
+
+    /// Whether the device itself times kernels in [`Program::run_timed`].
+    pub fn has_timestamps(&self) -> bool {
+        self.on_gpu().is_some_and(gpu::Program::has_timestamps)
+    }
+
+    /// Runs once, and gives start and length of each dispatch, in seconds; none on the reference.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn run_timed(&mut self) -> Result<Vec<[f64; 2]>, SessionError> {
+        match &mut self.runs {
+            Runs::Gpu(program) => Ok(program.run_timed()?),
+            Runs::Reference(_) => self.run().map(|()| Vec::new()),
+        }
+    }
+
+    fn on_gpu(&self) -> Option<&gpu::Program> {
+        match &self.runs {
+            Runs::Gpu(program) => Some(program),
+            Runs::Reference(_) => None,
+        }
+    }
+}
+
+fn find(named: &[(String, TensorSpec)], kind: &'static str, name: &str) -> Result<usize, SessionError> {
+    named.iter().position(|(known, _)| known == name).ok_or_else(|| SessionError::Unknown {
+        kind,
+        name: name.to_owned(),
+        known: named.iter().map(|(known, _)| known.clone()).collect(),
+    })
+}
+
+impl Pending {
+    /// Waits for the values.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn wait(self) -> Result<HostTensor, SessionError> {
+        match self.arrival {
+            Arrival::Later(readback) => Ok(HostTensor::from_bytes(self.element, &readback.wait()?)),
+            Arrival::Now(tensor) => Ok(tensor),
+        }
+    }
+
+    /// The values, when they are there: for where nothing may wait, such as a browser. Elsewhere somebody has to see to
+    /// the device meanwhile, as every [`Program::run`] and [`Pending::wait`] does.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn arrive(self) -> Result<HostTensor, SessionError> {
+        match self.arrival {
+            Arrival::Later(readback) => Ok(HostTensor::from_bytes(self.element, &readback.arrive().await?)),
+            Arrival::Now(tensor) => Ok(tensor),
+        }
+    }
+}
+
+impl Data<'_> {
+    fn element(&self) -> ElementType {
+        match self {
+            Data::F32(_) => ElementType::F32,
+            Data::U32(_) => ElementType::U32,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Data::F32(values) => values.len(),
+            Data::U32(values) => values.len(),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Data::F32(values) => bytemuck::cast_slice(values),
+            Data::U32(values) => bytemuck::cast_slice(values),
+        }
+    }
+
+    fn to_tensor(self) -> HostTensor {
+        match self {
+            Data::F32(values) => HostTensor::F32(values.to_vec()),
+            Data::U32(values) => HostTensor::U32(values.to_vec()),
+        }
+    }
+}
+
+impl<'a> From<&'a HostTensor> for Data<'a> {
+    fn from(tensor: &'a HostTensor) -> Self {
+        match tensor {
+            HostTensor::F32(values) => Data::F32(values),
+            HostTensor::U32(values) => Data::U32(values),
+        }
+    }
+}
+
+impl<'a> From<&'a [f32]> for Data<'a> {
+    fn from(values: &'a [f32]) -> Self {
+        Data::F32(values)
+    }
+}
+
+impl<'a> From<&'a [u32]> for Data<'a> {
+    fn from(values: &'a [u32]) -> Self {
+        Data::U32(values)
+    }
+}
+
+impl<'a> From<&'a Vec<f32>> for Data<'a> {
+    fn from(values: &'a Vec<f32>) -> Self {
+        Data::F32(values)
+    }
+}
+
+impl<'a> From<&'a Vec<u32>> for Data<'a> {
+    fn from(values: &'a Vec<u32>) -> Self {
+        Data::U32(values)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [f32; N]> for Data<'a> {
+    fn from(values: &'a [f32; N]) -> Self {
+        Data::F32(values)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u32; N]> for Data<'a> {
+    fn from(values: &'a [u32; N]) -> Self {
+        Data::U32(values)
+    }
+}
