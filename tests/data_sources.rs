@@ -84,14 +84,14 @@ fn a_wrong_source_string_is_wrong_usage_and_lists_the_forms() {
 fn options_that_cannot_work_are_wrong_usage() {
     let options = |size, channels, limit| LoadOptions { size, channels, limit, ..LoadOptions::default() };
     for (options, part) in [
-        (options(Some((0, 8)), None, None), "--size is 0x8, but it must be HxW"),
-        (options(None, Some(0), None), "input_channels is 0, but it must be 1 or more"),
-        (options(None, None, Some(0)), "--limit is 0, but it must be 1 or more"),
+        (options(Some((0, 8)), None, None), "`size` is 0x8, but must be HxW"),
+        (options(None, Some(0), None), "`input_channels` is 0, but must be 1 or more"),
+        (options(None, None, Some(0)), "`limit` is 0, but must be 1 or more"),
     ] {
         assert!(assert_says(load_with("mnist", options), &[part]).is_usage());
     }
     let two = options(None, Some(2), None);
-    assert!(assert_says(load_with("folder:here", two), &["input_channels is 2", "1 (grey) or 3 (colour)"]).is_usage());
+    assert!(assert_says(load_with("folder:here", two), &["`input_channels` is 2", "1 (grey) or 3 (colour)"]).is_usage());
 }
 
 // The bundled sample

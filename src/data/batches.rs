@@ -376,7 +376,7 @@ mod tests {
     fn a_batch_size_of_0_and_another_number_of_channels_are_refused_with_a_remedy() {
         let data = dataset(1);
         let error = Batches::new(&data, 0, &plain()).err().unwrap();
-        assert_eq!(error.to_string(), "The batch size is 0, but it must be 1 or more. Give such a value.");
+        assert_eq!(error.to_string(), "`batch` is 0, but must be at least 1");
         assert!(error.is_usage());
         let three = Normalization { mean: vec![0.0; 3], std: vec![1.0; 3] };
         let error = Batches::new(&data, 1, &three).err().unwrap();

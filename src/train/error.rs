@@ -55,8 +55,8 @@ pub enum TrainError {
     )]
     NoProbabilities { checkpoint: PathBuf, what: String },
     #[error(
-        "the checkpoint `{}` is missing, but the run had one: put it back, or begin anew from the recipe `{}`",
-        path.display(), path.with_file_name("config.toml").display()
+        "the checkpoint `{}` is missing, but the run had one: put it back, or begin anew with {}",
+        path.display(), Setting("recipe").to(path.with_file_name("config.toml").display())
     )]
     CheckpointMissing { path: PathBuf },
     #[error(

@@ -98,7 +98,7 @@ fn marks_of_windows_editors_are_no_part_of_the_classes() {
     for (text, reason) in [
         ("cat\ndog\ncat\nowl\n", "lines 1 and 3 of "),
         ("cat\n\nfox\nowl\n", "line 2 of "),
-        ("cat\ndog\nfox\n", "the number of class names is 3, but must be 4"),
+        ("cat\ndog\nfox\n", "--classes is 3 names, but must be 4"),
     ] {
         fs::write(&names, text).unwrap();
         let status = if text.lines().count() == 3 { 2 } else { 1 };
