@@ -46,6 +46,16 @@ fn path_of(bytes: Vec<u8>, text: &str) -> PathBuf {
     String::from_utf8(bytes).map_or_else(|_| PathBuf::from(text), PathBuf::from)
 }
 
+/// The text of a name that tells it from others, for people: each byte that is not UTF-8 is written as `\\xe9`.
+pub fn told_apart(name: impl AsRef<OsStr>) -> String {
+    let mut text = String::new();
+    for chunk in name.as_ref().as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
+}
+
 /// As `#[serde(with = "path_text::option")]`.
 pub(crate) mod option {
     use super::*;
@@ -89,5 +99,6 @@ mod tests {
             assert_eq!(from_text(&to_text(path)), path);
         }
         assert_eq!(to_text(Path::new(OsStr::from_bytes(b"caf\xe9"))), "caf\0e9");
+        assert_eq!(told_apart(OsStr::from_bytes(b"caf\xe9 \xc3\xa9")), "caf\\xe9 é");
     }
 }

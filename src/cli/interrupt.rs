@@ -38,18 +38,21 @@ fn status_of(signal: i32) -> i32 {
 }
 
 /// SIGHUP, unless `nohup` has had it ignored.
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 fn hangup() -> Option<i32> {
     use signal_hook::consts::SIGHUP;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    // Bit 0 is signal 1.
-    (ignored >> (SIGHUP - 1) & 1 == 0).then_some(SIGHUP)
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: without a new action nothing changes, and the one that holds is written where there is room for it. Of
+    // zeros it is an action too, the default one.
+    let action = unsafe {
+        libc::sigaction(SIGHUP, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init()
+    };
+    (action.sa_sigaction != libc::SIG_IGN).then_some(SIGHUP)
 }
 
-/// Elsewhere it is not known whether it is ignored, and is left as it is.
-#[cfg(not(target_os = "linux"))]
+/// Elsewhere no terminal goes away.
+#[cfg(not(unix))]
 fn hangup() -> Option<i32> {
     None
 }

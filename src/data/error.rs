@@ -116,6 +116,13 @@ pub enum DataError {
     )]
     Inflates { path: PathBuf, stored: u64, bytes: u64 },
 
+    /// The names of two class folders are the same as text.
+    #[error(
+        "{} and {} both name the class `{name}`; expected a name of its own for each. Rename one of the folders.",
+        .one.display(), .other.display()
+    )]
+    SameClass { name: String, one: PathBuf, other: PathBuf },
+
     /// A file with the ending of an image is none that can be decoded.
     #[error(
         "{} cannot be decoded as an image ({cause}); expected a whole JPEG, PNG, WebP or BMP file. Remove it, or \

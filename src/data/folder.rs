@@ -1,6 +1,8 @@
 //! Folders of images: `DIR/train/CLASS/*.jpg`, and the same under `DIR/test` and `DIR/val`.
 
+use crate::path_text;
 use crate::setting::BadSetting;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -123,7 +125,7 @@ impl Files {
             }
         }
         notes.extend(left_out.note());
-        Ok((folders.iter().map(folder_name).collect(), files))
+        Ok((class_names(&folders)?, files))
     }
 
     /// The images of a split that is not trained on; it may lack a class.
@@ -305,6 +307,18 @@ fn is_image(path: &Path) -> bool {
     IMAGE_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
+/// The name of each class: that of its folder.
+fn class_names(folders: &[PathBuf]) -> Result<Vec<String>, DataError> {
+    let mut of: HashMap<String, &PathBuf> = HashMap::new();
+    for folder in folders {
+        let name = folder_name(folder);
+        if let Some(one) = of.insert(name.clone(), folder) {
+            return Err(DataError::SameClass { name, one: one.clone(), other: folder.clone() });
+        }
+    }
+    Ok(folders.iter().map(folder_name).collect())
+}
+
 fn folder_name(path: impl AsRef<Path>) -> String {
-    path.as_ref().file_name().unwrap_or_default().to_string_lossy().into_owned()
+    path_text::told_apart(path.as_ref().file_name().unwrap_or_default())
 }

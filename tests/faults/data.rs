@@ -466,3 +466,29 @@ fn labels_that_stray_and_files_that_inflate_beyond_measure_are_refused() {
     train(&source, &[], 1).says("says that it holds 5400000000");
     train("mnist", &["--size", "60000x60000"], 1).says("bytes once decoded").says("--size");
 }
+
+#[cfg(unix)]
+#[test]
+fn class_folders_whose_names_are_not_text_are_classes_of_their_own() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let folder = TempDir::new().unwrap();
+    let put = |split: &str, class: &[u8], images: usize| {
+        let class = folder.path().join(split).join(OsStr::from_bytes(class));
+        fs::create_dir_all(&class).unwrap();
+        for image in 0..images {
+            fs::copy(fault("data").join("grey.png"), class.join(format!("{image}.png"))).unwrap();
+        }
+    };
+    for (split, images) in [("train", 2), ("test", 1)] {
+        put(split, b"caf\xe8", images);
+        put(split, b"caf\xe9", images);
+    }
+    let load = || Source::Folder(folder.path().into()).load(&LoadOptions::default());
+    let splits = load().unwrap();
+    assert_eq!(splits.train.classes, ["caf\\xe8", "caf\\xe9"]);
+    assert_eq!((splits.train.labels, splits.test.labels), (vec![0, 0, 1, 1], vec![0, 1]));
+    put("train", b"caf\\xe9", 1);
+    let reason = load().unwrap_err().to_string();
+    assert!(reason.contains("both name the class `caf\\xe9`"), "{reason}");
+}

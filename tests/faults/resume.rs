@@ -244,8 +244,32 @@ fn paths_that_are_not_text_are_paths() {
     run(&[&["sweep", "lenet5", "--grid", "lr=0.1,0.01", "--epochs", "1"], &tiny[..]].concat(), on("sweep", "--out"))
         .json();
     run(&["sweep", "--json", "--device", "cpu", "--resume"], vec![at("sweep")]).json();
+    let landscape = ["landscape", "cifar_cnn", "--size", "32x32", "--steps", "1", "--rates", "0.01"];
+    run(&[&landscape, &tiny[..]].concat(), on("landscape", "--out")).json();
+    assert!(strange.join("landscape/landscape.svg").is_file());
     let find = [&["lr-find", "lenet5", "--steps", "20", "--from", "1e-3", "--to", "1"], &tiny[..]].concat();
     // Whether a rate is suggested depends on the images; that is no panic either way.
     let found = super::support::command().args(find).args(on("lr", "--out")).output().unwrap();
     assert!(!String::from_utf8_lossy(&found.stderr).contains("panicked"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_table_of_kernels_may_lie_where_paths_are_not_text() {
+    use std::ffi::{OsStr, OsString};
+    use std::os::unix::ffi::OsStrExt;
+    if tilewright::gpu::adapters().is_empty() {
+        println!("skipped: 1 table of kernels, since there is no adapter");
+        return;
+    }
+    let folder = tempdir().unwrap();
+    let table = folder.path().join(OsStr::from_bytes(b"caf\xe9")).join("table.toml");
+    let mut tune: Vec<OsString> =
+        ["tune", "lenet5", "--batch", "1", "--budget", "0", "--json", "--out"].map(OsString::from).into();
+    tune.push(table.clone().into());
+    tilewright(&tune, 0).json();
+    let words = ["train", "lenet5", "--data", "synthetic:1x12x12:2:8", "--batch", "4", "--epochs", "1", "--json"];
+    let mut train: Vec<OsString> = words.map(OsString::from).into();
+    train.extend(["--run".into(), folder.path().join("run").into_os_string(), "--tuned".into(), table.into()]);
+    tilewright(&train, 0).json();
 }

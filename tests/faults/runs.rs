@@ -71,7 +71,7 @@ fn a_signal_stops_a_run_after_a_checkpoint_with_the_status_a_shell_has_for_it() 
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 #[test]
 fn a_run_under_nohup_goes_on_when_the_terminal_goes_away() {
     let folder = tempdir().unwrap();
