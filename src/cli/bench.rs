@@ -1,7 +1,7 @@
 //! `tilewright bench`: throughput of kernels and steps.
 
 use super::place::Place;
-use super::precision::PrecisionOption;
+use super::precision::{KERNELS, PrecisionOption};
 use super::shaders::ShadersOption;
 use super::step::StepOptions;
 use super::{CliError, Global};
@@ -19,10 +19,10 @@ pub struct Bench {
     #[command(subcommand)]
     what: Option<What>,
     /// Measure every variant of each kernel, not only the one that the rule picks
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = KERNELS)]
     variants: bool,
     /// Compare with a result that `--json` wrote: what takes more than 1.1 times as long is named
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Output")]
     compare: Option<PathBuf>,
     #[command(flatten)]
     precision: PrecisionOption,

@@ -2,7 +2,7 @@
 
 use super::images::ImageOptions;
 use super::place::Place;
-use super::settings::source_parser;
+use super::settings::{DATA, source_parser};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
@@ -22,33 +22,37 @@ pub struct Eval {
     #[arg(required = true, value_name = "CHECKPOINT")]
     checkpoints: Vec<PathBuf>,
     /// Images, as for `train` [default: those it was trained on]
-    #[arg(long, value_name = "SOURCE", value_parser = source_parser())]
+    #[arg(long, value_name = "SOURCE", value_parser = source_parser(), help_heading = DATA)]
     data: Option<Source>,
     /// Images in a step
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, help_heading = EVALUATION)]
     batch: usize,
     /// At most so many images
-    #[arg(long, value_name = "IMAGES")]
+    #[arg(long, value_name = "IMAGES", help_heading = DATA)]
     limit: Option<usize>,
     /// Refuse images of more pixels, before they are decoded
-    #[arg(long, value_name = "PIXELS", default_value_t = MAX_PIXELS)]
+    #[arg(long, value_name = "PIXELS", default_value_t = MAX_PIXELS, help_heading = DATA)]
     max_pixels: u64,
     /// Match the classes of the data with those of the checkpoint by their names, or by their place in the order of
     /// each
-    #[arg(long, value_name = "by-name|by-position", default_value_t)]
+    #[arg(long, value_name = "by-name|by-position", default_value_t, help_heading = DATA)]
     classes: ClassMatching,
     /// Average over views of each image too (test-time augmentation)
     ///
     /// With `flip`, which is what --tta alone means, the image and its mirror image; with `crop=N`, the image and its
     /// four crops at the corners of a border of N black pixels; with `flip,crop=N`, these five and their mirror images.
     /// Mirroring is for classes that look the same in a mirror, which digits and letters do not.
-    #[arg(long, value_name = "flip,crop=N", num_args = 0..=1, default_missing_value = "flip", value_parser = parse_views)]
+    #[arg(long, value_name = "flip,crop=N", num_args = 0..=1, default_missing_value = "flip",
+        value_parser = parse_views, help_heading = EVALUATION)]
     tta: Option<Augmentation>,
     #[command(flatten)]
     images: ImageOptions,
     #[command(flatten)]
     pub place: Place,
 }
+
+/// Heading of the help.
+const EVALUATION: &str = "Evaluation";
 
 /// Classes beyond which the confusion matrix is not printed.
 const MOST_CLASSES: usize = 20;

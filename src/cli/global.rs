@@ -2,7 +2,7 @@
 
 use super::CliError;
 use super::place::{DeviceOption, Place};
-use super::reporter::LineReporter;
+use super::reporter::{JsonLines, LineReporter};
 use clap::Args;
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -25,7 +25,7 @@ pub struct Global {
     #[arg(long, short, global = true, help_heading = "Output")]
     pub quiet: bool,
     #[arg(skip)]
-    json_lines: bool,
+    json_lines: JsonLines,
     /// Of a command that computes, its own options.
     #[arg(skip)]
     pub device: String,
@@ -50,10 +50,10 @@ impl Global {
         Global { device, checked, tuned, ..self }
     }
 
-    /// With `is_wanted`, a line of JSON for each epoch, before that of the result.
-    pub fn write_json_lines(&mut self, is_wanted: bool) {
-        self.json_lines = is_wanted;
-        self.json |= is_wanted;
+    /// Writes lines of JSON as well, before that of the result.
+    pub fn write_json_lines(&mut self, json_lines: JsonLines) {
+        self.json_lines = json_lines;
+        self.json = true;
     }
 
     /// Tells how the command goes on, until it is dropped.

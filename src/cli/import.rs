@@ -4,7 +4,7 @@ use super::classes::class_names;
 use super::eval::checkpoint_file;
 use super::images::ImageOptions;
 use super::output::refuse_overwriting;
-use super::settings::{parse_attribute, source_parser};
+use super::settings::{DATA, MODEL, parse_attribute, source_parser};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -24,24 +24,25 @@ pub struct Import {
     /// A .safetensors, .pth or .pt file under torchvision's names; nothing in it is executed
     weights: PathBuf,
     /// The checkpoint to write
-    #[arg(long, value_name = "CHECKPOINT")]
+    #[arg(long, value_name = "CHECKPOINT", help_heading = CHECKPOINT)]
     out: PathBuf,
     /// Where the file has weights under several keys or prefixes: which of them, such as `model_ema`
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = MODEL)]
     key: Option<String>,
     /// An attribute of the model, such as `dropout=0.2`; may be given again [default: what the file says, if tilewright
     /// wrote it, else the model's]. `num_classes` is taken from the weights
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_attribute)]
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_attribute, help_heading = MODEL)]
     attributes: Vec<(String, Value)>,
     /// The data that the weights were trained on: class names and normalisation are taken from it
-    #[arg(long, value_name = "SOURCE", value_parser = source_parser(), conflicts_with_all = ["classes", "mean", "std"])]
+    #[arg(long, value_name = "SOURCE", value_parser = source_parser(), help_heading = DATA,
+        conflicts_with_all = ["classes", "mean", "std"])]
     data: Option<Source>,
     /// A file with the name of each class, one a line [default: what the file says, else numbers]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = DATA)]
     classes: Option<PathBuf>,
     /// What images are normalised by, after division by 255: imagenet, MEAN/STD, or data, which needs --data [default:
     /// what the file says, else ImageNet's, and 0/1 for grey images]
-    #[arg(long, value_name = "data|imagenet|MEAN/STD")]
+    #[arg(long, value_name = "data|imagenet|MEAN/STD", help_heading = DATA)]
     normalize: Option<Normalize>,
     /// Mean of each channel, over values from 0 to 1; the same as --normalize MEAN/STD
     #[arg(
@@ -50,18 +51,22 @@ pub struct Import {
         value_delimiter = ',',
         requires = "std",
         allow_negative_numbers = true,
-        conflicts_with = "normalize"
+        conflicts_with = "normalize",
+        help_heading = DATA
     )]
     mean: Option<Vec<f32>>,
     /// Standard deviation of each channel
-    #[arg(long, value_name = "R,G,B", value_delimiter = ',', requires = "mean")]
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',', requires = "mean", help_heading = DATA)]
     std: Option<Vec<f32>>,
     #[command(flatten)]
     images: ImageOptions,
     /// Write CHECKPOINT even where it is the file that is read, or belongs to a run
-    #[arg(long)]
+    #[arg(long, help_heading = CHECKPOINT)]
     force: bool,
 }
+
+/// Heading of the help.
+const CHECKPOINT: &str = "Checkpoint";
 
 impl Import {
     pub fn run(&self, global: &Global) -> Result<(), CliError> {

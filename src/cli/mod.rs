@@ -41,6 +41,7 @@ pub use global::Global;
 
 use clap::{Parser, Subcommand};
 use place::Place;
+use reporter::JsonLines;
 use serde_json::json;
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -137,8 +138,10 @@ pub fn main() -> ExitCode {
     };
     let mut global = cli.global.at(cli.command.place().unwrap_or_default());
     spelling::resume_with(if let Command::Sweep(_) = &cli.command { "sweep" } else { "train" });
-    if let Command::Train(command) = &cli.command {
-        global.write_json_lines(command.json_lines);
+    match &cli.command {
+        Command::Train(command) if command.json_lines => global.write_json_lines(JsonLines::Epochs),
+        Command::Sweep(command) if command.json_lines => global.write_json_lines(JsonLines::Trials),
+        _ => {}
     }
     let status = match cli.command.run(&global) {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,13 +5,16 @@ use clap::{Args, ValueEnum};
 use tilewright::gpu::Gpu;
 use tilewright::kernel::Precision;
 
+/// Heading of the help.
+pub const KERNELS: &str = "Kernels";
+
 #[derive(Args)]
 pub struct PrecisionOption {
     /// How exact convolutions and linear layers are
     ///
     /// `f16` rounds their factors and adds in f32, on the device's matrix units. `check` runs what the device has of both
     /// when this is not said.
-    #[arg(long, global = true, value_name = "f32|f16", hide_possible_values = true)]
+    #[arg(long, global = true, value_name = "f32|f16", hide_possible_values = true, help_heading = KERNELS)]
     pub precision: Option<Word>,
 }
 

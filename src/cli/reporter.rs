@@ -1,14 +1,26 @@
 //! Who hears of a run on the command line.
 
-use serde_json::json;
+use super::sweep::trial_json;
+use serde_json::{Value, json};
 use std::io::{self, Write};
+use tilewright::train::sweep::{Trial, TrialResult};
 use tilewright::train::{EpochRow, Reporter, TerminalReporter};
+
+/// What is a line of JSON on standard output as soon as it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum JsonLines {
+    #[default]
+    Nothing,
+    /// Each epoch: the keys are the columns of epochs.csv.
+    Epochs,
+    /// Each trial of a sweep that is over: the keys are those of `trials` in the result.
+    Trials,
+}
 
 /// Tells people, unless they want none of it, and programs, if they asked for lines of JSON.
 pub struct LineReporter {
     pub people: Option<TerminalReporter>,
-    /// Each epoch is a line of JSON on standard output: the keys are the columns of epochs.csv.
-    pub json_lines: bool,
+    pub json_lines: JsonLines,
 }
 
 impl Reporter for LineReporter {
@@ -31,12 +43,22 @@ impl Reporter for LineReporter {
     }
 
     fn end_epoch(&mut self, row: &EpochRow) {
-        if self.json_lines {
-            // Who closed the pipe does not want to read on, but the run goes on.
-            writeln!(io::stdout(), "{}", json!(row)).ok();
+        if self.json_lines == JsonLines::Epochs {
+            write(&json!(row));
         }
         if let Some(people) = &mut self.people {
             people.end_epoch(row);
         }
     }
+
+    fn end_trial(&mut self, trial: &Trial, result: &TrialResult) {
+        if self.json_lines == JsonLines::Trials {
+            write(&trial_json(trial, result));
+        }
+    }
+}
+
+/// Who closed the pipe does not want to read on, but the run goes on.
+fn write(line: &Value) {
+    writeln!(io::stdout(), "{line}").ok();
 }

@@ -6,7 +6,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Command, Id};
 use serde_json::Value;
 use std::path::PathBuf;
-use tilewright::data::{ClassMatching, Normalize, Source};
+use tilewright::data::{ClassMatching, ImageSize, Normalize, Source};
 use tilewright::models;
 use tilewright::optim::Optimizer;
 use tilewright::optim::schedule::{CATALOG, RunSchedule};
@@ -15,8 +15,8 @@ use tilewright::recipe::TrainConfig;
 use tilewright::train::Changes;
 
 /// Headings of the help.
-const DATA: &str = "Data";
-const MODEL: &str = "Model and weights";
+pub(super) const DATA: &str = "Data";
+pub(super) const MODEL: &str = "Model and weights";
 const TRAINING: &str = "Training";
 
 #[derive(Args)]
@@ -255,8 +255,7 @@ pub(super) fn source_parser() -> impl TypedValueParser<Value = Source> {
 }
 
 pub(super) fn parse_size(text: &str) -> Result<(usize, usize), String> {
-    let sizes = text.split_once('x').and_then(|(height, width)| Some((height.parse().ok()?, width.parse().ok()?)));
-    sizes.filter(|&(height, width)| height > 0 && width > 0).ok_or_else(|| "write it like 32x32".to_owned())
+    text.parse().map(|ImageSize { height, width }| (height, width))
 }
 
 /// `name=value`, the value as JSON where it reads as that, else a text.

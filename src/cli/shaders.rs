@@ -1,6 +1,7 @@
 //! `--shaders`, for the commands that check and measure kernels.
 
 use super::CliError;
+use super::precision::KERNELS;
 use clap::Args;
 use std::path::PathBuf;
 use tilewright::gpu::Gpu;
@@ -11,7 +12,7 @@ pub struct ShadersOption {
     /// Take shaders from DIR, where it has them, in place of those in the program
     ///
     /// To try a change without a build. `check` runs them with bounds checks, the other commands without: check first.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = KERNELS)]
     shaders: Option<PathBuf>,
 }
 

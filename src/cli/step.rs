@@ -6,12 +6,15 @@ use clap::Args;
 use serde_json::Value;
 use tilewright::bench::{self, Case};
 
+/// Heading of the help.
+pub const MODEL: &str = "Model";
+
 #[derive(Args, Clone)]
 pub struct StepOptions {
     /// Name of the model, from `tilewright models`
     model: String,
     /// Images in a step
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..), help_heading = MODEL)]
     batch: u32,
     #[command(flatten)]
     form: FormOptions,
@@ -20,13 +23,14 @@ pub struct StepOptions {
 /// A model's form.
 #[derive(Args, Clone)]
 pub struct FormOptions {
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Number of classes
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..), help_heading = MODEL)]
     pub classes: u32,
     /// Height and width of the images [default: the model's]
-    #[arg(long, value_name = "HxW", value_parser = parse_size)]
+    #[arg(long, value_name = "HxW", value_parser = parse_size, help_heading = MODEL)]
     pub size: Option<(usize, usize)>,
     /// An attribute of the model, such as `width_mult=0.5`; may be given again
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_attribute)]
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_attribute, help_heading = MODEL)]
     pub attributes: Vec<(String, Value)>,
 }
 

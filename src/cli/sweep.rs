@@ -51,6 +51,12 @@ pub struct Sweep {
         conflicts_with_all = ["grid", "random", "trials", "halving", "out"],
         conflicts_with_all = names_of::<Settings>(), conflicts_with_all = names_of::<Pace>())]
     resume: Option<PathBuf>,
+    /// Write a line of JSON for each trial that is over to standard output, with --json's after the last
+    ///
+    /// Its keys are number, settings, epochs, test_accuracy, test_loss, validation_accuracy, validation_loss, seconds,
+    /// status (done, halted or failed) and reason, with null for what is not measured.
+    #[arg(long, help_heading = "Output")]
+    pub json_lines: bool,
     #[command(flatten)]
     pub place: Place,
 }
@@ -174,7 +180,7 @@ fn settings(trial: &Trial) -> Map<String, Value> {
     trial.settings.iter().cloned().collect()
 }
 
-fn trial_json(trial: &Trial, result: &TrialResult) -> Value {
+pub fn trial_json(trial: &Trial, result: &TrialResult) -> Value {
     json!({
         "number": trial.number,
         "settings": settings(trial),

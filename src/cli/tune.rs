@@ -1,7 +1,7 @@
 //! `tilewright tune`: measures this device's kernels and writes a table of those that beat the rule.
 
 use super::place::DeviceOption;
-use super::step::FormOptions;
+use super::step::{FormOptions, MODEL};
 use super::{CliError, Global};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -31,16 +31,16 @@ pub struct Tune {
     models: Vec<String>,
     /// Images in a step, or with --micro-batch in a part of one: the table holds for exactly this batch [default: what
     /// `train` takes for the model]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), help_heading = MODEL)]
     batch: Option<u32>,
     #[command(flatten)]
     form: FormOptions,
     /// The table. One of this device that is there already keeps its entries for other layers [default:
     /// tune/DEVICE.toml]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = TABLE)]
     out: Option<PathBuf>,
     /// Begin no further layer after so long; what is left stays with the rule
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, help_heading = TABLE)]
     budget: u64,
     #[command(flatten)]
     pub device: DeviceOption,
@@ -50,6 +50,9 @@ pub struct Tune {
     #[arg(long, hide = true)]
     tuned: Option<PathBuf>,
 }
+
+/// Heading of the help.
+const TABLE: &str = "Table";
 
 /// Time between lines of progress when there is no bar.
 const LINE_EVERY: Duration = Duration::from_secs(10);

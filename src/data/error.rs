@@ -4,6 +4,7 @@ use crate::setting::{BadSetting, Setting};
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// The forms of a data source, as told to a user who wrote something else.
 pub(crate) const SOURCE_FORMS: &str = "mnist, idx:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, \
@@ -231,6 +232,16 @@ pub struct ImageSize {
 impl fmt::Display for ImageSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}x{}", self.height, self.width)
+    }
+}
+
+impl FromStr for ImageSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let sides = text.split_once('x').and_then(|(height, width)| Some((height.parse().ok()?, width.parse().ok()?)));
+        let sides = sides.filter(|&(height, width)| height > 0 && width > 0);
+        sides.map(|(height, width)| ImageSize { height, width }).ok_or_else(|| "write it like 32x32".to_owned())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod error;
 mod run_record;
+mod size_text;
 
 pub use error::RecipeError;
 pub use run_record::{RunRecord, SplitRecord};
@@ -24,6 +25,7 @@ pub struct TrainConfig {
     pub model: String,
     pub data: Source,
     /// Images are resized to (height, width).
+    #[serde(with = "size_text")]
     pub size: Option<(usize, usize)>,
     /// With a size: the shorter side of images is resized to so many pixels, and the centre of the size cut out.
     pub resize: Option<usize>,
@@ -165,6 +167,10 @@ impl TrainConfig {
                 "not given".to_owned(),
                 &format!("a file with weights where {} is given", Setting("head")),
             );
+        }
+        if self.init_key.is_some() && self.init.is_none() {
+            let rule = format!("a file with weights where {} is given", Setting("init_key"));
+            return refuse("init", "not given".to_owned(), &rule);
         }
         let clips = [("clip_grad_norm", self.clip_grad_norm), ("clip_grad_value", self.clip_grad_value)];
         for (what, value) in clips {

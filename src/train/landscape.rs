@@ -132,6 +132,10 @@ impl Landscape {
                 let title = format!("{} batch norm, rate {rate:e}", if batch_norm { "with" } else { "without" });
                 reporter.begin(&title, 0, self.steps);
                 let trial = Trial::new(config, &splits, resolved, device)?;
+                // Of a form, all rates begin alike.
+                if rate == self.rates[0] {
+                    trial.notes().iter().for_each(|note| reporter.note(note));
+                }
                 Ok(RateRun { rate, losses: self.losses(trial, rate, resolved, stop, reporter)? })
             });
             Ok(Form { batch_norm, model: config.model.clone(), runs: runs.collect::<Result<_, TrainError>>()? })

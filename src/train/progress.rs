@@ -5,6 +5,7 @@ mod terminal;
 pub use terminal::TerminalReporter;
 
 use super::run_folder::EpochRow;
+use super::sweep::{Trial, TrialResult};
 
 /// Hears of a run as it goes on.
 pub trait Reporter {
@@ -18,6 +19,9 @@ pub trait Reporter {
     fn advance(&mut self, done: u64, loss: f64, accuracy: f64, images_per_second: f64);
 
     fn end_epoch(&mut self, row: &EpochRow);
+
+    /// A trial of a sweep goes no further.
+    fn end_trial(&mut self, _: &Trial, _: &TrialResult) {}
 }
 
 /// Says nothing.

@@ -98,6 +98,7 @@ impl RangeTest {
         splits.notes.iter().for_each(|note| reporter.note(note));
         let resolved = Resolved::of_data(config, &splits.train)?;
         let mut trial = Trial::new(config, &splits, resolved, device)?;
+        trial.notes().iter().for_each(|note| reporter.note(note));
         let folder = make_folder(folder, &format!("{}-lr-find", config.model))?;
         reporter.note(&format!(
             "{}, {}, at {} learning rates from {:e} to {:e} on {} (batches of {} images) with {}; folder {}",

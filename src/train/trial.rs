@@ -3,7 +3,7 @@
 use super::runner::Runner;
 use super::start::start;
 use super::step_metrics::{StepMetrics, StepSums};
-use super::{Resolved, TrainError};
+use super::{Resolved, TrainError, init};
 use crate::activity::Activity;
 use crate::data::{Batches, Normalization, Splits};
 use crate::recipe::TrainConfig;
@@ -24,6 +24,7 @@ pub(super) struct Trial<'a> {
     normalization: Normalization,
     runner: Runner,
     sums: StepSums,
+    notes: Vec<String>,
 }
 
 impl<'a> Trial<'a> {
@@ -37,14 +38,20 @@ impl<'a> Trial<'a> {
     ) -> Result<Self, TrainError> {
         let mut runner = Runner::new(config, splits, resolved, device)?;
         let (mut header, _) = start(config, splits, resolved)?;
-        runner.initialise(config, &mut header)?;
+        let mut notes: Vec<String> = init::other_attributes(config)?.into_iter().collect();
+        notes.extend(runner.initialise(config, &mut header)?);
         let sums = StepSums::new(resolved);
-        Ok(Trial { config, splits, resolved, normalization: header.normalization, runner, sums })
+        Ok(Trial { config, splits, resolved, normalization: header.normalization, runner, sums, notes })
     }
 
     /// What the device's user is at.
     pub fn activity(&self) -> &Activity {
         self.runner.session.device().activity()
+    }
+
+    /// What a person should know of how it begins.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// How many parameters are trained, and of how many.

@@ -27,6 +27,21 @@ fn help_is_short_or_long_with_options_in_groups() {
     for heading in ["Data:", "Model and weights:", "Training:", "Run:", "Device:", "Output:"] {
         assert!(short.contains(heading) && long.contains(heading), "{heading}\n{short}");
     }
+    for (command, headings) in [
+        ("eval", ["Data:", "Evaluation:", "Device:", "Output:"]),
+        ("import", ["Checkpoint:", "Model and weights:", "Data:", "Output:"]),
+        ("bench", ["Kernels:", "Device:", "Output:", "Options:"]),
+        ("tune", ["Model:", "Table:", "Device:", "Output:"]),
+    ] {
+        let text = help(&[command, "-h"]);
+        for heading in headings {
+            assert!(text.contains(heading), "{heading}\n{text}");
+        }
+        // What is left without a heading is the help itself.
+        let rest = text.split("Options:").nth(1).unwrap_or_default();
+        let rest = rest.split("\n\n").next().unwrap_or_default();
+        assert_eq!(rest.matches("--").count(), 1, "{rest}");
+    }
     for attribute in ["T_max (to the end of the run)", "milestones (must be given)", "momentum=0.0", "betas=0.9+0.999"]
     {
         assert!(long.contains(attribute), "{attribute}\n{long}");
@@ -101,6 +116,75 @@ fn each_epoch_is_a_line_of_json_where_that_is_asked_for_and_quiet_says_the_resul
     assert!(quiet.stderr.is_empty(), "{}", quiet.stderr);
     assert!(quiet.stdout.contains("test accuracy"), "{}", quiet.stdout);
     tilewright(&["summary", "no_such_model", "--quiet"], 2).says("error: ").says("no_such_model");
+}
+
+#[test]
+fn each_trial_of_a_sweep_that_is_over_is_a_line_of_json_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("sweep");
+    let mut arguments = SMALL.to_vec();
+    arguments[0] = "sweep";
+    let search = ["--epochs", "4", "--grid", "lr=0.1,0.01,0.001,1e30", "--halving", "2", "--json-lines"];
+    let place = ["--out", out.to_str().unwrap()];
+    let lines = tilewright(&[&arguments[..], &search, &place].concat(), 0).stdout;
+    let mut lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let result = lines.pop().unwrap();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    for line in &lines {
+        let index = line["number"].as_u64().unwrap() as usize - 1;
+        assert_eq!(line, &result["trials"][index]);
+        assert!(["done", "halted", "failed"].contains(&line["status"].as_str().unwrap()), "{line}");
+    }
+    assert_eq!(lines.last().unwrap()["status"], "done");
+    assert_eq!(
+        tilewright(&["sweep", "--json-lines", "--device", "cpu", "--resume", place[1]], 0).stdout.lines().count(),
+        1
+    );
+}
+
+#[test]
+fn what_a_run_is_normalised_by_is_told_by_every_command_that_trains() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let commands: [(&str, &[&str], &str); 4] = [
+        ("train", &["--epochs", "1"], "--run"),
+        ("lr-find", &["--steps", "12", "--from", "1e-3", "--to", "1"], "--out"),
+        ("sweep", &["--epochs", "1", "--grid", "lr=0.1"], "--out"),
+        ("landscape", &["--steps", "1", "--rates", "0.01,0.1"], "--out"),
+    ];
+    for (name, extra, out) in commands {
+        let mut arguments: Vec<String> = SMALL.iter().map(|word| word.to_string()).collect();
+        arguments[0] = name.to_owned();
+        arguments.extend(extra.iter().map(|word| word.to_string()));
+        arguments.extend(["--normalize".into(), "0.5/0.25".into(), out.into(), path(name)]);
+        // Whether a rate is suggested, and whether the model has a form with batch norm, is not the question.
+        let ended = command().args(&arguments).output().unwrap();
+        let told = String::from_utf8_lossy(&ended.stderr);
+        assert!(told.contains("images are normalised by"), "{name}: {told}");
+        tilewright(&[&arguments[..], &["--init-key".to_owned(), "ema".to_owned()]].concat(), 2)
+            .says("--init is not given, but must be a file with weights where --init-key is given");
+    }
+}
+
+#[test]
+fn a_recipe_says_sizes_as_the_command_line_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for (size, expected) in [("'16x12'", Some("16x12")), ("[16, 12]", Some("16x12")), ("'16'", None), ("[0, 12]", None)]
+    {
+        let recipe = path("recipe.toml");
+        fs::write(&recipe, format!("model = 'lenet5'\nbatch = 4\nepochs = 1\nsize = {size}\n")).unwrap();
+        let run = path(&size.replace(['\'', '[', ']', ',', ' '], "_"));
+        let train = ["train", "--device", "cpu", "--data", "synthetic:1x12x12:2:8", "--recipe", &recipe, "--run", &run];
+        let ended = tilewright(&train, if expected.is_some() { 0 } else { 2 });
+        match expected {
+            Some(expected) => {
+                let config = fs::read_to_string(format!("{run}/config.toml")).unwrap();
+                assert!(config.contains(&format!("size = \"{expected}\"")), "{config}");
+            }
+            None => drop(ended.says("size").says("32x32")),
+        }
+    }
 }
 
 #[test]

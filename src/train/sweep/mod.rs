@@ -211,6 +211,7 @@ impl Sweep {
         let place = Place { device, folder, stop };
         self.splits.notes.iter().for_each(|note| reporter.note(note));
         let mut results = table::read(&folder.join(TABLE), &self.trials)?;
+        let mut is_over: Vec<bool> = results.iter().map(TrialResult::is_over).collect();
         for rung in self.rungs.iter().copied().map(Some).chain([None]) {
             for (index, trial) in self.trials.iter().enumerate() {
                 let epochs = rung.map_or(trial.config.epochs, |rung| rung.epochs);
@@ -222,7 +223,10 @@ impl Sweep {
                 }
                 reporter.note(&format!("trial {} of {}: {}", trial.number, self.trials.len(), trial.describe()));
                 match self.train(&place, trial, &mut results[index], epochs, reporter) {
-                    Ok(()) => self.keep(folder, &results)?,
+                    Ok(()) => {
+                        self.keep(folder, &results)?;
+                        self.tell_ended(&results, &mut is_over, reporter);
+                    }
                     Err(TrainError::Stopped { .. }) => {
                         self.keep(folder, &results)?;
                         return Err(self.stopped(folder, &results));
@@ -236,6 +240,7 @@ impl Sweep {
                 let halted = halving::halt(&mut results, rung);
                 reporter.note(&format!("{halted} of {} trials end with epoch {}", self.trials.len(), rung.epochs));
                 self.keep(folder, &results)?;
+                self.tell_ended(&results, &mut is_over, reporter);
             }
         }
         let ranking = ranking(&results);
@@ -246,6 +251,16 @@ impl Sweep {
                 reason: results.into_iter().find_map(|result| result.reason).unwrap_or_default(),
                 table: folder.join(TABLE),
             }),
+        }
+    }
+
+    /// Tells of the trials that are over and were not before.
+    fn tell_ended(&self, results: &[TrialResult], is_over: &mut [bool], reporter: &mut dyn Reporter) {
+        for ((trial, result), is_over) in self.trials.iter().zip(results).zip(is_over) {
+            if result.is_over() && !*is_over {
+                reporter.end_trial(trial, result);
+                *is_over = true;
+            }
         }
     }
 
