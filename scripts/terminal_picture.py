@@ -108,11 +108,14 @@ def watched(command, folder):
         # Bars are written anew from the left.
         for part in re.split(r"(?=\r)", whole):
             screen.feed(part)
-            last = re.search(r"epoch (\d+)/(\d+) \[.*left$", "\n".join(screen.text()), re.MULTILINE)
+            last = re.search(r"epoch (\d+)/(\d+) \[=+> *\] .*left$", "\n".join(screen.text()), re.MULTILINE)
             if last and last[1] == last[2]:
                 kept = [list(line) for line in screen.lines]
     if os.waitpid(child, 0)[1] != 0 or not kept:
         raise SystemExit("\n".join(screen.text()))
+    for line in kept:
+        while line and line[-1][0] == " ":
+            line.pop()
     while not kept[-1]:
         kept.pop()
     return kept

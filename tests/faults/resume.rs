@@ -244,7 +244,7 @@ fn paths_that_are_not_text_are_paths() {
     run(&[&["sweep", "lenet5", "--grid", "lr=0.1,0.01", "--epochs", "1"], &tiny[..]].concat(), on("sweep", "--out"))
         .json();
     run(&["sweep", "--json", "--device", "cpu", "--resume"], vec![at("sweep")]).json();
-    let landscape = ["landscape", "cifar_cnn", "--size", "32x32", "--steps", "1", "--rates", "0.01,0.1"];
+    let landscape = ["landscape", "cifar_cnn", "--size", "8x8", "--steps", "2", "--rates", "0.01,0.1"];
     run(&[&landscape, &tiny[..]].concat(), on("landscape", "--out")).json();
     assert!(strange.join("landscape/landscape.svg").is_file());
     let find = [&["lr-find", "lenet5", "--steps", "20", "--from", "1e-3", "--to", "1"], &tiny[..]].concat();
