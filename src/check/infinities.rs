@@ -18,6 +18,9 @@ const INFINITY: f32 = f32::INFINITY;
 /// An op on its inputs.
 type Build = fn(&mut Graph, &[Value]) -> Result<Value, GraphError>;
 
+/// What is done to a case's tensors, and how it is called.
+type Prepared = (&'static str, fn(&mut Tensors));
+
 pub(super) fn infinities() -> Vec<Case> {
     [dropouts(), batch_norms(), sums(), bias_gradients(), rows(), clipped()].into_iter().flatten().collect()
 }
@@ -45,7 +48,7 @@ fn dropouts() -> Vec<Case> {
 
 /// Where an invocation that takes every seventh element of a channel meets an infinity.
 fn batch_norms() -> Vec<Case> {
-    let places: [(&str, fn(&mut Tensors)); 4] = [
+    let places: [Prepared; 4] = [
         ("an infinity", |tensors| infinite(tensors, &[(9, INFINITY)])),
         ("an infinity first and last", |tensors| infinite(tensors, &[(0, -INFINITY), (357, -INFINITY)])),
         ("infinities of both signs", |tensors| infinite(tensors, &[(9, INFINITY), (120, -INFINITY)])),
