@@ -139,7 +139,7 @@ struct Row {
 
 const HEADING: &str = "\
 # Kernels that are faster than the rule's on one device. `tilewright tune` measured them, after each had
-# reproduced the plain kernels' numbers there. A command takes them with `--tuned FILE`, for exactly these sizes.
+# reproduced the plain kernels' numbers there. A run takes them as its setting `tuned`, for exactly these sizes.
 
 ";
 

@@ -91,7 +91,9 @@ fn options_that_cannot_work_are_wrong_usage() {
         assert!(assert_says(load_with("mnist", options), &[part]).is_usage());
     }
     let two = options(None, Some(2), None);
-    assert!(assert_says(load_with("folder:here", two), &["`input_channels` is 2", "1 (grey) or 3 (colour)"]).is_usage());
+    assert!(
+        assert_says(load_with("folder:here", two), &["`input_channels` is 2", "1 (grey) or 3 (colour)"]).is_usage()
+    );
 }
 
 // The bundled sample
@@ -394,7 +396,7 @@ fn images_of_two_sizes_are_refused_until_a_size_is_given() {
     let dir = TempDir::new().unwrap();
     write_image(&dir, "train/a/1.png", &flat(4, 2, [8, 8, 9]));
     write_image(&dir, "test/a/2.png", &flat(5, 3, [8, 8, 9]));
-    assert_says(load(&in_dir("folder", &dir)), &["2.png is 3x5", "1.png is 2x4", "--size 2x4"]);
+    assert_says(load(&in_dir("folder", &dir)), &["2.png is 3x5", "1.png is 2x4", "`size = 2x4`"]);
     let options = LoadOptions { size: Some((6, 7)), ..LoadOptions::default() };
     let splits = load_with(&in_dir("folder", &dir), options).unwrap();
     assert_eq!((splits.test.height, splits.test.width, splits.test.image(0)[2 * 42]), (6, 7, 9));
@@ -467,7 +469,7 @@ fn synthetic_data_is_the_same_on_every_platform() {
 
 #[test]
 fn synthetic_data_beyond_memory_is_refused_with_its_size() {
-    let error = assert_says(load("synthetic:65535x65535x65535:2:2000000000"), &["bytes once decoded", "--limit"]);
+    let error = assert_says(load("synthetic:65535x65535x65535:2:2000000000"), &["bytes once decoded", "`limit`"]);
     assert!(!error.is_usage());
 }
 

@@ -80,8 +80,9 @@ pub enum DataError {
     /// Training and test images differ in size.
     #[error(
         "The training images in {} are {train} and the test images are {test}; expected one size. \
-         Take both from the same download, or resize them with --size.",
-        .path.display()
+         Take both from the same download, or resize them with {}.",
+        .path.display(),
+        Setting("size")
     )]
     SplitSizes { path: PathBuf, train: ImageSize, test: ImageSize },
 
@@ -155,8 +156,8 @@ pub enum DataError {
     /// Images of one folder differ in size and no size was asked for.
     #[error(
         "{} is {size}, but {} is {first_size}; expected images of one size. Resize all of them \
-         with --size, for example --size {first_size}.",
-        .path.display(), .first.display()
+         with {}, for example {}.",
+        .path.display(), .first.display(), Setting("size"), Setting("size").to(first_size)
     )]
     ImageSizes { path: PathBuf, size: ImageSize, first: PathBuf, first_size: ImageSize },
 
@@ -182,8 +183,9 @@ pub enum DataError {
     /// The decoded images do not fit into memory.
     #[error(
         "The images of {name} take {bytes} bytes once decoded{}; expected what fits into memory. \
-         Ask for smaller images with --size, or fewer with --limit.",
-        .available.map_or(String::new(), |available| format!(", and {available} are free"))
+         Ask for smaller images with {}, or fewer with {}.",
+        .available.map_or(String::new(), |available| format!(", and {available} are free")),
+        Setting("size"), Setting("limit")
     )]
     TooLarge { name: String, bytes: u64, available: Option<u64> },
 }

@@ -92,6 +92,5 @@ fn what_would_never_end_is_refused_before_the_first_step() {
         tilewright(&["sweep", "--trials", trials, "--random", "lr=1e-3..1e-1"], 2).says("--trials is").says("10000");
     }
     let grid = format!("seed={}", (0..200).map(|seed| seed.to_string()).collect::<Vec<_>>().join(","));
-    tilewright(&["sweep", "--grid", &grid, "--grid", &grid.replace("seed", "crop")], 2)
-        .says("--grid is 40000 trials");
+    tilewright(&["sweep", "--grid", &grid, "--grid", &grid.replace("seed", "crop")], 2).says("--grid is 40000 trials");
 }
