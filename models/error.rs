@@ -8,6 +8,8 @@ use crate::tensor::Shape;
 pub enum ModelError {
     #[error("no model is named `{name}`{} (`tilewright models` lists all)", did_you_mean(close))]
     UnknownModel { name: String, close: Vec<&'static str> },
+    #[error("there is a model `{name}` already: give yours another name")]
+    NameTaken { name: &'static str },
     #[error("the model `{model}` has no attribute `{attribute}`: it takes {takes}{}", did_you_mean(close))]
     UnknownAttribute { model: &'static str, attribute: String, close: Vec<&'static str>, takes: String },
     #[error("the model `{model}` cannot take {attribute} = {value}: it must be {rule}; the model takes {takes}")]

@@ -36,6 +36,7 @@ pub use options::{Attribute, ModelOptions, Settings, Takes};
 use crate::graph::{Graph, GraphError, Value};
 use crate::nn::{Mode, Scope};
 use crate::tensor::{Shape, TensorSpec};
+use std::sync::{PoisonError, RwLock};
 
 /// An architecture that can be built by name.
 #[derive(Debug)]
@@ -82,9 +83,27 @@ const FAMILIES: &[&[Model]] = &[
     convnext::MODELS,
 ];
 
-/// Every model.
+/// Models that this program brings itself.
+static OWN: RwLock<Vec<&'static Model>> = RwLock::new(Vec::new());
+
+/// Every model, those of this program last.
 pub fn all() -> impl Iterator<Item = &'static Model> {
-    FAMILIES.iter().copied().flatten()
+    let own = OWN.read().unwrap_or_else(PoisonError::into_inner).clone();
+    FAMILIES.iter().copied().flatten().chain(own)
+}
+
+/// Gives this program a model of its own: it is then [found](find) by its name, and is trained, evaluated, resumed,
+/// imported, exported and summarised as those of the zoo.
+///
+/// # Errors
+/// When there is another model of that name.
+pub fn register(model: Model) -> Result<&'static Model, ModelError> {
+    if let Some(known) = all().find(|known| known.name == model.name) {
+        return Err(ModelError::NameTaken { name: known.name });
+    }
+    let model: &'static Model = Box::leak(Box::new(model));
+    OWN.write().unwrap_or_else(PoisonError::into_inner).push(model);
+    Ok(model)
 }
 
 /// The model of that name.
@@ -103,7 +122,8 @@ pub fn find(name: &str) -> Result<&'static Model, ModelError> {
     })
 }
 
-type Wiring = fn(&mut Scope, Value, &Settings) -> Result<Value, GraphError>;
+/// From images `[N, C, H, W]` to logits `[N, num_classes]`, with the attributes that were asked for.
+pub type Wiring = fn(&mut Scope, Value, &Settings) -> Result<Value, GraphError>;
 
 /// A model for 224x224 images of 1000 classes.
 const fn imagenet(name: &'static str, source: &'static str, attributes: &'static [Attribute], wiring: Wiring) -> Model {
@@ -116,6 +136,18 @@ const fn cifar(name: &'static str, source: &'static str, attributes: &'static [A
 }
 
 impl Model {
+    /// A model of a program's own, for images of (channels, height, width) `input`, where nothing else is asked for.
+    /// [`register`] makes it known.
+    pub const fn new(name: &'static str, input: [usize; 3], num_classes: usize, wiring: Wiring) -> Model {
+        Model { name, source: "a model of this program", input, num_classes, attributes: &[], wiring }
+    }
+
+    /// The same model, with attributes of its own, which the wiring gets through [`Settings`].
+    #[must_use]
+    pub const fn with_attributes(self, attributes: &'static [Attribute]) -> Model {
+        Model { attributes, ..self }
+    }
+
     /// Adds the model to `net`: images x `[N, C, H, W]` to logits `[N, num_classes]`.
     ///
     /// # Errors

@@ -8,8 +8,8 @@ use serde_json::Value;
 use std::path::PathBuf;
 use tilewright::data::{ClassMatching, ImageSize, Normalize, Source};
 use tilewright::models;
-use tilewright::optim::Optimizer;
 use tilewright::optim::schedule::{CATALOG, RunSchedule};
+use tilewright::optim::{LossFunction, Optimizer};
 use tilewright::path_text;
 use tilewright::recipe::TrainConfig;
 use tilewright::train::Changes;
@@ -69,6 +69,9 @@ pub struct Settings {
     /// 0.5,0.5,0.5/0.25,0.25,0.25.
     #[arg(long, value_name = "data|imagenet|MEAN/STD", help_heading = DATA)]
     normalize: Option<Normalize>,
+    /// What training makes small, such as `focal:gamma=2,alpha=0.25` [default: cross_entropy]
+    #[arg(long, long_help = loss_help(), help_heading = TRAINING)]
+    loss: Option<LossFunction>,
     /// Share of the target that is spread over all classes
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = TRAINING)]
     label_smoothing: Option<f64>,
@@ -134,6 +137,12 @@ fn optimizer_help() -> String {
     )
 }
 
+/// Every loss with its attributes.
+fn loss_help() -> String {
+    let listed: String = LossFunction::FORMS.iter().map(|(form, what)| format!("  {form}: {what}\n")).collect();
+    format!("What training makes small [default: the recipe's, else cross_entropy]\n\n{}", listed.trim_end())
+}
+
 /// Every schedule with its attributes.
 fn schedule_help() -> String {
     let listed: String =
@@ -173,6 +182,7 @@ impl Settings {
         set(&mut config.batch, &self.batch);
         set(&mut config.optimizer, &self.optimizer);
         set(&mut config.seed, &self.seed);
+        set(&mut config.loss, &self.loss);
         set(&mut config.label_smoothing, &self.label_smoothing);
         set(&mut config.max_pixels, &self.max_pixels);
         set(&mut config.crop, &self.crop);

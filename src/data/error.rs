@@ -23,6 +23,10 @@ pub enum DataError {
     #[error(transparent)]
     Setting(#[from] BadSetting),
 
+    /// A source of the program's own failed, or gave what cannot be.
+    #[error("the data source `{name}` cannot be used: {problem}")]
+    Own { name: String, problem: String },
+
     /// A folder is not there, or is not a folder.
     #[error(
         "The folder {} does not exist or is not a folder; expected {expected}. {}",

@@ -13,6 +13,7 @@ pub mod idx;
 mod jpeg;
 mod left_out;
 mod normalize;
+mod own;
 mod preprocessing;
 mod resample;
 mod source;
@@ -31,6 +32,7 @@ pub use decode::{MAX_PIXELS, load_image};
 pub use error::{DataError, ImageSize};
 pub use folder::images_of;
 pub use normalize::Normalize;
+pub use own::{Examples, register};
 pub use preprocessing::{Asked, Interpolation, Preprocessing};
 pub use source::{LoadOptions, Source};
 
@@ -53,6 +55,41 @@ pub struct Dataset {
     pub labels: Vec<u32>,
 }
 
+impl Dataset {
+    /// Images `[len, channels, height, width]` of the `shape` (channels, height, width), with a label each.
+    ///
+    /// # Errors
+    /// When there are other numbers of bytes or labels, or a label is no class.
+    pub fn new(
+        name: impl Into<String>,
+        shape: [usize; 3],
+        classes: Vec<String>,
+        images: Vec<u8>,
+        labels: Vec<u32>,
+    ) -> Result<Dataset, DataError> {
+        let [channels, height, width] = shape;
+        let dataset = Dataset { name: name.into(), channels, height, width, classes, images, labels };
+        match dataset.check() {
+            Ok(()) => Ok(dataset),
+            Err(problem) => Err(DataError::Own { name: dataset.name, problem }),
+        }
+    }
+
+    /// What is wrong with sizes and labels, if anything.
+    fn check(&self) -> Result<(), String> {
+        let (images, labels) = (self.images.len(), self.labels.len());
+        let expected = labels.checked_mul(self.channels * self.height * self.width);
+        if expected != Some(images) {
+            let [c, h, w] = [self.channels, self.height, self.width];
+            return Err(format!("`{}` has {images} bytes, but {labels} labels of images {c}x{h}x{w}", self.name));
+        }
+        match self.labels.iter().find(|label| **label as usize >= self.classes.len()) {
+            None => Ok(()),
+            Some(label) => Err(format!("`{}` has the label {label}, but {} classes", self.name, self.classes.len())),
+        }
+    }
+}
+
 /// The parts of a data set. All have the same classes and the same image size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splits {
@@ -65,7 +102,8 @@ pub struct Splits {
 }
 
 impl Splits {
-    pub(crate) fn new(train: Dataset, test: Dataset) -> Self {
+    /// Training and test images. Without validation images, the test images decide which checkpoint is the best.
+    pub fn new(train: Dataset, test: Dataset) -> Self {
         Self { train, validation: None, test, notes: Vec::new() }
     }
 

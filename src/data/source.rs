@@ -12,7 +12,7 @@ use crate::path_text;
 use super::decode::MAX_PIXELS;
 use super::error::{DataError, ImageSize};
 use super::synthetic::{DEFAULT_COUNT, Synthetic};
-use super::{Dataset, Preprocessing, Splits, cifar, convert, folder, idx};
+use super::{Dataset, Preprocessing, Splits, cifar, convert, folder, idx, own};
 
 /// Longest side of an image and largest number of classes that a source may ask for.
 const MAX_EXTENT: usize = 65_535;
@@ -36,6 +36,8 @@ pub enum Source {
     /// `synthetic:CxHxW:CLASSES[:COUNT]`: class-dependent patterns under noise; 1,000 training
     /// images unless COUNT says otherwise, a fifth of that for testing.
     Synthetic(Synthetic),
+    /// `NAME` or `NAME:REST`: one that this program has [registered](super::register).
+    Own { name: String, rest: Option<String> },
 }
 
 /// What to make of the images while loading. The default changes nothing.
@@ -82,8 +84,11 @@ impl Source {
             // Decodes no more than it must, so it heeds the options by itself.
             Self::Folder(dir) => return folder::load(dir, &name, options),
             Self::Synthetic(synthetic) => synthetic.load(&name)?,
+            Self::Own { name, rest } => own::load(name, rest.as_deref().unwrap_or_default(), options)?,
         };
-        Ok(Splits::new(options.apply(splits.train)?, options.apply(splits.test)?))
+        let validation = splits.validation.map(|validation| options.apply(validation)).transpose()?;
+        let (train, test) = (options.apply(splits.train)?, options.apply(splits.test)?);
+        Ok(Splits { train, validation, test, notes: splits.notes })
     }
 }
 
@@ -112,7 +117,7 @@ impl Source {
     pub fn folder(&self) -> Option<&Path> {
         match self {
             Self::Idx(dir) | Self::Cifar10(dir) | Self::Cifar100(dir) | Self::Folder(dir) => Some(dir),
-            Self::Mnist | Self::Synthetic(_) => None,
+            Self::Mnist | Self::Synthetic(_) | Self::Own { .. } => None,
         }
     }
 }
@@ -163,6 +168,7 @@ impl Source {
                 let count = if *count == DEFAULT_COUNT { String::new() } else { format!(":{count}") };
                 format!("synthetic:{channels}x{height}x{width}:{classes}{count}")
             }
+            Self::Own { name, rest } => rest.iter().fold(name.clone(), |name, rest| format!("{name}:{rest}")),
         }
     }
 }
@@ -196,6 +202,7 @@ impl FromStr for Source {
             "cifar100" => dir().map(Self::Cifar100),
             "folder" => dir().map(Self::Folder),
             "synthetic" => parse_synthetic(rest.unwrap_or_default()).map(Self::Synthetic),
+            name if own::is_registered(name) => Ok(Self::Own { name: name.to_owned(), rest: rest.map(str::to_owned) }),
             _ => Err(format!("there is no kind '{kind}'")),
         };
         source.map_err(|problem| DataError::Syntax { given: given.to_owned(), problem })

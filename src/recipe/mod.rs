@@ -12,7 +12,7 @@ use crate::data::{
 };
 use crate::models::{Model, ModelOptions};
 use crate::optim::schedule::{RunLength, RunSchedule, Schedule, ScheduleError};
-use crate::optim::{Adam, GradientTransform, Optimizer};
+use crate::optim::{Adam, GradientTransform, LossFunction, Optimizer};
 use crate::setting::{BadSetting, Setting};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -49,6 +49,8 @@ pub struct TrainConfig {
     pub drop_last: bool,
     pub seed: u64,
     pub lr: f64,
+    /// What training makes small.
+    pub loss: LossFunction,
     pub label_smoothing: f64,
     /// Steps between checkpoints besides those at the end of each epoch; 0 for none.
     pub checkpoint_every: u64,
@@ -118,6 +120,7 @@ impl Default for TrainConfig {
             drop_last: false,
             seed: 1,
             lr: 1e-3,
+            loss: LossFunction::default(),
             label_smoothing: 0.0,
             checkpoint_every: 0,
             flip: false,
@@ -157,6 +160,10 @@ impl TrainConfig {
         }
         if !(0.0..=1.0).contains(&self.label_smoothing) {
             return refuse("label_smoothing", self.label_smoothing.to_string(), "in [0, 1]");
+        }
+        if self.label_smoothing > 0.0 && !self.takes_label_smoothing() {
+            let rule = format!("0 with {}, which takes none", Setting("loss").to(&self.loss));
+            return refuse("label_smoothing", self.label_smoothing.to_string(), &rule);
         }
         if let Some(share) = self.validation.filter(|share| !(*share > 0.0 && *share < 1.0)) {
             return refuse("validation", share.to_string(), "a share above 0 and below 1");
@@ -204,6 +211,12 @@ impl TrainConfig {
         };
         TrainConfig::from_toml(text)
             .map_err(|reason| RecipeError::Unreadable { path: format!("models/recipes/{name}.toml").into(), reason })
+    }
+
+    /// Whether the loss spreads a share of the target over all classes: cross-entropy does, and an
+    /// [objective](crate::optim::Objective) of the program's own may.
+    fn takes_label_smoothing(&self) -> bool {
+        matches!(self.loss, LossFunction::CrossEntropy)
     }
 
     /// The schedule of a run of so many steps.

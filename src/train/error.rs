@@ -5,8 +5,8 @@ use crate::data::{ClassDifference, DataError};
 use crate::graph::GraphError;
 use crate::interop::InteropError;
 use crate::models::ModelError;
-use crate::optim::OptimizerError;
 use crate::optim::schedule::ScheduleError;
+use crate::optim::{LossError, OptimizerError};
 use crate::recipe::RecipeError;
 use crate::report::PictureError;
 use crate::session::SessionError;
@@ -47,6 +47,8 @@ pub enum TrainError {
     OtherHead { reason: InteropError, classes: usize },
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    #[error(transparent)]
+    Loss(#[from] LossError),
     #[error("`{}` cannot be {action}: {reason}", path.display())]
     File { path: PathBuf, action: &'static str, reason: io::Error },
     #[error(
@@ -152,6 +154,7 @@ impl TrainError {
             | TrainError::Model(_)
             | TrainError::Optimizer(_)
             | TrainError::Schedule(_)
+            | TrainError::Loss(_)
             | TrainError::Table(_)
             | TrainError::WithoutData { .. }
             | TrainError::OtherData { .. }

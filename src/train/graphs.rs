@@ -4,7 +4,7 @@ use super::{TrainError, init};
 use crate::graph::{Graph, Init, Value};
 use crate::models::{self, ModelOptions};
 use crate::nn::{Mode, STEP_NUMBERS, Scope};
-use crate::ops::{Add, CountCorrect, CrossEntropy, RecordMetrics, Scale};
+use crate::ops::{Add, CountCorrect, RecordMetrics, Scale};
 use crate::optim::{Attached, UpdateConfig, accumulate, accumulated_gradients};
 use crate::recipe::TrainConfig;
 use crate::tensor::TensorSpec;
@@ -104,15 +104,14 @@ fn forward(graph: &mut Graph, config: &TrainConfig, batch: Batch, mode: Mode) ->
 
 /// The mean loss, with that of auxiliary classifiers, and the number of rows that count.
 fn loss(graph: &mut Graph, config: &TrainConfig, logits: Value, labels: Value) -> Result<(Value, Value), TrainError> {
-    let cross_entropy = CrossEntropy { label_smoothing: config.label_smoothing as f32 };
-    let outputs = graph.apply(cross_entropy, &[logits, labels])?;
-    let mut loss = outputs[0];
+    let objective = config.loss.objective(config.label_smoothing as f32)?;
+    let [mut loss, rows] = objective.attach(graph, logits, labels)?;
     for (auxiliary, weight) in graph.auxiliaries().to_vec() {
-        let own = graph.apply(cross_entropy, &[auxiliary, labels])?[0];
+        let [own, _] = objective.attach(graph, auxiliary, labels)?;
         let own = graph.apply_one(Scale { factor: weight }, &[own])?;
         loss = graph.apply_one(Add, &[loss, own])?;
     }
-    Ok((loss, outputs[1]))
+    Ok((loss, rows))
 }
 
 /// What a run asks of its model.

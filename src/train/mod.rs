@@ -1,5 +1,6 @@
 //! Training and evaluation: the loop, metrics, checkpoints and the run folder.
 
+mod classifier;
 mod curves;
 mod ensemble;
 mod error;
@@ -25,6 +26,7 @@ pub mod sweep;
 mod trainer;
 mod trial;
 
+pub use classifier::{Classifier, Likelihood};
 pub use ensemble::{Ensemble, EnsembleEvaluation, TestData};
 pub use error::TrainError;
 pub use evaluate::Evaluator;

@@ -59,15 +59,18 @@ impl Trainer {
         Ok(trainer.with_notes(&splits.notes))
     }
 
-    /// As [`Trainer::resume`], on data that have been read, with the configuration that the run has.
-    pub(super) fn resume_on(
-        splits: Arc<Splits>,
+    /// As [`Trainer::resume`], on images that are in memory, with the configuration that the run has.
+    ///
+    /// # Errors
+    /// As [`Trainer::resume`].
+    pub fn resume_on(
+        splits: impl Into<Arc<Splits>>,
         path: &Path,
         device: &Device,
         config: TrainConfig,
     ) -> Result<Trainer, TrainError> {
         let lock = RunLock::take(path)?;
-        Trainer::resume_locked(splits, path, lock, device, config.clone(), config)
+        Trainer::resume_locked(splits.into(), path, lock, device, config.clone(), config)
     }
 
     fn resume_locked(

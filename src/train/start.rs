@@ -38,7 +38,7 @@ pub(super) fn read_data(config: &TrainConfig, activity: &Activity) -> Result<Spl
 }
 
 /// Holds the settings that speak of the data against the training images.
-fn check(config: &TrainConfig, train: &Dataset) -> Result<(), TrainError> {
+pub(super) fn check(config: &TrainConfig, train: &Dataset) -> Result<(), TrainError> {
     let setting = |name, value: String, rule: String| Err(BadSetting::new(name, value, rule).into());
     let (classes, height, width) = (train.classes.len(), train.height, train.width);
     if classes < 2 {

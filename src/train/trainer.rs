@@ -5,7 +5,7 @@ use super::init::{self, preprocessing};
 use super::run_folder::{EpochRow, StepRow};
 use super::runner::Runner;
 use super::saving::Saved;
-use super::start::{expect_kernels, read_data, start};
+use super::start::{check, expect_kernels, read_data, start};
 use super::step_metrics::StepSums;
 use super::{Evaluation, Reporter, Resolved, RunFolder, TrainError};
 use crate::activity::Stage;
@@ -68,6 +68,23 @@ impl Trainer {
     pub fn create(config: TrainConfig, device: &Device, path: Option<&Path>) -> Result<Trainer, TrainError> {
         let splits = Arc::new(read_data(&config, device.activity())?);
         Ok(Trainer::create_on(Arc::clone(&splits), config, device, path)?.with_notes(&splits.notes))
+    }
+
+    /// As [`Trainer::create`], on images that are in memory. Their size and channels are those that the model is built
+    /// for.
+    ///
+    /// # Errors
+    /// As [`Trainer::create`].
+    pub fn on(
+        splits: impl Into<Arc<Splits>>,
+        config: TrainConfig,
+        device: &Device,
+        path: Option<&Path>,
+    ) -> Result<Trainer, TrainError> {
+        config.validate()?;
+        let splits = splits.into();
+        check(&config, &splits.train)?;
+        Trainer::create_on(splits, config, device, path)
     }
 
     /// As [`Trainer::create`], on data that have been read.

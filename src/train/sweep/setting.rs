@@ -27,7 +27,7 @@ pub(super) enum Kind {
 }
 
 /// Names and kinds.
-const SETTINGS: [(&str, Kind); 13] = [
+const SETTINGS: [(&str, Kind); 14] = [
     ("lr", Kind::Real),
     ("batch", Kind::Whole),
     ("micro_batch", Kind::Whole),
@@ -35,6 +35,7 @@ const SETTINGS: [(&str, Kind); 13] = [
     ("seed", Kind::Whole),
     ("optimizer", Kind::Optimizer),
     ("schedule", Kind::Schedule),
+    ("loss", Kind::Any),
     ("label_smoothing", Kind::Real),
     ("flip", Kind::Flag),
     ("crop", Kind::Whole),

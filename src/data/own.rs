@@ -1,0 +1,46 @@
+//! Data sources that a program brings itself.
+
+use super::{DataError, LoadOptions, Splits};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Where a program of its own gets its images from.
+///
+/// A function `|rest, options| ...` is one. `rest` is what stands after the name and a colon in the source's text, such as a
+/// folder. Images that do not have the size and the channels of `options` are brought to them afterwards.
+pub trait Examples: Send + Sync {
+    /// Reads all images and labels.
+    ///
+    /// # Errors
+    /// Whatever goes wrong; the text reaches the user, with the source's name.
+    fn load(&self, rest: &str, options: &LoadOptions) -> Result<Splits, Box<dyn Error>>;
+}
+
+impl<F: Fn(&str, &LoadOptions) -> Result<Splits, Box<dyn Error>> + Send + Sync> Examples for F {
+    fn load(&self, rest: &str, options: &LoadOptions) -> Result<Splits, Box<dyn Error>> {
+        self(rest, options)
+    }
+}
+
+static OWN: RwLock<BTreeMap<String, Arc<dyn Examples>>> = RwLock::new(BTreeMap::new());
+
+/// Gives this program a data source of its own: `NAME` and `NAME:REST` then stand for it, in recipes and checkpoints too.
+/// The last one of a name holds; the names of the built-in sources keep their meaning.
+pub fn register(name: impl Into<String>, examples: impl Examples + 'static) {
+    OWN.write().unwrap_or_else(PoisonError::into_inner).insert(name.into(), Arc::new(examples));
+}
+
+pub(super) fn is_registered(name: &str) -> bool {
+    OWN.read().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+}
+
+pub(super) fn load(name: &str, rest: &str, options: &LoadOptions) -> Result<Splits, DataError> {
+    let examples = OWN.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+    let failed = |problem: String| DataError::Own { name: name.to_owned(), problem };
+    let examples = examples.ok_or_else(|| failed("this program does not have that source".to_owned()))?;
+    let splits = examples.load(rest, options).map_err(|error| failed(error.to_string()))?;
+    let parts = [Some(&splits.train), splits.validation.as_ref(), Some(&splits.test)];
+    parts.into_iter().flatten().try_for_each(|part| part.check().map_err(failed))?;
+    Ok(splits)
+}

@@ -1,0 +1,193 @@
+//! What training makes small: the losses by name, and those of a program of its own.
+
+use super::attributes::{excerpt, read_attributes};
+use crate::graph::{Graph, GraphError, Op, Value};
+use crate::ops::{CrossEntropy, Loss};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// A function of logits and labels whose mean over a batch training makes small.
+pub trait Objective: Send + Sync {
+    /// Adds it to a graph: the mean loss `[1]` over the rows that count, and the number of these `[1]`, of logits
+    /// `[N, classes]` and labels `[N]` of u32. A label that is no class, such as
+    /// [`IGNORED_TARGET`](crate::ops::IGNORED_TARGET), pads a short batch, and its row does not count.
+    ///
+    /// # Errors
+    /// When the shapes do not suit it.
+    fn attach(&self, graph: &mut Graph, logits: Value, labels: Value) -> Result<[Value; 2], GraphError>;
+}
+
+/// A loss by name, with its attributes: `cross_entropy`, `focal:gamma=2,alpha=0.25`, or one that was [registered](
+/// register).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum LossFunction {
+    /// -log softmax(logits) of the label, with the recipe's label smoothing.
+    #[default]
+    CrossEntropy,
+    /// -alpha (1 - p)^gamma log p of the label's softmax p (Lin et al. 2017).
+    Focal { alpha: f32, gamma: f32 },
+    /// Mean over classes of (logits - one-hot)^2.
+    Mse,
+    /// Mean over classes of (softmax(logits) - one-hot)^2.
+    MseSoftmax,
+    /// -logits of the label: the network ends in log-probabilities.
+    Nll,
+    /// One that this program registered.
+    Own(String),
+}
+
+/// A loss that is not known, or does not take such attributes.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum LossError {
+    #[error("there is no loss `{name}`; known are {}", LossFunction::names().join(", "))]
+    Unknown { name: String },
+    #[error("`{text}` is not a loss: {reason}; write it like `focal:gamma=2,alpha=0.25`")]
+    Syntax { text: String, reason: String },
+}
+
+impl LossFunction {
+    /// The losses as they are written, with what they are.
+    pub const FORMS: [(&str, &str); 5] = [
+        ("cross_entropy", "-log of the label's softmax, with the run's label smoothing"),
+        ("focal:alpha=1,gamma=2", "-alpha (1 - p)^gamma log p of the label's softmax p (Lin et al. 2017)"),
+        ("mse", "mean over classes of (logit - one-hot)^2"),
+        ("mse_softmax", "mean over classes of (softmax - one-hot)^2"),
+        ("nll", "-logit of the label, for a network that ends in log-probabilities"),
+    ];
+
+    /// The names of all losses, those of this program too.
+    pub fn names() -> Vec<String> {
+        let own = OWN.read().unwrap_or_else(PoisonError::into_inner);
+        let built_in = LossFunction::FORMS.iter().map(|(form, _)| form.split(':').next().unwrap_or(form).to_owned());
+        built_in.chain(own.keys().cloned()).collect()
+    }
+
+    /// What it adds to a graph, with this label smoothing where it takes one.
+    ///
+    /// # Errors
+    /// When this program has not [registered](register) a loss of its own of that name.
+    pub fn objective(&self, label_smoothing: f32) -> Result<Arc<dyn Objective>, LossError> {
+        Ok(match self {
+            LossFunction::CrossEntropy => Arc::new(CrossEntropy { label_smoothing }),
+            LossFunction::Focal { alpha, gamma } => Arc::new(Loss::Focal { alpha: *alpha, gamma: *gamma }),
+            LossFunction::Mse => Arc::new(Loss::Mse),
+            LossFunction::MseSoftmax => Arc::new(Loss::MseSoftmax),
+            LossFunction::Nll => Arc::new(Loss::Nll),
+            LossFunction::Own(name) => {
+                let own = OWN.read().unwrap_or_else(PoisonError::into_inner);
+                own.get(name).cloned().ok_or_else(|| LossError::Unknown { name: name.clone() })?
+            }
+        })
+    }
+}
+
+static OWN: RwLock<BTreeMap<String, Arc<dyn Objective>>> = RwLock::new(BTreeMap::new());
+
+/// Gives this program a loss of its own, under a name that recipes and checkpoints then have. The last one of a name
+/// holds.
+pub fn register(name: impl Into<String>, objective: impl Objective + 'static) {
+    OWN.write().unwrap_or_else(PoisonError::into_inner).insert(name.into(), Arc::new(objective));
+}
+
+impl Objective for CrossEntropy {
+    fn attach(&self, graph: &mut Graph, logits: Value, labels: Value) -> Result<[Value; 2], GraphError> {
+        first_two(graph, *self, logits, labels)
+    }
+}
+
+impl Objective for Loss {
+    fn attach(&self, graph: &mut Graph, logits: Value, labels: Value) -> Result<[Value; 2], GraphError> {
+        first_two(graph, *self, logits, labels)
+    }
+}
+
+fn first_two(graph: &mut Graph, op: impl Op, logits: Value, labels: Value) -> Result<[Value; 2], GraphError> {
+    let outputs = graph.apply(op, &[logits, labels])?;
+    Ok([outputs[0], outputs[1]])
+}
+
+impl fmt::Display for LossFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LossFunction::CrossEntropy => f.write_str("cross_entropy"),
+            LossFunction::Focal { alpha, gamma } => write!(f, "focal:alpha={alpha},gamma={gamma}"),
+            LossFunction::Mse => f.write_str("mse"),
+            LossFunction::MseSoftmax => f.write_str("mse_softmax"),
+            LossFunction::Nll => f.write_str("nll"),
+            LossFunction::Own(name) => f.write_str(name),
+        }
+    }
+}
+
+impl FromStr for LossFunction {
+    type Err = LossError;
+
+    fn from_str(text: &str) -> Result<Self, LossError> {
+        let syntax = |reason: String| LossError::Syntax { text: excerpt(text), reason };
+        let (name, list) = text.split_once(':').unwrap_or((text, ""));
+        let mut attributes = read_attributes(list).map_err(syntax)?;
+        let mut number = |attribute: &str, default: f64| match attributes.remove(attribute) {
+            None => Ok(default as f32),
+            Some(value) => {
+                let number = value.as_f64().filter(|number| (*number as f32).is_finite() && *number >= 0.0);
+                let wrong = || syntax(format!("{attribute} is {value}, but must be a number of at least 0"));
+                number.map(|number| number as f32).ok_or_else(wrong)
+            }
+        };
+        let loss = match name.trim() {
+            "cross_entropy" => LossFunction::CrossEntropy,
+            "focal" => LossFunction::Focal { alpha: number("alpha", 1.0)?, gamma: number("gamma", 2.0)? },
+            "mse" => LossFunction::Mse,
+            "mse_softmax" => LossFunction::MseSoftmax,
+            "nll" => LossFunction::Nll,
+            name if LossFunction::names().iter().any(|known| known == name) => LossFunction::Own(name.to_owned()),
+            name => return Err(LossError::Unknown { name: excerpt(name) }),
+        };
+        match attributes.keys().next() {
+            None => Ok(loss),
+            Some(other) => Err(syntax(format!("it has no attribute `{}`", excerpt(other)))),
+        }
+    }
+}
+
+impl TryFrom<String> for LossFunction {
+    type Error = LossError;
+
+    fn try_from(text: String) -> Result<Self, LossError> {
+        text.parse()
+    }
+}
+
+impl From<LossFunction> for String {
+    fn from(loss: LossFunction) -> String {
+        loss.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_reads_back_as_it_is_written() {
+        for (form, _) in LossFunction::FORMS {
+            let loss: LossFunction = form.parse().unwrap();
+            assert_eq!(loss.to_string().parse(), Ok(loss), "{form}");
+        }
+        let focal: LossFunction = "focal:gamma=2,alpha=0.25".parse().unwrap();
+        assert_eq!(focal, LossFunction::Focal { alpha: 0.25, gamma: 2.0 });
+    }
+
+    #[test]
+    fn what_is_no_loss_is_told_with_what_there_is() {
+        let told = |text: &str| text.parse::<LossFunction>().unwrap_err().to_string();
+        assert!(told("hinge").contains("known are cross_entropy, focal"), "{}", told("hinge"));
+        assert!(told("focal:beta=1").contains("no attribute `beta`"));
+        assert!(told("focal:gamma=-1").contains("at least 0"));
+        assert!(told("mse:gamma").contains("key=value"));
+    }
+}
