@@ -42,8 +42,9 @@ impl Position {
     }
 
     /// As if the stage had begun, and moved on, so much earlier.
-    #[cfg(test)]
-    pub(crate) fn earlier(self, time: Duration) -> Position {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn earlier(self, time: Duration) -> Position {
         let before = |at: Instant| at.checked_sub(time).unwrap_or(at);
         Position { began: before(self.began), moved: before(self.moved), ..self }
     }

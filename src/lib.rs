@@ -70,7 +70,6 @@ pub mod atomic_file;
 pub mod bench;
 pub mod check;
 pub mod checkpoint;
-pub mod colour;
 pub mod data;
 pub mod gpu;
 pub mod graph;

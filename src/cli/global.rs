@@ -1,19 +1,19 @@
 //! What every command has: how it talks, and where it computes.
 
 use super::CliError;
+use super::colour::ERROR;
 use super::place::{DeviceOption, Place};
 use super::reporter::{JsonLines, LineReporter};
+use super::terminal::TerminalReporter;
 use clap::Args;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tilewright::activity::Activity;
-use tilewright::colour::ERROR;
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
 use tilewright::printable::printable;
 use tilewright::session::Device;
-use tilewright::train::TerminalReporter;
 use tilewright::tuned::TunedTable;
 
 #[derive(Args)]

@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod classes;
+mod colour;
 mod completions;
 mod devices;
 mod docs;
@@ -32,6 +33,7 @@ mod spelling;
 mod step;
 mod summary;
 mod sweep;
+mod terminal;
 mod train;
 mod tune;
 mod verify;

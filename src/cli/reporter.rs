@@ -1,10 +1,11 @@
 //! Who hears of a run on the command line.
 
 use super::sweep::trial_json;
+use super::terminal::TerminalReporter;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use tilewright::train::sweep::{Trial, TrialResult};
-use tilewright::train::{EpochRow, Reporter, TerminalReporter};
+use tilewright::train::{EpochRow, Reporter};
 
 /// What is a line of JSON on standard output as soon as it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,10 +6,15 @@ mod batches;
 mod cifar;
 mod classes;
 mod convert;
+#[cfg(feature = "image")]
+mod decode;
+#[cfg(not(feature = "image"))]
+#[path = "no_decode.rs"]
 mod decode;
 mod error;
 mod folder;
 pub mod idx;
+#[cfg(feature = "image")]
 mod jpeg;
 mod left_out;
 mod normalize;

@@ -23,6 +23,7 @@ pub(super) fn model_of(checkpoint: &Checkpoint) -> Result<(&'static Model, Model
 }
 
 /// The inference graph of a checkpoint's model.
+#[cfg(feature = "onnx")]
 pub(super) fn inference_graph(checkpoint: &Checkpoint, batch: usize) -> Result<Built, ModelError> {
     let (model, options) = model_of(checkpoint)?;
     model.graph(&options, batch, Mode::Eval)

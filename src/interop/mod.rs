@@ -10,6 +10,7 @@ mod export;
 mod fit;
 mod import;
 mod names;
+#[cfg(feature = "onnx")]
 pub mod onnx;
 mod pickle;
 mod pretrained;

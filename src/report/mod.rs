@@ -4,6 +4,10 @@
 mod pages;
 mod picture;
 mod published;
+#[cfg(feature = "tensorboard")]
+mod tensorboard;
+#[cfg(not(feature = "tensorboard"))]
+#[path = "no_tensorboard.rs"]
 mod tensorboard;
 
 pub use pages::Page;

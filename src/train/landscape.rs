@@ -1,14 +1,14 @@
 //! How much a model's loss depends on the length of its steps, with and without batch norm (after Santurkar et
 //! al. 2018, section 3.1): runs that differ in their learning rate alone, and the band that their losses span.
 
-use super::run_folder::{make_folder, write_table, write_whole};
+use super::run_folder::{make_folder, write_picture, write_table};
 use super::start::read_data;
 use super::trial::{MOST_STEPS, RATES, Trial};
 use super::{Reporter, Resolved, TrainError};
 use crate::activity::Stage;
 use crate::models::{self, Model};
 use crate::recipe::TrainConfig;
-use crate::report::{Across, Band, Panel, picture};
+use crate::report::{Across, Band, Panel};
 use crate::session::Device;
 use crate::setting::BadSetting;
 use serde::Serialize;
@@ -142,7 +142,7 @@ impl Landscape {
         };
         let forms = [form(false, &without)?, form(true, &with)?];
         write_table(&folder.join("landscape.csv"), forms.iter().flat_map(Form::rows))?;
-        write_whole(&folder.join("landscape.svg"), picture(&[panel(config, &forms)])?.as_bytes())?;
+        write_picture(&folder.join("landscape.svg"), &[panel(config, &forms)])?;
         match stop.load(Ordering::Relaxed) {
             false => Ok(LandscapeOutcome { forms, folder }),
             true => {

@@ -34,7 +34,7 @@ pub use evaluation::Evaluation;
 pub use graphs::{Batch, PartGraphs, evaluation_graph, part_graphs, training_graph};
 pub use landscape::{Form, Landscape, LandscapeOutcome, RateRun};
 pub use probabilities::{MeanProbabilities, log_probabilities, softmax};
-pub use progress::{Reporter, Silent, TerminalReporter};
+pub use progress::{Reporter, Silent};
 pub use range_test::{RangeCurve, RangeOutcome, RangePoint, RangeTest, Suggestion};
 pub use resolved::Resolved;
 pub use resume::Changes;

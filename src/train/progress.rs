@@ -1,9 +1,5 @@
 //! What hears of a run as it goes on.
 
-mod terminal;
-
-pub use terminal::TerminalReporter;
-
 use super::run_folder::EpochRow;
 use super::sweep::{Trial, TrialResult};
 

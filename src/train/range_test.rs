@@ -5,14 +5,14 @@ mod curve;
 
 pub use curve::{RangeCurve, RangePoint, Suggestion};
 
-use super::run_folder::{make_folder, write_table, write_whole};
+use super::run_folder::{make_folder, write_picture, write_table};
 use super::start::read_data;
 use super::trial::{MOST_STEPS, RATES, Trial};
 use super::{Reporter, Resolved, TrainError};
 use crate::activity::Stage;
 use crate::optim::schedule::{LearningRate, Schedule};
 use crate::recipe::TrainConfig;
-use crate::report::{Across, Curve, Mark, Panel, Style, picture};
+use crate::report::{Across, Curve, Mark, Panel, Style};
 use crate::session::Device;
 use crate::setting::{BadSetting, Setting};
 use std::path::{Path, PathBuf};
@@ -138,7 +138,7 @@ impl RangeTest {
         }
         let suggestion = curve.suggestion();
         write_table(&folder.join("lr_find.csv"), curve.points())?;
-        write_whole(&folder.join("lr_find.svg"), picture(&[panel(&config.model, &curve, suggestion)])?.as_bytes())?;
+        write_picture(&folder.join("lr_find.svg"), &[panel(&config.model, &curve, suggestion)])?;
         if is_stopped {
             let done = curve.points().len() as u64;
             return Err(TrainError::Interrupted { what: "learning rates", done, all: self.steps, folder });

@@ -14,7 +14,7 @@ use super::rows::{keep_rows, read_rows};
 use super::run_lock::RunLock;
 use crate::atomic_file::{Appender, replace_file};
 use crate::recipe::TrainConfig;
-use crate::report::{EventFile, picture};
+use crate::report::{EventFile, Panel, picture};
 use crate::setting::{BadSetting, Setting};
 use crate::tuned::TunedTable;
 use serde::{Deserialize, Serialize};
@@ -239,7 +239,7 @@ impl RunFolder {
     fn draw(&self) -> Result<(), TrainError> {
         let steps: Vec<StepRow> = read_rows(&self.path.join("steps.csv"))?;
         let epochs: Vec<EpochRow> = read_rows(&self.path.join("epochs.csv"))?;
-        write_whole(&self.path.join("curves.svg"), picture(&panels(&self.model, &steps, &epochs))?.as_bytes())
+        write_picture(&self.path.join("curves.svg"), &panels(&self.model, &steps, &epochs))
     }
 
     /// Waits until all rows are on the disk, before the checkpoint that speaks of them.
@@ -260,6 +260,14 @@ fn write_config(folder: &Path, config: &TrainConfig) -> Result<(), TrainError> {
         Ok(text) => write_whole(&path, text.as_bytes()),
         Err(reason) => Err(TrainError::Config { path, reason: reason.to_string() }),
     }
+}
+
+/// Writes a picture, where this build draws any.
+///
+/// # Errors
+/// When it cannot be drawn or written.
+pub(super) fn write_picture(path: &Path, panels: &[Panel]) -> Result<(), TrainError> {
+    picture(panels)?.map_or(Ok(()), |drawn| write_whole(path, drawn.as_bytes()))
 }
 
 /// Writes a file in whole or not at all.

@@ -14,7 +14,7 @@ pub struct Archive {
     folder: String,
     /// Where the bytes lie of files whose checksum was right: many tensors may be in one.
     verified: RefCell<HashMap<String, Range<usize>>>,
-    pub big_endian: bool,
+    big_endian: bool,
 }
 
 impl Archive {
@@ -36,6 +36,10 @@ impl Archive {
         // Files of PyTorch before 2.1 do not say, and are little-endian.
         archive.big_endian = archive.file(bytes, "byteorder").is_ok_and(|order| order == b"big");
         Ok(archive)
+    }
+
+    pub fn big_endian(&self) -> bool {
+        self.big_endian
     }
 
     /// The bytes of a file, held against its checksum.

@@ -1,5 +1,9 @@
 //! What `torch.save` writes: a pickle of what was saved, and the storages that its tensors lie in.
 
+#[cfg(feature = "torch")]
+mod archive;
+#[cfg(not(feature = "torch"))]
+#[path = "no_archive.rs"]
 mod archive;
 mod legacy;
 pub(super) mod view;
@@ -42,7 +46,7 @@ impl Storages {
 
     pub fn big_endian(&self) -> bool {
         match self {
-            Storages::Archive(archive) => archive.big_endian,
+            Storages::Archive(archive) => archive.big_endian(),
             Storages::Legacy { big_endian, .. } => *big_endian,
         }
     }

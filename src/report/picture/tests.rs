@@ -1,4 +1,11 @@
+use super::draw::{COLOURS, TEXT_SIZE};
 use super::*;
+use plotters::style::RGBColor;
+
+/// The picture's text.
+fn svg(panels: &[Panel]) -> String {
+    picture(panels).unwrap().unwrap()
+}
 
 fn panel(points: Vec<(f64, f64)>) -> Panel {
     Panel {
@@ -17,7 +24,7 @@ fn has_line(text: &str, wanted: &str) -> bool {
 #[test]
 fn each_finite_point_has_a_dot_and_what_is_not_finite_is_left_out() {
     let points = vec![(0.0, 1.0), (1.0, f64::NAN), (2.0, 0.5), (3.0, f64::INFINITY)];
-    let text = picture(&[panel(points)]).unwrap();
+    let text = svg(&[panel(points)]);
     assert_eq!(text.matches("<circle").count(), 2 + 1, "two dots and the legend's: {text}");
     assert!(text.contains("training") && text.contains("a &lt; b") && !text.contains("NaN"), "{text}");
 }
@@ -25,8 +32,7 @@ fn each_finite_point_has_a_dot_and_what_is_not_finite_is_left_out() {
 #[test]
 fn a_band_is_one_area_along_both_its_edges_and_counts_for_the_axes() {
     let edges = vec![(0.0, [1.0, 9.0]), (1.0, [2.0, f64::INFINITY]), (2.0, [3.0, 5.0])];
-    let text =
-        picture(&[Panel { bands: vec![Band { label: "losses".into(), edges }], ..panel(vec![(1.0, 4.0)]) }]).unwrap();
+    let text = svg(&[Panel { bands: vec![Band { label: "losses".into(), edges }], ..panel(vec![(1.0, 4.0)]) }]);
     let around = text.split("points=\"").skip(1).map(|line| line.split('"').next().unwrap().trim());
     let around: Vec<&str> = around.filter(|points| points.split_whitespace().count() == 5).collect();
     let [legend, band] = around[..] else { panic!("the band and its sample go once around: {around:?}") };
@@ -40,9 +46,9 @@ fn a_band_is_one_area_along_both_its_edges_and_counts_for_the_axes() {
 #[test]
 fn dots_alone_have_no_line_between_them() {
     let mut dots = panel(vec![(0.0, 1.0), (1.0, 3.0), (0.5, 2.0)]);
-    let joined = picture(std::slice::from_ref(&dots)).unwrap();
+    let joined = svg(std::slice::from_ref(&dots));
     dots.curves[0].style = Style::Dots;
-    let text = picture(&[dots]).unwrap();
+    let text = svg(&[dots]);
     assert_eq!([&text, &joined].map(|text| text.matches("<circle").count()), [4, 4]);
     let [dots, joined] = [&text, &joined].map(|text| text.matches("<polyline").count());
     assert_eq!(dots + 2, joined, "a curve and its sample");
@@ -51,7 +57,7 @@ fn dots_alone_have_no_line_between_them() {
 #[test]
 fn a_logarithmic_scale_has_marks_at_powers_of_ten() {
     let points = vec![(1e-6, 1.0), (1e-4, 0.5), (1e-2, 2.0)];
-    let text = picture(&[Panel { across: Across::Logarithmic, ..panel(points) }]).unwrap();
+    let text = svg(&[Panel { across: Across::Logarithmic, ..panel(points) }]);
     for mark in ["1e-5", "1e-4", "1e-3"] {
         assert!(has_line(&text, mark), "no {mark} in {text}");
     }
@@ -67,7 +73,7 @@ fn no_point_one_point_and_equal_points_are_drawn() {
     {
         let positive = panel(points.iter().map(|&(x, y)| (x + 1.0, y)).collect());
         for across in [Across::Logarithmic, Across::Whole, Across::Names(vec!["a".into(), "b".into()])] {
-            let text = picture(&[panel(points.clone()), Panel { across, ..positive.clone() }]).unwrap();
+            let text = svg(&[panel(points.clone()), Panel { across, ..positive.clone() }]);
             assert!(text.ends_with("</svg>\n") && !text.contains("NaN") && !text.contains("inf"), "{text}");
         }
     }
@@ -75,7 +81,7 @@ fn no_point_one_point_and_equal_points_are_drawn() {
 
 #[test]
 fn the_legend_is_below_all_data_and_the_axes_have_names() {
-    let text = picture(&[panel(vec![(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0)])]).unwrap();
+    let text = svg(&[panel(vec![(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0)])]);
     let y = |element: &str| element.split("y=\"").nth(1).unwrap().split('"').next().unwrap().parse::<f64>().unwrap();
     let lowest = text.split("<circle ").skip(1).take(4).map(y).fold(0.0, f64::max);
     let label = text.split("<text ").find(|text| text.contains("training")).map(y).unwrap();
@@ -86,16 +92,16 @@ fn the_legend_is_below_all_data_and_the_axes_have_names() {
 #[test]
 fn words_are_on_the_axis_at_their_dots() {
     let names = ["adam", "sgd"].map(str::to_owned).to_vec();
-    let text = picture(&[Panel { across: Across::Names(names), ..panel(vec![(1.0, 5.0), (2.0, 6.0)]) }]).unwrap();
+    let text = svg(&[Panel { across: Across::Names(names), ..panel(vec![(1.0, 5.0), (2.0, 6.0)]) }]);
     assert!(has_line(&text, "adam") && has_line(&text, "sgd") && !has_line(&text, "1.2"), "{text}");
 }
 
 #[test]
 fn many_panels_stand_in_rows_and_many_curves_look_different() {
-    let text = picture(&vec![panel(vec![(0.0, 1.0)]); 5]).unwrap();
+    let text = svg(&vec![panel(vec![(0.0, 1.0)]); 5]);
     assert!(text.starts_with("<svg width=\"1120\""), "{}", &text[..80]);
     let curve = |index| Curve { label: format!("{index}"), points: vec![(0.0, 1.0), (1.0, 2.0)], style: Style::Line };
-    let text = picture(&[Panel { curves: (0..16).map(curve).collect(), ..Panel::default() }]).unwrap();
+    let text = svg(&[Panel { curves: (0..16).map(curve).collect(), ..Panel::default() }]);
     let colours = COLOURS.map(|RGBColor(r, g, b)| format!("stroke=\"#{r:02X}{g:02X}{b:02X}\""));
     for colour in colours {
         // Whole once with its sample; then in dashes.
@@ -106,6 +112,6 @@ fn many_panels_stand_in_rows_and_many_curves_look_different() {
 #[test]
 fn a_mark_is_told_in_the_legend_and_control_characters_do_not_break_the_file() {
     let marks = vec![Mark { label: "best: epoch 2\u{1b}[31m".into(), x: 2.0 }];
-    let text = picture(&[Panel { marks, ..panel(vec![(1.0, 1.0), (2.0, 0.5)]) }]).unwrap();
+    let text = svg(&[Panel { marks, ..panel(vec![(1.0, 1.0), (2.0, 0.5)]) }]);
     assert!(text.contains("best: epoch 2\u{fffd}[31m") && !text.contains('\u{1b}'), "{text}");
 }

@@ -20,7 +20,7 @@ pub use setting::{SweepSetting, text};
 pub use table::{Status, TrialResult};
 pub use trial::Trial;
 
-use super::run_folder::{make_folder, write_whole};
+use super::run_folder::{make_folder, write_picture, write_whole};
 use super::run_lock::RunLock;
 use super::start::read_data;
 use super::{Evaluation, Outcome, Reporter, RunFolder, TrainError, Trainer};
@@ -29,7 +29,6 @@ use crate::data::Splits;
 use crate::gpu::GpuError;
 use crate::models;
 use crate::recipe::TrainConfig;
-use crate::report::picture;
 use crate::session::{Device, SessionError};
 use crate::setting::{BadSetting, Setting};
 use crate::tuned::TunedTable;
@@ -335,8 +334,7 @@ impl Sweep {
     fn keep(&self, folder: &Path, results: &[TrialResult]) -> Result<(), SweepError> {
         table::write(&folder.join(TABLE), &self.trials, results)?;
         let panels = chart::panels(&self.config.config.model, &self.axes, &self.trials, results);
-        let drawn = picture(&panels).map_err(TrainError::from)?;
-        Ok(write_whole(&folder.join("sweep.svg"), drawn.as_bytes())?)
+        Ok(write_picture(&folder.join("sweep.svg"), &panels)?)
     }
 }
 

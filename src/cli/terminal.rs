@@ -1,17 +1,16 @@
 //! Tells a person how a run goes: a bar on a terminal, plain lines elsewhere. What takes long without news is told by
 //! a thread of its own, which looks at the [`Activity`].
 
-use super::Reporter;
-use crate::activity::{Activity, Position, Stage};
-use crate::colour::{NOTE, PROGRESS};
-use crate::printable::printable;
-use crate::train::EpochRow;
+use super::colour::{NOTE, PROGRESS};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tilewright::activity::{Activity, Position, Stage};
+use tilewright::printable::printable;
+use tilewright::train::{EpochRow, Reporter};
 
 /// Writes to standard error: a bar when it is a terminal, else a line every few seconds.
 pub struct TerminalReporter {
