@@ -1,5 +1,5 @@
 //! Everything that reads what others wrote, as a function of bytes that must end without a panic and without much
-//! memory. `fuzz/` feeds them at random; `tests/fuzz_finds.rs` feeds them what was found.
+//! memory. `main.rs` feeds them at random, and what was found.
 
 use std::fs;
 use std::path::{Path, PathBuf};

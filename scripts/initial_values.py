@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes tests/data/initial_values.txt: the statistics of torchvision's networks as they start.
 
-tests/initial_values.rs holds this project's networks against it. A line is
+tests/suite/initial_values.rs holds this project's networks against it. A line is
 
     MODEL NAME SHAPE mean std kurtosis
     MODEL NAME SHAPE = VALUE

@@ -1,4 +1,4 @@
-//! What docs/ops.md says of each op, beside the code that makes it true; tests/documentation.rs
+//! What docs/ops.md says of each op, beside the code that makes it true; tests/suite/documentation.rs
 //! holds names and shader files against the ops themselves.
 
 /// One row of the table of ops.

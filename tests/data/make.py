@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the fixtures of tests/interop.rs beside itself; needs torch, safetensors and numpy.
+"""Writes the fixtures of tests/suite/interop.rs beside itself; needs torch, safetensors and numpy.
 
 lenet5.pth, lenet5.safetensors: LeNet-5 for images of 1x12x12 and three classes, in f16 inside of a training
 script's dict and in bf16; the weights are numbers that both types have. lenet5.json: its logits in f32.

@@ -1,6 +1,6 @@
 //! Images and classes: what is read, what is left out, and what is told of it.
 
-use crate::support::{Ended, fault, tilewright};
+use crate::common::{Ended, fixture, tilewright};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
 use std::fs;
@@ -50,13 +50,13 @@ fn an_image_is_upright_and_has_its_colours_whatever_its_format() {
         "alpha.png",
         "rgb16.png",
     ] {
-        let planes = quarters(&load(&fault("data").join(name), 3).unwrap());
+        let planes = quarters(&load(&fixture("faults/data").join(name), 3).unwrap());
         for (channel, plane) in planes.into_iter().enumerate() {
             assert_near(name, plane, COLOURS.map(|colour| colour[channel]));
         }
     }
     for (name, expected) in [("grey.jpg", GREYS), ("grey.png", GREYS), ("grey16.png", [220, 40, 50, 128])] {
-        assert_near(name, quarters(&load(&fault("data").join(name), 1).unwrap())[0], expected);
+        assert_near(name, quarters(&load(&fixture("faults/data").join(name), 1).unwrap())[0], expected);
     }
 }
 
@@ -77,8 +77,8 @@ fn an_image_that_is_cut_off_anywhere_is_damaged_and_never_half_grey() {
         "plain.bmp",
         "palette.bmp",
     ] {
-        let whole = fs::read(fault("data").join(name)).unwrap();
-        let original = load(&fault("data").join(name), 3).unwrap();
+        let whole = fs::read(fixture("faults/data").join(name)).unwrap();
+        let original = load(&fixture("faults/data").join(name), 3).unwrap();
         for length in (0..whole.len()).step_by(5).chain([whole.len() - 2, whole.len() - 1]) {
             fs::write(&cut, &whole[..length]).unwrap();
             match load(&cut, 3) {
@@ -106,11 +106,11 @@ fn an_image_that_is_cut_off_anywhere_is_damaged_and_never_half_grey() {
 #[test]
 fn a_small_file_that_says_it_is_huge_is_refused_from_its_header() {
     for name in ["huge.jpg", "huge.png", "huge.bmp", "huge.webp"] {
-        let error = load(&fault("data").join(name), 3).unwrap_err();
+        let error = load(&fixture("faults/data").join(name), 3).unwrap_err();
         assert!(matches!(error, DataError::TooManyPixels { .. }), "{name}: {error}");
         assert!(error.to_string().contains("`max_pixels`"), "{error}");
     }
-    let small = fault("data").join("plain.bmp");
+    let small = fixture("faults/data").join("plain.bmp");
     assert!(load_image(&small, 3, (16, 32), Preprocessing::default(), 16 * 32).is_ok());
     assert!(load_image(&small, 3, (16, 32), Preprocessing::default(), 16 * 32 - 1).is_err());
 }
@@ -185,7 +185,7 @@ fn images_of_every_ending_and_in_nested_folders_are_taken_and_the_rest_is_named_
 fn bad_images_are_named_with_their_number_and_end_the_run() {
     let images = Images::new();
     images.draw("train/a/{}.png", 4, 10).draw("train/b/{}.png", 4, 90).draw("test/b/{}.png", 2, 90);
-    let whole = fs::read(fault("data").join("baseline.jpg")).unwrap();
+    let whole = fs::read(fixture("faults/data").join("baseline.jpg")).unwrap();
     images.write("train/a/cut.jpg", &whole[..whole.len() / 2]);
     train(&images.source(), &["--size", "12x12"], 1).says("a/cut.jpg cannot be decoded").says("cut off");
     for number in 0..10 {
@@ -197,7 +197,7 @@ fn bad_images_are_named_with_their_number_and_end_the_run() {
         .says("bad6.jpg")
         .never_says("bad7.jpg")
         .says("And 3 more");
-    images.write("train/a/huge.jpg", &fs::read(fault("data").join("huge.jpg")).unwrap());
+    images.write("train/a/huge.jpg", &fs::read(fixture("faults/data").join("huge.jpg")).unwrap());
     train(&images.source(), &["--size", "12x12"], 1).says("65535x65535").says("--max-pixels");
 }
 

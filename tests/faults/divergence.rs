@@ -1,6 +1,6 @@
 //! Training that diverges: what is kept, what is said, and what is never recommended.
 
-use super::support::{Ended, tilewright};
+use crate::common::{Ended, tilewright};
 use std::fs;
 use std::path::Path;
 use tempfile::{TempDir, tempdir};

@@ -1,6 +1,6 @@
 //! NaN, infinities and numbers at the edge.
 
-use super::support::{fault, tilewright};
+use crate::common::{fixture, tilewright};
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::HashMap;
 use std::path::Path;
@@ -36,7 +36,7 @@ fn within(got: f32, want: f64, bound: f64) -> bool {
 
 #[test]
 fn nan_passes_through_activations_and_max_pooling_on_both_devices() {
-    let folder = fault("numbers");
+    let folder = fixture("faults/numbers");
     for device in DEVICES {
         tilewright(&["verify", folder.to_str().unwrap(), "--device", device], 0).says("7 passed, 0 failed");
     }

@@ -1,6 +1,6 @@
 //! Going on with a run: on what, from which checkpoint, and who may.
 
-use super::support::{Ended, tilewright};
+use crate::common::{Ended, tilewright};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use tempfile::{TempDir, tempdir};
@@ -249,7 +249,7 @@ fn paths_that_are_not_text_are_paths() {
     assert!(strange.join("landscape/landscape.svg").is_file());
     let find = [&["lr-find", "lenet5", "--steps", "20", "--from", "1e-3", "--to", "1"], &tiny[..]].concat();
     // Whether a rate is suggested depends on the images; that is no panic either way.
-    let found = super::support::command().args(find).args(on("lr", "--out")).output().unwrap();
+    let found = crate::common::command().args(find).args(on("lr", "--out")).output().unwrap();
     assert!(!String::from_utf8_lossy(&found.stderr).contains("panicked"));
 }
 

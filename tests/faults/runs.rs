@@ -1,6 +1,6 @@
 //! Runs that are killed, stopped, gone on with, or pointed at what is not theirs; and the files they write.
 
-use super::support::{command, tilewright};
+use crate::common::{command, tilewright};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Where schedules end, and how they are written.
 
-use super::support::tilewright;
+use crate::common::tilewright;
 use std::fs;
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! Weights from elsewhere, and what travels with them. The .pth files are made by tests/data/faults/weights/make.py.
 
-use crate::support::{command, fault, tilewright};
+use crate::common::{command, fixture, tilewright};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,11 @@ use tilewright::recipe::TrainConfig;
 use tilewright::tensor::Shape;
 
 fn weights(name: &str) -> PathBuf {
-    fault("weights").join(name)
+    fixture("faults/weights").join(name)
 }
 
 /// Imports LeNet-5 for 12x12 images.
-fn import(file: &Path, out: &Path, more: &[&str], status: i32) -> crate::support::Ended {
+fn import(file: &Path, out: &Path, more: &[&str], status: i32) -> crate::common::Ended {
     let size = "image_size=[12,12]";
     let [file, out] = [file, out].map(|path| path.to_str().unwrap());
     tilewright(&[&["import", "lenet5", file, "--set", size, "--out", out], more].concat(), status)

@@ -1,6 +1,6 @@
 //! What is said, and what is written for people.
 
-use super::support::{command, tilewright};
+use crate::common::{command, tilewright};
 use serde_json::Value;
 use std::fs;
 

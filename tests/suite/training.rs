@@ -1,9 +1,10 @@
 //! Runs as a user has them: killed, stopped, gone on with, and what they leave in their folder.
 //! Without an adapter the tests that train say that they skip.
 
+use crate::common::{Ended, command, tilewright};
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tilewright::gpu::adapters;
 
@@ -42,30 +43,26 @@ fn no_adapter(test: &str) -> bool {
     none
 }
 
-fn tilewright(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tilewright"));
-    command.args(arguments);
-    command
-}
-
-fn ended(output: Output, status: i32) -> String {
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(status), "{text}");
-    text
-}
-
+/// What a run says, on both streams, that must end well.
 fn train(run: &Path, arguments: &[&str]) -> String {
-    let run = run.to_str().unwrap();
-    ended(tilewright(&["train", "--run", run]).args(arguments).output().unwrap(), 0)
+    let Ended { stdout, stderr } = tilewright(&[&["train", "--run", run.to_str().unwrap()], arguments].concat(), 0);
+    stdout + &stderr
 }
 
-fn resume(run: &Path) -> String {
-    ended(tilewright(&["train", "--resume", run.to_str().unwrap()]).output().unwrap(), 0)
+fn resume(run: &Path, arguments: &[&str]) -> String {
+    let Ended { stdout, stderr } = tilewright(&[&["train", "--resume", run.to_str().unwrap()], arguments].concat(), 0);
+    stdout + &stderr
 }
 
 fn begin(run: &Path) -> Child {
-    let mut command = tilewright(&["train", "--run", run.to_str().unwrap()]);
-    command.args(SETTINGS).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    let mut command = command();
+    command
+        .args(["train", "--run", run.to_str().unwrap()])
+        .args(SETTINGS)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 /// Waits until the run has written so many steps, header not counted.
@@ -110,22 +107,21 @@ fn a_run_that_was_killed_or_stopped_ends_as_one_that_was_not() {
     for steps in [8, 22] {
         let mut child = match steps {
             8 => begin(&killed),
-            _ => tilewright(&["train", "--resume", killed.to_str().unwrap()]).stderr(Stdio::null()).spawn().unwrap(),
+            _ => command().args(["train", "--resume", killed.to_str().unwrap()]).stderr(Stdio::null()).spawn().unwrap(),
         };
         wait_for_steps(&killed, steps);
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    resume(&killed);
+    resume(&killed, &[]);
     assert_same(&whole, &killed);
 
     if cfg!(unix) {
         let child = begin(&stopped);
         wait_for_steps(&stopped, 3);
         assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-        let said = ended(child.wait_with_output().unwrap(), 130);
-        assert!(said.contains("--resume") && !said.contains("error"), "{said}");
-        resume(&stopped);
+        Ended::of(child.wait_with_output().unwrap(), 130).says("--resume").never_says("error");
+        resume(&stopped, &[]);
         assert_same(&whole, &stopped);
     }
 }
@@ -148,14 +144,13 @@ fn a_run_folder_has_tables_curves_events_and_a_config_that_keeps_a_later_number_
     };
     assert_eq!(events(), 1);
 
-    let said = ended(tilewright(&["train", "--resume", run.to_str().unwrap(), "--epochs", "3"]).output().unwrap(), 0);
+    let said = resume(&run, &["--epochs", "3"]);
     assert!(said.contains("8 of 12 steps done") && said.contains("epoch 3/3"), "{said}");
     assert!(fs::read_to_string(run.join("config.toml")).unwrap().contains("epochs = 3"));
     assert_eq!(events(), 2);
-    assert!(resume(&run).contains("12 of 12 steps done"));
+    assert!(resume(&run, &[]).contains("12 of 12 steps done"));
 
-    let taken = tilewright(&["train", "--run", run.to_str().unwrap()]).args(data).output().unwrap();
-    assert!(ended(taken, 2).contains("--resume"));
+    tilewright(&[&["train", "--run", run.to_str().unwrap()], &data[..]].concat(), 2).says("--resume");
 }
 
 /// The losses of the steps of a run.
@@ -203,11 +198,11 @@ fn a_batch_in_parts_trains_as_the_whole_batch_and_resumes_to_the_last_bit() {
     assert!(one[39] < 0.5 * one[0] && other[39] < 0.5 * one[0], "both learn: {one:?} {other:?}");
 
     train(&first, &[&settings("3")[..], &["--micro-batch", "8"]].concat());
-    ended(tilewright(&["train", "--resume", first.to_str().unwrap(), "--epochs", "8"]).output().unwrap(), 0);
+    resume(&first, &["--epochs", "8"]);
     assert_same(&parts, &first);
 
-    let refused = tilewright(&["train", "--micro-batch", "7"]).args(settings("1")).output().unwrap();
-    assert!(ended(refused, 2).contains("--micro-batch is 7, but must be a divisor of the batch of 24 images"));
+    tilewright(&[&["train", "--micro-batch", "7"], &settings("1")[..]].concat(), 2)
+        .says("--micro-batch is 7, but must be a divisor of the batch of 24 images");
 }
 
 #[test]
@@ -218,10 +213,9 @@ fn a_loss_that_is_no_number_ends_a_run_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let arguments = ["train", "--json", "--lr", "1e30", "--data", "synthetic:1x28x28:3:64", "--run"];
-    let output = tilewright(&arguments).arg(run).output().unwrap();
-    let last = String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().to_owned();
-    assert!(last.starts_with("{\"error\":"), "{last}");
-    assert!(ended(output, 1).contains("--clip-grad-norm"));
+    let ended = tilewright(&[&arguments[..], &[run.to_str().unwrap()]].concat(), 1);
+    ended.says("--clip-grad-norm");
+    assert!(ended.json()["error"].is_string());
 }
 
 /// The learning rates of the steps of a run.
@@ -235,10 +229,7 @@ fn a_cosine_ends_with_the_run_also_when_a_later_command_makes_it_longer() {
     let folder = tempfile::tempdir().unwrap();
     let [short, own] = ["short", "own"].map(|name| folder.path().join(name));
     let settings = ["lenet5", "--device", "cpu", "--data", "synthetic:1x12x12:2:8", "--batch", "4", "--lr", "1"];
-    let longer = |run: &Path, epochs: &str| {
-        let arguments = ["train", "--device", "cpu", "--resume", run.to_str().unwrap(), "--epochs", epochs];
-        ended(tilewright(&arguments).output().unwrap(), 0)
-    };
+    let longer = |run: &Path, epochs: &str| resume(run, &["--device", "cpu", "--epochs", epochs]);
     // Two steps an epoch.
     let cosine = |t: f64, end: f64| (1.0 + (std::f64::consts::PI * t / end).cos()) / 2.0;
     let said = train(&short, &[&settings[..], &["--epochs", "2"]].concat());

@@ -1,9 +1,7 @@
 //! Several checkpoints evaluated together, and one seen from several views: what `eval` says of them, held against
 //! sums of the plain kind.
 
-mod common;
-
-use common::{Ended, tilewright};
+use crate::common::{Ended, tilewright};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tilewright::checkpoint::{Checkpoint, load_checkpoint, save_checkpoint};

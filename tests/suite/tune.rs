@@ -1,9 +1,7 @@
 //! Tuned kernels: the plan takes what a table names and nothing else, a table that does not hold here is refused,
 //! wrong kernels get into none, and `tilewright tune` writes one that a run takes and goes on with.
 
-mod common;
-
-use common::{Ended, tilewright};
+use crate::common::{Ended, tilewright};
 use proptest::prelude::*;
 use std::collections::HashSet;
 use std::fs;

@@ -1,8 +1,6 @@
 //! `tilewright sweep`: which trials there are, what a sweep leaves, how it goes on, and what it refuses.
 
-mod common;
-
-use common::tilewright;
+use crate::common::{command, tilewright};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -453,7 +451,7 @@ fn ctrl_c_ends_a_sweep_with_status_130_and_keeps_what_is_done() {
     let out = folder.path().join("sweep");
     // The second trial would take hours.
     let arguments = ["sweep", "--out", out.to_str().unwrap(), "--grid", "epochs=1,1000000"];
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tilewright"));
+    let mut command = command();
     command.args(arguments).args(SMALL).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     let begin = Instant::now();

@@ -1,8 +1,6 @@
 //! `tilewright lr-find` as a user meets it: what it trains, what it leaves, and what it refuses.
 
-mod common;
-
-use common::tilewright;
+use crate::common::{fixture, tilewright};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -163,7 +161,7 @@ fn a_loss_that_only_rises_is_told_with_the_remedy_and_its_curve_is_kept() {
 #[test]
 fn a_first_loss_that_is_no_number_is_not_blamed_on_the_rate() {
     let folder = tempfile::tempdir().unwrap();
-    let mut weights = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/lenet5.safetensors")).unwrap();
+    let mut weights = fs::read(fixture("lenet5.safetensors")).unwrap();
     let header = u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize;
     // The upper half of an f32 is about the bf16 of the same number: here the largest there is.
     let largest = f32::MAX.to_le_bytes();

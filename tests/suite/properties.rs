@@ -1,8 +1,8 @@
 //! Random shapes and attributes: in every variant of its kernels, an op on the device agrees with the CPU
 //! reference, with its gradients, twice with the same bits. A case that fails is made smaller, told, and
-//! kept in tests/properties.proptest-regressions, which every later run tries first.
+//! kept in tests/suite/properties.proptest-regressions, which every later run tries first.
 //!
-//! `PROPTEST_CASES=1000 cargo test --release --test properties` looks harder.
+//! `PROPTEST_CASES=1000 cargo test --release --test suite properties` looks harder.
 
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, TestCaseError};

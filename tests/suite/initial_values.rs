@@ -6,7 +6,7 @@ use tilewright::graph::{Graph, Init, Role, Tensor};
 use tilewright::models::{self, ModelOptions};
 use tilewright::nn::Mode;
 
-const THEIRS: &str = include_str!("data/initial_values.txt");
+const THEIRS: &str = include_str!("../data/initial_values.txt");
 
 /// So many elements of a tensor are drawn: enough to tell deviations a percent apart.
 const DRAWN: usize = 200_000;

@@ -1,9 +1,10 @@
 //! Weights there and back: what PyTorch wrote is read, what is written is what was read, and frozen
 //! layers stay as they came. The fixtures are made by tests/data/make.py.
 
+use crate::common::fixture;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tilewright::checkpoint::{Checkpoint, load_checkpoint, save_checkpoint};
 use tilewright::data::Normalization;
 use tilewright::graph::Graph;
@@ -15,10 +16,6 @@ use tilewright::reference::{self, Tensors};
 use tilewright::session::Device;
 use tilewright::tensor::{HostTensor, Shape};
 use tilewright::train::{Batch, Evaluator, Silent, Trainer, training_graph};
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
-}
 
 fn reference() -> Device {
     Device::reference()

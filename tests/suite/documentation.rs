@@ -1,9 +1,9 @@
 //! The documentation says what is true: generated pages are up to date, links lead somewhere, commands
 //! exist, and the table of ops names every op and every shader file.
 
+use crate::common::{command, tilewright};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use tilewright::check;
 use tilewright::graph::Graph;
 use tilewright::kernel::{DeviceClass, DeviceProfile};
@@ -58,14 +58,9 @@ fn a_page_that_was_edited_by_hand_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ops.md");
     std::fs::write(&file, "# Ops\n").unwrap();
-    let check = |file: &Path| {
-        let output = tilewright(&["docs", "ops", "--check", file.to_str().unwrap()]);
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
-    };
-    let (status, message) = check(&file);
-    assert_eq!(status, Some(1));
-    assert!(message.contains("tilewright docs ops > docs/ops.md"), "{message}");
-    assert_eq!(check(&root().join("docs/ops.md")).0, Some(0));
+    let check = |file: &Path, status: i32| tilewright(&["docs", "ops", "--check", file.to_str().unwrap()], status);
+    check(&file, 1).says("tilewright docs ops > docs/ops.md");
+    check(&root().join("docs/ops.md"), 0);
 }
 
 #[test]
@@ -89,12 +84,8 @@ fn every_relative_link_leads_to_a_file() {
     assert!(links > 100, "only {links} links were found");
 }
 
-fn tilewright(arguments: &[&str]) -> std::process::Output {
-    Command::new(env!("CARGO_BIN_EXE_tilewright")).args(arguments).output().unwrap()
-}
-
 fn help(arguments: &[&str]) -> Option<String> {
-    let output = tilewright(&[arguments, &["--help"]].concat());
+    let output = command().args(arguments).arg("--help").output().unwrap();
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
 }
 

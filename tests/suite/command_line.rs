@@ -1,52 +1,11 @@
 //! The command as a user meets it: exit status, what is said where, and what a wrong word leads to.
 
+use crate::common::{Ended, command, tilewright};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use tilewright::gpu::adapters;
-
-fn tilewright(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tilewright"));
-    command.args(arguments);
-    command
-}
-
-struct Ended {
-    status: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ended {
-    fn says(&self, part: &str) -> &Self {
-        assert!(self.stderr.contains(part) || self.stdout.contains(part), "nothing says `{part}`: {self}");
-        self
-    }
-
-    /// The last line of standard output, which is one JSON object.
-    fn json(&self) -> Value {
-        let last = self.stdout.lines().last().unwrap_or_else(|| panic!("standard output is empty: {self}"));
-        let value: Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("`{last}`: {error}"));
-        assert!(value.is_object(), "{value}");
-        value
-    }
-}
-
-impl std::fmt::Display for Ended {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "status {}\n--- stdout\n{}\n--- stderr\n{}", self.status, self.stdout, self.stderr)
-    }
-}
-
-fn run(arguments: &[&str], status: i32) -> Ended {
-    let Output { status: code, stdout, stderr } = tilewright(arguments).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let ended = Ended { status: code.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) };
-    assert_eq!(ended.status, status, "{arguments:?}: {ended}");
-    assert!(!ended.stderr.contains("panicked"), "{arguments:?}: {ended}");
-    ended
-}
 
 /// A safetensors file with one case and tensors of f32.
 fn write_case(folder: &Path, name: &str, case: &Value, tensors: &[(&str, &[usize], &[f32])]) {
@@ -72,37 +31,37 @@ fn relu_case() -> Value {
 fn verdict(case: &Value, tensors: &[(&str, &[usize], &[f32])], status: i32) -> String {
     let folder = tempfile::tempdir().unwrap();
     write_case(folder.path(), "case", case, tensors);
-    let ended = run(&["verify", "--device", "cpu", folder.path().to_str().unwrap()], status);
+    let ended = tilewright(&["verify", "--device", "cpu", folder.path().to_str().unwrap()], status);
     ended.stdout.lines().next().unwrap_or_default().to_owned()
 }
 
 #[test]
 fn wrong_usage_ends_with_status_2_and_a_hint() {
-    run(&[], 2).says("Usage");
-    run(&["chekc"], 2).says("check");
-    run(&["verify"], 2).says("DIR");
-    run(&["devices", "--jsno"], 2).says("--json");
-    run(&["summary", "lenet5", "--batch", "0"], 2).says("0");
-    run(&["summary", "lenet5", "--batch", "many"], 2).says("many");
-    run(&["summary", "lenet5", "--dot", "--text"], 2).says("--text");
-    run(&["train", "--batch", "0"], 2).says("--batch is 0");
-    run(&["train", "--epochs", "0"], 2).says("--epochs is 0");
-    run(&["train", "--lr", "-1"], 2).says("--lr is -1");
-    run(&["train", "--data", "minst"], 2).says("idx:DIR");
-    run(&["train", "--optimizer", "adm"], 2).says("adamw");
-    run(&["train", "--optimizer", "adam:bta=1"], 2).says("betas");
-    run(&["train", "--schedule", "cosin"], 2).says("cosine");
-    run(&["train", "--resume", "runs/x", "--batch", "1"], 2).says("--resume");
+    tilewright::<&str>(&[], 2).says("Usage");
+    tilewright(&["chekc"], 2).says("check");
+    tilewright(&["verify"], 2).says("DIR");
+    tilewright(&["devices", "--jsno"], 2).says("--json");
+    tilewright(&["summary", "lenet5", "--batch", "0"], 2).says("0");
+    tilewright(&["summary", "lenet5", "--batch", "many"], 2).says("many");
+    tilewright(&["summary", "lenet5", "--dot", "--text"], 2).says("--text");
+    tilewright(&["train", "--batch", "0"], 2).says("--batch is 0");
+    tilewright(&["train", "--epochs", "0"], 2).says("--epochs is 0");
+    tilewright(&["train", "--lr", "-1"], 2).says("--lr is -1");
+    tilewright(&["train", "--data", "minst"], 2).says("idx:DIR");
+    tilewright(&["train", "--optimizer", "adm"], 2).says("adamw");
+    tilewright(&["train", "--optimizer", "adam:bta=1"], 2).says("betas");
+    tilewright(&["train", "--schedule", "cosin"], 2).says("cosine");
+    tilewright(&["train", "--resume", "runs/x", "--batch", "1"], 2).says("--resume");
 }
 
 #[test]
 fn wrong_usage_is_told_as_json_too_where_json_is_asked_for() {
-    let error = |arguments: &[&str]| run(arguments, 2).json()["error"].as_str().unwrap().to_owned();
+    let error = |arguments: &[&str]| tilewright(arguments, 2).json()["error"].as_str().unwrap().to_owned();
     assert!(error(&["train", "--json", "--bacth", "1"]).contains("--bacth"));
     assert!(error(&["train", "--json", "--batch", "0"]).contains("--batch is 0"));
     assert!(error(&["models", "surplus", "--json"]).contains("surplus"));
-    assert!(run(&["models", "--", "--json"], 2).stdout.is_empty());
-    assert!(run(&["models", "--json", "--help"], 0).stdout.contains("Usage"));
+    assert!(tilewright(&["models", "--", "--json"], 2).stdout.is_empty());
+    assert!(tilewright(&["models", "--json", "--help"], 0).stdout.contains("Usage"));
 }
 
 #[test]
@@ -111,7 +70,7 @@ fn data_that_cannot_be_trained_on_are_refused_with_their_path() {
     let path = |name: &str| folder.path().join(name);
     let run_folder = path("run").display().to_string();
     let train = |data: String, words: &[&str]| {
-        let ended = run(&["train", "--epochs", "1", "--run", &run_folder, "--data", &data], 1);
+        let ended = tilewright(&["train", "--epochs", "1", "--run", &run_folder, "--data", &data], 1);
         for word in words {
             ended.says(word);
         }
@@ -136,19 +95,19 @@ fn a_checkpoint_that_is_none_is_refused_with_its_path() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     fs::write(path("noise"), [0xff; 64]).unwrap();
     fs::write(path("cut"), [9, 0, 0]).unwrap();
-    run(&["eval", &path("none")], 1).says(&path("none")).says("cannot be read");
+    tilewright(&["eval", &path("none")], 1).says(&path("none")).says("cannot be read");
     for file in ["noise", "cut"] {
-        run(&["eval", &path(file)], 1).says(&path(file)).says("is not a checkpoint");
-        run(&["predict", &path(file), &path("image.png")], 1).says("is not a checkpoint");
+        tilewright(&["eval", &path(file)], 1).says(&path(file)).says("is not a checkpoint");
+        tilewright(&["predict", &path(file), &path("image.png")], 1).says("is not a checkpoint");
     }
-    run(&["train", "--resume", &path("none")], 2).says("is not a run folder");
+    tilewright(&["train", "--resume", &path("none")], 2).says("is not a run folder");
     fs::create_dir(path("empty")).unwrap();
-    run(&["train", "--resume", &path("empty")], 2).says("is not a run folder");
+    tilewright(&["train", "--resume", &path("empty")], 2).says("is not a run folder");
 }
 
 #[test]
 fn without_an_adapter_the_user_is_told_what_to_install() {
-    let mut command = tilewright(&["check", "--json"]);
+    let mut command = command();
     for variable in ["VK_ICD_FILENAMES", "VK_DRIVER_FILES"] {
         command.env(variable, "/nonexistent");
     }
@@ -156,25 +115,23 @@ fn without_an_adapter_the_user_is_told_what_to_install() {
         println!("skipped: 1 check of a missing adapter, since only Vulkan's can be hidden");
         return;
     }
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("no GPU adapter was found") && stderr.contains("--device cpu"), "{stderr}");
+    let output = command.args(["check", "--json"]).output().unwrap();
+    Ended::of(output, 1).says("no GPU adapter was found").says("--device cpu");
 }
 
 #[test]
 fn every_subcommand_has_help_and_the_command_a_version() {
-    let help = run(&["--help"], 0);
+    let help = tilewright(&["--help"], 0);
     for command in ["train", "lr-find", "eval", "predict", "check", "verify", "devices", "models", "summary"] {
         help.says(command);
-        run(&[command, "--help"], 0).says("Usage").says("--json");
+        tilewright(&[command, "--help"], 0).says("Usage").says("--json");
     }
-    run(&["--version"], 0).says(env!("CARGO_PKG_VERSION"));
+    tilewright(&["--version"], 0).says(env!("CARGO_PKG_VERSION"));
 }
 
 #[test]
 fn a_command_has_the_options_of_a_device_only_if_it_uses_them() {
-    let has = |command: &[&str], option: &str| run(&[command, &["--help"]].concat(), 0).stdout.contains(option);
+    let has = |command: &[&str], option: &str| tilewright(&[command, &["--help"]].concat(), 0).stdout.contains(option);
     for command in ["train", "lr-find", "sweep", "landscape", "eval", "predict", "profile", "check", "verify", "bench"]
     {
         for option in ["--device", "--checked", "--tuned"] {
@@ -191,14 +148,14 @@ fn a_command_has_the_options_of_a_device_only_if_it_uses_them() {
             assert!(!has(&[command], option), "{command} {option}");
         }
     }
-    run(&["models", "--device", "cpu"], 2).says("--device");
+    tilewright(&["models", "--device", "cpu"], 2).says("--device");
 }
 
 #[test]
 fn an_unknown_model_or_attribute_is_refused_with_what_is_close() {
-    run(&["summary", "resnet81"], 2).says("error: ").says("did you mean").says("`resnet18`");
-    run(&["summary", "lenet5", "--set", "activatoin=relu"], 2).says("did you mean `activation`");
-    run(&["summary", "lenet5", "--set", "activation"], 2).says("activation");
+    tilewright(&["summary", "resnet81"], 2).says("error: ").says("did you mean").says("`resnet18`");
+    tilewright(&["summary", "lenet5", "--set", "activatoin=relu"], 2).says("did you mean `activation`");
+    tilewright(&["summary", "lenet5", "--set", "activation"], 2).says("activation");
 }
 
 #[test]
@@ -210,20 +167,20 @@ fn an_unknown_device_is_refused_with_those_there_are() {
     let folder = tempfile::tempdir().unwrap();
     write_case(folder.path(), "relu", &relu_case(), &[]);
     let folder = folder.path().to_str().unwrap();
-    run(&["verify", folder, "--device", "no such card"], 2).says("no such card").says(&adapters()[0].info.name);
-    run(&["verify", folder, "--device", "99"], 2).says("--device 99").says(&adapters()[0].info.name);
-    run(&["check", "--device", "cpu"], 2).says("--device cpu");
+    tilewright(&["verify", folder, "--device", "no such card"], 2).says("no such card").says(&adapters()[0].info.name);
+    tilewright(&["verify", folder, "--device", "99"], 2).says("--device 99").says(&adapters()[0].info.name);
+    tilewright(&["check", "--device", "cpu"], 2).says("--device cpu");
     // The index and a part of the name, in any case, are the same adapter.
     let part = adapters()[0].info.name.split_whitespace().next().unwrap().to_uppercase();
     for device in ["0", "gpu", "auto", &part] {
-        run(&["check", "--op", "slice", "--device", device], 0).says("3 passed, 0 failed, 0 unsupported");
+        tilewright(&["check", "--op", "slice", "--device", device], 0).says("3 passed, 0 failed, 0 unsupported");
     }
 }
 
 #[test]
 fn f16_is_refused_where_the_device_has_no_matrix_units_and_where_nothing_runs_in_it() {
-    run(&["train", "--precision", "f16"], 2).says("--precision");
-    run(&["check", "--op", "linear", "--precision", "f32", "--emulate"], 2).says("f32");
+    tilewright(&["train", "--precision", "f16"], 2).says("--precision");
+    tilewright(&["check", "--op", "linear", "--precision", "f32", "--emulate"], 2).says("f32");
     let Some(adapter) = adapters().into_iter().next() else {
         println!("skipped: there is no adapter to have or lack matrix units");
         return;
@@ -232,7 +189,7 @@ fn f16_is_refused_where_the_device_has_no_matrix_units_and_where_nothing_runs_in
         Ok(_) => println!("skipped: {} has matrix units", adapter.info.name),
         Err(missing) => {
             for command in [&["check"][..], &["bench", "gemm"], &["profile", "lenet5"]] {
-                let ended = run(&[command, &["--precision", "f16"]].concat(), 2);
+                let ended = tilewright(&[command, &["--precision", "f16"]].concat(), 2);
                 ended.says(&adapter.info.name).says(missing[0]).says("tilewright devices");
             }
         }
@@ -242,8 +199,8 @@ fn f16_is_refused_where_the_device_has_no_matrix_units_and_where_nothing_runs_in
 #[test]
 fn json_is_the_last_line_and_the_only_one_on_standard_output() {
     let only_json = |arguments: &[&str], status: i32| {
-        let ended = run(arguments, status);
-        assert_eq!(ended.stdout.lines().count(), 1, "{arguments:?}: {ended}");
+        let ended = tilewright(arguments, status);
+        assert_eq!(ended.stdout.lines().count(), 1, "{arguments:?}: {}", ended.stderr);
         ended.json()
     };
     let models = only_json(&["models", "--json"], 0);
@@ -282,14 +239,14 @@ fn a_file_that_cannot_be_read_is_a_failed_case_with_the_reason() {
     fs::create_dir(folder.path().join("deeper")).unwrap();
     fs::copy(folder.path().join("0_good.safetensors"), folder.path().join("deeper/good.safetensors")).unwrap();
 
-    let ended = run(&["verify", "--device", "cpu", folder.path().to_str().unwrap()], 1);
-    assert_eq!(ended.stdout.lines().last(), Some("2 passed, 6 failed, 0 unsupported"), "{ended}");
+    let ended = tilewright(&["verify", "--device", "cpu", folder.path().to_str().unwrap()], 1);
+    assert_eq!(ended.stdout.lines().last(), Some("2 passed, 6 failed, 0 unsupported"), "{}", ended.stderr);
     ended.says("3_cut: the file cannot be read").says("5_other_format: the case cannot be read: its format is 2");
-    assert_eq!(ended.stdout.lines().count(), 9, "one line a case: {ended}");
+    assert_eq!(ended.stdout.lines().count(), 9, "one line a case: {}", ended.stderr);
 
-    run(&["verify", "/no/such/folder"], 1).says("error: ").says("/no/such/folder");
+    tilewright(&["verify", "/no/such/folder"], 1).says("error: ").says("/no/such/folder");
     let empty = tempfile::tempdir().unwrap();
-    run(&["verify", empty.path().to_str().unwrap()], 1).says("no `*.safetensors` file");
+    tilewright(&["verify", empty.path().to_str().unwrap()], 1).says("no `*.safetensors` file");
 }
 
 #[test]
@@ -341,31 +298,31 @@ fn check_ends_with_a_report_and_its_counts() {
         println!("skipped: 1 check of `tilewright check`, since there is no adapter");
         return;
     }
-    let ended = run(&["check", "--op", "slice", "--json"], 0);
+    let ended = tilewright(&["check", "--op", "slice", "--json"], 0);
     ended.says("driver").says("backend");
     let counts = ended.json();
     assert_eq!((&counts["failed"], &counts["unsupported"]), (&json!(0), &json!(0)));
     assert!(counts["passed"].as_u64() > Some(0));
-    run(&["check", "--op", "no such op"], 2).says("conv2d");
+    tilewright(&["check", "--op", "no such op"], 2).says("conv2d");
 }
 
 #[test]
 fn the_graph_of_a_model_is_written_for_graphviz_and_mermaid() {
-    assert!(run(&["summary", "lenet5", "--dot"], 0).stdout.starts_with("digraph"));
-    assert!(run(&["summary", "lenet5", "--mermaid"], 0).stdout.starts_with("flowchart"));
-    assert!(run(&["summary", "lenet5", "--text"], 0).stdout.contains("conv1.weight"));
+    assert!(tilewright(&["summary", "lenet5", "--dot"], 0).stdout.starts_with("digraph"));
+    assert!(tilewright(&["summary", "lenet5", "--mermaid"], 0).stdout.starts_with("flowchart"));
+    assert!(tilewright(&["summary", "lenet5", "--text"], 0).stdout.contains("conv1.weight"));
 }
 
 #[test]
 fn the_loader_is_silent_without_a_runtime_folder() {
-    let output = tilewright(&["devices"]).env_remove("XDG_RUNTIME_DIR").env_remove("VK_LOADER_DEBUG").output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && !stderr.contains("XDG_RUNTIME_DIR"), "{stderr}");
+    let mut devices = command();
+    devices.arg("devices").env_remove("XDG_RUNTIME_DIR").env_remove("VK_LOADER_DEBUG");
+    Ended::of(devices.output().unwrap(), 0).never_says("XDG_RUNTIME_DIR");
 }
 
 #[test]
 fn a_closed_pipe_is_no_crash() {
-    let mut child = tilewright(&["models"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command().arg("models").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -373,7 +330,8 @@ fn a_closed_pipe_is_no_crash() {
 
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["train", "--device", "cpu", "--data", "synthetic:1x28x28:2:4", "--epochs", "1", "--run"];
-    let mut child = tilewright(&arguments)
+    let mut child = command()
+        .args(arguments)
         .arg(folder.path().join("run"))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -391,15 +349,15 @@ fn check_takes_a_changed_shader_without_a_build_and_says_what_it_breaks() {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap().to_owned();
-    run(&["check", "--op", "scale", "--shaders", &path], 0).says("0 failed");
+    tilewright(&["check", "--op", "scale", "--shaders", &path], 0).says("0 failed");
     let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders/elementwise/scale.wgsl"));
     fs::create_dir(folder.path().join("elementwise")).unwrap();
     let file = folder.path().join("elementwise/scale.wgsl");
     fs::write(&file, source.unwrap().replace("FACTOR * x[i]", "x[i]")).unwrap();
-    run(&["check", "--op", "scale", "--shaders", &path], 1).says("FAILED: scale").says("elementwise/scale");
+    tilewright(&["check", "--op", "scale", "--shaders", &path], 1).says("FAILED: scale").says("elementwise/scale");
     fs::write(&file, "fn main(").unwrap();
-    run(&["check", "--op", "scale", "--shaders", &path], 1).says("shader `elementwise/scale`");
-    run(&["check", "--shaders", "no/such/folder"], 2).says("the shaders in `no/such/folder`");
+    tilewright(&["check", "--op", "scale", "--shaders", &path], 1).says("shader `elementwise/scale`");
+    tilewright(&["check", "--shaders", "no/such/folder"], 2).says("the shaders in `no/such/folder`");
 }
 
 #[test]
@@ -411,14 +369,14 @@ fn a_step_is_measured_with_changed_shaders_attributes_and_size() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap().to_owned();
     let small = ["lenet5", "--batch", "2", "--size", "20x24", "--set", "activation=relu"];
-    run(&[&["bench", "step"], &small[..], &["--shaders", &path]].concat(), 0)
+    tilewright(&[&["bench", "step"], &small[..], &["--shaders", &path]].concat(), 0)
         .says("lenet5 activation=\"relu\" 20x24 batch 2");
     fs::create_dir(folder.path().join("activation")).unwrap();
     fs::write(folder.path().join("activation/backward.wgsl"), "fn main(").unwrap();
     for command in [&["bench", "step"][..], &["profile"]] {
-        run(&[command, &small[..], &["--shaders", &path]].concat(), 1).says("shader `activation/backward`");
-        run(&[command, &small[..], &["--shaders", "no/such/folder"]].concat(), 2).says("no/such/folder");
-        run(&[command, &["lenet5", "--set", "depth=3"]].concat(), 2).says("no attribute `depth`");
-        run(&[command, &["lenet5", "--batch", "0"]].concat(), 2).says("--batch");
+        tilewright(&[command, &small[..], &["--shaders", &path]].concat(), 1).says("shader `activation/backward`");
+        tilewright(&[command, &small[..], &["--shaders", "no/such/folder"]].concat(), 2).says("no/such/folder");
+        tilewright(&[command, &["lenet5", "--set", "depth=3"]].concat(), 2).says("no attribute `depth`");
+        tilewright(&[command, &["lenet5", "--batch", "0"]].concat(), 2).says("--batch");
     }
 }

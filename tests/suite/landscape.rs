@@ -1,8 +1,6 @@
 //! `tilewright landscape` as a user meets it.
 
-mod common;
-
-use common::{Ended, tilewright};
+use crate::common::{Ended, tilewright};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

@@ -1,21 +1,17 @@
 //! `tilewright summary` of every model: complete, and at once.
 
+use crate::common::tilewright;
 use serde_json::Value;
-use std::process::Command;
 use std::time::{Duration, Instant};
 use tilewright::models;
 
 /// What a summary says as JSON, and how long the command took.
 fn summary(model: &str) -> (Value, Duration) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tilewright"));
     // No adapter is asked: the plan is for a GPU with the default limits of WebGPU, which holds eight images.
     let start = Instant::now();
-    let output = command.args(["summary", model, "--batch", "8", "--device", "cpu", "--json"]).output().unwrap();
+    let ended = tilewright(&["summary", model, "--batch", "8", "--device", "cpu", "--json"], 0);
     let took = start.elapsed();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{model}: {error}");
-    let text = String::from_utf8(output.stdout).unwrap();
-    (serde_json::from_str(text.lines().last().unwrap()).unwrap(), took)
+    (ended.json(), took)
 }
 
 #[test]

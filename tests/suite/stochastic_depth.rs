@@ -1,8 +1,8 @@
 //! Stochastic depth: which blocks have it at which rate, what it does to an image and to its gradient, and
 //! that it leaves no trace in inference.
 
+use crate::common::tilewright;
 use serde_json::{Value as Json, json};
-use std::process::Command;
 use tilewright::check::{Tolerance, check_graph};
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu, adapters};
 use tilewright::graph::Graph;
@@ -203,11 +203,7 @@ fn device_and_reference_drop_the_same_images() {
 fn a_run_that_goes_on_later_draws_what_a_whole_one_draws() {
     let folder = tempfile::tempdir().unwrap();
     let [whole, parted] = ["whole", "parted"].map(|name| folder.path().join(name).display().to_string());
-    let train = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tilewright"));
-        let output = command.args(["train", "--device", "cpu"]).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
+    let train = |arguments: &[&str]| tilewright(&[&["train", "--device", "cpu"], arguments].concat(), 0);
     let small = |rate: &'static str, epochs: &'static str| {
         let mut words =
             vec!["convnext_tiny", "--data", "synthetic:3x8x8:2:12", "--batch", "4", "--schedule", "constant"];

@@ -1,6 +1,4 @@
 //! `scripts/ensure-adapter.sh` on systems made of stub commands: what it finds and what it installs.
-#![cfg(target_os = "linux")]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
