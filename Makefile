@@ -4,7 +4,7 @@ CARGO ?= cargo
 # What follows the subcommand in `train`, `check` and `bench`:
 #   make train ARGS="resnet18_cifar --data cifar10:DIR"
 ARGS ?=
-# `make test SPIRV_TOOLS=0` does not install spirv-val; the tests that need it are then skipped.
+# `make test SPIRV_TOOLS=0` does not install spirv-val; the tests that need it are then ignored.
 SPIRV_TOOLS ?= 1
 
 tilewright := $(or $(CARGO_TARGET_DIR),./target)/release/tilewright
@@ -18,13 +18,14 @@ help: ## list the targets
 train: adapter build ## train: LeNet-5 on the bundled MNIST sample, or what ARGS says
 	$(tilewright) train $(ARGS)
 
-# nextest runs no doc tests. Either way, what a test that skips has to say is shown.
+# nextest runs no doc tests. A test that needs what is not here is counted as ignored, and named with its need;
+# `TILEWRIGHT_REQUIRE=adapter,spirv-val` makes that a failure.
 test: ## run the tests, then every shader on this device against the CPU reference
 	sh scripts/ensure-adapter.sh $(if $(filter 1,$(SPIRV_TOOLS)),--spirv-tools)
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		set -x; $(CARGO) nextest run --release && $(CARGO) test --release --doc; \
 	else \
-		set -x; $(CARGO) test --release --no-fail-fast -- --show-output; \
+		set -x; $(CARGO) test --release --no-fail-fast; \
 	fi
 	$(CARGO) build --release
 	$(tilewright) check

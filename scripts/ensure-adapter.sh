@@ -128,9 +128,9 @@ ensure_spirv_val() {
         say "spirv-val: $(command -v spirv-val)"
     elif has apt-get || has dnf || has pacman; then
         # In a subshell, so that a failure ends only that.
-        (install spirv-tools) || say "spirv-val is missing: the tests that need it are skipped"
+        (install spirv-tools) || say "spirv-val is missing: the tests that need it are ignored"
     else
-        say "spirv-val is missing: the tests that need it are skipped"
+        say "spirv-val is missing: the tests that need it are ignored"
     fi
 }
 

@@ -234,3 +234,11 @@ fn models_have_the_published_cost() {
     }
     assert!(compared > 20, "only {compared} models have a published cost");
 }
+
+/// That program has a harness of its own, so the compiler would leave such a test out without a word.
+#[test]
+fn no_test_of_the_program_with_needs_is_marked_rather_than_listed() {
+    for file in files(&root().join("tests/needs"), "rs") {
+        assert!(!read(&file).contains("#[test]\n"), "{}: list the test in `trials!`", file.display());
+    }
+}

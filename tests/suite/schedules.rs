@@ -1,10 +1,8 @@
-//! Learning-rate schedules: the formulas by hand, the text and JSON forms, exact resumption,
-//! and the stored conformance cases.
+//! Learning-rate schedules: the formulas by hand, the text and JSON forms, exact
+//! resumption.
 
 use proptest::prelude::*;
-use safetensors::SafeTensors;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
 use tilewright::optim::schedule::{
     Anneal, LearningRate, Mode, OneCycle, Plateau, RunLength, RunSchedule, Schedule, ThresholdMode,
 };
@@ -421,87 +419,6 @@ proptest! {
         }
         prop_assert_eq!(straight, resumed);
     }
-}
-
-#[test]
-fn conformance_cases_of_schedules_hold() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/cases");
-    let mut files = Vec::new();
-    collect_safetensors(&folder, &mut files);
-    let (mut passed, mut other_kinds) = (0, 0);
-    for file in &files {
-        match schedule_case(file) {
-            Some(case) => {
-                case.check();
-                passed += 1;
-            }
-            None => other_kinds += 1,
-        }
-    }
-    match passed {
-        0 => println!("1 skipped: there are no schedule cases under {}", folder.display()),
-        _ => println!("{passed} schedule cases passed, {other_kinds} files of other kinds"),
-    }
-}
-
-struct ScheduleCase {
-    case: Value,
-    lr: Vec<f64>,
-}
-
-impl ScheduleCase {
-    fn check(&self) {
-        let case = &self.case;
-        let name = &case["name"];
-        let kind = case["schedule"].as_str().expect("schedule");
-        let base_lr = case["base_lr"].as_f64().expect("base_lr");
-        let mut rate = LearningRate::new(schedule(kind, case["attrs"].clone()), base_lr).unwrap();
-        assert_eq!(case["steps"].as_u64(), Some(self.lr.len() as u64), "{name}");
-        let mut got = Vec::new();
-        for step in 0..self.lr.len() {
-            got.push(rate.rate(step as u64));
-            if rate.needs_metric() {
-                rate.observe(case["metrics"][step].as_f64().expect("a metric a step"));
-            }
-        }
-        let largest = self.lr.iter().fold(0.0f64, |m, lr| m.max(lr.abs()));
-        let bound = case["atol"].as_f64().unwrap() + case["rtol"].as_f64().unwrap() * largest;
-        for (step, (got, want)) in got.iter().zip(&self.lr).enumerate() {
-            let error = (got - want).abs();
-            assert!(error <= bound, "{name}: {got} at step {step}, not {want}; off by {error:e}, bound {bound:e}");
-        }
-    }
-}
-
-/// The case in a file, if it is one of a schedule.
-fn schedule_case(file: &Path) -> Option<ScheduleCase> {
-    let bytes = std::fs::read(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-    let (_, header) = SafeTensors::read_metadata(&bytes).expect("a safetensors header");
-    let text = &header.metadata().as_ref().expect("metadata")["case"];
-    let case: Value = serde_json::from_str(text).expect("a JSON case");
-    if case["kind"] != "schedule" {
-        return None;
-    }
-    let tensors = SafeTensors::deserialize(&bytes).expect("safetensors");
-    let lr = tensors.tensor("lr").expect("lr");
-    assert_eq!(lr.dtype(), safetensors::Dtype::F64);
-    let lr = lr.data().chunks_exact(8);
-    let lr = lr.map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect();
-    Some(ScheduleCase { case, lr })
-}
-
-fn collect_safetensors(folder: &Path, files: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
-    };
-    for path in entries.map(|entry| entry.expect("a folder entry").path()) {
-        match path.is_dir() {
-            true => collect_safetensors(&path, files),
-            false if path.extension().is_some_and(|e| e == "safetensors") => files.push(path),
-            false => {}
-        }
-    }
-    files.sort();
 }
 
 /// What a run of so many steps makes of a schedule, at a rate of 0.5 and with ten steps an epoch.

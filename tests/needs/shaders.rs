@@ -1,0 +1,391 @@
+//! Every shader without a GPU: the text of each kernel that any plan asks for is parsed, validated,
+//! held against what its launch declares, and translated for Vulkan, Metal and Direct3D.
+
+use crate::need::trials;
+use naga::valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
+use naga::{AddressSpace, ImageClass, Module, StorageAccess, TypeInner};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::process::Command;
+use std::sync::OnceLock;
+use tilewright::check;
+use tilewright::graph::Graph;
+use tilewright::kernel::{
+    ARGUMENT_BYTES, Access, Constant, DeviceClass, DeviceProfile, Kernel, MatrixUnits, Precision,
+};
+use tilewright::models::{self, ModelOptions};
+use tilewright::nn::Mode;
+use tilewright::ops::Linear;
+use tilewright::plan::{Plan, PlanError, PlannedBinding, PlannedDispatch};
+use tilewright::recipe::TrainConfig;
+use tilewright::shader;
+use tilewright::tensor::TensorSpec;
+use tilewright::train::{Batch, evaluation_graph, training_graph};
+
+trials! {
+    Nothing:
+        every_kernel_is_valid_and_binds_what_its_launch_declares_within_the_limits,
+        every_form_of_a_shader_translates_for_vulkan_metal_and_direct3d,
+        every_shader_file_is_part_of_some_kernel,
+        matrix_units_are_used_only_where_f16_is_asked_for,
+        a_device_that_ends_long_loops_is_not_given_one,
+        a_missing_constant_is_told_with_the_shader;
+    SpirvVal: every_form_of_a_shader_is_valid_in_spirv;
+    SpirvValOfMatrices: every_form_of_a_shader_on_matrix_units_is_valid_in_spirv;
+}
+
+/// A dispatch of a plan, where it came from, and the module its kernel becomes.
+struct Planned {
+    from: String,
+    profile: DeviceProfile,
+    dispatch: PlannedDispatch,
+    text: String,
+}
+
+fn profiles() -> Vec<(&'static str, DeviceProfile)> {
+    let least = DeviceProfile::webgpu_defaults;
+    let large = |class| DeviceProfile {
+        max_binding_bytes: (2 << 30) - 4,
+        max_storage_buffers: 32,
+        max_invocations: 1024,
+        workgroup_memory: 48 << 10,
+        max_texture_size: 32_768,
+        ..least(class)
+    };
+    let matrix = |profile: DeviceProfile, edge, [smallest_subgroup, largest_subgroup]: [u32; 2]| {
+        let units = MatrixUnits { edge, smallest_subgroup, largest_subgroup, emulated: false };
+        DeviceProfile { precision: Precision::F16, matrix_units: Some(units), ..profile }
+    };
+    vec![
+        ("GPU, WebGPU's defaults", least(DeviceClass::Gpu)),
+        ("CPU, WebGPU's defaults", least(DeviceClass::Cpu)),
+        ("plain kernels", DeviceProfile { plain_kernels: true, ..least(DeviceClass::Gpu) }),
+        ("GPU, large limits", large(DeviceClass::Gpu)),
+        ("CPU, large limits", large(DeviceClass::Cpu)),
+        ("matrix units of 16x16", matrix(large(DeviceClass::Gpu), 16, [32, 64])),
+        ("matrix units of 8x8", matrix(least(DeviceClass::Gpu), 8, [32, 32])),
+    ]
+}
+
+/// Emulated matrix units, which run no model: they are there to be checked.
+fn emulated() -> (&'static str, DeviceProfile) {
+    let least = DeviceProfile::webgpu_defaults(DeviceClass::Gpu);
+    let matrix_units = Some(MatrixUnits::EMULATED);
+    let profile = DeviceProfile { precision: Precision::F16, matrix_units, max_invocations: 1024, ..least };
+    ("emulated matrix units", profile)
+}
+
+/// The cases of `tilewright check`, which between them use every op.
+fn case_graphs() -> Vec<(String, Graph)> {
+    let graph = |case: &check::Case| {
+        let graph = case.graph().unwrap_or_else(|error| panic!("{}, {}: {error}", case.op, case.what));
+        (format!("{}, {}", case.op, case.what), graph)
+    };
+    check::cases().iter().map(graph).collect()
+}
+
+/// Steps of every model.
+fn model_graphs() -> Vec<(String, Graph)> {
+    let mut graphs = Vec::new();
+    for model in models::all() {
+        let input = model.input(&ModelOptions::new()).unwrap();
+        let shape = [2, input[0], input[1], input[2]];
+        let config = TrainConfig { model: model.name.to_owned(), ..TrainConfig::default() };
+        let batch = Batch { shape, classes: model.num_classes };
+        let (training, _) = training_graph(&config, batch).unwrap_or_else(|error| panic!("{}: {error}", model.name));
+        graphs.push((format!("training {}", model.name), training));
+        let inference = evaluation_graph(&config, batch).unwrap_or_else(|error| panic!("{}: {error}", model.name));
+        graphs.push((format!("inference of {}", model.name), inference));
+    }
+    graphs
+}
+
+/// Every distinct kernel of every plan, with the first dispatch that asked for it.
+fn planned() -> &'static [Planned] {
+    static PLANNED: OnceLock<Vec<Planned>> = OnceLock::new();
+    PLANNED.get_or_init(|| {
+        let mut distinct: HashMap<String, Planned> = HashMap::new();
+        let cases = case_graphs().into_iter().map(|case| (case, [profiles(), vec![emulated()]].concat()));
+        let models = model_graphs().into_iter().map(|model| (model, profiles()));
+        for ((from, graph), profiles) in cases.chain(models) {
+            for (name, profile) in profiles {
+                let plan = match Plan::new(&graph, &profile) {
+                    Ok(plan) => plan,
+                    // Some cases are too large for the least of devices.
+                    Err(PlanError::TensorTooLarge { .. }) => continue,
+                    Err(error) => panic!("{from}, {name}: {error}"),
+                };
+                for dispatch in plan.steps {
+                    check_dispatch(&format!("{from}, {name}"), &dispatch, &profile);
+                    let key = format!("{:?} {:?}", dispatch.kernel.form(), kinds(&dispatch.bindings));
+                    distinct.entry(key).or_insert_with(|| Planned {
+                        from: format!("{from}, {name}"),
+                        profile: profile.clone(),
+                        dispatch,
+                        text: String::new(),
+                    });
+                }
+            }
+        }
+        let mut planned: Vec<Planned> = distinct.into_values().collect();
+        planned.par_iter_mut().for_each(|planned| {
+            let kernel = &planned.dispatch.kernel;
+            planned.text = shader::compile(kernel).unwrap_or_else(|error| panic!("{}: {error}", planned.from));
+        });
+        println!("{} distinct kernels", planned.len());
+        planned
+    })
+}
+
+/// What a dispatch asks of the device, whatever its shader does.
+fn check_dispatch(from: &str, dispatch: &PlannedDispatch, profile: &DeviceProfile) {
+    let at = || format!("{from}: {}", dispatch.kernel.shader);
+    let grid = dispatch.workgroups;
+    assert!(grid.iter().all(|&size| size > 0 && size <= profile.max_workgroups), "{}: grid {grid:?}", at());
+    let mut access: HashMap<usize, Access> = HashMap::new();
+    let mut buffers = 0;
+    for binding in &dispatch.bindings {
+        let PlannedBinding::Buffer { region, offset, bytes, access: new } = *binding else { continue };
+        buffers += 1;
+        assert!(bytes > 0 && bytes % 4 == 0, "{}: a binding of {bytes} bytes", at());
+        assert!(offset % profile.binding_alignment == 0, "{}: a binding at byte {offset}", at());
+        assert!(bytes <= profile.max_binding_bytes, "{}: a binding of {bytes} bytes", at());
+        let before = *access.entry(region).or_insert(new);
+        assert!(before == new, "{}: one dispatch reads and writes one buffer", at());
+    }
+    // Eight is what WebGPU promises; a kernel that needs more would shut devices out.
+    assert!(buffers <= 8 && buffers <= profile.max_storage_buffers, "{}: {buffers} storage buffers", at());
+}
+
+/// What a binding is: a texture or a buffer, read or written.
+type Kind = (bool, Access);
+
+fn kinds(bindings: &[PlannedBinding]) -> Vec<Kind> {
+    let kind = |binding: &PlannedBinding| match *binding {
+        PlannedBinding::Buffer { access, .. } => (false, access),
+        PlannedBinding::Texture { access, .. } => (true, access),
+    };
+    bindings.iter().map(kind).collect()
+}
+
+/// What a kernel may ask of a device beyond WebGPU: nothing, but for those on matrix units.
+fn capabilities(kernel: &Kernel) -> Capabilities {
+    match (kernel.shader, kernel.conditions.contains(&"emulated")) {
+        ("conv/cooperative_tile", true) => Capabilities::SHADER_FLOAT16,
+        ("conv/cooperative_tile", false) => {
+            Capabilities::SHADER_FLOAT16 | Capabilities::SUBGROUP | Capabilities::COOPERATIVE_MATRIX
+        }
+        _ => Capabilities::empty(),
+    }
+}
+
+fn parse(planned: &Planned) -> (Module, ModuleInfo) {
+    let name = planned.dispatch.kernel.shader;
+    let module = naga::front::wgsl::parse_str(&planned.text)
+        .unwrap_or_else(|error| panic!("{name} ({}):\n{}", planned.from, error.emit_to_string(&planned.text)));
+    let info = Validator::new(ValidationFlags::all(), capabilities(&planned.dispatch.kernel))
+        .subgroup_stages(ShaderStages::COMPUTE)
+        .subgroup_operations(SubgroupOperationSet::BASIC)
+        .validate(&module)
+        .unwrap_or_else(|error| panic!("{name} ({}):\n{}", planned.from, error.emit_to_string(&planned.text)));
+    (module, info)
+}
+
+fn access_of(access: StorageAccess) -> Access {
+    if access.contains(StorageAccess::STORE) { Access::Write } else { Access::Read }
+}
+
+/// Binding number, and what is declared there.
+fn declared(module: &Module) -> BTreeMap<u32, Kind> {
+    let mut declared = BTreeMap::new();
+    for (_, variable) in module.global_variables.iter() {
+        let Some(binding) = variable.binding.as_ref().filter(|_| variable.space != AddressSpace::Uniform) else {
+            continue;
+        };
+        assert_eq!(binding.group, 0, "all bindings are in one group");
+        let kind = match (variable.space, &module.types[variable.ty].inner) {
+            (AddressSpace::Storage { access }, _) => (false, access_of(access)),
+            (_, TypeInner::Image { class: ImageClass::Storage { access, .. }, .. }) => (true, access_of(*access)),
+            (space, inner) => panic!("a binding in {space:?}: {inner:?}"),
+        };
+        declared.insert(binding.binding, kind);
+    }
+    declared
+}
+
+/// Members and size of the uniform that holds a kernel's arguments.
+fn declared_arguments(module: &Module) -> Option<(Vec<(String, u32)>, u32)> {
+    let (_, variable) = module.global_variables.iter().find(|(_, variable)| variable.space == AddressSpace::Uniform)?;
+    assert_eq!(variable.binding, Some(naga::ResourceBinding { group: 1, binding: 0 }), "where arguments are bound");
+    let TypeInner::Struct { members, span } = &module.types[variable.ty].inner else {
+        panic!("arguments are a struct")
+    };
+    let member = |member: &naga::StructMember| (member.name.clone().unwrap_or_default(), member.offset);
+    Some((members.iter().map(member).collect(), *span))
+}
+
+/// Where the Rust side puts each argument of a kernel, and how long they are together.
+fn given_arguments(kernel: &Kernel) -> (Vec<(String, u32)>, u32) {
+    let mut end = 0;
+    let mut members = Vec::new();
+    for (name, value) in &kernel.arguments {
+        members.push(((*name).to_owned(), end));
+        end += size_of_val(&value.word()) as u32;
+    }
+    (members, end)
+}
+
+fn workgroup_memory(module: &Module) -> u32 {
+    let variables = module.global_variables.iter().filter(|(_, variable)| variable.space == AddressSpace::WorkGroup);
+    variables.map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()).next_multiple_of(16)).sum()
+}
+
+fn every_kernel_is_valid_and_binds_what_its_launch_declares_within_the_limits() {
+    planned().par_iter().for_each(|planned| {
+        let (module, _) = parse(planned);
+        let at = format!("{} ({})", planned.dispatch.kernel.shader, planned.from);
+        let want: BTreeMap<u32, Kind> = (0..).zip(kinds(&planned.dispatch.bindings)).collect();
+        assert_eq!(declared(&module), want, "{at}: bindings of the shader, and of the launch\n{}", planned.text);
+
+        if let Some(arguments) = declared_arguments(&module) {
+            assert_eq!(arguments, given_arguments(&planned.dispatch.kernel), "{at}: arguments");
+            assert!(arguments.1 <= ARGUMENT_BYTES, "{at}: {} bytes of arguments", arguments.1);
+            assert!(planned.dispatch.arguments.is_some(), "{at}: the dispatch binds its arguments");
+        }
+        let [entry] = &module.entry_points[..] else { panic!("{at}: one entry point a shader") };
+        assert_eq!(entry.name, shader::ENTRY_POINT, "{at}");
+        let invocations: u32 = entry.workgroup_size.iter().product();
+        let most = planned.profile.max_invocations;
+        assert!((1..=most).contains(&invocations), "{at}: {invocations} invocations a workgroup");
+        let bytes = workgroup_memory(&module);
+        assert!(bytes <= planned.profile.workgroup_memory, "{at}: {bytes} bytes of workgroup memory");
+    });
+}
+
+/// One kernel for each shader, operands and conditions: what the translators see differently.
+fn one_of_each_form() -> Vec<&'static Planned> {
+    let mut forms: BTreeMap<String, Vec<&Planned>> = BTreeMap::new();
+    for planned in planned() {
+        let Kernel { shader, operands, conditions, .. } = &planned.dispatch.kernel;
+        forms.entry(format!("{shader} {operands:?} {conditions:?}")).or_default().push(planned);
+    }
+    forms.into_values().filter_map(|alike| alike.into_iter().min_by_key(|planned| planned.text.clone())).collect()
+}
+
+/// The form in SPIR-V, as wgpu writes it.
+fn spirv(planned: &Planned) -> Vec<u32> {
+    let (module, info) = parse(planned);
+    let mut options = naga::back::spv::Options::default();
+    if on_matrix_units(planned) {
+        // What wgpu takes on Vulkan 1.3, before which no driver has matrices.
+        options.lang_version = (1, 6);
+    }
+    naga::back::spv::write_vec(&module, &info, &options, None)
+        .unwrap_or_else(|error| panic!("{}, SPIR-V: {error}", told(planned)))
+}
+
+fn on_matrix_units(planned: &Planned) -> bool {
+    capabilities(&planned.dispatch.kernel).contains(Capabilities::COOPERATIVE_MATRIX)
+}
+
+fn told(planned: &Planned) -> String {
+    format!("{} ({})", planned.dispatch.kernel.shader, planned.from)
+}
+
+fn every_form_of_a_shader_translates_for_vulkan_metal_and_direct3d() {
+    one_of_each_form().par_iter().for_each(|planned| {
+        spirv(planned);
+        let ((module, info), at) = (parse(planned), told(planned));
+        let mut metal = naga::back::msl::Options { lang_version: (2, 4), ..Default::default() };
+        metal.fake_missing_bindings = true;
+        naga::back::msl::write_string(&module, &info, &metal, &naga::back::msl::PipelineOptions::default())
+            .unwrap_or_else(|error| panic!("{at}, Metal: {error}"));
+        if on_matrix_units(planned) {
+            return; // Direct3D has none, and naga refuses to write them.
+        }
+        let (options, pipeline) = (naga::back::hlsl::Options::default(), naga::back::hlsl::PipelineOptions::default());
+        let mut text = String::new();
+        naga::back::hlsl::Writer::new(&mut text, &options, &pipeline)
+            .write(&module, &info, None)
+            .unwrap_or_else(|error| panic!("{at}, Direct3D: {error}"));
+    });
+}
+
+fn every_form_of_a_shader_is_valid_in_spirv() {
+    validate(|planned| !on_matrix_units(planned), "vulkan1.1");
+}
+
+fn every_form_of_a_shader_on_matrix_units_is_valid_in_spirv() {
+    validate(on_matrix_units, "vulkan1.3");
+}
+
+fn validate(is_wanted: impl Fn(&Planned) -> bool, environment: &str) {
+    let forms: Vec<_> = one_of_each_form().into_iter().filter(|planned| is_wanted(planned)).collect();
+    assert!(!forms.is_empty());
+    forms.par_iter().for_each(|planned| validate_spirv(planned, environment));
+}
+
+/// Panics where `spirv-val` finds a fault.
+fn validate_spirv(planned: &Planned, environment: &str) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bytemuck::cast_slice::<u32, u8>(&spirv(planned))).unwrap();
+    let output = Command::new("spirv-val").args(["--target-env", environment]).arg(file.path()).output().unwrap();
+    let fault = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}, spirv-val: {fault}", told(planned));
+}
+
+fn every_shader_file_is_part_of_some_kernel() {
+    let sources: HashMap<&str, &str> = shader::SOURCES.iter().copied().collect();
+    let mut met: BTreeSet<&str> = BTreeSet::new();
+    let mut open: Vec<&str> = Vec::new();
+    for planned in planned() {
+        let Kernel { shader, operands, .. } = &planned.dispatch.kernel;
+        open.push(shader);
+        open.extend(operands);
+    }
+    while let Some(name) = open.pop() {
+        if !met.insert(name) {
+            continue;
+        }
+        // `import package::lib::grid::linear_index;` brings lib/grid in.
+        for line in sources[name].lines().filter_map(|line| line.trim().strip_prefix("import package::")) {
+            let path = line.split('{').next().unwrap_or(line).trim_end_matches(';').replace("::", "/");
+            open.extend(sources.keys().filter(|source| path.starts_with(&format!("{source}/"))));
+        }
+    }
+    let all: BTreeSet<&str> = sources.keys().copied().collect();
+    let unmet: Vec<&&str> = all.difference(&met).collect();
+    assert!(unmet.is_empty(), "no kernel of any plan uses {unmet:?}");
+}
+
+fn matrix_units_are_used_only_where_f16_is_asked_for() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", TensorSpec::f32([65, 129])).unwrap();
+    let weight = graph.input("weight", TensorSpec::f32([33, 129])).unwrap();
+    let y = graph.apply_one(Linear, &[x, weight]).unwrap();
+    graph.output("y", y);
+    let shaders = |precision| -> Vec<&str> {
+        let units = MatrixUnits { edge: 16, smallest_subgroup: 32, largest_subgroup: 32, emulated: false };
+        let least = DeviceProfile::webgpu_defaults(DeviceClass::Gpu);
+        let profile = DeviceProfile { matrix_units: Some(units), precision, ..least };
+        Plan::new(&graph, &profile).unwrap().steps.iter().map(|step| step.kernel.shader).collect()
+    };
+    assert_eq!(shaders(Precision::F32), ["conv/workgroup_tile"]);
+    assert_eq!(shaders(Precision::F16), ["conv/cooperative_tile"]);
+}
+
+fn a_device_that_ends_long_loops_is_not_given_one() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", TensorSpec::f32([2, 70_001])).unwrap();
+    let y = tilewright::nn::Scope::new(&mut graph, Mode::Eval).softmax(x, 1).unwrap();
+    graph.output("y", y);
+    assert!(Plan::new(&graph, &DeviceProfile::webgpu_defaults(DeviceClass::Gpu)).is_ok());
+    let error = Plan::new(&graph, &DeviceProfile::webgpu_defaults(DeviceClass::Cpu)).unwrap_err();
+    assert!(matches!(error, PlanError::Unsupported { .. }), "{error}");
+}
+
+fn a_missing_constant_is_told_with_the_shader() {
+    let kernel = Kernel::new("elementwise/fill").constant("VALUE", Constant::F32(1.0));
+    let error = shader::compile(&kernel).unwrap_err().to_string();
+    assert!(error.contains("elementwise/fill"), "{error}");
+}
