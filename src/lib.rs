@@ -65,6 +65,8 @@
 //! The command line in `src/cli` has no logic of its own. `docs/architecture.md` follows one batch through all of
 //! this, file by file.
 
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod activity;
 pub mod atomic_file;
 pub mod bench;

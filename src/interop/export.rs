@@ -4,8 +4,7 @@ use super::state_dict::shapes_of;
 use super::{Definition, InteropError, StateDict, finite, fit, model_tensors};
 use crate::atomic_file::replace_file;
 use crate::checkpoint::Checkpoint;
-use crate::models::{self, Built, Model, ModelError, ModelOptions};
-use crate::nn::Mode;
+use crate::models::{self, Model, ModelError, ModelOptions};
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -24,9 +23,9 @@ pub(super) fn model_of(checkpoint: &Checkpoint) -> Result<(&'static Model, Model
 
 /// The inference graph of a checkpoint's model.
 #[cfg(feature = "onnx")]
-pub(super) fn inference_graph(checkpoint: &Checkpoint, batch: usize) -> Result<Built, ModelError> {
+pub(super) fn inference_graph(checkpoint: &Checkpoint, batch: usize) -> Result<models::Built, ModelError> {
     let (model, options) = model_of(checkpoint)?;
-    model.graph(&options, batch, Mode::Eval)
+    model.graph(&options, batch, crate::nn::Mode::Eval)
 }
 
 /// The tensors of a checkpoint that are its model's.
