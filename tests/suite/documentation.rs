@@ -38,7 +38,7 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
 }
 
 fn pages() -> Vec<PathBuf> {
-    let mut pages = vec![root().join("README.md"), root().join("CHANGELOG.md")];
+    let mut pages = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(|page| root().join(page)).to_vec();
     pages.extend(files(&root().join("docs"), "md"));
     pages
 }
@@ -139,9 +139,42 @@ fn every_command_and_option_of_the_pages_exists() {
     assert!(checked > 20, "only {checked} commands were found");
 }
 
+/// The README and the pages of the guide.
+fn guide() -> Vec<(PathBuf, String)> {
+    let mut pages = vec![root().join("README.md")];
+    pages.extend(files(&root().join("docs/guide"), "md"));
+    pages.into_iter().map(|page| (page.clone(), read(&page))).collect()
+}
+
 #[test]
-fn the_readme_tells_of_every_command() {
+fn the_readme_leads_to_every_page_of_the_guide() {
     let readme = read(&root().join("README.md"));
+    assert!(readme.lines().count() <= 150, "README.md has {} lines", readme.lines().count());
+    for page in files(&root().join("docs/guide"), "md") {
+        let name = page.file_name().unwrap().to_str().unwrap();
+        assert!(readme.contains(&format!("](docs/guide/{name})")), "README.md does not lead to {name}");
+    }
+}
+
+#[test]
+fn code_of_the_guide_is_code_of_the_example_that_the_tests_run() {
+    let library = read(&root().join("src/lib.rs"));
+    let example: BTreeSet<&str> = library.lines().filter_map(|line| line.strip_prefix("//! ")).map(str::trim).collect();
+    let mut compared = 0;
+    for (page, text) in guide() {
+        for block in text.split("```rust\n").skip(1).filter_map(|rest| rest.split_once("```")) {
+            for line in block.0.lines().map(str::trim).filter(|line| !line.is_empty()) {
+                assert!(example.contains(line), "{}: `{line}` is not in src/lib.rs", page.display());
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 40, "only {compared} lines of code were found");
+}
+
+#[test]
+fn the_readme_or_the_guide_tells_of_every_command() {
+    let told: String = guide().into_iter().map(|(_, text)| text).collect();
     let shown = help(&[]).unwrap();
     let listed = shown.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
     // A line that goes on from the one above is indented as far as the texts are.
@@ -153,7 +186,7 @@ fn the_readme_tells_of_every_command() {
         .collect();
     assert!(names.contains(&"train"), "{names:?}");
     for name in names.into_iter().filter(|name| *name != "help") {
-        assert!(readme.contains(&format!("tilewright {name}")), "README.md does not mention `tilewright {name}`");
+        assert!(told.contains(&format!("tilewright {name}")), "no page of the guide mentions `tilewright {name}`");
     }
 }
 
