@@ -159,7 +159,14 @@ fn profile(global: &Global) -> Result<(DeviceProfile, String), CliError> {
     if global.on_reference() || tilewright::gpu::adapters().is_empty() {
         return Ok((least(), "a GPU with WebGPU's default limits".to_owned()));
     }
-    let gpu = global.gpu()?;
+    // What the model is stands whether a device opens or not.
+    let gpu = match global.gpu() {
+        Err(CliError::Failed(reason)) if global.device == "auto" => {
+            global.note(format_args!("note: {reason}"));
+            return Ok((least(), "a GPU with WebGPU's default limits".to_owned()));
+        }
+        opened => opened?,
+    };
     Ok((gpu.profile().clone(), gpu.info().name.clone()))
 }
 

@@ -9,11 +9,19 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use super::Preprocessing;
 use super::convert::image_channels;
 use super::error::{DataError, ImageSize};
+use super::in_flight::{self, Taken};
 use super::jpeg;
-use crate::regular_file;
+use crate::{memory, regular_file};
 
 /// Pixels beyond which an image is refused, where nothing else is asked for.
 pub const MAX_PIXELS: u64 = 100_000_000;
+
+/// Pixels from which on it is looked whether there is memory for them.
+const LARGE: u64 = 4_000_000;
+
+/// What decoding takes beside the pixels as they are stored, at most: the coefficients of a progressive JPEG, or the
+/// pixels in 8 bits and as colour planes.
+const BYTES_BESIDE: u64 = 6;
 
 /// What a file says of itself before it is decoded.
 #[derive(Clone, Copy)]
@@ -71,7 +79,7 @@ pub(crate) fn decode_image(
     max_pixels: u64,
     out: &mut [u8],
 ) -> Result<(), DataError> {
-    let image = upright(path, max_pixels)?;
+    let (image, _taken) = upright(path, max_pixels)?;
     let from = ImageSize { height: image.height() as usize, width: image.width() as usize };
     let have = if image.color().has_color() { 3 } else { 1 };
     let planes = match have {
@@ -86,17 +94,34 @@ pub(crate) fn decode_image(
     Ok(())
 }
 
-/// The whole image.
-fn upright(path: &Path, max_pixels: u64) -> Result<DynamicImage, DataError> {
+/// The whole image, and its share in those that are decoded at a time.
+fn upright(path: &Path, max_pixels: u64) -> Result<(DynamicImage, Taken), DataError> {
     let bytes = read(path)?;
     let mut decoder = decoder(path, &bytes, max_pixels)?;
     let orientation = turn(path, &mut decoder)?;
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    let taken = in_flight::take(pixels);
+    if pixels >= LARGE {
+        let bytes = decoder.total_bytes().saturating_add(pixels.saturating_mul(BYTES_BESIDE));
+        expect_room(path, ImageSize { height: height as usize, width: width as usize }, bytes)?;
+    }
     if bytes.starts_with(&[0xff, 0xd8]) && !jpeg::has_all_blocks(&bytes) {
         return Err(undecodable(path, "part of its image data is missing".to_owned()));
     }
     let mut image = DynamicImage::from_decoder(decoder).map_err(|cause| undecodable(path, cause.to_string()))?;
     image.apply_orientation(orientation);
-    Ok(image)
+    Ok((image, taken))
+}
+
+/// Refuses an image that there is no memory for: decoders do not ask, and the process would end.
+fn expect_room(path: &Path, size: ImageSize, bytes: u64) -> Result<(), DataError> {
+    match memory::available() {
+        Some(available) if bytes > available => {
+            Err(DataError::NoRoomForImage { path: path.into(), size, bytes, available })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, DataError> {

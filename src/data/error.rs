@@ -184,6 +184,14 @@ pub enum DataError {
     )]
     Channels { name: String, have: usize, want: usize, remedy: &'static str },
 
+    /// There is no memory to decode an image.
+    #[error(
+        "{} is {size} pixels large, takes {bytes} bytes while it is decoded, and {available} are free; expected what fits \
+         into memory. Make the image smaller, or leave it out.",
+        .path.display()
+    )]
+    NoRoomForImage { path: PathBuf, size: ImageSize, bytes: u64, available: u64 },
+
     /// The decoded images do not fit into memory.
     #[error(
         "The images of {name} take {bytes} bytes once decoded{}; expected what fits into memory. \

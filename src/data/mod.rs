@@ -15,6 +15,8 @@ mod error;
 mod folder;
 pub mod idx;
 #[cfg(feature = "image")]
+mod in_flight;
+#[cfg(feature = "image")]
 mod jpeg;
 mod left_out;
 mod normalize;

@@ -1,6 +1,6 @@
 //! Images and classes: what is read, what is left out, and what is told of it.
 
-use crate::common::{Ended, fixture, tilewright};
+use crate::common::{Ended, command, fixture, tilewright};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
 use std::fs;
@@ -451,4 +451,25 @@ fn class_folders_whose_names_are_not_text_are_classes_of_their_own() {
     put("train", b"caf\\xe9", 1);
     let reason = load().unwrap_err().to_string();
     assert!(reason.contains("both name the class `caf\\xe9`"), "{reason}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_image_that_there_is_no_memory_for_is_refused_before_it_is_decoded() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let tiny =
+        ["train", "lenet5", "--device", "cpu", "--data", "synthetic:1x12x12:2:8", "--batch", "4", "--epochs", "1"];
+    tilewright(&[&tiny[..], &["--run", &path("run")]].concat(), 0);
+    let image = path("large.png");
+    image::GrayImage::new(9000, 9000).save(&image).unwrap();
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -v 450000; exec \"$0\" \"$@\""]).arg(command().get_program());
+    let ended =
+        limited.args(["predict", "--device", "cpu", &path("run"), &image, &path("run/none.png")]).output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stdout);
+    assert_eq!(ended.status.code(), Some(1), "{told}{}", String::from_utf8_lossy(&ended.stderr));
+    for part in ["large.png is 9000x9000 pixels large, takes 567000000 bytes", "none.png"] {
+        assert!(told.contains(part), "{told}");
+    }
 }
