@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "images" / "train.svg"
 COLUMNS, ROWS = 108, 40
 
-# By the numbers in src/colour.rs; those of a dark terminal.
+# By the numbers in src/cli/colour.rs; those of a dark terminal.
 COLOURS = {"": "#c9d1d9", "32": "#7ee787", "90": "#9da7b3", "1;31": "#ff7b72"}
 PROMPT = "#f0f6fc"
 
