@@ -1,7 +1,7 @@
 // p := p - lr * direction(g, state) for one optimizer, over a pack of parameters; docs/ops.md has the
 // rules. scalars: lr, three factors of the step, 1 in the first step. One invocation an element.
 
-import package::constants::{WORKGROUP, ALPHA, ONE_LESS_ALPHA, BETA, ONE_LESS_BETA, GAMMA, EPS, WEIGHT_DECAY};
+import package::constants::{WORKGROUP, ALPHA, ONE_LESS_ALPHA, BETA, ONE_LESS_BETA, GAMMA, EPS, WEIGHT_DECAY, RATE};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::nan::unless_nan;
@@ -40,7 +40,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     @if(decay_gradient) {
         g += WEIGHT_DECAY * p;
     }
-    let lr = scalars[0];
+    let lr = RATE * scalars[0];
     @if(decay_parameter) {
         p *= 1.0 - lr * WEIGHT_DECAY;
     }

@@ -13,7 +13,7 @@ use crate::ops::{
     Activation, AdaptiveAvgPool2d, Add, AvgPool2d, Concat, Conv2d, CountCorrect, CrossEntropy, IGNORED_TARGET, Linear,
     LocalResponseNorm, Loss, MatMul, MaxPool2d, Mul, MultiplyAdds, RecordMetrics, Scale, Softmax,
 };
-use crate::optim::{Averaging, GradientTransform, Optimizer, UpdateConfig};
+use crate::optim::{Averaging, GradientTransform, Groups, Optimizer, ParameterGroup, UpdateConfig};
 use crate::reference::Tensors;
 use crate::tensor::{HostTensor, TensorSpec};
 use std::collections::HashMap;
@@ -531,17 +531,33 @@ fn optimizers() -> Vec<Case> {
             cases.push(Case::new("optimizer", what, build).prepare(plausible_state).tolerance(2e-6, 1e-7));
         }
     }
+    for rule in ["adamw:weight_decay=0.3", "sgd:momentum=0.9,weight_decay=0.01"] {
+        let build = move |graph: &mut Graph| {
+            let refused = |reason: String| GraphError::attribute("optimizer", rule, reason);
+            let optimizer: Optimizer = rule.parse().map_err(|reason| refused(format!("{reason}")))?;
+            let group = |text: &str| text.parse::<ParameterGroup>().map_err(|reason| refused(reason.to_string()));
+            let groups = vec![group("b:lr=0.25,weight_decay=0")?, group("c:lr=3")?];
+            update_in_groups(graph, UpdateConfig::new(optimizer), &Groups { groups, ..Groups::default() })
+        };
+        let case = Case::new("optimizer", format!("{rule}, in groups"), build);
+        cases.push(case.prepare(plausible_state).tolerance(2e-6, 1e-7));
+    }
     cases
 }
 
 /// Three parameters of awkward sizes with given gradients, and their update.
 pub(super) fn update(graph: &mut Graph, config: UpdateConfig) -> Result<(), GraphError> {
+    update_in_groups(graph, config, &Groups::default())
+}
+
+fn update_in_groups(graph: &mut Graph, config: UpdateConfig, groups: &Groups) -> Result<(), GraphError> {
     let mut gradients: HashMap<Value, Value> = HashMap::new();
     for (name, shape) in [("a", vec![13, 7, 3, 3]), ("b", vec![1]), ("c", vec![5, 31])] {
         let parameter = graph.parameter(name, shape.clone(), Init::ONES)?;
         gradients.insert(parameter, graph.input(&format!("gradient of {name}"), TensorSpec::f32(shape))?);
     }
-    config.attach(graph, &gradients).map(|_| ())
+    let shares = groups.shares(graph);
+    config.attach_with(graph, &gradients, &shares).map(|_| ())
 }
 
 /// Averages of squares are not negative, and above the square of the average.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use tilewright::data::{ClassMatching, ImageSize, Normalize, Source};
 use tilewright::models;
 use tilewright::optim::schedule::{CATALOG, RunSchedule};
-use tilewright::optim::{LossFunction, Optimizer};
+use tilewright::optim::{Exclude, LossFunction, Optimizer, ParameterGroup};
 use tilewright::path_text;
 use tilewright::recipe::TrainConfig;
 use tilewright::train::Changes;
@@ -84,6 +84,20 @@ pub struct Settings {
     /// Pull every parameter towards 0: adds this times its sign to its gradient
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, help_heading = TRAINING)]
     l1: Option<f64>,
+    /// Leave parameters out of weight decay: `bias`, `norm` (weights of one dimension), or a path; with commas
+    ///
+    /// `--decay-exclude bias,norm` is what papers mean by no weight decay on biases and norms.
+    #[arg(long, value_name = "bias,norm,...", value_delimiter = ',', help_heading = TRAINING)]
+    decay_exclude: Vec<Exclude>,
+    /// Train each layer at this times the rate of the layer after it, for fine-tuning
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, help_heading = TRAINING)]
+    layer_decay: Option<f64>,
+    /// Train parameters in another way, such as `layer1*:lr=0.1,weight_decay=0`; may be given again
+    ///
+    /// The pattern is a path as --freeze takes it, `lr` a factor of the learning rate. The last one that means a
+    /// parameter counts.
+    #[arg(long, value_name = "PATTERN:lr=F,weight_decay=W", help_heading = TRAINING)]
+    group: Vec<ParameterGroup>,
     /// Mirror training images at random
     #[arg(long, help_heading = DATA)]
     flip: bool,
@@ -188,6 +202,9 @@ impl Settings {
         set(&mut config.crop, &self.crop);
         set(&mut config.l1, &self.l1);
         config.drop_last |= self.drop_last;
+        config.decay_exclude.extend(self.decay_exclude.iter().cloned());
+        config.layer_decay = self.layer_decay.or(config.layer_decay);
+        config.group.extend(self.group.iter().cloned());
         config.micro_batch = self.micro_batch.or(config.micro_batch);
         config.validation = self.validation.or(config.validation);
         config.limit = self.limit.or(config.limit);

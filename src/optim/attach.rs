@@ -1,6 +1,8 @@
 //! Adds an optimizer to a training graph.
 
-use super::{AverageWeights, ClipScale, GradientTransform, Optimizer, OptimizerError, OptimizerStep, SquaredNorm};
+use super::{
+    AverageWeights, ClipScale, GradientTransform, Optimizer, OptimizerError, OptimizerStep, Share, Shares, SquaredNorm,
+};
 use crate::graph::{Graph, GraphError, Init, PACK_ALIGNMENT, Pass, Role, Value};
 use crate::ops::{Add, Copy};
 use crate::tensor::TensorSpec;
@@ -83,8 +85,21 @@ impl UpdateConfig {
     /// # Errors
     /// When a setting is out of its range, or a name is taken.
     pub fn attach(&self, graph: &mut Graph, gradients: &HashMap<Value, Value>) -> Result<Attached, GraphError> {
+        self.attach_with(graph, gradients, &Shares::default())
+    }
+
+    /// As [`UpdateConfig::attach`], of parameters that have rates and weight decays of their own.
+    ///
+    /// # Errors
+    /// As [`UpdateConfig::attach`].
+    pub fn attach_with(
+        &self,
+        graph: &mut Graph,
+        gradients: &HashMap<Value, Value>,
+        shares: &Shares,
+    ) -> Result<Attached, GraphError> {
         self.validate()?;
-        graph.within(Pass::Update, "optimizer", |graph| self.attach_here(graph, gradients))
+        graph.within(Pass::Update, "optimizer", |graph| self.attach_here(graph, gradients, shares))
     }
 
     fn validate(&self) -> Result<(), GraphError> {
@@ -104,7 +119,12 @@ impl UpdateConfig {
         }
     }
 
-    fn attach_here(&self, graph: &mut Graph, gradients: &HashMap<Value, Value>) -> Result<Attached, GraphError> {
+    fn attach_here(
+        &self,
+        graph: &mut Graph,
+        gradients: &HashMap<Value, Value>,
+        shares: &Shares,
+    ) -> Result<Attached, GraphError> {
         let scalars = graph.input(SCALARS, TensorSpec::f32([5]))?;
         let share = match self.averaging {
             Some(_) => Some(graph.input(SHARE, TensorSpec::f32([1]))?),
@@ -113,7 +133,9 @@ impl UpdateConfig {
         let parameters: Vec<Value> = graph.trainable().filter(|value| gradients.contains_key(value)).collect();
         let mut packs = Vec::new();
         let mut taken = HashSet::new();
-        for (index, members) in in_packs(graph, &parameters).into_iter().enumerate() {
+        let mut packed_shares = Vec::new();
+        for (index, (share, members)) in in_packs(graph, &parameters, shares).into_iter().enumerate() {
+            packed_shares.push(share);
             let own = own_gradients(graph, &members, gradients, &mut taken)?;
             let weights = graph.pack(&format!("parameters.{index}"), &members)?;
             let gradients = graph.pack(&format!("gradients.{index}"), &own)?;
@@ -129,7 +151,9 @@ impl UpdateConfig {
             }
             inputs.extend([gradients, scalars]);
             inputs.extend(scale);
-            let step = OptimizerStep { optimizer: self.optimizer, transform: self.transform };
+            let Share { rate, weight_decay } = packed_shares[index];
+            let optimizer = weight_decay.map_or(self.optimizer, |decay| self.optimizer.with_weight_decay(decay));
+            let step = OptimizerStep { optimizer, transform: self.transform, rate: rate as f32 };
             graph.apply(step, &inputs)?;
             if let Some(share) = share {
                 let buffers = buffers(graph, "average.", &members, Init::ZEROS)?;
@@ -169,12 +193,12 @@ impl UpdateConfig {
 ///
 /// # Errors
 /// When a name is taken.
-pub fn accumulate(graph: &mut Graph, gradients: &HashMap<Value, Value>) -> Result<(), GraphError> {
+pub fn accumulate(graph: &mut Graph, gradients: &HashMap<Value, Value>, shares: &Shares) -> Result<(), GraphError> {
     graph.within(Pass::Update, "accumulate", |graph| {
         let share = graph.input(PART_SHARE, TensorSpec::f32([1]))?;
         let parameters: Vec<Value> = graph.trainable().filter(|value| gradients.contains_key(value)).collect();
         let mut taken = HashSet::new();
-        for (index, members) in in_packs(graph, &parameters).into_iter().enumerate() {
+        for (index, (_, members)) in in_packs(graph, &parameters, shares).into_iter().enumerate() {
             let own = own_gradients(graph, &members, gradients, &mut taken)?;
             let part = graph.pack(&format!("part_gradients.{index}"), &own)?;
             let buffers = buffers(graph, ACCUMULATED, &members, Init::ZEROS)?;
@@ -241,20 +265,22 @@ fn own_memory(graph: &mut Graph, gradient: Value, taken: &mut HashSet<Value>) ->
     }
 }
 
-/// The parameters in order, as many to a pack as fit.
-fn in_packs(graph: &Graph, parameters: &[Value]) -> Vec<Vec<Value>> {
-    let mut packs: Vec<Vec<Value>> = Vec::new();
-    let mut room = 0usize;
-    for &parameter in parameters {
-        let elements = graph.shape(parameter).elements().next_multiple_of(PACK_ALIGNMENT);
-        match packs.last_mut() {
-            Some(pack) if elements <= room => {
-                pack.push(parameter);
-                room -= elements;
-            }
-            _ => {
-                packs.push(vec![parameter]);
-                room = PACK_ELEMENTS.saturating_sub(elements);
+/// Parameters with one share, in packs of no more than [`PACK_ELEMENTS`]; the shares in the order in which they come.
+fn in_packs(graph: &Graph, parameters: &[Value], shares: &Shares) -> Vec<(Share, Vec<Value>)> {
+    let mut packs: Vec<(Share, Vec<Value>)> = Vec::new();
+    for (share, members) in shares.part(graph, parameters) {
+        let mut room = 0usize;
+        for parameter in members {
+            let elements = graph.shape(parameter).elements().next_multiple_of(PACK_ALIGNMENT);
+            match packs.last_mut() {
+                Some((_, pack)) if elements <= room => {
+                    pack.push(parameter);
+                    room -= elements;
+                }
+                _ => {
+                    packs.push((share, vec![parameter]));
+                    room = PACK_ELEMENTS.saturating_sub(elements);
+                }
             }
         }
     }

@@ -7,6 +7,7 @@ mod attach;
 mod attributes;
 mod average;
 mod clip;
+mod groups;
 pub mod objective;
 mod rule;
 pub mod schedule;
@@ -17,6 +18,7 @@ pub use attach::{
 };
 pub use average::AverageWeights;
 pub use clip::{ClipScale, SquaredNorm};
+pub use groups::{Exclude, Groups, ParameterGroup, Share, Shares};
 pub use objective::{LossError, LossFunction, Objective};
 pub use rule::{
     Adagrad, Adam, AdamW, GradientTransform, Lion, NAdam, Optimizer, OptimizerError, RmsProp, Sgd, SignSgd,

@@ -314,6 +314,22 @@ impl Optimizer {
         }
     }
 
+    /// The same rule with another weight decay.
+    #[must_use]
+    pub fn with_weight_decay(mut self, decay: f64) -> Optimizer {
+        match &mut self {
+            Optimizer::Sgd(Sgd { weight_decay, .. })
+            | Optimizer::Adam(Adam { weight_decay, .. })
+            | Optimizer::AdamW(AdamW { weight_decay, .. })
+            | Optimizer::NAdam(NAdam { weight_decay, .. })
+            | Optimizer::RmsProp(RmsProp { weight_decay, .. })
+            | Optimizer::Adagrad(Adagrad { weight_decay, .. })
+            | Optimizer::SignSgd(SignSgd { weight_decay, .. })
+            | Optimizer::Lion(Lion { weight_decay, .. }) => *weight_decay = decay,
+        }
+        self
+    }
+
     /// Names of the state tensors, each of the parameters' shapes, and what they start from.
     pub fn state(&self) -> Vec<(&'static str, f32)> {
         match *self {

@@ -12,6 +12,8 @@ use crate::tensor::{HostTensor, Shapes, TensorSpec};
 pub struct OptimizerStep {
     pub optimizer: Optimizer,
     pub transform: GradientTransform,
+    /// Times the learning rate: these parameters' own.
+    pub rate: f32,
 }
 
 /// Centred RMSprop takes no variance for less than this share of the mean square: what is less is the rounding of
@@ -46,6 +48,7 @@ impl OptimizerStep {
             .constant("GAMMA", gamma as f32)
             .constant("EPS", eps as f32)
             .constant("WEIGHT_DECAY", optimizer.weight_decay() as f32)
+            .constant("RATE", self.rate)
             .condition(if is("adamw") { "adam" } else { optimizer.name() }, true)
             .condition("decay_gradient", optimizer.weight_decay() > 0.0 && !decoupled)
             .condition("decay_parameter", optimizer.weight_decay() > 0.0 && decoupled)
@@ -77,6 +80,7 @@ impl OptimizerStep {
     /// The step of one element: parameter and state, in f64.
     fn update(&self, p: &mut f64, s: &mut [f64; 3], gradient: f64, scalars: &[f64; 5]) {
         let [lr, a, b, c, first] = *scalars;
+        let lr = lr * f64::from(self.rate);
         let decay = self.optimizer.weight_decay();
         let decayed = gradient + decay * *p;
         let (alpha, beta, gamma, eps) = self.coefficients();

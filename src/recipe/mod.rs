@@ -12,7 +12,7 @@ use crate::data::{
 };
 use crate::models::{Model, ModelOptions};
 use crate::optim::schedule::{RunLength, RunSchedule, Schedule, ScheduleError};
-use crate::optim::{Adam, GradientTransform, LossFunction, Optimizer};
+use crate::optim::{Adam, Exclude, GradientTransform, Groups, LossFunction, Optimizer, ParameterGroup};
 use crate::setting::{BadSetting, Setting};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -64,6 +64,12 @@ pub struct TrainConfig {
     pub clip_grad_value: Option<f64>,
     /// Adds l1 * sign(parameter) to each gradient.
     pub l1: f64,
+    /// Parameters that have no weight decay: `bias`, `norm`, or patterns of names.
+    pub decay_exclude: Vec<Exclude>,
+    /// The rate of each layer is this times that of the layer after it.
+    pub layer_decay: Option<f64>,
+    /// Parameters with a rate or a weight decay of their own.
+    pub group: Vec<ParameterGroup>,
     /// A file with the weights to start from: a checkpoint, or PyTorch's; or a run folder.
     #[serde(with = "crate::path_text::option")]
     pub init: Option<PathBuf>,
@@ -128,6 +134,9 @@ impl Default for TrainConfig {
             clip_grad_norm: None,
             clip_grad_value: None,
             l1: 0.0,
+            decay_exclude: Vec::new(),
+            layer_decay: None,
+            group: Vec::new(),
             init: None,
             init_key: None,
             head: None,
@@ -185,6 +194,7 @@ impl TrainConfig {
                 return refuse(what, value.to_string(), "a number above 0");
             }
         }
+        self.groups().validate()?;
         self.gradient().validate()?;
         self.optimizer.validate()?;
         Ok(())
@@ -229,6 +239,11 @@ impl TrainConfig {
 
     pub fn augmentation(&self) -> Augmentation {
         Augmentation { horizontal_flip: self.flip, crop_padding: self.crop }
+    }
+
+    /// Which parameters are updated in another way than the others.
+    pub fn groups(&self) -> Groups {
+        Groups { groups: self.group.clone(), decay_exclude: self.decay_exclude.clone(), layer_decay: self.layer_decay }
     }
 
     /// What is done to each gradient before the optimizer sees it.

@@ -5,7 +5,7 @@ use crate::graph::{Graph, Init, Value};
 use crate::models::{self, ModelOptions};
 use crate::nn::{Mode, STEP_NUMBERS, Scope};
 use crate::ops::{Add, CountCorrect, RecordMetrics, Scale};
-use crate::optim::{Attached, UpdateConfig, accumulate, accumulated_gradients};
+use crate::optim::{Attached, Shares, UpdateConfig, accumulate, accumulated_gradients};
 use crate::recipe::TrainConfig;
 use crate::tensor::TensorSpec;
 use std::collections::HashMap;
@@ -39,7 +39,8 @@ pub struct Batch {
 /// When the model does not take such images or attributes.
 pub fn training_graph(config: &TrainConfig, batch: Batch) -> Result<(Graph, Attached), TrainError> {
     let (mut graph, gradients) = backward(config, batch)?;
-    let attached = update_config(config).attach(&mut graph, &gradients)?;
+    let shares = shares(config, &graph)?;
+    let attached = update_config(config).attach_with(&mut graph, &gradients, &shares)?;
     Ok((graph, attached))
 }
 
@@ -60,10 +61,11 @@ pub struct PartGraphs {
 /// When the model does not take such images or attributes.
 pub fn part_graphs(config: &TrainConfig, part: Batch) -> Result<PartGraphs, TrainError> {
     let (mut graph, gradients) = backward(config, part)?;
-    accumulate(&mut graph, &gradients)?;
+    let shares = shares(config, &graph)?;
+    accumulate(&mut graph, &gradients, &shares)?;
     let mut update = Graph::new();
     let gradients = accumulated_gradients(&mut update, &graph)?;
-    let attached = update_config(config).attach(&mut update, &gradients)?;
+    let attached = update_config(config).attach_with(&mut update, &gradients, &shares)?;
     Ok(PartGraphs { part: graph, update, attached })
 }
 
@@ -77,6 +79,13 @@ fn backward(config: &TrainConfig, batch: Batch) -> Result<(Graph, HashMap<Value,
     let wanted: Vec<Value> = graph.trainable().collect();
     let gradients = graph.gradients(loss, &wanted)?;
     Ok((graph, gradients))
+}
+
+/// What is the share of each parameter.
+fn shares(config: &TrainConfig, graph: &Graph) -> Result<Shares, TrainError> {
+    let groups = config.groups();
+    groups.expect_meant(graph)?;
+    Ok(groups.shares(graph))
 }
 
 fn update_config(config: &TrainConfig) -> UpdateConfig {

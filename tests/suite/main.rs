@@ -8,6 +8,7 @@ mod common;
 // What is computed, on the reference.
 mod fusion;
 mod gradients;
+mod groups;
 mod schedules;
 
 // Networks: what they hold, how they start, what they are told.
