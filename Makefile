@@ -19,7 +19,8 @@ train: adapter build ## train: LeNet-5 on the bundled MNIST sample, or what ARGS
 	$(tilewright) train $(ARGS)
 
 # nextest runs no doc tests. A test that needs what is not here is counted as ignored, and named with its need;
-# `TILEWRIGHT_REQUIRE=adapter,spirv-val` makes that a failure.
+# `TILEWRIGHT_REQUIRE=adapter,spirv-val` makes that a failure. The program that is checked at the end is the one that the
+# tests ran: `cargo build` would compile naga and wgpu anew, without the translators that the tests ask of naga.
 test: ## run the tests, then every shader on this device against the CPU reference
 	sh scripts/ensure-adapter.sh $(if $(filter 1,$(SPIRV_TOOLS)),--spirv-tools)
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
@@ -27,7 +28,6 @@ test: ## run the tests, then every shader on this device against the CPU referen
 	else \
 		set -x; $(CARGO) test --release --no-fail-fast; \
 	fi
-	$(CARGO) build --release
 	$(tilewright) check
 
 check: adapter build ## run every shader on this device against the CPU reference
