@@ -13,6 +13,7 @@ import package::activation::functions::gradient;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
     if (i < arguments.count) {
+        // mutate `, dy[i])` => `, 1.0)` (relu: upstream gradient ignored)
         dx[i] = gradient(seen[i], dy[i]);
     }
 }

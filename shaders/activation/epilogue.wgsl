@@ -3,6 +3,7 @@
 @if(activated) import package::activation::functions::activate;
 
 fn epilogue(value: f32) -> f32 {
+    // mutate `activate(value)` => `value` (linear: merged activation dropped)
     @if(activated) return activate(value);
     @if(!activated) return value;
 }

@@ -12,6 +12,7 @@ import package::activation::functions::activate;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
     if (i < arguments.count) {
+        // mutate `activate(x[i])` => `activate(x[i] + 1e-3)` (relu: shifted input)
         y[i] = activate(x[i]);
     }
 }

@@ -31,11 +31,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let product = dweight[c];
     let sum = dbias[c];
     @if(affine) let factor = weight[c];
+    // mutate `e < arguments.inner` => `e < arguments.inner - 1u` (batch_norm: last element left out)
     for (var e = index % arguments.lanes; e < arguments.inner; e += arguments.lanes) {
         let i = plane * arguments.inner + e;
         let normal = (x[i] - centre) / deviation;
+        // mutate `sum + normal` => `normal` (batch_norm: mean of dy not taken off)
         var gradient = dy[i] - (sum + normal * product) / f32(arguments.batch * arguments.inner);
         @if(affine) {
+            // mutate `gradient *= factor` => `gradient *= 1.0` (batch_norm: dropped weight)
             gradient *= factor;
         }
         dx[i] = gradient / deviation;

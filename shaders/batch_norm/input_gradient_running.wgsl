@@ -19,6 +19,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let plane = index / arguments.lanes;
+    // mutate `% arguments.channels` => `% max(arguments.channels - 1u, 1u)` (batch_norm: wrong channel)
     let c = plane % arguments.channels;
     let deviation = sqrt(variance[c] + EPS);
     @if(affine) let factor = weight[c];

@@ -37,12 +37,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var squares = no_terms(id);
     for (var i = first; i < end; i += 3u) {
         let count = select(least, least + 1.0, i < longer);
+        // mutate `part[i] - centre` => `part[i]` (batch_norm: means of lanes that are not centred)
         let offset = (part[i] - centre) + part[i + 1u];
         offsets = plus(offsets, count * offset);
+        // mutate `count * offset * offset` => `count * offset` (batch_norm: merged deviations)
         squares = plus(squares, part[i + 2u] + count * offset * offset);
     }
     let elements = f32(arguments.elements);
     let offset = total(offsets) / elements;
     mean[c] = select(centre, centre + offset, is_finite(centre));
+    // mutate ` * offset) / elements` => ` * offset) / (elements - 1.0)` (batch_norm: unbiased for biased variance)
     variance[c] = rectified(total(squares) - total(offsets) * offset) / elements;
 }

@@ -26,6 +26,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         products = plus(products, other.x);
         sum = plus(sum, other.y);
     }
+    // mutate `total(products) / sqrt(variance[c] + EPS)` => `total(products)` (batch_norm: weight gradient not scaled)
     dweight[c] = total(products) / sqrt(variance[c] + EPS);
     dbias[c] = total(sum);
 }

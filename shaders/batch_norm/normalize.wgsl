@@ -27,12 +27,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let plane = index / arguments.lanes;
     let c = plane % arguments.channels;
     let centre = mean[c];
+    // mutate `variance[c] + EPS` => `variance[c]` (batch_norm: no epsilon)
     let deviation = sqrt(variance[c] + EPS);
     @if(affine) let factor = weight[c];
     @if(affine) let shift = bias[c];
+    // mutate `e = index % arguments.lanes` => `e = 0u` (batch_norm: every lane the whole plane)
     for (var e = index % arguments.lanes; e < arguments.inner; e += arguments.lanes) {
         let i = plane * arguments.inner + e;
         let normal = (x[i] - centre) / deviation;
+        // mutate `factor, shift)` => `factor, 0.0)` (batch_norm: dropped bias)
         @if(affine) y[i] = epilogue(fma(normal, factor, shift));
         @if(!affine) y[i] = epilogue(normal);
     }

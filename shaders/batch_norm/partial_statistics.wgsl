@@ -14,6 +14,7 @@ import package::lib::sum::{no_terms, plus, total};
 @group(0) @binding(1) var<storage, read_write> part: array<f32>;
 
 fn element(c: u32, e: u32) -> f32 {
+    // mutate `e % INNER]` => `e % INNER + 1u]` (batch_norm: one element too far)
     return x[(e / INNER * CHANNELS + c) * INNER + e % INNER];
 }
 
@@ -29,11 +30,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let first = element(c, lane);
     let middle = element(c, lane + steps / 2u * LANES);
     let last = element(c, lane + steps * LANES);
+    // mutate `max(min(first, middle), min(max(first, middle), last))` => `first` (batch_norm: sums shifted by an element far from all others)
     let median = max(min(first, middle), min(max(first, middle), last));
     let shift = select(0.0, median, is_finite(median));
     var sum = no_terms(id);
     var squares = no_terms(id);
     for (var e = lane; e < BATCH * INNER; e += LANES) {
+        // mutate `- shift;` => `;` (batch_norm: sums that are not shifted)
         let value = element(c, e) - shift;
         sum = plus(sum, value);
         squares = plus(squares, value * value);

@@ -27,6 +27,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var e = index % LANES; e < BATCH * INNER; e += LANES) {
         let i = (e / INNER * CHANNELS + c) * INNER + e % INNER;
         let gradient = dy[i];
+        // mutate `x[i] - centre` => `x[i]` (batch_norm: sums that are not centred)
         products = plus(products, gradient * (x[i] - centre));
         sum = plus(sum, gradient);
     }

@@ -16,6 +16,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (c >= arguments.count) {
         return;
     }
+    // mutate `(1.0 - MOMENTUM) * running_mean[c]` => `running_mean[c]` (batch_norm: old mean not decayed)
     running_mean[c] = (1.0 - MOMENTUM) * running_mean[c] + MOMENTUM * mean[c];
+    // mutate `arguments.correction * variance[c]` => `variance[c]` (batch_norm: biased for unbiased variance)
     running_var[c] = (1.0 - MOMENTUM) * running_var[c] + MOMENTUM * (arguments.correction * variance[c]);
 }

@@ -14,12 +14,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     var chains: array<vec4<f32>, CHAINS>;
+    // mutate `c = 0u; c < CHAINS` => `c = 1u; c < CHAINS` (multiply_adds: a chain left out)
     for (var c = 0u; c < CHAINS; c++) {
         chains[c] = vec4(f32(i) * f32(c + 1)) + vec4(0.0, 1.0, 2.0, 3.0);
     }
     for (var round = 0u; round < ROUNDS; round++) {
         for (var c = 0u; c < CHAINS; c++) {
             var x = chains[c];
+            // mutate `step < STEPS` => `step + 1 < STEPS` (multiply_adds: a step left out)
             for (var step = 0u; step < STEPS; step++) {
                 x = fma(x, vec4(0.5), vec4(0.25));
             }

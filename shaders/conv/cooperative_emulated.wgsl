@@ -28,7 +28,9 @@ fn multiply_add(factors: Left, others: Right, sums: Sums) -> Sums {
     var sum = sums;
     for (var step = 0u; step < EDGE; step++) {
         let a = left[left_index(factors.x + lane / EDGE, factors.y + step)];
+        // mutate `others.y + lane % EDGE` => `others.y` (linear: first column for all)
         let b = right[right_index(others.x + step, others.y + lane % EDGE)];
+        // mutate `sum += f32(a) * f32(b)` => `sum = f32(f16(sum + f32(a) * f32(b)))` (linear: sums kept in f16)
         sum += f32(a) * f32(b);
     }
     return sum;

@@ -63,6 +63,7 @@ fn main(
     @if(emulated) let subgroup = thread / LANES;
     @if(emulated) lane = thread % LANES;
     let block_row = subgroup % BLOCKS / BLOCK_COLUMNS * BLOCK;
+    // mutate `subgroup % BLOCK_COLUMNS * BLOCK` => `0u` (conv2d: first column of blocks for all)
     let block_column = subgroup % BLOCK_COLUMNS * BLOCK;
 
     var sums00: Sums;
@@ -75,6 +76,7 @@ fn main(
             let row = select(i % TILE_ROWS, i / TILE_DEPTH, LEFT_RUNS_ALONG_STEPS);
             let step = select(i / TILE_ROWS, i % TILE_DEPTH, LEFT_RUNS_ALONG_STEPS);
             let r = i32(place.first_row + row);
+            // mutate `i32(first + step)` => `i32(step)` (linear: first steps again)
             let s = i32(first + step);
             var factor = 0.0;
             if (r < ROWS && s < i32(end)) {
@@ -93,9 +95,11 @@ fn main(
             }
             right[right_index(step, column)] = f16(factor);
         }
+        // mutate `workgroupBarrier();` => `` (linear: missing barrier before the products)
         workgroupBarrier();
         for (var step = 0u; step < TILE_DEPTH; step += EDGE) {
             let left0 = left_matrix(block_row, step);
+            // mutate `left_matrix(block_row + EDGE, step)` => `left_matrix(block_row, step)` (linear: first matrix for the second)
             let left1 = left_matrix(block_row + EDGE, step);
             let right0 = right_matrix(step, block_column);
             let right1 = right_matrix(step, block_column + EDGE);
@@ -111,6 +115,7 @@ fn main(
     put(sums01, subgroup);
     store_results(place, thread, 0, EDGE);
     put(sums10, subgroup);
+    // mutate `store_results(place, thread, EDGE, 0)` => `store_results(place, thread, 0, 0)` (linear: third matrix in the place of the first)
     store_results(place, thread, EDGE, 0);
     put(sums11, subgroup);
     store_results(place, thread, EDGE, EDGE);

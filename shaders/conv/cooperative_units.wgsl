@@ -17,6 +17,7 @@ import package::operands::{LEFT_RUNS_ALONG_STEPS, RIGHT_RUNS_ALONG_STEPS};
 fn left_matrix(row: u32, step: u32) -> Left {
     let first = left_index(row, step);
     if (LEFT_RUNS_ALONG_STEPS) {
+        // mutate `coopLoadT<Left>` => `coopLoad<Left>` (linear: left matrices transposed)
         return coopLoadT<Left>(&left[first], LEFT_PITCH);
     }
     return coopLoad<Left>(&left[first], LEFT_PITCH);
@@ -37,5 +38,6 @@ fn multiply_add(factors: Left, others: Right, sums: Sums) -> Sums {
 
 // Writes a subgroup's sums, row by row, to its place among the results.
 fn put(sums: Sums, subgroup: u32) {
+    // mutate `coopStoreT` => `coopStore` (linear: sums transposed)
     coopStoreT(sums, &results[subgroup * EDGE * EDGE], EDGE);
 }

@@ -38,6 +38,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         if (iy < 0 || iy >= HEIGHT) {
             continue;
         }
+        // mutate `k / GROUP_FILTERS` => `k` (conv2d: filter for channel)
         let line = ((n * CHANNELS + k / GROUP_FILTERS) * HEIGHT + iy) * WIDTH;
         var row: array<f32, REACH>;
         for (var j = 0; j < REACH; j++) {
@@ -59,6 +60,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let first = ((n * FILTERS + k) * OUT_HEIGHT + oy) * OUT_WIDTH + first_x;
     for (var o = 0; o < RUN; o++) {
         if (first_x + o < OUT_WIDTH) {
+            // mutate `start + sums[o]` => `sums[o]` (conv2d: dropped bias)
             y[first + o] = epilogue(start + sums[o]);
         }
     }

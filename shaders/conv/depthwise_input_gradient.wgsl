@@ -32,9 +32,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         sums[o] = 0.0;
     }
     for (var f = 0; f < GROUP_FILTERS; f++) {
+        // mutate `c * GROUP_FILTERS + f` => `c * GROUP_FILTERS` (conv2d: first filter of a channel only)
         let k = c * GROUP_FILTERS + f;
         for (var ky = 0; ky < KERNEL_HEIGHT; ky++) {
             let y = iy + PADDING_Y - ky * DILATION_Y;
+            // mutate `y % STRIDE_Y != 0 || ` => `` (conv2d: rows of outputs between strides)
             if (y < 0 || y % STRIDE_Y != 0 || y / STRIDE_Y >= OUT_HEIGHT) {
                 continue;
             }
@@ -52,6 +54,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
                 let w = weight[(k * KERNEL_HEIGHT + ky) * KERNEL_WIDTH + kx];
                 for (var o = 0; o < RUN; o++) {
                     let x = o + PADDING_X - kx * DILATION_X;
+                    // mutate `x % STRIDE_X == 0` => `x >= 0` (conv2d: columns of outputs between strides)
                     if (x % STRIDE_X == 0) {
                         sums[o] += w * row[x / STRIDE_X - FIRST];
                     }

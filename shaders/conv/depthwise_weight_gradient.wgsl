@@ -32,14 +32,17 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         }
     }
     @if(bias_gradient) var gradients = no_terms(id);
+    // mutate `(part + 1) * PART_ROWS, ROWS` => `(part + 1) * PART_ROWS - 1, ROWS` (conv2d: last row of each part left out)
     for (var row = part * PART_ROWS; row < min((part + 1) * PART_ROWS, ROWS); row++) {
         let n = row / OUT_HEIGHT;
         let oy = row % OUT_HEIGHT;
         let plane = (n * CHANNELS + k / GROUP_FILTERS) * HEIGHT;
         for (var ox = 0; ox < OUT_WIDTH; ox++) {
             let gradient = dy[((n * FILTERS + k) * OUT_HEIGHT + oy) * OUT_WIDTH + ox];
+            // mutate `plus(gradients, gradient)` => `plus(no_terms(id), gradient)` (conv2d: bias gradient not summed)
             @if(bias_gradient) gradients = plus(gradients, gradient);
             for (var ky = 0; ky < KERNEL_HEIGHT; ky++) {
+                // mutate `ky * DILATION_Y - PADDING_Y` => `ky * DILATION_Y - PADDING_X` (conv2d: horizontal for vertical padding)
                 let iy = oy * STRIDE_Y + ky * DILATION_Y - PADDING_Y;
                 for (var kx = 0; kx < KERNEL_WIDTH; kx++) {
                     let ix = ox * STRIDE_X + kx * DILATION_X - PADDING_X;

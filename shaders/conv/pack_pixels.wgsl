@@ -18,6 +18,7 @@ import package::lib::grid::linear_index;
 
 // A pixel of the row that begins at `line`, if the row is of an image.
 fn pixel(is_row: bool, line: i32, x: i32) -> f32 {
+    // mutate `x < arguments.width` => `x <= arguments.width` (conv2d: one column beyond the image)
     if (is_row && x >= 0 && x < arguments.width) {
         return source[line + x];
     }
@@ -33,6 +34,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let q = i32(index) % arguments.quads;
     let part = i32(index) / arguments.quads;
     @if(bias_gradient) var all = no_sums(id);
+    // mutate `(part + 1) * arguments.part_rows` => `(part + 1) * arguments.part_rows - 1` (conv2d: last row of a part left out)
     for (var row = part * arguments.part_rows; row < min((part + 1) * arguments.part_rows, arguments.all_rows); row++) {
         let n = row / arguments.padded_height;
         let y = row % arguments.padded_height - arguments.border_y;
@@ -55,9 +57,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
                 pixel(is_row, line, x),
                 pixel(is_row && c + 1 < arguments.channels, line + pitch, x),
                 pixel(is_row && c + 2 < arguments.channels, line + 2 * pitch, x),
+                // mutate `c + 3 < arguments.channels` => `c + 4 < arguments.channels` (conv2d: last channel left out)
                 pixel(is_row && c + 3 < arguments.channels, line + 3 * pitch, x),
             );
             textureStore(packed, vec2(q * arguments.padded_width + column, row), texel);
+            // mutate `row_sum += texel` => `row_sum = texel` (conv2d: bias gradient not summed)
             @if(bias_gradient) row_sum += texel;
         }
         @if(bias_gradient) all = plus_all(all, row_sum);

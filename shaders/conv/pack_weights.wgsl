@@ -23,6 +23,7 @@ fn weight(result: u32, other: u32, ky: u32, kx: u32) -> f32 {
     @if(!transposed) let c = other;
     let k = group * arguments.filters + filter_of_group;
     let inside = group < arguments.groups && filter_of_group < arguments.filters && c < arguments.channels;
+    // mutate ` && kx < arguments.kernel_width` => `` (conv2d: weights beyond a row of taps)
     if (inside && kx < arguments.kernel_width) {
         return source[((k * arguments.channels + c) * arguments.kernel_height + ky) * arguments.kernel_width + kx];
     }
@@ -47,6 +48,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         weight(r, other, ky, kx),
         weight(r + 1, other, ky, kx),
         weight(r + 2, other, ky, kx),
+        // mutate `weight(r + 3, other` => `weight(r + 2, other` (conv2d: third filter for the fourth)
         weight(r + 3, other, ky, kx),
     );
     textureStore(packed, vec2(t % WEIGHT_ROW, t / WEIGHT_ROW), texel);

@@ -33,7 +33,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var sum = 0.0;
     for (var c = 0; c < GROUP_CHANNELS; c++) {
         var row_sum = 0.0;
+        // mutate `ky < KERNEL_HEIGHT` => `ky < KERNEL_HEIGHT - 1` (conv2d: last row of taps left out)
         for (var ky = 0; ky < KERNEL_HEIGHT; ky++) {
+            // mutate `oy * STRIDE_Y` => `oy * STRIDE_X` (conv2d: horizontal for vertical stride)
             let iy = oy * STRIDE_Y + ky * DILATION_Y - PADDING_Y;
             if (iy < 0 || iy >= HEIGHT) {
                 continue;
@@ -49,6 +51,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         sum += row_sum;
     }
     @if(bias) {
+        // mutate `sum += bias[k]` => `sum += 0.0` (conv2d: dropped bias)
         sum += bias[k];
     }
     y[((n * ALL_FILTERS + FIRST_FILTER + k) * OUT_HEIGHT + oy) * OUT_WIDTH + ox] = epilogue(sum);

@@ -33,10 +33,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         var row_sum = 0.0;
         for (var ky = 0; ky < KERNEL_HEIGHT; ky++) {
             let y = iy + PADDING_Y - ky * DILATION_Y;
+            // mutate `y % STRIDE_Y != 0 ||` => `` (conv2d: outputs between strides)
             if (y < 0 || y % STRIDE_Y != 0 || y / STRIDE_Y >= OUT_HEIGHT) {
                 continue;
             }
             for (var kx = 0; kx < KERNEL_WIDTH; kx++) {
+                // mutate `kx * DILATION_X` => `kx` (conv2d: no dilation)
                 let x = ix + PADDING_X - kx * DILATION_X;
                 if (x >= 0 && x % STRIDE_X == 0 && x / STRIDE_X < OUT_WIDTH) {
                     let w = weight[((k * GROUP_CHANNELS + c) * KERNEL_HEIGHT + ky) * KERNEL_WIDTH + kx];

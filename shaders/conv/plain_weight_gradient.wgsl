@@ -31,6 +31,7 @@ fn sum_bias(id: vec3<u32>, part: i32, k: i32) {
     for (var row = part * PART_ROWS; row < min((part + 1) * PART_ROWS, ROWS); row++) {
         var row_sum = 0.0;
         for (var ox = 0; ox < OUT_WIDTH; ox++) {
+            // mutate `row_sum += upstream(row, k, ox);` => `row_sum += 1.0;` (conv2d: bias gradient)
             row_sum += upstream(row, k, ox);
         }
         sum = plus(sum, row_sum);
@@ -56,6 +57,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let c = i / (KERNEL_WIDTH * KERNEL_HEIGHT) % GROUP_CHANNELS;
     let k = i / (KERNEL_WIDTH * KERNEL_HEIGHT * GROUP_CHANNELS) % FILTERS;
     let part = i / ELEMENTS;
+    // mutate `k / GROUP_FILTERS * GROUP_CHANNELS + c` => `c` (conv2d: first group for all)
     let channel = k / GROUP_FILTERS * GROUP_CHANNELS + c;
 
     var sum = 0.0;
@@ -69,6 +71,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         var row_sum = 0.0;
         for (var ox = 0; ox < OUT_WIDTH; ox++) {
             let ix = ox * STRIDE_X + kx * DILATION_X - PADDING_X;
+            // mutate `ix < WIDTH` => `ix < WIDTH - 1` (conv2d: last column left out)
             if (ix >= 0 && ix < WIDTH) {
                 row_sum += upstream(row, k, ox)
                     * x[((n * CHANNELS + channel) * HEIGHT + iy) * WIDTH + ix];

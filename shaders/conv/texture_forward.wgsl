@@ -45,6 +45,7 @@ fn start_of(tile: PixelTile, q: i32) -> vec4<f32> {
     @if(bias) for (var i = 0; i < 4; i++) {
         let channel = 4 * (tile.quad + q) + i;
         if (channel < arguments.channels) {
+            // mutate `start[i] = bias[channel];` => `start[i] = 0.0;` (conv2d: no bias)
             start[i] = bias[channel];
         }
     }
@@ -73,6 +74,7 @@ fn length_of(tile: PixelTile, run: Run) -> i32 {
 }
 
 fn shift_of(run: Run) -> vec2<i32> {
+    // mutate `run.kx * arguments.dilation_x` => `run.kx` (conv2d: no dilation)
     return vec2(run.kx * arguments.dilation_x, run.ky * arguments.dilation_y);
 }
 
@@ -97,6 +99,7 @@ fn store(tile: PixelTile, pixel: vec3<i32>, q: i32, sums: vec4<f32>) {
     let n = tile.n + pixel.x;
     let row = tile.y + pixel.y;
     let column = tile.x + pixel.z;
+    // mutate `row >= arguments.height` => `row > arguments.height` (conv2d: a row beyond the image is stored)
     if (n >= arguments.batch || row >= arguments.height || column >= arguments.width) {
         return;
     }

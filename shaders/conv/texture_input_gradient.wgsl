@@ -50,6 +50,7 @@ fn first_tap(residue: i32, padding: i32, dilation: i32, stride: i32, step: i32, 
 fn tile_at(index: i32) -> Tile {
     let residue = index / arguments.class_invocations;
     let residue_y = residue / arguments.stride_x;
+    // mutate `residue % arguments.stride_x` => `residue / arguments.stride_x` (conv2d: residues mixed up)
     let residue_x = residue % arguments.stride_x;
     let ky = first_tap(
         residue_y,
@@ -68,6 +69,7 @@ fn tile_at(index: i32) -> Tile {
         arguments.kernel_width,
     );
     let y = (residue_y + arguments.padding_y - ky * arguments.dilation_y) / arguments.stride_y;
+    // mutate `* arguments.dilation_x) / arguments.stride_x` => `* arguments.dilation_x)` (conv2d: no stride)
     let x = (residue_x + arguments.padding_x - kx * arguments.dilation_x) / arguments.stride_x;
     // Where no column of taps meets the tile, no row counts either.
     let first_ky = select(ky, arguments.kernel_height, kx >= arguments.kernel_width);
@@ -111,6 +113,7 @@ fn next_run(tile: Tile, run: Run) -> Run {
     return run_at(
         select(run.kx + arguments.tap_step_x, tile.first.kx, ends_row),
         select(run.ky, run.ky + arguments.tap_step_y, ends_row),
+        // mutate `run.x - arguments.shift_x` => `run.x - 1` (conv2d: no dilation)
         select(run.x - arguments.shift_x, tile.first.x, ends_row),
         select(run.y, run.y - arguments.shift_y, ends_row),
     );

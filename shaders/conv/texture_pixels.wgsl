@@ -27,11 +27,13 @@ fn pixel_tile_at(index: i32) -> PixelTile {
 
 // First texel of a row of the group's channels that a tile reads.
 fn group_start(quad: i32) -> i32 {
+    // mutate `quad / arguments.group_quads *` => `0 *` (conv2d: channels of the first group for all)
     return quad / arguments.group_quads * arguments.quads * arguments.padded_width;
 }
 
 // Image, row and column of column j within a tile.
 fn pixel_of(j: i32) -> vec3<i32> {
+    // mutate `j % TILE_WIDTH)` => `j % TILE_HEIGHT)` (conv2d: columns of a tile mixed up)
     return vec3(j / (TILE_HEIGHT * TILE_WIDTH), j / TILE_WIDTH % TILE_HEIGHT, j % TILE_WIDTH);
 }
 
@@ -42,5 +44,6 @@ fn first_weight(quad: i32) -> i32 {
 
 fn weight_texel(first: i32, step: i32) -> vec2<i32> {
     let texel = first + step;
+    // mutate `texel / WEIGHT_ROW)` => `0)` (conv2d: weights of the first row only)
     return vec2(texel % WEIGHT_ROW, texel / WEIGHT_ROW);
 }

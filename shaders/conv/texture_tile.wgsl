@@ -44,6 +44,7 @@ fn add(sums: ptr<function, Sums>, columns: ptr<function, Columns>, row: Rows) {
         for (var j = 0; j < PART_COLUMNS; j++) {
             let column = p * PART_COLUMNS + j;
             var sum = (*sums)[p][j];
+            // mutate `i < STEPS` => `i < max(STEPS, 2) - 1` (conv2d: last step left out)
             for (var i = 0; i < STEPS; i++) {
                 @if(steps_in_texel) let value = (*columns)[0][column][i];
                 @if(!steps_in_texel) let value = (*columns)[i][column / 4][column % 4];
@@ -67,6 +68,7 @@ fn load(run: Run, row: i32, step: i32) -> Rows {
 fn of_part(sums: ptr<function, Sums>, part: i32, j: i32) -> vec4<f32> {
     var sum = (*sums)[0][j];
     for (var p = 1; p < PARTS; p++) {
+        // mutate `p == part` => `p + 1 == part` (conv2d: sums of one part stored in another's place)
         sum = select(sum, (*sums)[p][j], p == part);
     }
     return sum;
@@ -103,10 +105,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var run = first_run(tile); !is_past(tile, run); run = next_run(tile, run)) {
         let shift = shift_of(run);
         let length = length_of(tile, run);
+        // mutate `block < length` => `block + BLOCKS < length` (conv2d: last block of a run left out)
         for (var block = 0; block < length; block += BLOCKS) {
             var columns: Columns;
             for (var b = 0; b < BLOCKS; b++) {
                 for (var t = 0; t < COLUMN_TEXELS; t++) {
+                    // mutate `(block + b)` => `block` (conv2d: columns of the first of two blocks for both)
                     columns[b][t] = load_columns(places[t] + shift, (block + b) * block_pitch);
                 }
             }

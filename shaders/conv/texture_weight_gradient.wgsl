@@ -51,6 +51,7 @@ fn tile_at(index: i32) -> Tile {
         index / columns % rows * ROW_QUADS,
         index % columns * COLUMN_TEXELS,
         part,
+        // mutate `* arguments.part_rows, arguments.all_rows)` => `* arguments.part_rows - 1, arguments.all_rows)` (conv2d: last row of each part left out)
         min((part + 1) * arguments.part_rows, arguments.all_rows),
     );
 }
@@ -64,6 +65,7 @@ fn column_of(tile: Tile, j: i32) -> Column {
 }
 
 fn place_of(tile: Tile, column: Column) -> vec2<i32> {
+    // mutate `tile.quad / arguments.group_quads` => `0` (conv2d: channels of the first group for all)
     let group = tile.quad / arguments.group_quads;
     return vec2(
         (group * arguments.quads + column.quad) * arguments.padded_width + column.kx * arguments.dilation_x,
@@ -93,6 +95,7 @@ fn next_run(tile: Tile, run: Run) -> Run {
 }
 
 fn length_of(tile: Tile, run: Run) -> i32 {
+    // mutate `tile.end - run.row` => `tile.end - run.row - 1` (linear: last vector of a part left out)
     @if(vectors) return tile.end - run.row;
     @if(!vectors) return arguments.out_width;
 }
@@ -115,6 +118,7 @@ fn load_columns(place: vec2<i32>, offset: i32) -> vec4<f32> {
 
 // Rows beyond the last repeat it, and are not stored.
 fn row_of(tile: Tile, q: i32) -> i32 {
+    // mutate `(arguments.filters - 1) / 4` => `arguments.filters / 8` (conv2d: last filters repeated)
     return min(tile.quad + q, (arguments.filters - 1) / 4) * arguments.out_width;
 }
 

@@ -26,6 +26,7 @@ fn load_right(group: i32, step: i32, column: i32) -> f32 {
     let ix = column % OUT_WIDTH * STRIDE_X + kx * DILATION_X - PADDING_X;
     let iy = column / OUT_WIDTH % OUT_HEIGHT * STRIDE_Y + ky * DILATION_Y - PADDING_Y;
     let n = column / (OUT_WIDTH * OUT_HEIGHT);
+    // mutate `ix >= WIDTH` => `ix > WIDTH` (conv2d: one column beyond the image)
     if (ix < 0 || ix >= WIDTH || iy < 0 || iy >= HEIGHT) {
         return 0.0;
     }
@@ -36,6 +37,7 @@ fn store(group: i32, part: i32, row: i32, column: i32, sum: f32) {
     let k = group * GROUP_FILTERS + row;
     let pixel = column % (OUT_WIDTH * OUT_HEIGHT);
     let n = column / (OUT_WIDTH * OUT_HEIGHT);
+    // mutate `sum + bias[k]` => `sum` (conv2d: dropped bias)
     @if(bias) let value = sum + bias[k];
     @if(!bias) let value = sum;
     y[(n * ALL_FILTERS + FIRST_FILTER + k) * (OUT_WIDTH * OUT_HEIGHT) + pixel] = epilogue(value);

@@ -25,11 +25,13 @@ fn load_right(group: i32, step: i32, column: i32) -> f32 {
     let x = column % WIDTH + PADDING_X - kx * DILATION_X;
     let y = column / WIDTH % HEIGHT + PADDING_Y - ky * DILATION_Y;
     let n = column / (WIDTH * HEIGHT);
+    // mutate `x % STRIDE_X != 0 ||` => `` (conv2d: outputs between strides)
     if (x < 0 || y < 0 || x % STRIDE_X != 0 || y % STRIDE_Y != 0) {
         return 0.0;
     }
     let ox = x / STRIDE_X;
     let oy = y / STRIDE_Y;
+    // mutate `oy >= OUT_HEIGHT` => `oy >= OUT_HEIGHT - 1` (conv2d: last row left out)
     if (ox >= OUT_WIDTH || oy >= OUT_HEIGHT) {
         return 0.0;
     }

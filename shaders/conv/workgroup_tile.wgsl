@@ -65,6 +65,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 }
             }
             left[step * LEFT_PITCH + quad] = texel;
+            // mutate `row_sums[i / THREADS] += texel` => `row_sums[i / THREADS] = texel` (conv2d: bias gradient of the last steps alone)
             @if(bias_gradient) row_sums[i / THREADS] += texel;
         }
         for (var i = thread; i < TILE_DEPTH * COLUMN_QUADS; i += THREADS) {
@@ -79,12 +80,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             let inside = s < i32(end);
             var texel = vec4(0.0);
             for (var lane = 0; lane < 4; lane++) {
+                // mutate `column + lane < COLUMNS` => `column + lane < COLUMNS - 1` (conv2d: last column left out)
                 if (inside && column + lane < COLUMNS) {
                     texel[lane] = load_right(i32(group), s, column + lane);
                 }
             }
             right[step * RIGHT_PITCH + quad] = texel;
         }
+        // mutate `workgroupBarrier();` => `` (conv2d: missing barrier before the products)
         workgroupBarrier();
         for (var step = 0u; step < TILE_DEPTH; step++) {
             var rows: array<vec4<f32>, QUADS>;
@@ -101,6 +104,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 }
             }
         }
+        // mutate `workgroupBarrier();` => `` (conv2d: missing barrier after the products)
         workgroupBarrier();
     }
     @if(bias_gradient) {
@@ -110,6 +114,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         workgroupBarrier();
         for (var row = thread; row < TILE_ROWS && first_column == 0; row += THREADS) {
             var sum = 0.0;
+            // mutate `step < TILE_DEPTH; step++) {` => `step < TILE_DEPTH - 1; step++) {` (conv2d: bias gradient of all threads of a row but one)
             for (var step = 0u; step < TILE_DEPTH; step++) {
                 sum += left[step * LEFT_PITCH + row / 4][row % 4];
             }

@@ -25,6 +25,7 @@ fn load_right(group: i32, step: i32, column: i32) -> f32 {
     let ky = column / KERNEL_WIDTH % KERNEL_HEIGHT;
     let c = group * GROUP_CHANNELS + column / (KERNEL_WIDTH * KERNEL_HEIGHT);
     let ix = step % OUT_WIDTH * STRIDE_X + kx * DILATION_X - PADDING_X;
+    // mutate `ky * DILATION_Y - PADDING_Y` => `ky * DILATION_Y` (conv2d: no padding)
     let iy = step / OUT_WIDTH % OUT_HEIGHT * STRIDE_Y + ky * DILATION_Y - PADDING_Y;
     let n = step / (OUT_WIDTH * OUT_HEIGHT);
     if (ix < 0 || ix >= WIDTH || iy < 0 || iy >= HEIGHT) {
@@ -34,6 +35,7 @@ fn load_right(group: i32, step: i32, column: i32) -> f32 {
 }
 
 fn store(group: i32, part: i32, row: i32, column: i32, sum: f32) {
+    // mutate `part * ELEMENTS` => `0` (conv2d: all parts in one place)
     dw[part * ELEMENTS + (group * GROUP_FILTERS + row) * COLUMNS + column] = sum;
 }
 

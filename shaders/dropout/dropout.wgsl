@@ -24,6 +24,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (i >= arguments.count) {
         return;
     }
+    // mutate `numbers[2]` => `numbers[1]` (dropout: step ignored)
     let key = scramble(numbers[0] ^ scramble(numbers[1] ^ scramble(numbers[2] ^ scramble(SALT))));
+    // mutate `select(SCALE, ` => `select(1.0, ` (dropout: what is kept is not scaled)
+    // mutate `scramble(key ^ scramble(i))` => `scramble(i)` (dropout: seed and step ignored)
     y[i] = x[i] * select(SCALE, 0.0, scramble(key ^ scramble(i)) < THRESHOLD);
 }

@@ -13,6 +13,7 @@ import package::activation::epilogue::epilogue;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
     if (i < arguments.count) {
+        // mutate `+ b[i]` => `- b[i]` (add: wrong sign)
         y[i] = epilogue(a[i] + b[i]);
     }
 }

@@ -19,6 +19,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let left = a[strided(i, SIZES, A_STRIDES)];
     let right = b[strided(i, SIZES, B_STRIDES)];
+    // mutate `left * right` => `left + right` (mul: sum for product)
     @if(mul) { y[i] = left * right; }
+    // mutate `left + right` => `left` (add: second term dropped)
     @else { y[i] = epilogue(left + right); }
 }

@@ -12,6 +12,7 @@ import package::lib::grid::linear_index;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
     if (i < arguments.count) {
+        // mutate `* b[i]` => `* a[i]` (mul: first factor twice)
         y[i] = a[i] * b[i];
     }
 }

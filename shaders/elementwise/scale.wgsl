@@ -11,6 +11,7 @@ import package::lib::grid::linear_index;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
     if (i < arguments.count) {
+        // mutate `FACTOR * x[i]` => `x[i]` (scale: factor dropped)
         y[i] = FACTOR * x[i];
     }
 }

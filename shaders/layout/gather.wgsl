@@ -13,6 +13,8 @@ import package::lib::strided::strided;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
     if (i < arguments.count) {
+        // mutate `FACTOR *` => `` (mean: factor dropped)
+        // mutate `OFFSET +` => `` (slice: offset dropped)
         y[i] = FACTOR * x[OFFSET + strided(i, SIZES, STRIDES)];
     }
 }

@@ -13,6 +13,7 @@ import package::lib::strided::strided;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
     if (i < arguments.count) {
+        // mutate `OFFSET +` => `` (concat: offset dropped)
         y[OFFSET + strided(i, SIZES, STRIDES)] = x[i];
     }
 }

@@ -4,5 +4,6 @@
 import package::arguments::arguments;
 
 fn linear_index(id: vec3<u32>) -> u32 {
+    // mutate `id.y * arguments.grid_width +` => `` (add: second dimension of the grid ignored)
     return id.y * arguments.grid_width + id.x;
 }

@@ -8,6 +8,7 @@ const INFINITY: u32 = 0x7f800000u;
 const SIGN: u32 = 0x80000000u;
 
 fn is_nan(x: f32) -> bool {
+    // mutate `bitcast<u32>(x) & ~SIGN) > INFINITY` => `bitcast<u32>(x)) > INFINITY` (max_pool2d: negative numbers taken for NaN)
     return (bitcast<u32>(x) & ~SIGN) > INFINITY;
 }
 
@@ -23,6 +24,7 @@ fn unless_nan(x: f32, y: f32) -> f32 {
 // max(x, 0), NaN for NaN.
 fn rectified(x: f32) -> f32 {
     let bits = bitcast<u32>(x);
+    // mutate `select(bits, 0u, bits - SIGN <= INFINITY)` => `select(bits, 0u, bits >= SIGN)` (relu: negative NaN lost)
     return bitcast<f32>(select(bits, 0u, bits - SIGN <= INFINITY));
 }
 
@@ -30,6 +32,7 @@ fn rectified(x: f32) -> f32 {
 fn capped(x: f32, top: f32) -> f32 {
     let bits = bitcast<u32>(rectified(x));
     let limit = bitcast<u32>(top);
+    // mutate `bits - limit <= INFINITY - limit` => `bits >= limit` (relu6: NaN cut off at the top)
     return bitcast<f32>(select(bits, limit, bits - limit <= INFINITY - limit));
 }
 

@@ -9,6 +9,9 @@ fn strided(i: u32, sizes: array<u32, 6>, strides: array<u32, 6>) -> u32 {
     let i2 = i3 / sizes[3];
     let i1 = i2 / sizes[2];
     let i0 = i1 / sizes[1];
+    // mutate `i0 * strides[0]` => `0u` (add: first of six dimensions ignored)
+    // mutate `i1 % sizes[1] * strides[1]` => `0u` (add: second of six dimensions ignored)
     return i0 * strides[0] + i1 % sizes[1] * strides[1] + i2 % sizes[2] * strides[2]
+        // mutate `i % sizes[5] * strides[5]` => `i % sizes[5]` (permute: innermost stride dropped)
         + i3 % sizes[3] * strides[3] + i4 % sizes[4] * strides[4] + i % sizes[5] * strides[5];
 }

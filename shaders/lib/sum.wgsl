@@ -26,10 +26,12 @@ fn plus(sum: Sum, term: f32) -> Sum {
     let wanted = term - sum.excess;
     let value = hidden(sum.value + wanted, sum.zero);
     let added = hidden(value - sum.value, sum.zero);
+    // mutate `added - wanted, sum.plain` => `0.0, sum.plain` (mean: what is lost is not kept)
     return Sum(value, added - wanted, sum.plain + term, sum.zero);
 }
 
 fn total(sum: Sum) -> f32 {
+    // mutate `select(sum.plain, sum.value, is_finite(sum.plain))` => `sum.value` (adaptive_avg_pool2d,mean: infinite sums)
     return select(sum.plain, sum.value, is_finite(sum.plain));
 }
 
@@ -53,6 +55,7 @@ fn plus_all(sums: Sums, terms: vec4<f32>) -> Sums {
     let wanted = terms - sums.excess;
     let value = hidden_all(sums.value + wanted, sums.zero);
     let added = hidden_all(value - sums.value, sums.zero);
+    // mutate `added - wanted, sums.plain` => `vec4(0.0), sums.plain` (conv2d: what is lost of four sums is not kept)
     return Sums(value, added - wanted, sums.plain + terms, sums.zero);
 }
 

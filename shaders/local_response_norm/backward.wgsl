@@ -24,10 +24,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let c = i / INNER % CHANNELS;
     var sum = 0.0;
     for (var d = 0u; d < SIZE; d++) {
+        // mutate `(SIZE - 1u) / 2u` => `SIZE / 2u` (local_response_norm: window of even size not turned)
         let j = c + d - (SIZE - 1u) / 2u;
         if (j < CHANNELS) {
             sum += terms[i + j * INNER - c * INNER];
         }
     }
+    // mutate `2.0 * ALPHA` => `ALPHA` (local_response_norm: half of the second term)
     dx[i] = dy[i] * unless_nan(s[i], pow(s[i], -BETA)) - 2.0 * ALPHA * BETA * x[i] * sum;
 }

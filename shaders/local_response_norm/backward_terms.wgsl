@@ -16,6 +16,7 @@ import package::lib::nan::unless_nan;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
     if (i < arguments.count) {
+        // mutate `-BETA - 1.0` => `-BETA` (local_response_norm: wrong power)
         terms[i] = dy[i] * x[i] * unless_nan(s[i], pow(s[i], -BETA - 1.0));
     }
 }

@@ -22,13 +22,16 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let c = i / INNER % CHANNELS;
     var squares = 0.0;
     for (var d = 0u; d < SIZE; d++) {
+        // mutate `SIZE / 2u` => `(SIZE - 1u) / 2u` (local_response_norm: window of even size moved)
         let j = c + d - SIZE / 2u;
         if (j < CHANNELS) {
             let value = x[i + j * INNER - c * INNER];
             squares = fma(value, value, squares);
         }
     }
+    // mutate `fma(ALPHA, squares, K)` => `ALPHA * squares` (local_response_norm: dropped k)
     let s = fma(ALPHA, squares, K);
+    // mutate `unless_nan(s, pow(s, -BETA))` => `pow(s, -BETA)` (local_response_norm: NaN lost in a power)
     y[i] = x[i] * unless_nan(s, pow(s, -BETA));
     @if(keeps_sums) { sums[i] = s; }
 }

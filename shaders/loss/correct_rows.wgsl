@@ -25,10 +25,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         var larger = 0u;
         for (var c = 0u; c < CLASSES; c++) {
             let z = logits[n * CLASSES + c];
+            // mutate ` || is_nan(z)` => `` (cross_entropy: right beside NaN)
             larger += u32(z > own || (z == own && c < label) || is_nan(z));
         }
         // A logit that is not a number is never right.
         let finite = (bitcast<u32>(own) & 0x7f800000u) != 0x7f800000u;
+        // mutate `larger < K` => `larger <= K` (cross_entropy: one place too many)
         result = select(0.0, 1.0, larger < K && finite);
     }
     correct[n] = result;

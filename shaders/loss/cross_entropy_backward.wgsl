@@ -26,6 +26,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (label < CLASSES) {
         let p = exp((logits[i] - sums[n].x) - sums[n].y);
         let hot = select(0.0, 1.0 - SMOOTHING, i % CLASSES == label);
+        // mutate `- SMOOTHING / f32(CLASSES)` => `` (cross_entropy: smoothing of the others)
+        // mutate `upstream[0] /` => `1.0 /` (cross_entropy: upstream gradient ignored)
         gradient = (p - hot - SMOOTHING / f32(CLASSES)) * (upstream[0] / max(rows[0], 1.0));
     }
     dlogits[i] = gradient;

@@ -29,6 +29,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var exponentials = no_terms(id);
     var all = no_terms(id);
     for (var c = 0u; c < CLASSES; c++) {
+        // mutate `- largest;` => `;` (cross_entropy: exponentials overflow)
         let z = logits[first + c] - largest;
         exponentials = plus(exponentials, exp(z));
         all = plus(all, z);
@@ -40,6 +41,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let own = logits[first + label] - largest;
         var loss = log_sum;
         if (SMOOTHING < 1.0) {
+            // mutate `(1.0 - SMOOTHING) * own` => `own` (cross_entropy: smoothing of the target)
             loss -= (1.0 - SMOOTHING) * own;
         }
         if (SMOOTHING > 0.0) {
@@ -47,6 +49,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         }
         losses[n] = vec2(loss, 1.0);
     } else {
+        // mutate `losses[n] = vec2(0.0);` => `losses[n] = vec2(0.0, 1.0);` (cross_entropy: ignored rows counted)
         losses[n] = vec2(0.0);
     }
 }

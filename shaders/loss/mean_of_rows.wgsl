@@ -15,6 +15,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     var sum = no_terms(id);
     var count = 0.0;
+    // mutate `n = 0u` => `n = 1u` (mse: first row left out)
     for (var n = 0u; n < ROWS; n++) {
         sum = plus(sum, losses[n].x);
         count += losses[n].y;

@@ -16,5 +16,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = 3 * numbers[CURSOR];
     history[row] = loss[0];
     history[row + 1] = correct[0];
+    // mutate `row + 2` => `row + 1` (record_metrics: rows for correct)
     history[row + 2] = rows[0];
 }

@@ -48,9 +48,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             let p = exp(log_p);
             let base = max(1.0 - p, SMALLEST_BASE);
             let modulation = pow(base, GAMMA);
+            // mutate `ALPHA * modulation` => `modulation` (focal: alpha dropped)
             loss = -ALPHA * modulation * log_p;
             // Of a class without probability: its logarithm is infinite, and the product 0.
             let product = select(p * log_p, 0.0, p == 0.0);
+            // mutate `GAMMA * pow(base, GAMMA - 1.0)` => `pow(base, GAMMA - 1.0)` (focal: gradient through p)
             g = ALPHA * (GAMMA * pow(base, GAMMA - 1.0) * product - modulation);
         }
         @if(mse_softmax) {
@@ -62,6 +64,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
                 squares = plus(squares, error * error);
                 products = plus(products, p * error);
             }
+            // mutate `total(squares) / f32(CLASSES);` => `total(squares);` (mse_softmax: sum for mean)
             loss = total(squares) / f32(CLASSES);
             g = total(products);
         }
@@ -75,12 +78,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             let error = logits[first + c] - select(0.0, 1.0, c == label);
             squares = plus(squares, error * error);
         }
+        // mutate `total(squares) / f32(CLASSES);` => `total(squares);` (mse: sum for mean)
         loss = total(squares) / f32(CLASSES);
     }
     @if(nll) {
+        // mutate `loss = -logits` => `loss = logits` (nll: wrong sign)
         loss = -logits[first + label];
     }
     let counts = targets[n] < CLASSES;
     losses[2u * n] = select(0.0, loss, counts);
+    // mutate `select(0.0, 1.0, counts)` => `1.0` (focal,mse,nll: rows without a class counted)
     losses[2u * n + 1u] = select(0.0, 1.0, counts);
 }

@@ -29,6 +29,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let n = i / CLASSES;
     let label = targets[n];
     if (label >= CLASSES) {
+        // mutate `dlogits[i] = 0.0;` => `` (nll: rows without a class not written)
         dlogits[i] = 0.0;
         return;
     }
@@ -40,8 +41,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     @if(softmax) {
         let p = exp(logits[i] - numbers[3u * n] - numbers[3u * n + 1u]);
         let g = numbers[3u * n + 2u];
+        // mutate `(hot - p)` => `(p - hot)` (focal: wrong sign)
         @if(focal) { gradient = g * (hot - p); }
+        // mutate `(p - hot - g)` => `(p - hot)` (mse_softmax: softmax's own gradient)
         @if(mse_softmax) { gradient = 2.0 / f32(CLASSES) * p * (p - hot - g); }
     }
+    // mutate `upstream[0] /` => `1.0 /` (mse: upstream gradient ignored)
     dlogits[i] = gradient * (upstream[0] / max(rows[0], 1.0));
 }

@@ -25,6 +25,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let pair = tile / (TILES_M * TILES_N);
     let rows = tile / TILES_N % TILES_M * 4u + vec4(0u, 1u, 2u, 3u);
     let columns = tile % TILES_N * 4u + vec4(0u, 1u, 2u, 3u);
+    // mutate `pair * (M * K)` => `0u` (matmul: first pair for all)
     let a_first = pair * (M * K) + min(rows, vec4(M - 1u)) * A_ROW;
     let b_first = pair * (K * N) + min(columns, vec4(N - 1u)) * B_COLUMN;
     var sums: mat4x4<f32>;
@@ -39,6 +40,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     for (var i = 0u; i < 4u; i++) {
         for (var j = 0u; j < 4u; j++) {
+            // mutate `columns[j] < N` => `columns[j] <= N` (matmul: a column beyond the matrix is stored)
             if (rows[i] < M && columns[j] < N) {
                 y[(pair * M + rows[i]) * N + columns[j]] = sums[i][j];
             }

@@ -12,6 +12,7 @@ import package::lib::grid::linear_index;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
     if (i < arguments.count) {
+        // mutate `(1.0 - share[0]) * average[i]` => `average[i]` (optimizer: old average not decayed)
         average[i] = (1.0 - share[0]) * average[i] + share[0] * weights[i];
     }
 }

@@ -14,5 +14,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let root = sqrt(square[0]);
     norm[0] = root;
+    // mutate `min(1.0,` => `max(1.0,` (optimizer: largest for least)
     scale[0] = unless_nan(root, min(1.0, MAX_NORM / (root + 1e-6)));
 }

@@ -22,5 +22,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let g = transformed(gradients[e], parameters[e]);
         sum = plus(sum, g * g);
     }
+    // mutate `part[FIRST + lane] = total(sum)` => `part[FIRST + lane] = sqrt(total(sum))` (optimizer: root of each part)
     part[FIRST + lane] = total(sum);
 }

@@ -26,6 +26,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = i / WIDTH % HEIGHT;
     let plane = i / (HEIGHT * WIDTH) * (OUT_HEIGHT * OUT_WIDTH);
     let left = column * OUT_WIDTH / WIDTH;
+    // mutate `+ WIDTH - 1u` => `` (adaptive_avg_pool2d: last window left out)
     let right = ((column + 1u) * OUT_WIDTH + WIDTH - 1u) / WIDTH;
     let top = row * OUT_HEIGHT / HEIGHT;
     let bottom = ((row + 1u) * OUT_HEIGHT + HEIGHT - 1u) / HEIGHT;

@@ -20,6 +20,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let oy = o / OUT_WIDTH % OUT_HEIGHT;
     let plane = o / (OUT_HEIGHT * OUT_WIDTH) * (HEIGHT * WIDTH);
     let left = ox * WIDTH / OUT_WIDTH;
+    // mutate `+ OUT_WIDTH - 1u` => `` (adaptive_avg_pool2d: window ends rounded down)
     let right = ((ox + 1u) * WIDTH + OUT_WIDTH - 1u) / OUT_WIDTH;
     let top = oy * HEIGHT / OUT_HEIGHT;
     let bottom = ((oy + 1u) * HEIGHT + OUT_HEIGHT - 1u) / OUT_HEIGHT;

@@ -8,6 +8,8 @@ fn area(oy: u32, ox: u32) -> f32 {
 
 // Length of `start` .. `start + kernel`, in coordinates of the padded image.
 fn clipped(start: u32, kernel: u32, padding: u32, size: u32) -> u32 {
+    // mutate `size + 2u * padding` => `size + padding` (avg_pool2d: padding counted once)
     @if(count_include_pad) { return min(start + kernel, size + 2u * padding) - start; }
+    // mutate `max(start, padding)` => `start` (avg_pool2d: padding before the image counted)
     @else { return min(start + kernel, size + padding) - max(start, padding); }
 }

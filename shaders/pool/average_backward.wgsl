@@ -36,6 +36,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
                     // Pixels before the window wrap around to huge distances from its start.
                     let below = cell_y * CELL_Y + pixel / CELL_X - oy * STRIDE_Y;
                     let right = cell_x * CELL_X + pixel % CELL_X - ox * STRIDE_X;
+                    // mutate `below < KERNEL_Y` => `below <= KERNEL_Y` (avg_pool2d: one row too many)
                     sums[pixel] += select(0.0, share, (below < KERNEL_Y) & (right < KERNEL_X));
                 }
             }

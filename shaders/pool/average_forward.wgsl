@@ -23,6 +23,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let oy = o / OUT_WIDTH % OUT_HEIGHT;
     let plane = o / (OUT_HEIGHT * OUT_WIDTH) * (HEIGHT * WIDTH);
     let left = ox * STRIDE_X - PADDING_X;
+    // mutate `- PADDING_Y;` => `;` (avg_pool2d: no padding)
     let top = oy * STRIDE_Y - PADDING_Y;
     var sum = 0.0;
     for (var i = 0u; i < KERNEL_Y; i++) {

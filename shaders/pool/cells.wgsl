@@ -14,5 +14,6 @@ fn first_window_x(cell: u32) -> u32 {
 
 fn first_window(start: u32, extent: u32, stride: u32) -> u32 {
     // extent * stride more under the division keeps it positive: `extent` more in the quotient.
+    // mutate `+ 1u - extent` => `- extent` (max_pool2d,avg_pool2d: one window too early)
     return (start + extent * stride - extent) / stride + 1u - extent;
 }

@@ -37,6 +37,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
                 let gradient = dy[o];
                 for (var pixel = 0u; pixel < CELL_Y * CELL_X; pixel++) {
                     let index = (top + pixel / CELL_X) * WIDTH + left + pixel % CELL_X;
+                    // mutate `index == place` => `index + 1u == place` (max_pool2d: one pixel beside)
                     sums[pixel] += select(0.0, gradient, index == place);
                 }
             }

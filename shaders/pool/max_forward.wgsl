@@ -27,16 +27,20 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var best = 0.0;
     var place = 0u;
     // A maximum of no elements, or of NaN, is not compared with.
+    // mutate `var none = true` => `var none = false` (max_pool2d: negative maxima)
     var none = true;
     var beyond = false;
     for (var i = 0u; i < KERNEL_Y; i++) {
         for (var j = 0u; j < KERNEL_X; j++) {
+            // mutate `i * DILATION_Y` => `i` (max_pool2d: no dilation)
             let row = top + i * DILATION_Y;
             let column = left + j * DILATION_X;
             // A load of any element is cheaper than a branch around it.
             let index = min(row, HEIGHT - 1u) * WIDTH + min(column, WIDTH - 1u);
             let value = x[plane + index];
             let nan = is_nan(value);
+            // mutate `(nan | (` => `((` (max_pool2d: NaN lost in maxima)
+            // mutate `value > best` => `value >= best` (max_pool2d: last of equal maxima)
             let better = (row < HEIGHT) & (column < WIDTH) & (nan | (!beyond & (none | (value > best))));
             best = select(best, value, better);
             place = select(place, index, better);

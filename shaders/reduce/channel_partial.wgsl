@@ -19,6 +19,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let c = index / LANES;
     var sum = no_terms(id);
+    // mutate `e += LANES` => `e += LANES + 1u` (conv2d: lanes overlap)
     for (var e = index % LANES; e < OUTER * INNER; e += LANES) {
         sum = plus(sum, x[(e / INNER * CHANNELS + c) * INNER + e % INNER]);
     }

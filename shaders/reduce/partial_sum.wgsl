@@ -24,5 +24,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var r = index % LANES; r < REDUCED; r += LANES) {
         sum = plus(sum, x[first + strided(r, REDUCED_SIZES, REDUCED_STRIDES)]);
     }
+    // mutate `FACTOR * total(sum)` => `total(sum)` (mean: factor dropped)
     part[index] = FACTOR * total(sum);
 }

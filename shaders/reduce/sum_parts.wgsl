@@ -16,6 +16,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     var sum = no_terms(id);
+    // mutate `p < arguments.parts` => `p + 1 < arguments.parts` (mean: last part left out)
     for (var p = 0u; p < arguments.parts; p++) {
         sum = plus(sum, x[i * arguments.stride + p * arguments.part_stride]);
     }

@@ -19,6 +19,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let sum = sums[i / (SIZE * INNER) * INNER + i % INNER];
+    // mutate `exp(y[i]) * sum` => `y[i] * sum` (log_softmax: logarithm for probability)
     @if(log) { dx[i] = dy[i] - exp(y[i]) * sum; }
     @else { dx[i] = y[i] * (dy[i] - sum); }
 }

@@ -16,8 +16,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (i >= arguments.count) {
         return;
     }
+    // mutate `* INNER + i % INNER` => `* INNER` (softmax: first row of a block for all)
     let r = i / (SIZE * INNER) * INNER + i % INNER;
     let z = x[i] - sums[2u * r];
+    // mutate `let sum = sums[2u * r + 1u]` => `let sum = sums[2u * r]` (softmax: largest for sum)
     let sum = sums[2u * r + 1u];
     @if(log) { y[i] = z - sum; }
     @else { y[i] = exp(z) / sum; }

@@ -22,6 +22,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var i = 0u; i < SIZE; i++) {
         let at = first + i * INNER;
         @if(log) { sum = plus(sum, dy[at]); }
+        // mutate `plus(sum, y[at] * dy[at])` => `plus(sum, dy[at])` (softmax: not weighted)
         @else { sum = plus(sum, y[at] * dy[at]); }
     }
     sums[r] = total(sum);

@@ -19,11 +19,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let first = r / INNER * (SIZE * INNER) + r % INNER;
     var largest = x[first];
+    // mutate `i = 1u; i < SIZE` => `i = 1u; i < 1u` (softmax: first for largest)
     for (var i = 1u; i < SIZE; i++) {
         largest = max(largest, x[first + i * INNER]);
     }
     var exponentials = no_terms(id);
     for (var i = 0u; i < SIZE; i++) {
+        // mutate ` - largest));` => `));` (softmax: exponentials overflow)
         exponentials = plus(exponentials, exp(x[first + i * INNER] - largest));
     }
     sums[2u * r] = largest;

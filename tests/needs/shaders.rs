@@ -29,6 +29,7 @@ trials! {
         every_shader_file_is_part_of_some_kernel,
         matrix_units_are_used_only_where_f16_is_asked_for,
         a_device_that_ends_long_loops_is_not_given_one,
+        no_comment_of_a_shader_reaches_a_kernel,
         a_missing_constant_is_told_with_the_shader;
     SpirvVal: every_form_of_a_shader_is_valid_in_spirv;
     SpirvValOfMatrices: every_form_of_a_shader_on_matrix_units_is_valid_in_spirv;
@@ -332,6 +333,13 @@ fn validate_spirv(planned: &Planned, environment: &str) {
     let output = Command::new("spirv-val").args(["--target-env", environment]).arg(file.path()).output().unwrap();
     let fault = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}, spirv-val: {fault}", told(planned));
+}
+
+/// So a mutation or a remark changes no pipeline and no cache.
+fn no_comment_of_a_shader_reaches_a_kernel() {
+    for planned in planned() {
+        assert!(!planned.text.contains("//"), "{}", told(planned));
+    }
 }
 
 fn every_shader_file_is_part_of_some_kernel() {
