@@ -4,10 +4,7 @@ import package::constants::WORKGROUP;
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::activation::functions::gradient;
-
-@group(0) @binding(0) var<storage, read> seen: array<f32>;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+import package::bindings::{seen, dy, dx};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -7,16 +7,7 @@
 import package::constants::{WORKGROUP, EPS};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
-
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read> variance: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read> dweight: array<f32>;
-@group(0) @binding(5) var<storage, read> dbias: array<f32>;
-@if(affine) @group(0) @binding(6) var<storage, read> weight: array<f32>;
-@if(affine) @group(0) @binding(7) var<storage, read_write> dx: array<f32>;
-@if(!affine) @group(0) @binding(6) var<storage, read_write> dx: array<f32>;
+import package::bindings::{dy, variance, x, mean, dweight, dbias, weight, dx};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

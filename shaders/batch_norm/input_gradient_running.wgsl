@@ -5,12 +5,7 @@
 import package::constants::{WORKGROUP, EPS};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
-
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read> variance: array<f32>;
-@if(affine) @group(0) @binding(2) var<storage, read> weight: array<f32>;
-@if(affine) @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
-@if(!affine) @group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+import package::bindings::{dy, variance, weight, dx};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

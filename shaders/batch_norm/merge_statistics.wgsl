@@ -13,10 +13,7 @@ import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::nan::{is_finite, rectified};
 import package::lib::sum::{no_terms, plus, total};
-
-@group(0) @binding(0) var<storage, read> part: array<f32>;
-@group(0) @binding(1) var<storage, read_write> mean: array<f32>;
-@group(0) @binding(2) var<storage, read_write> variance: array<f32>;
+import package::bindings::{part, mean, variance};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

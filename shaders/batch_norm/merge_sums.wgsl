@@ -7,11 +7,7 @@ import package::constants::{WORKGROUP, EPS};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::sum::{no_terms, plus, total};
-
-@group(0) @binding(0) var<storage, read> part: array<vec2<f32>>;
-@group(0) @binding(1) var<storage, read> variance: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dbias: array<f32>;
+import package::bindings::{part, variance, dweight, dbias};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

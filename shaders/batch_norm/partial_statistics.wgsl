@@ -9,9 +9,7 @@ import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::nan::{is_finite, rectified};
 import package::lib::sum::{no_terms, plus, total};
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> part: array<f32>;
+import package::bindings::{x, part};
 
 fn element(c: u32, e: u32) -> f32 {
     // mutate `e % INNER]` => `e % INNER + 1u]` (batch_norm: one element too far)

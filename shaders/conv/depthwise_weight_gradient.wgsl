@@ -11,11 +11,7 @@ import package::constants::{DILATION_Y, DILATION_X, GROUP_FILTERS, ROWS, PART_RO
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 @if(bias_gradient) import package::lib::sum::{no_terms, plus, total};
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dw: array<f32>;
-@if(bias_gradient) @group(0) @binding(3) var<storage, read_write> db: array<f32>;
+import package::bindings::{x, dy, dw, db};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -11,10 +11,7 @@ import package::constants::WORKGROUP;
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 @if(bias_gradient) import package::lib::sum::{no_sums, plus_all, totals};
-
-@group(0) @binding(0) var<storage, read> source: array<f32>;
-@group(0) @binding(1) var packed: texture_storage_2d<rgba32float, write>;
-@if(bias_gradient) @group(0) @binding(2) var<storage, read_write> sums: array<f32>;
+import package::bindings::{source, packed, sums};
 
 // A pixel of the row that begins at `line`, if the row is of an image.
 fn pixel(is_row: bool, line: i32, x: i32) -> f32 {

@@ -10,9 +10,7 @@
 import package::constants::{WORKGROUP, WEIGHT_ROW};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
-
-@group(0) @binding(0) var<storage, read> source: array<f32>;
-@group(0) @binding(1) var packed: texture_storage_2d<rgba32float, write>;
+import package::bindings::{source, packed};
 
 fn weight(result: u32, other: u32, ky: u32, kx: u32) -> f32 {
     @if(transposed) let group = result / arguments.channels;

@@ -10,12 +10,7 @@ import package::constants::{DILATION_Y, DILATION_X, GROUP_CHANNELS, GROUP_FILTER
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::activation::epilogue::epilogue;
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@if(bias) @group(0) @binding(2) var<storage, read> bias: array<f32>;
-@if(bias) @group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@if(!bias) @group(0) @binding(2) var<storage, read_write> y: array<f32>;
+import package::bindings::{x, weight, bias, y};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -8,10 +8,7 @@ import package::constants::{KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PAD
 import package::constants::{DILATION_Y, DILATION_X, GROUP_CHANNELS, GROUP_FILTERS};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
-
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+import package::bindings::{dy, weight, dx};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -6,12 +6,7 @@ import package::constants::ROW_QUADS;
 import package::arguments::arguments;
 import package::activation::epilogue::epilogue;
 import package::conv::texture_pixels::{PixelTile, pixel_tile_at, pixel_of, group_start, first_weight, weight_texel};
-
-@group(0) @binding(0) var image: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(1) var weights: texture_storage_2d<rgba32float, read>;
-@if(bias) @group(0) @binding(2) var<storage, read> bias: array<f32>;
-@if(bias) @group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@if(!bias) @group(0) @binding(2) var<storage, read_write> y: array<f32>;
+import package::bindings::{image, weights, bias, y};
 
 // A tap, and its first block.
 struct Run {

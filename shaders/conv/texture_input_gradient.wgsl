@@ -9,10 +9,7 @@
 import package::constants::ROW_QUADS;
 import package::arguments::arguments;
 import package::conv::texture_pixels::{PixelTile, pixel_tile_at, pixel_of, group_start, first_weight, weight_texel};
-
-@group(0) @binding(0) var gradient: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(1) var weights: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+import package::bindings::{gradient, weights, dx};
 
 struct Tile {
     // First image, and first row and column in strides.

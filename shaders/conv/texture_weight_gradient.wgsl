@@ -7,10 +7,7 @@
 
 import package::constants::{ROW_QUADS, COLUMN_TEXELS};
 import package::arguments::arguments;
-
-@group(0) @binding(0) var image: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(1) var gradient: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(2) var<storage, read_write> dw: array<f32>;
+import package::bindings::{image, gradient, dw};
 
 struct Tile {
     // First texel of four filters, and of four columns.

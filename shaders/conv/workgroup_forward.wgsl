@@ -5,15 +5,10 @@ import package::constants::{CHANNELS, HEIGHT, WIDTH, FIRST_FILTER, ALL_FILTERS, 
 import package::constants::{STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X, DILATION_Y, DILATION_X};
 import package::constants::{GROUP_CHANNELS, GROUP_FILTERS, DEPTH};
 import package::activation::epilogue::epilogue;
+import package::bindings::{x, weight, bias, y};
 
 const LEFT_RUNS_ALONG_STEPS: bool = true;
 const RIGHT_RUNS_ALONG_STEPS: bool = false;
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@if(bias) @group(0) @binding(2) var<storage, read> bias: array<f32>;
-@if(bias) @group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@if(!bias) @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
 fn load_left(group: i32, row: i32, step: i32) -> f32 {
     return weight[(group * GROUP_FILTERS + row) * DEPTH + step];

@@ -5,14 +5,10 @@
 import package::constants::{CHANNELS, HEIGHT, WIDTH, FIRST_FILTER, ALL_FILTERS, OUT_HEIGHT, OUT_WIDTH, KERNEL_HEIGHT, KERNEL_WIDTH};
 import package::constants::{STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X, DILATION_Y, DILATION_X};
 import package::constants::{FILTERS, GROUP_CHANNELS, GROUP_FILTERS, COLUMNS, ELEMENTS};
+import package::bindings::{x, dy, dw, db};
 
 const LEFT_RUNS_ALONG_STEPS: bool = true;
 const RIGHT_RUNS_ALONG_STEPS: bool = true;
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dw: array<f32>;
-@if(bias_gradient) @group(0) @binding(3) var<storage, read_write> db: array<f32>;
 
 fn load_left(group: i32, row: i32, step: i32) -> f32 {
     let pixel = step % (OUT_WIDTH * OUT_HEIGHT);

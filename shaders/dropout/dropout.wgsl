@@ -5,10 +5,7 @@
 import package::constants::{WORKGROUP, SALT, THRESHOLD, SCALE};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> numbers: array<u32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+import package::bindings::{x, numbers, y};
 
 // A bijection of 32 bits whose outputs pass for random (Wellons' lowbias32).
 fn scramble(value: u32) -> u32 {

@@ -6,10 +6,7 @@ import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::strided::strided;
 import package::activation::epilogue::epilogue;
-
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+import package::bindings::{a, b, y};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -3,8 +3,7 @@
 import package::constants::{WORKGROUP, VALUE};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
-
-@group(0) @binding(0) var<storage, read_write> y: array<f32>;
+import package::bindings::y;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

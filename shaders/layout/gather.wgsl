@@ -5,9 +5,7 @@ import package::constants::{WORKGROUP, SIZES, STRIDES, OFFSET, FACTOR};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::strided::strided;
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+import package::bindings::{x, y};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

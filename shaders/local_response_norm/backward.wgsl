@@ -8,12 +8,7 @@ import package::constants::{WORKGROUP, CHANNELS, INNER, SIZE, ALPHA, BETA};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::nan::unless_nan;
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> s: array<f32>;
-@group(0) @binding(2) var<storage, read> dy: array<f32>;
-@group(0) @binding(3) var<storage, read> terms: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
+import package::bindings::{x, s, dy, terms, dx};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

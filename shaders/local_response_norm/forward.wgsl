@@ -8,10 +8,7 @@ import package::constants::{WORKGROUP, CHANNELS, INNER, SIZE, ALPHA, BETA, K};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::nan::unless_nan;
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@if(keeps_sums) @group(0) @binding(2) var<storage, read_write> sums: array<f32>;
+import package::bindings::{x, y, sums};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

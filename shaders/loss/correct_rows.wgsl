@@ -7,10 +7,7 @@ import package::constants::{WORKGROUP, CLASSES, K};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::nan::is_nan;
-
-@group(0) @binding(0) var<storage, read> logits: array<f32>;
-@group(0) @binding(1) var<storage, read> targets: array<u32>;
-@group(0) @binding(2) var<storage, read_write> correct: array<f32>;
+import package::bindings::{logits, targets, correct};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -9,11 +9,7 @@ import package::constants::{WORKGROUP, CLASSES, SMOOTHING};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::sum::{no_terms, plus, total};
-
-@group(0) @binding(0) var<storage, read> logits: array<f32>;
-@group(0) @binding(1) var<storage, read> targets: array<u32>;
-@group(0) @binding(2) var<storage, read_write> losses: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read_write> sums: array<vec2<f32>>;
+import package::bindings::{logits, targets, losses, sums};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

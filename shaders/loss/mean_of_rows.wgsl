@@ -3,10 +3,7 @@
 
 import package::constants::{WORKGROUP, ROWS};
 import package::lib::sum::{no_terms, plus, total};
-
-@group(0) @binding(0) var<storage, read> losses: array<vec2<f32>>;
-@group(0) @binding(1) var<storage, read_write> loss: array<f32>;
-@group(0) @binding(2) var<storage, read_write> rows: array<f32>;
+import package::bindings::{losses, loss, rows};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

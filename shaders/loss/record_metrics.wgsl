@@ -1,12 +1,7 @@
 // history[row] = (loss, correct, rows), row = numbers[CURSOR]. One invocation.
 
 import package::constants::{WORKGROUP, CURSOR};
-
-@group(0) @binding(0) var<storage, read> loss: array<f32>;
-@group(0) @binding(1) var<storage, read> correct: array<f32>;
-@group(0) @binding(2) var<storage, read> rows: array<f32>;
-@group(0) @binding(3) var<storage, read> numbers: array<u32>;
-@group(0) @binding(4) var<storage, read_write> history: array<f32>;
+import package::bindings::{loss, correct, rows, numbers, history};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -15,11 +15,7 @@ import package::constants::{WORKGROUP, CLASSES};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::sum::{no_terms, plus, total};
-
-@group(0) @binding(0) var<storage, read> logits: array<f32>;
-@group(0) @binding(1) var<storage, read> targets: array<u32>;
-@group(0) @binding(2) var<storage, read_write> losses: array<f32>;
-@if(softmax) @group(0) @binding(3) var<storage, read_write> numbers: array<f32>;
+import package::bindings::{logits, targets, losses, numbers};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

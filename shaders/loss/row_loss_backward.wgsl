@@ -12,13 +12,7 @@
 import package::constants::{WORKGROUP, CLASSES};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
-
-@group(0) @binding(0) var<storage, read> targets: array<u32>;
-@group(0) @binding(1) var<storage, read> rows: array<f32>;
-@group(0) @binding(2) var<storage, read> upstream: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dlogits: array<f32>;
-@if(mse || softmax) @group(0) @binding(4) var<storage, read> logits: array<f32>;
-@if(softmax) @group(0) @binding(5) var<storage, read> numbers: array<f32>;
+import package::bindings::{targets, rows, upstream, dlogits, logits, numbers};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -8,10 +8,7 @@
 import package::constants::{WORKGROUP, M, N, K, A_ROW, A_COLUMN, B_ROW, B_COLUMN};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
-
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+import package::bindings::{a, b, y};
 
 const TILES_M: u32 = (M + 3u) / 4u;
 const TILES_N: u32 = (N + 3u) / 4u;

@@ -3,10 +3,7 @@
 import package::constants::WORKGROUP;
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
-
-@group(0) @binding(0) var<storage, read_write> average: array<f32>;
-@group(0) @binding(1) var<storage, read> weights: array<f32>;
-@group(0) @binding(2) var<storage, read> share: array<f32>;
+import package::bindings::{average, weights, share};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

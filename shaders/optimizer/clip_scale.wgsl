@@ -2,10 +2,7 @@
 
 import package::constants::{WORKGROUP, MAX_NORM};
 import package::lib::nan::unless_nan;
-
-@group(0) @binding(0) var<storage, read> square: array<f32>;
-@group(0) @binding(1) var<storage, read_write> scale: array<f32>;
-@group(0) @binding(2) var<storage, read_write> norm: array<f32>;
+import package::bindings::{square, scale, norm};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -6,10 +6,7 @@ import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::sum::{no_terms, plus, total};
 import package::optimizer::transform::transformed;
-
-@group(0) @binding(0) var<storage, read> gradients: array<f32>;
-@group(0) @binding(1) var<storage, read> parameters: array<f32>;
-@group(0) @binding(2) var<storage, read_write> part: array<f32>;
+import package::bindings::{gradients, parameters, part};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -6,25 +6,9 @@ import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::nan::unless_nan;
 import package::optimizer::transform::transformed;
+import package::bindings::{parameters, state_a, state_b, state_c, gradients, scalars, scale};
 
 const LEAST_SPREAD: f32 = 1.1920929e-7;
-
-@group(0) @binding(0) var<storage, read_write> parameters: array<f32>;
-@if(one_state) @group(0) @binding(1) var<storage, read_write> state_a: array<f32>;
-@if(two_states) @group(0) @binding(2) var<storage, read_write> state_b: array<f32>;
-@if(three_states) @group(0) @binding(3) var<storage, read_write> state_c: array<f32>;
-@if(!one_state) @group(0) @binding(1) var<storage, read> gradients: array<f32>;
-@if(!one_state) @group(0) @binding(2) var<storage, read> scalars: array<f32>;
-@if(!one_state && scaled) @group(0) @binding(3) var<storage, read> scale: array<f32>;
-@if(one_state && !two_states) @group(0) @binding(2) var<storage, read> gradients: array<f32>;
-@if(one_state && !two_states) @group(0) @binding(3) var<storage, read> scalars: array<f32>;
-@if(one_state && !two_states && scaled) @group(0) @binding(4) var<storage, read> scale: array<f32>;
-@if(two_states && !three_states) @group(0) @binding(3) var<storage, read> gradients: array<f32>;
-@if(two_states && !three_states) @group(0) @binding(4) var<storage, read> scalars: array<f32>;
-@if(two_states && !three_states && scaled) @group(0) @binding(5) var<storage, read> scale: array<f32>;
-@if(three_states) @group(0) @binding(4) var<storage, read> gradients: array<f32>;
-@if(three_states) @group(0) @binding(5) var<storage, read> scalars: array<f32>;
-@if(three_states && scaled) @group(0) @binding(6) var<storage, read> scale: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -7,9 +7,7 @@
 import package::constants::{WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
-
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read_write> dx: array<f32>;
+import package::bindings::{dy, dx};
 
 // Number of rows (columns) of window o.
 fn extent(o: u32, out: u32, size: u32) -> u32 {

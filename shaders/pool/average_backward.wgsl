@@ -11,9 +11,7 @@ import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::pool::area::area;
 import package::pool::cells::{first_window_x, first_window_y};
-
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read_write> dx: array<f32>;
+import package::bindings::{dy, dx};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -9,9 +9,7 @@ import package::constants::{KERNEL_Y, KERNEL_X, STRIDE_Y, STRIDE_X, PADDING_Y, P
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::pool::area::area;
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+import package::bindings::{x, y};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

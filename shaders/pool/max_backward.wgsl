@@ -9,10 +9,7 @@ import package::constants::{CELL_Y, CELL_X, CELLS_Y, CELLS_X, WINDOWS_Y, WINDOWS
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::pool::cells::{first_window_x, first_window_y};
-
-@group(0) @binding(0) var<storage, read> argmax: array<u32>;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+import package::bindings::{argmax, dy, dx};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -10,10 +10,7 @@ import package::constants::{KERNEL_Y, KERNEL_X, STRIDE_Y, STRIDE_X, PADDING_Y, P
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::nan::is_nan;
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@if(argmax) @group(0) @binding(2) var<storage, read_write> argmax: array<u32>;
+import package::bindings::{x, y, argmax};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

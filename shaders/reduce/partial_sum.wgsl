@@ -9,9 +9,7 @@ import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::sum::{no_terms, plus, total};
 import package::lib::strided::strided;
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> part: array<f32>;
+import package::bindings::{x, part};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -6,10 +6,7 @@ import package::constants::{WORKGROUP, SIZE, INNER};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::sum::{no_terms, plus, total};
-
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read_write> sums: array<f32>;
-@if(!log) @group(0) @binding(2) var<storage, read> y: array<f32>;
+import package::bindings::{dy, sums, y};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -188,7 +188,7 @@ pub fn sweep<'a>(gpu: &Gpu, cases: &'a [Case], mut report: impl FnMut(Verdict<'a
 }
 
 fn on_matrix_units(step: &PlannedDispatch) -> bool {
-    step.kernel.shader == "conv/cooperative_tile"
+    step.kernel.shader.name == "conv/cooperative_tile"
 }
 
 /// Whether two plans of one graph run the same kernels on the same grids.
@@ -268,8 +268,8 @@ fn updates(graph: &Graph, node: usize) -> bool {
 fn kernels(plan: &Plan, chosen: impl Fn(Option<usize>) -> bool) -> Vec<&'static str> {
     let mut shaders: Vec<&'static str> = Vec::new();
     for step in plan.steps.iter().filter(|step| chosen(Some(step.node))) {
-        if !shaders.contains(&step.kernel.shader) {
-            shaders.push(step.kernel.shader);
+        if !shaders.contains(&step.kernel.shader.name) {
+            shaders.push(step.kernel.shader.name);
         }
     }
     shaders

@@ -129,7 +129,7 @@ impl Pipelines {
     }
 
     fn build(&self, device: &wgpu::Device, text: &str, dispatch: &PlannedDispatch) -> Result<CompiledKernel, GpuError> {
-        let label = Some(dispatch.kernel.shader);
+        let label = Some(dispatch.kernel.shader.name);
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(text.into()) };
         let module = match self.checked {
@@ -165,7 +165,7 @@ impl Pipelines {
         match pollster::block_on(scope.pop()) {
             None => Ok(CompiledKernel { pipeline, layout }),
             Some(error) => {
-                Err(GpuError::Pipeline { reason: format!("shaders/{}.wgsl: {error}", dispatch.kernel.shader) })
+                Err(GpuError::Pipeline { reason: format!("shaders/{}.wgsl: {error}", dispatch.kernel.shader.name) })
             }
         }
     }

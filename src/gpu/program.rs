@@ -157,7 +157,7 @@ impl Program {
                     bindings,
                     arguments: dispatch.arguments.map(|offset| (arguments.clone(), offset)),
                     workgroups: dispatch.workgroups,
-                    shader: dispatch.kernel.shader,
+                    shader: dispatch.kernel.shader.name,
                     node: dispatch.node,
                 }
             })

@@ -1,11 +1,20 @@
 //! What an op asks of the GPU: kernels with their bindings and grids, and memory of its own.
 
+use super::bind::{BindingError, bind};
 use super::{Constant, DeviceProfile, Kernel, Unsupported};
 use crate::tensor::{Shapes, TensorSpec};
 
-/// What a binding refers to.
+/// Memory that a dispatch works on: all of it, or a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operand {
+pub struct Operand {
+    pub storage: Storage,
+    /// First element and number of elements; the whole tensor when absent.
+    pub range: Option<(usize, usize)>,
+}
+
+/// What an operand is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
     Input(usize),
     Output(usize),
     /// Memory of this node alone, uninitialised.
@@ -14,32 +23,22 @@ pub enum Operand {
     Texture(usize),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Access {
-    Read,
-    Write,
-}
-
-/// One binding of a dispatch; they are numbered in the order they are given.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Binding {
-    pub operand: Operand,
-    pub access: Access,
-    /// First element and number of elements; the whole tensor when absent.
-    pub range: Option<(usize, usize)>,
-}
-
 impl Operand {
-    pub fn read(self) -> Binding {
-        Binding { operand: self, access: Access::Read, range: None }
+    /// An input of the node, from 0.
+    pub fn input(index: usize) -> Operand {
+        Storage::Input(index).into()
     }
 
-    pub fn write(self) -> Binding {
-        Binding { operand: self, access: Access::Write, range: None }
+    /// An output of the node, from 0.
+    pub fn output(index: usize) -> Operand {
+        Storage::Output(index).into()
     }
-}
 
-impl Binding {
+    /// The node's first inputs, with the names of their bindings.
+    pub fn inputs<'a>(names: &'a [&'static str]) -> impl Iterator<Item = (&'static str, Operand)> + use<'a> {
+        names.iter().enumerate().map(|(index, &name)| (name, Operand::input(index)))
+    }
+
     /// Only `count` elements from element `first` on.
     pub fn slice(mut self, first: usize, count: usize) -> Self {
         self.range = Some((first, count));
@@ -47,10 +46,17 @@ impl Binding {
     }
 }
 
+impl From<Storage> for Operand {
+    fn from(storage: Storage) -> Self {
+        Operand { storage, range: None }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dispatch {
     pub kernel: Kernel,
-    pub bindings: Vec<Binding>,
+    /// What is bound to each of [`Kernel::bindings`], in their order.
+    pub operands: Vec<Operand>,
     pub workgroups: [u32; 3],
 }
 
@@ -72,6 +78,8 @@ pub struct Site<'a> {
     pub outputs: Vec<&'a TensorSpec>,
     /// Which outputs a node or the caller reads.
     pub read: Vec<bool>,
+    /// Which inputs the op writes in place.
+    pub updates: &'static [usize],
 }
 
 /// What a kernel does to each value that it stores, in the words of `activation/epilogue.wgsl`.
@@ -87,6 +95,8 @@ pub struct Launch<'a> {
     profile: &'a DeviceProfile,
     epilogue: Option<Epilogue>,
     launched: Launched,
+    /// The first of its kind.
+    fault: Option<BindingError>,
 }
 
 /// What a node runs.
@@ -103,12 +113,18 @@ const LINEAR_WORKGROUP: u32 = 64;
 
 impl<'a> Launch<'a> {
     pub fn new(site: Site<'a>, profile: &'a DeviceProfile) -> Self {
-        Launch { site, profile, epilogue: None, launched: Launched::default() }
+        Launch { site, profile, epilogue: None, launched: Launched::default(), fault: None }
     }
 
     /// What was collected.
-    pub fn finish(self) -> Launched {
-        self.launched
+    ///
+    /// # Errors
+    /// When a launch did not bind what its shader declares.
+    pub fn finish(self) -> Result<Launched, BindingError> {
+        match self.fault {
+            None => Ok(self.launched),
+            Some(fault) => Err(fault),
+        }
     }
 
     pub fn profile(&self) -> &'a DeviceProfile {
@@ -156,7 +172,7 @@ impl<'a> Launch<'a> {
     /// Uninitialised memory of `elements` floats for this node alone.
     pub fn scratch(&mut self, elements: usize) -> Operand {
         self.launched.scratch.push(elements);
-        Operand::Scratch(self.launched.scratch.len() - 1)
+        Storage::Scratch(self.launched.scratch.len() - 1).into()
     }
 
     /// An uninitialised texture of at least `width` x `height` texels of four floats for this node alone.
@@ -165,14 +181,20 @@ impl<'a> Launch<'a> {
         let avoid = |size: usize| (size as u32..).find(|size| !size.is_power_of_two()).unwrap_or(u32::MAX);
         let [width, height] = [width, height].map(avoid);
         self.launched.textures.push(ScratchTexture { width, height });
-        Operand::Texture(self.launched.textures.len() - 1)
+        Storage::Texture(self.launched.textures.len() - 1).into()
     }
 
-    /// One invocation for each of `count` elements: the kernel gets the arguments `count` and
+    /// One invocation for each of `count` elements, with an operand for each name that the kernel's shader
+    /// declares: the kernel gets the arguments `count` and
     /// `grid_width` (invocations in a row of the grid, which folds into x and y) and the constant
     /// `WORKGROUP`, and finds its element by `lib/grid.wgsl`.
-    pub fn linear(&mut self, kernel: Kernel, count: usize, bindings: impl IntoIterator<Item = Binding>) {
-        self.linear_by(LINEAR_WORKGROUP, kernel, count, bindings);
+    pub fn linear(
+        &mut self,
+        kernel: Kernel,
+        count: usize,
+        operands: impl IntoIterator<Item = (&'static str, Operand)>,
+    ) {
+        self.linear_by(LINEAR_WORKGROUP, kernel, count, operands);
     }
 
     /// As [`Launch::linear`], with a workgroup of `workgroup` invocations.
@@ -181,7 +203,7 @@ impl<'a> Launch<'a> {
         workgroup: u32,
         kernel: Kernel,
         count: usize,
-        bindings: impl IntoIterator<Item = Binding>,
+        operands: impl IntoIterator<Item = (&'static str, Operand)>,
     ) {
         let workgroups = count.div_ceil(workgroup as usize).max(1) as u64;
         let rows = workgroups.div_ceil(u64::from(self.profile.max_workgroups));
@@ -190,12 +212,22 @@ impl<'a> Launch<'a> {
             .argument("count", count)
             .argument("grid_width", columns as u32 * workgroup)
             .constant("WORKGROUP", workgroup);
-        self.grid(kernel, [columns as u32, rows as u32, 1], bindings);
+        self.grid(kernel, [columns as u32, rows as u32, 1], operands);
     }
 
-    /// A grid of workgroups as given.
-    pub fn grid(&mut self, kernel: Kernel, workgroups: [u32; 3], bindings: impl IntoIterator<Item = Binding>) {
-        self.launched.dispatches.push(Dispatch { kernel, bindings: bindings.into_iter().collect(), workgroups });
+    /// A grid of workgroups as given, with an operand for each name that the kernel's shader declares.
+    pub fn grid(
+        &mut self,
+        kernel: Kernel,
+        workgroups: [u32; 3],
+        operands: impl IntoIterator<Item = (&'static str, Operand)>,
+    ) {
+        match bind(&self.site, &self.launched, self.profile, &kernel, operands) {
+            Ok(operands) => self.launched.dispatches.push(Dispatch { kernel, operands, workgroups }),
+            Err(error) => {
+                self.fault.get_or_insert(error);
+            }
+        }
     }
 
     /// Refuses a kernel whose loops take `steps` steps in one invocation where this device would end

@@ -1,13 +1,17 @@
 //! What runs on a device: a shader with what tells its pipelines apart (constants, conditions, and the arguments it
 //! reads), its bindings and its grid; and what a device can do, as far as kernels are chosen by it.
 
+mod bind;
 mod choices;
 mod launch;
 mod profile;
+mod shader;
 
+pub use bind::{BindingError, BindingFault};
 pub use choices::{ChoiceKey, Choices};
-pub use launch::{Access, Binding, Dispatch, Epilogue, Launch, Launched, Operand, ScratchTexture, Site};
+pub use launch::{Dispatch, Epilogue, Launch, Launched, Operand, ScratchTexture, Site, Storage};
 pub use profile::{DeviceClass, DeviceProfile, MAX_LOOP_STEPS, MatrixUnits, Precision};
+pub use shader::{Access, Binding, Condition, Content, Shader, read, read_texture, write, write_texture};
 
 use std::fmt;
 
@@ -150,10 +154,10 @@ impl From<f32> for Argument {
 /// A shader with its constants and arguments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kernel {
-    /// Path under `shaders/`, without the ending.
-    pub shader: &'static str,
-    /// The shader that stands for `package::operands` in it: the load and store functions of a tile body.
-    pub operands: Option<&'static str>,
+    pub shader: &'static Shader,
+    /// The shader that stands for `package::operands` in it: the load and store functions of a tile body, whose
+    /// bindings are theirs.
+    pub operands: Option<&'static Shader>,
     pub constants: Vec<(&'static str, Constant)>,
     /// Names that hold in the shader's `@if`s.
     pub conditions: Vec<&'static str>,
@@ -167,7 +171,7 @@ pub struct Kernel {
 pub const ARGUMENT_BYTES: u32 = 256;
 
 impl Kernel {
-    pub fn new(shader: &'static str) -> Self {
+    pub fn new(shader: &'static Shader) -> Self {
         Kernel {
             shader,
             operands: None,
@@ -178,7 +182,7 @@ impl Kernel {
         }
     }
 
-    pub fn operands(mut self, shader: &'static str) -> Self {
+    pub fn operands(mut self, shader: &'static Shader) -> Self {
         self.operands = Some(shader);
         self
     }
@@ -214,6 +218,12 @@ impl Kernel {
     pub fn specialise(mut self, holds: bool) -> Self {
         self.specialised = holds;
         self
+    }
+
+    /// What the kernel reads and writes under its conditions, in the order in which it is numbered.
+    pub fn bindings(&self) -> impl Iterator<Item = &'static Binding> {
+        let operands = self.operands.map_or(&[][..], |operands| operands.bindings);
+        self.shader.bindings.iter().chain(operands).filter(|binding| binding.is_there(&self.conditions))
     }
 
     /// The kernel less the values that it reads when it runs: kernels of one form share a pipeline.

@@ -2,9 +2,12 @@
 
 use super::{expect_finite, expect_inputs};
 use crate::graph::{Backward, Cost, GraphError, Op, Value};
-use crate::kernel::{Epilogue, Kernel, Launch, Operand, Unsupported};
+use crate::kernel::{Epilogue, Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{HostTensor, Shapes, TensorSpec};
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
+
+static FORWARD: Shader = Shader::new("activation/forward", &[read("x"), write("y")]);
+static BACKWARD: Shader = Shader::new("activation/backward", &[read("seen"), read("dy"), write("dx")]);
 
 /// y = f(x) for each element.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -153,8 +156,8 @@ impl Op for Activation {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
-        let kernel = self.on(Kernel::new("activation/forward"));
-        launch.linear(kernel, count, [Operand::Input(0).read(), Operand::Output(0).write()]);
+        let kernel = self.on(Kernel::new(&FORWARD));
+        launch.linear(kernel, count, [("x", Operand::input(0)), ("y", Operand::output(0))]);
         Ok(())
     }
 
@@ -187,9 +190,9 @@ impl Op for ActivationBackward {
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
         launch.linear(
-            self.0.on(Kernel::new("activation/backward")),
+            self.0.on(Kernel::new(&BACKWARD)),
             count,
-            [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Output(0).write()],
+            [("seen", Operand::input(0)), ("dy", Operand::input(1)), ("dx", Operand::output(0))],
         );
         Ok(())
     }

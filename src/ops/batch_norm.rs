@@ -3,9 +3,49 @@
 use super::reduce::channel_lanes;
 use super::{expect_finite, expect_inputs};
 use crate::graph::{Backward, Cost, GraphError, Op, Value};
-use crate::kernel::{Binding, DeviceClass, Kernel, Launch, MAX_LOOP_STEPS, Operand, Unsupported};
+use crate::kernel::{DeviceClass, Kernel, Launch, MAX_LOOP_STEPS, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};
 use rayon::prelude::*;
+
+static PARTIAL_STATISTICS: Shader = Shader::new("batch_norm/partial_statistics", &[read("x"), write("part")]);
+static MERGE_STATISTICS: Shader =
+    Shader::new("batch_norm/merge_statistics", &[read("part"), write("mean"), write("variance")]);
+static NORMALIZE: Shader = Shader::new(
+    "batch_norm/normalize",
+    &[
+        read("x"),
+        read("weight").when("affine"),
+        read("bias").when("affine"),
+        read("mean"),
+        read("variance"),
+        write("y"),
+    ],
+);
+static PARTIAL_SUMS: Shader =
+    Shader::new("batch_norm/partial_sums", &[read("x"), read("dy"), read("mean"), write("part").vec2()]);
+static MERGE_SUMS: Shader =
+    Shader::new("batch_norm/merge_sums", &[read("part").vec2(), read("variance"), write("dweight"), write("dbias")]);
+static INPUT_GRADIENT: Shader = Shader::new(
+    "batch_norm/input_gradient",
+    &[
+        read("dy"),
+        read("variance"),
+        read("x"),
+        read("mean"),
+        read("dweight"),
+        read("dbias"),
+        read("weight").when("affine"),
+        write("dx"),
+    ],
+);
+static INPUT_GRADIENT_RUNNING: Shader = Shader::new(
+    "batch_norm/input_gradient_running",
+    &[read("dy"), read("variance"), read("weight").when("affine"), write("dx")],
+);
+static UPDATE_RUNNING: Shader = Shader::new(
+    "batch_norm/update_running",
+    &[read("mean"), read("variance"), write("running_mean"), write("running_var")],
+);
 
 /// x `[N, C]` or `[N, C, ...]` as N x C x inner.
 #[derive(Clone, Copy)]
@@ -43,7 +83,12 @@ impl Layout {
     ///
     /// GPUs take an invocation an element, and divide by constants. On CPU adapters a load of what a channel has
     /// in common costs as much as an element: few invocations share a plane, and layers share the pipeline.
-    fn launch_by_planes(&self, launch: &mut Launch<'_>, kernel: Kernel, bindings: Vec<Binding>) {
+    fn launch_by_planes(
+        &self,
+        launch: &mut Launch<'_>,
+        kernel: Kernel,
+        operands: impl IntoIterator<Item = (&'static str, Operand)>,
+    ) {
         let Layout { batch, channels, inner } = *self;
         let planes = batch * channels;
         let class = launch.profile().class;
@@ -55,10 +100,10 @@ impl Layout {
         let kernel = kernel
             .arguments([("batch", batch), ("channels", channels), ("inner", inner), ("lanes", lanes)])
             .specialise(class == DeviceClass::Gpu);
-        launch.linear(kernel, planes * lanes, bindings);
+        launch.linear(kernel, planes * lanes, operands);
     }
 
-    fn kernel(&self, shader: &'static str) -> Kernel {
+    fn kernel(&self, shader: &'static Shader) -> Kernel {
         Kernel::new(shader).constants([("BATCH", self.batch), ("CHANNELS", self.channels), ("INNER", self.inner)])
     }
 }
@@ -115,12 +160,11 @@ impl Op for BatchStatistics {
         // They are merged in two loops over all lanes.
         let lanes = lanes.min(MAX_LOOP_STEPS / 2);
         let partial = launch.scratch(3 * layout.channels * lanes);
-        let kernel = layout.kernel("batch_norm/partial_statistics").constant("LANES", lanes);
-        launch.linear(kernel, layout.channels * lanes, [Operand::Input(0).read(), partial.write()]);
-        let kernel =
-            Kernel::new("batch_norm/merge_statistics").arguments([("elements", layout.count()), ("lanes", lanes)]);
-        let bindings = [partial.read(), Operand::Output(0).write(), Operand::Output(1).write()];
-        launch.linear(kernel, layout.channels, bindings);
+        let kernel = layout.kernel(&PARTIAL_STATISTICS).constant("LANES", lanes);
+        launch.linear(kernel, layout.channels * lanes, [("x", Operand::input(0)), ("part", partial)]);
+        let kernel = Kernel::new(&MERGE_STATISTICS).arguments([("elements", layout.count()), ("lanes", lanes)]);
+        let operands = [("part", partial), ("mean", Operand::output(0)), ("variance", Operand::output(1))];
+        launch.linear(kernel, layout.channels, operands);
         Ok(())
     }
 
@@ -203,11 +247,13 @@ impl Op for BatchNormalize {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let layout = Layout::known(&launch.input(0).shape);
-        let kernel = Kernel::new("batch_norm/normalize").constant("EPS", self.eps).condition("affine", self.affine);
+        let kernel = Kernel::new(&NORMALIZE).constant("EPS", self.eps).condition("affine", self.affine);
         let kernel = launch.epilogue(kernel);
-        let mut bindings: Vec<_> = (0..=self.vectors()).map(|input| Operand::Input(input).read()).collect();
-        bindings.push(Operand::Output(0).write());
-        layout.launch_by_planes(launch, kernel, bindings);
+        let names: &[&str] = match self.affine {
+            true => &["x", "weight", "bias", "mean", "variance"],
+            false => &["x", "mean", "variance"],
+        };
+        layout.launch_by_planes(launch, kernel, Operand::inputs(names).chain([("y", Operand::output(0))]));
         Ok(())
     }
 
@@ -261,13 +307,17 @@ impl Op for BatchNormSums {
         let layout = Layout::known(&launch.input(0).shape);
         let lanes = channel_lanes(launch.profile(), layout.channels, layout.count());
         let partial = launch.scratch(2 * layout.channels * lanes);
-        let kernel = layout.kernel("batch_norm/partial_sums").constant("LANES", lanes);
-        let bindings = [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Input(2).read(), partial.write()];
-        launch.linear(kernel, layout.channels * lanes, bindings);
-        let kernel = Kernel::new("batch_norm/merge_sums").constant("EPS", self.eps).argument("lanes", lanes);
-        let bindings =
-            [partial.read(), Operand::Input(3).read(), Operand::Output(0).write(), Operand::Output(1).write()];
-        launch.linear(kernel, layout.channels, bindings);
+        let kernel = layout.kernel(&PARTIAL_SUMS).constant("LANES", lanes);
+        let operands = Operand::inputs(&["x", "dy", "mean"]).chain([("part", partial)]);
+        launch.linear(kernel, layout.channels * lanes, operands);
+        let kernel = Kernel::new(&MERGE_SUMS).constant("EPS", self.eps).argument("lanes", lanes);
+        let operands = [
+            ("part", partial),
+            ("variance", Operand::input(3)),
+            ("dweight", Operand::output(0)),
+            ("dbias", Operand::output(1)),
+        ];
+        launch.linear(kernel, layout.channels, operands);
         Ok(())
     }
 
@@ -318,13 +368,18 @@ impl Op for BatchNormInputGradient {
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let layout = Layout::known(&launch.input(0).shape);
         let shader = match self.0.batch_statistics {
-            true => "batch_norm/input_gradient",
-            false => "batch_norm/input_gradient_running",
+            true => &INPUT_GRADIENT,
+            false => &INPUT_GRADIENT_RUNNING,
         };
         let kernel = Kernel::new(shader).constant("EPS", self.0.eps).condition("affine", self.0.affine);
-        let mut bindings: Vec<_> = (0..launch.inputs()).map(|input| Operand::Input(input).read()).collect();
-        bindings.push(Operand::Output(0).write());
-        layout.launch_by_planes(launch, kernel, bindings);
+        let mut names = vec!["dy", "variance"];
+        if self.0.batch_statistics {
+            names.extend(["x", "mean", "dweight", "dbias"]);
+        }
+        if self.0.affine {
+            names.push("weight");
+        }
+        layout.launch_by_planes(launch, kernel, Operand::inputs(&names).chain([("dx", Operand::output(0))]));
         Ok(())
     }
 
@@ -378,12 +433,10 @@ impl Op for UpdateRunningStatistics {
     }
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let kernel = Kernel::new("batch_norm/update_running")
-            .constant("MOMENTUM", self.momentum)
-            .argument("correction", self.correction());
-        let bindings =
-            [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Input(2).write(), Operand::Input(3).write()];
-        launch.linear(kernel, launch.input(0).elements(), bindings);
+        let kernel =
+            Kernel::new(&UPDATE_RUNNING).constant("MOMENTUM", self.momentum).argument("correction", self.correction());
+        let operands = Operand::inputs(&["mean", "variance", "running_mean", "running_var"]);
+        launch.linear(kernel, launch.input(0).elements(), operands);
         Ok(())
     }
 }

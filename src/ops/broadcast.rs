@@ -4,8 +4,10 @@
 use super::walk::{Walk, accepted, row_major};
 use super::{expect_inputs, reduce, sum_parts};
 use crate::graph::{Backward, Cost, GraphError, Op, Value};
-use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
+
+static PARTIAL_SUM: Shader = Shader::new("reduce/partial_sum", &[read("x"), write("part")]);
 
 /// The shape of an element-wise function of `a` and `b`, or the rule that they break.
 pub(super) fn broadcast_shape(a: &Shape, b: &Shape) -> Result<Shape, String> {
@@ -152,7 +154,7 @@ impl Op for SumTo {
         let [kept, summed] = accepted(self.walks(&launch.input(0).shape));
         let (outputs, elements) = (launch.output(0).elements(), summed.sizes.iter().product());
         let lanes = reduce::channel_lanes(launch.profile(), outputs, elements);
-        let kernel = Kernel::new("reduce/partial_sum")
+        let kernel = Kernel::new(&PARTIAL_SUM)
             .constants([("LANES", lanes), ("REDUCED", elements)])
             .constants([
                 ("KEPT_SIZES", kept.sizes),
@@ -162,12 +164,12 @@ impl Op for SumTo {
             ])
             .constant("FACTOR", self.factor);
         if lanes == 1 {
-            launch.linear(kernel, outputs, [Operand::Input(0).read(), Operand::Output(0).write()]);
+            launch.linear(kernel, outputs, [("x", Operand::input(0)), ("part", Operand::output(0))]);
             return Ok(());
         }
         let partial = launch.scratch(outputs * lanes);
-        launch.linear(kernel, outputs * lanes, [Operand::Input(0).read(), partial.write()]);
-        sum_parts(launch, partial, outputs, lanes, 1, lanes, Operand::Output(0).write());
+        launch.linear(kernel, outputs * lanes, [("x", Operand::input(0)), ("part", partial)]);
+        sum_parts(launch, partial, outputs, lanes, 1, lanes, Operand::output(0));
         Ok(())
     }
 

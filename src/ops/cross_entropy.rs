@@ -2,8 +2,25 @@
 
 use super::expect_inputs;
 use crate::graph::{Backward, Cost, GraphError, Op, Value};
-use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{ElementType, HostTensor, Shapes, TensorSpec};
+
+static CROSS_ENTROPY_ROWS: Shader = Shader::new(
+    "loss/cross_entropy_rows",
+    &[read("logits"), read("targets").u32(), write("losses").vec2(), write("sums").vec2()],
+);
+pub(super) static MEAN_OF_ROWS: Shader =
+    Shader::new("loss/mean_of_rows", &[read("losses").vec2(), write("loss"), write("rows")]);
+static CROSS_ENTROPY_BACKWARD: Shader = Shader::new(
+    "loss/cross_entropy_backward",
+    &[read("logits"), read("targets").u32(), read("rows"), read("sums").vec2(), read("upstream"), write("dlogits")],
+);
+static CORRECT_ROWS: Shader =
+    Shader::new("loss/correct_rows", &[read("logits"), read("targets").u32(), write("correct")]);
+static RECORD_METRICS: Shader = Shader::new(
+    "loss/record_metrics",
+    &[read("loss"), read("correct"), read("rows"), read("numbers").u32(), write("history")],
+);
 
 /// A target that marks a row as padding: it counts in no loss, no gradient and no accuracy.
 pub const IGNORED_TARGET: u32 = u32::MAX;
@@ -83,13 +100,13 @@ impl Op for CrossEntropy {
         let [rows, classes] = [launch.input(0).shape[0], launch.input(0).shape[1]];
         launch.expect_loop(rows.max(2 * classes))?;
         let losses = launch.scratch(2 * rows);
-        let kernel = Kernel::new("loss/cross_entropy_rows")
-            .constant("CLASSES", classes)
-            .constant("SMOOTHING", self.label_smoothing);
-        let bindings = [Operand::Input(0).read(), Operand::Input(1).read(), losses.write(), Operand::Output(2).write()];
-        launch.linear(kernel, rows, bindings);
-        let kernel = Kernel::new("loss/mean_of_rows").constant("ROWS", rows);
-        launch.linear(kernel, 1, [losses.read(), Operand::Output(0).write(), Operand::Output(1).write()]);
+        let kernel =
+            Kernel::new(&CROSS_ENTROPY_ROWS).constant("CLASSES", classes).constant("SMOOTHING", self.label_smoothing);
+        let operands =
+            Operand::inputs(&["logits", "targets"]).chain([("losses", losses), ("sums", Operand::output(2))]);
+        launch.linear(kernel, rows, operands);
+        let kernel = Kernel::new(&MEAN_OF_ROWS).constant("ROWS", rows);
+        launch.linear(kernel, 1, [("losses", losses), ("loss", Operand::output(0)), ("rows", Operand::output(1))]);
         Ok(())
     }
 
@@ -133,12 +150,12 @@ impl Op for CrossEntropyBackward {
     }
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let kernel = Kernel::new("loss/cross_entropy_backward")
+        let kernel = Kernel::new(&CROSS_ENTROPY_BACKWARD)
             .constant("CLASSES", launch.input(0).shape[1])
             .constant("SMOOTHING", self.0.label_smoothing);
-        let mut bindings: Vec<_> = (0..5).map(|input| Operand::Input(input).read()).collect();
-        bindings.push(Operand::Output(0).write());
-        launch.linear(kernel, launch.output(0).elements(), bindings);
+        let operands = Operand::inputs(&["logits", "targets", "rows", "sums", "upstream"])
+            .chain([("dlogits", Operand::output(0))]);
+        launch.linear(kernel, launch.output(0).elements(), operands);
         Ok(())
     }
 
@@ -180,9 +197,9 @@ impl Op for CountCorrect {
         let [rows, classes] = [launch.input(0).shape[0], launch.input(0).shape[1]];
         launch.expect_loop(rows.max(classes))?;
         let correct = launch.scratch(rows);
-        let kernel = Kernel::new("loss/correct_rows").constant("CLASSES", classes).constant("K", self.k);
-        launch.linear(kernel, rows, [Operand::Input(0).read(), Operand::Input(1).read(), correct.write()]);
-        super::reduce::sum_parts(launch, correct, 1, 0, 1, rows, Operand::Output(0).write());
+        let kernel = Kernel::new(&CORRECT_ROWS).constant("CLASSES", classes).constant("K", self.k);
+        launch.linear(kernel, rows, Operand::inputs(&["logits", "targets"]).chain([("correct", correct)]));
+        super::reduce::sum_parts(launch, correct, 1, 0, 1, rows, Operand::output(0));
         Ok(())
     }
 }
@@ -219,10 +236,8 @@ impl Op for RecordMetrics {
     }
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let kernel = Kernel::new("loss/record_metrics").constant("CURSOR", self.cursor);
-        let mut bindings: Vec<_> = (0..4).map(|input| Operand::Input(input).read()).collect();
-        bindings.push(Operand::Input(4).write());
-        launch.linear(kernel, 1, bindings);
+        let kernel = Kernel::new(&RECORD_METRICS).constant("CURSOR", self.cursor);
+        launch.linear(kernel, 1, Operand::inputs(&["loss", "correct", "rows", "numbers", "history"]));
         Ok(())
     }
 }

@@ -2,8 +2,10 @@
 
 use super::expect_inputs;
 use crate::graph::{Backward, GraphError, Op, Value};
-use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{ElementType, HostTensor, Shapes, TensorSpec};
+
+static DROPOUT: Shader = Shader::new("dropout/dropout", &[read("x"), read("numbers").u32(), write("y")]);
 
 /// y = x / (1 - p) with probability 1 - p, else 0 * x: NaN, where x is not finite. Inputs x and step numbers of u32:
 /// the seed's low and high half, and the step.
@@ -66,12 +68,12 @@ impl Op for Dropout {
     }
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let kernel = Kernel::new("dropout/dropout")
+        let kernel = Kernel::new(&DROPOUT)
             .constant("SALT", self.salt)
             .constant("THRESHOLD", self.threshold())
             .constant("SCALE", self.scale());
-        let bindings = [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Output(0).write()];
-        launch.linear(kernel, launch.output(0).elements(), bindings);
+        let operands = [("x", Operand::input(0)), ("numbers", Operand::input(1)), ("y", Operand::output(0))];
+        launch.linear(kernel, launch.output(0).elements(), operands);
         Ok(())
     }
 }

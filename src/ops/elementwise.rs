@@ -4,8 +4,15 @@ use super::broadcast::{broadcast_shape, broadcast_strides, sum_to_input};
 use super::walk::{Walk, accepted};
 use super::{expect_finite, expect_inputs};
 use crate::graph::{Backward, Cost, GraphError, Op, Value};
-use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
+
+static ADD: Shader = Shader::new("elementwise/add", &[read("a"), read("b"), write("y")]);
+static MUL: Shader = Shader::new("elementwise/mul", &[read("a"), read("b"), write("y")]);
+static BROADCAST: Shader = Shader::new("elementwise/broadcast", &[read("a"), read("b"), write("y")]);
+static SCALE: Shader = Shader::new("elementwise/scale", &[read("x"), write("y")]);
+static COPY: Shader = Shader::new("elementwise/copy", &[read("x"), write("y")]);
+pub(super) static FILL: Shader = Shader::new("elementwise/fill", &[write("y")]);
 
 /// y = a + b, with broadcasting.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,18 +50,18 @@ fn reference_pair(
 }
 
 /// `equal` for equal shapes, else the broadcasting kernel with the condition `mul` or without.
-fn launch_pair(launch: &mut Launch<'_>, equal: &'static str, mul: bool) -> Result<(), Unsupported> {
+fn launch_pair(launch: &mut Launch<'_>, equal: &'static Shader, mul: bool) -> Result<(), Unsupported> {
     let (a, b, y) = (&launch.input(0).shape, &launch.input(1).shape, &launch.output(0).shape);
     let kernel = match a == b {
         true => Kernel::new(equal),
         false => {
             let [a, b] = accepted(walks(a, b, y));
             let constants = [("SIZES", a.sizes), ("A_STRIDES", a.strides), ("B_STRIDES", b.strides)];
-            Kernel::new("elementwise/broadcast").constants(constants).condition("mul", mul)
+            Kernel::new(&BROADCAST).constants(constants).condition("mul", mul)
         }
     };
-    let bindings = [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Output(0).write()];
-    launch.linear(launch.epilogue(kernel), y.elements(), bindings);
+    let operands = [("a", Operand::input(0)), ("b", Operand::input(1)), ("y", Operand::output(0))];
+    launch.linear(launch.epilogue(kernel), y.elements(), operands);
     Ok(())
 }
 
@@ -81,7 +88,7 @@ impl Op for Add {
     }
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        launch_pair(launch, "elementwise/add", false)
+        launch_pair(launch, &ADD, false)
     }
 
     fn takes_activation(&self) -> bool {
@@ -120,7 +127,7 @@ impl Op for Mul {
     }
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        launch_pair(launch, "elementwise/mul", true)
+        launch_pair(launch, &MUL, true)
     }
 
     fn cost(&self, shapes: &Shapes<'_>) -> Cost {
@@ -161,8 +168,8 @@ impl Op for Scale {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
-        let kernel = Kernel::new("elementwise/scale").constant("FACTOR", self.factor);
-        launch.linear(kernel, count, [Operand::Input(0).read(), Operand::Output(0).write()]);
+        let kernel = Kernel::new(&SCALE).constant("FACTOR", self.factor);
+        launch.linear(kernel, count, [("x", Operand::input(0)), ("y", Operand::output(0))]);
         Ok(())
     }
 
@@ -195,7 +202,7 @@ impl Op for Copy {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
-        launch.linear(Kernel::new("elementwise/copy"), count, [Operand::Input(0).read(), Operand::Output(0).write()]);
+        launch.linear(Kernel::new(&COPY), count, [("x", Operand::input(0)), ("y", Operand::output(0))]);
         Ok(())
     }
 }
@@ -224,8 +231,8 @@ impl Op for Fill {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
-        let kernel = Kernel::new("elementwise/fill").constant("VALUE", self.value);
-        launch.linear(kernel, count, [Operand::Output(0).write()]);
+        let kernel = Kernel::new(&FILL).constant("VALUE", self.value);
+        launch.linear(kernel, count, [("y", Operand::output(0))]);
         Ok(())
     }
 }

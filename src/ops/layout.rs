@@ -1,28 +1,31 @@
 //! Ops that move elements: slices, zero padding, concatenation and transposition.
 
+use super::elementwise::FILL;
 use super::expect_inputs;
 use super::walk::{Walk, accepted, row_major};
 use crate::graph::{Backward, GraphError, Op, Value};
-use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
+
+static GATHER: Shader = Shader::new("layout/gather", &[read("x"), write("y")]);
+static SCATTER: Shader = Shader::new("layout/scatter", &[read("x"), write("y")]);
 
 /// Output 0 = `factor` * input 0, element by element along `walk`, from element `offset` on.
 pub(super) fn gather(launch: &mut Launch<'_>, walk: Walk, offset: usize, factor: f32) {
-    let kernel = Kernel::new("layout/gather")
+    let kernel = Kernel::new(&GATHER)
         .constants([("SIZES", walk.sizes), ("STRIDES", walk.strides)])
         .constant("OFFSET", offset)
         .constant("FACTOR", factor);
     let count = launch.output(0).elements();
-    launch.linear(kernel, count, [Operand::Input(0).read(), Operand::Output(0).write()]);
+    launch.linear(kernel, count, [("x", Operand::input(0)), ("y", Operand::output(0))]);
 }
 
 /// Writes an input into output 0 along `walk`, from element `offset` on.
 fn scatter(launch: &mut Launch<'_>, input: usize, walk: Walk, offset: usize) {
-    let kernel = Kernel::new("layout/scatter")
-        .constants([("SIZES", walk.sizes), ("STRIDES", walk.strides)])
-        .constant("OFFSET", offset);
+    let kernel =
+        Kernel::new(&SCATTER).constants([("SIZES", walk.sizes), ("STRIDES", walk.strides)]).constant("OFFSET", offset);
     let count = launch.input(input).elements();
-    launch.linear(kernel, count, [Operand::Input(input).read(), Operand::Output(0).write()]);
+    launch.linear(kernel, count, [("x", Operand::input(input)), ("y", Operand::output(0))]);
 }
 
 /// Checks that all inputs are f32 tensors of `rank` dimensions.
@@ -143,8 +146,8 @@ impl Op for ZeroPad {
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let inner = self.inner(&launch.input(0).shape);
         let (walk, first) = accepted(inner.walk(&launch.output(0).shape));
-        let kernel = Kernel::new("elementwise/fill").constant("VALUE", 0.0);
-        launch.linear(kernel, launch.output(0).elements(), [Operand::Output(0).write()]);
+        let kernel = Kernel::new(&FILL).constant("VALUE", 0.0);
+        launch.linear(kernel, launch.output(0).elements(), [("y", Operand::output(0))]);
         scatter(launch, 0, walk, first);
         Ok(())
     }

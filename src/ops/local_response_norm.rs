@@ -2,9 +2,16 @@
 
 use super::{expect_finite, expect_inputs};
 use crate::graph::{Backward, Cost, GraphError, Op, Value};
-use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 use std::ops::RangeInclusive;
+
+static FORWARD: Shader =
+    Shader::new("local_response_norm/forward", &[read("x"), write("y"), write("sums").when("keeps_sums")]);
+static BACKWARD_TERMS: Shader =
+    Shader::new("local_response_norm/backward_terms", &[read("x"), read("s"), read("dy"), write("terms")]);
+static BACKWARD: Shader =
+    Shader::new("local_response_norm/backward", &[read("x"), read("s"), read("dy"), read("terms"), write("dx")]);
 
 /// `y[c] = x[c] / s[c]^beta`, `s[c]` = k + alpha / size * sum of x^2 over the channels c - size / 2 ..
 /// c + (size - 1) / 2 that exist. Input x `[N, C, ...]`; outputs y and, for the backward pass, s.
@@ -28,7 +35,7 @@ impl LocalResponseNorm {
         c.saturating_sub(self.size / 2)..=(c + (self.size - 1) / 2).min(channels - 1)
     }
 
-    fn kernel(&self, shader: &'static str, x: &Shape) -> Kernel {
+    fn kernel(&self, shader: &'static Shader, x: &Shape) -> Kernel {
         Kernel::new(shader)
             .constants([("CHANNELS", x[1]), ("INNER", x.stride(1)), ("SIZE", self.size.min(2 * x[1] + 1))])
             .constants([("ALPHA", self.alpha / self.size as f32), ("BETA", self.beta), ("K", self.k)])
@@ -76,12 +83,12 @@ impl Op for LocalResponseNorm {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let sums = launch.is_read(1);
-        let kernel = self.kernel("local_response_norm/forward", &launch.input(0).shape).condition("keeps_sums", sums);
-        let mut bindings = vec![Operand::Input(0).read(), Operand::Output(0).write()];
+        let kernel = self.kernel(&FORWARD, &launch.input(0).shape).condition("keeps_sums", sums);
+        let mut operands = vec![("x", Operand::input(0)), ("y", Operand::output(0))];
         if sums {
-            bindings.push(Operand::Output(1).write());
+            operands.push(("sums", Operand::output(1)));
         }
-        launch.linear(kernel, launch.output(0).elements(), bindings);
+        launch.linear(kernel, launch.output(0).elements(), operands);
         Ok(())
     }
 
@@ -127,13 +134,12 @@ impl Op for LocalResponseNormBackward {
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let shape = &launch.input(0).shape;
         let count = shape.elements();
-        let terms = launch.scratch(count);
-        let inputs = [0, 1, 2].map(|input| Operand::Input(input).read());
-        let [x, s, dy] = inputs;
-        let kernel = self.0.kernel("local_response_norm/backward_terms", shape);
-        launch.linear(kernel, count, [x, s, dy, terms.write()]);
-        let kernel = self.0.kernel("local_response_norm/backward", shape);
-        launch.linear(kernel, count, [x, s, dy, terms.read(), Operand::Output(0).write()]);
+        let terms = ("terms", launch.scratch(count));
+        let [x, s, dy] = [("x", Operand::input(0)), ("s", Operand::input(1)), ("dy", Operand::input(2))];
+        let kernel = self.0.kernel(&BACKWARD_TERMS, shape);
+        launch.linear(kernel, count, [x, s, dy, terms]);
+        let kernel = self.0.kernel(&BACKWARD, shape);
+        launch.linear(kernel, count, [x, s, dy, terms, ("dx", Operand::output(0))]);
         Ok(())
     }
 

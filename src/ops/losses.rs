@@ -1,10 +1,26 @@
 //! Losses beside cross-entropy: means over rows of a function of a row's logits and its target.
 
-use super::cross_entropy::{expect_rows, log_sum_exp};
+use super::cross_entropy::{MEAN_OF_ROWS, expect_rows, log_sum_exp};
 use super::{expect_finite, expect_inputs};
 use crate::graph::{Backward, Cost, GraphError, Op, Value};
-use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{HostTensor, Shapes, TensorSpec};
+
+static ROW_LOSS: Shader = Shader::new(
+    "loss/row_loss",
+    &[read("logits"), read("targets").u32(), write("losses"), write("numbers").when("softmax")],
+);
+static ROW_LOSS_BACKWARD: Shader = Shader::new(
+    "loss/row_loss_backward",
+    &[
+        read("targets").u32(),
+        read("rows"),
+        read("upstream"),
+        write("dlogits"),
+        read("logits").unless("nll"),
+        read("numbers").when("softmax"),
+    ],
+);
 
 /// A loss of logits `[N, C]` and targets `[N]` of u32; outputs the loss `[1]`, the number of rows that
 /// count `[1]` and, where the loss goes through softmax, three numbers a row for the backward pass,
@@ -88,7 +104,7 @@ impl Loss {
         }
     }
 
-    fn kernel(&self, shader: &'static str, classes: usize) -> Kernel {
+    fn kernel(&self, shader: &'static Shader, classes: usize) -> Kernel {
         let kernel = Kernel::new(shader)
             .constant("CLASSES", classes)
             .condition(self.function(), true)
@@ -160,13 +176,13 @@ impl Op for Loss {
         let [rows, classes] = [launch.input(0).shape[0], launch.input(0).shape[1]];
         launch.expect_loop(rows.max(3 * classes))?;
         let losses = launch.scratch(2 * rows);
-        let mut bindings = vec![Operand::Input(0).read(), Operand::Input(1).read(), losses.write()];
+        let mut operands = vec![("logits", Operand::input(0)), ("targets", Operand::input(1)), ("losses", losses)];
         if self.has_softmax() {
-            bindings.push(Operand::Output(2).write());
+            operands.push(("numbers", Operand::output(2)));
         }
-        launch.linear(self.kernel("loss/row_loss", classes), rows, bindings);
-        let kernel = Kernel::new("loss/mean_of_rows").constant("ROWS", rows);
-        launch.linear(kernel, 1, [losses.read(), Operand::Output(0).write(), Operand::Output(1).write()]);
+        launch.linear(self.kernel(&ROW_LOSS, classes), rows, operands);
+        let kernel = Kernel::new(&MEAN_OF_ROWS).constant("ROWS", rows);
+        launch.linear(kernel, 1, [("losses", losses), ("loss", Operand::output(0)), ("rows", Operand::output(1))]);
         Ok(())
     }
 
@@ -209,17 +225,21 @@ impl Op for LossBackward {
     }
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let kernel = self.0.kernel("loss/row_loss_backward", launch.input(0).shape[1]);
-        let mut bindings: Vec<_> = (1..4).map(|input| Operand::Input(input).read()).collect();
-        bindings.push(Operand::Output(0).write());
+        let kernel = self.0.kernel(&ROW_LOSS_BACKWARD, launch.input(0).shape[1]);
+        let mut operands = vec![
+            ("targets", Operand::input(1)),
+            ("rows", Operand::input(2)),
+            ("upstream", Operand::input(3)),
+            ("dlogits", Operand::output(0)),
+        ];
         // The gradient of a negative log-likelihood does not depend on the logits.
         if self.0 != Loss::Nll {
-            bindings.push(Operand::Input(0).read());
+            operands.push(("logits", Operand::input(0)));
         }
         if self.0.has_softmax() {
-            bindings.push(Operand::Input(4).read());
+            operands.push(("numbers", Operand::input(4)));
         }
-        launch.linear(kernel, launch.output(0).elements(), bindings);
+        launch.linear(kernel, launch.output(0).elements(), operands);
         Ok(())
     }
 

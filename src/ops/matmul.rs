@@ -3,8 +3,10 @@
 
 use super::expect_inputs;
 use crate::graph::{Backward, Cost, GraphError, Op, Value};
-use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
+
+static BATCHED: Shader = Shader::new("matmul/batched", &[read("a"), read("b"), write("y")]);
 
 /// y = A B for each pair of matrices in the last two dimensions of a and b, whose other dimensions are
 /// equal. A is `[M, K]`, stored so or transposed; B is `[K, N]`, stored so or transposed.
@@ -104,7 +106,7 @@ impl Op for MatMul {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let s = self.known(&launch.input(0).shape, &launch.input(1).shape);
-        let kernel = Kernel::new("matmul/batched").constants([
+        let kernel = Kernel::new(&BATCHED).constants([
             ("M", s.m),
             ("N", s.n),
             ("K", s.k),
@@ -115,7 +117,7 @@ impl Op for MatMul {
         ]);
         launch.expect_loop(s.k)?;
         let tiles = s.batch * s.m.div_ceil(TILE) * s.n.div_ceil(TILE);
-        launch.linear(kernel, tiles, [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Output(0).write()]);
+        launch.linear(kernel, tiles, [("a", Operand::input(0)), ("b", Operand::input(1)), ("y", Operand::output(0))]);
         Ok(())
     }
 

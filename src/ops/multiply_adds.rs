@@ -1,8 +1,10 @@
 //! Arithmetic and nothing else: what a device's peak is measured with.
 
 use crate::graph::{Cost, Op};
-use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, write};
 use crate::tensor::{HostTensor, Shapes, TensorSpec};
+
+static MULTIPLY_ADDS: Shader = Shader::new("bench/multiply_adds", &[write("y")]);
 
 /// Chains of multiply-adds that nothing but the arithmetic units limits; output one element an
 /// invocation.
@@ -44,8 +46,8 @@ impl Op for MultiplyAdds {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let constants = [("ROUNDS", self.rounds), ("STEPS", STEPS), ("CHAINS", CHAINS)];
-        let kernel = Kernel::new("bench/multiply_adds").constants(constants);
-        launch.linear(kernel, self.invocations, [Operand::Output(0).write()]);
+        let kernel = Kernel::new(&MULTIPLY_ADDS).constants(constants);
+        launch.linear(kernel, self.invocations, [("y", Operand::output(0))]);
         Ok(())
     }
 

@@ -2,8 +2,13 @@
 
 use super::expect_inputs;
 use crate::graph::{Cost, Op};
-use crate::kernel::{Binding, DeviceClass, DeviceProfile, Kernel, Launch, MAX_LOOP_STEPS, Operand, Unsupported};
+use crate::kernel::{
+    DeviceClass, DeviceProfile, Kernel, Launch, MAX_LOOP_STEPS, Operand, Shader, Unsupported, read, write,
+};
 use crate::tensor::{HostTensor, Shapes, TensorSpec};
+
+static CHANNEL_PARTIAL: Shader = Shader::new("reduce/channel_partial", &[read("x"), write("part")]);
+static SUM_PARTS: Shader = Shader::new("reduce/sum_parts", &[read("x"), write("y")]);
 
 /// `y[c]` = sum over o and i of `x[o, c, i]`: the gradient of a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +36,7 @@ impl Op for ChannelSum {
     }
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        self.dispatch(launch, Operand::Input(0).read(), Operand::Output(0).write());
+        self.dispatch(launch, Operand::input(0), Operand::output(0));
         Ok(())
     }
 
@@ -53,16 +58,16 @@ impl ChannelSum {
     }
 
     /// The kernels, as a part of any node.
-    pub(super) fn dispatch(&self, launch: &mut Launch<'_>, x: Binding, y: Binding) {
+    pub(super) fn dispatch(&self, launch: &mut Launch<'_>, x: Operand, y: Operand) {
         let lanes = channel_lanes(launch.profile(), self.channels, self.outer * self.inner);
         let partial = launch.scratch(self.channels * lanes);
-        let kernel = Kernel::new("reduce/channel_partial").constants([
+        let kernel = Kernel::new(&CHANNEL_PARTIAL).constants([
             ("OUTER", self.outer),
             ("CHANNELS", self.channels),
             ("INNER", self.inner),
             ("LANES", lanes),
         ]);
-        launch.linear(kernel, self.channels * lanes, [x, partial.write()]);
+        launch.linear(kernel, self.channels * lanes, [("x", x), ("part", partial)]);
         sum_parts(launch, partial, self.channels, lanes, 1, lanes, y);
     }
 }
@@ -86,9 +91,9 @@ pub(crate) fn sum_parts(
     stride: usize,
     part_stride: usize,
     parts: usize,
-    y: Binding,
+    y: Operand,
 ) {
     let kernel =
-        Kernel::new("reduce/sum_parts").arguments([("stride", stride), ("part_stride", part_stride), ("parts", parts)]);
-    launch.linear(kernel, count, [x.read(), y]);
+        Kernel::new(&SUM_PARTS).arguments([("stride", stride), ("part_stride", part_stride), ("parts", parts)]);
+    launch.linear(kernel, count, [("x", x), ("y", y)]);
 }

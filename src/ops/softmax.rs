@@ -2,8 +2,14 @@
 
 use super::expect_inputs;
 use crate::graph::{Backward, Cost, GraphError, Op, Value};
-use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
+
+static ROW_SUMS: Shader = Shader::new("softmax/row_sums", &[read("x"), write("sums")]);
+static FORWARD: Shader = Shader::new("softmax/forward", &[read("x"), read("sums"), write("y")]);
+static ROW_GRADIENTS: Shader =
+    Shader::new("softmax/row_gradients", &[read("dy"), write("sums"), read("y").unless("log")]);
+static BACKWARD: Shader = Shader::new("softmax/backward", &[read("y"), read("dy"), read("sums"), write("dx")]);
 
 /// y = exp(x) / sum of exp(x) over dimension `dim`, or its logarithm. All x are taken less the largest,
 /// so that none overflows.
@@ -33,7 +39,7 @@ impl Rows {
         (0..size).map(move |i| first + i * inner)
     }
 
-    fn kernel(&self, shader: &'static str, log: bool) -> Kernel {
+    fn kernel(&self, shader: &'static Shader, log: bool) -> Kernel {
         Kernel::new(shader).constants([("SIZE", self.size), ("INNER", self.inner)]).condition("log", log)
     }
 }
@@ -74,10 +80,10 @@ impl Op for Softmax {
         let rows = Rows::of(&launch.input(0).shape, self.dim);
         launch.expect_loop(2 * rows.size)?;
         let sums = launch.scratch(2 * rows.count);
-        launch.linear(rows.kernel("softmax/row_sums", self.log), rows.count, [Operand::Input(0).read(), sums.write()]);
-        let kernel = rows.kernel("softmax/forward", self.log);
-        let bindings = [Operand::Input(0).read(), sums.read(), Operand::Output(0).write()];
-        launch.linear(kernel, launch.output(0).elements(), bindings);
+        launch.linear(rows.kernel(&ROW_SUMS, self.log), rows.count, [("x", Operand::input(0)), ("sums", sums)]);
+        let kernel = rows.kernel(&FORWARD, self.log);
+        let operands = [("x", Operand::input(0)), ("sums", sums), ("y", Operand::output(0))];
+        launch.linear(kernel, launch.output(0).elements(), operands);
         Ok(())
     }
 
@@ -120,12 +126,11 @@ impl Op for SoftmaxBackward {
         let rows = Rows::of(&launch.input(0).shape, self.0.dim);
         launch.expect_loop(rows.size)?;
         let sums = launch.scratch(rows.count);
-        let (y, dy) = (Operand::Input(0).read(), Operand::Input(1).read());
-        let mut bindings = vec![dy, sums.write()];
-        bindings.extend((!self.0.log).then_some(y));
-        launch.linear(rows.kernel("softmax/row_gradients", self.0.log), rows.count, bindings);
-        let kernel = rows.kernel("softmax/backward", self.0.log);
-        launch.linear(kernel, launch.output(0).elements(), [y, dy, sums.read(), Operand::Output(0).write()]);
+        let (y, dy) = (("y", Operand::input(0)), ("dy", Operand::input(1)));
+        let operands = [dy, ("sums", sums)].into_iter().chain((!self.0.log).then_some(y));
+        launch.linear(rows.kernel(&ROW_GRADIENTS, self.0.log), rows.count, operands);
+        let kernel = rows.kernel(&BACKWARD, self.0.log);
+        launch.linear(kernel, launch.output(0).elements(), [y, dy, ("sums", sums), ("dx", Operand::output(0))]);
         Ok(())
     }
 

@@ -3,9 +3,11 @@
 
 use super::step::chunks;
 use crate::graph::Op;
-use crate::kernel::{Binding, Kernel, Launch, Operand, Unsupported};
+use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::ops::expect_inputs;
 use crate::tensor::{HostTensor, Shapes, TensorSpec};
+
+static AVERAGE: Shader = Shader::new("optimizer/average", &[write("average"), read("weights"), read("share")]);
 
 /// e := e + share * (w - e), in place; inputs e, w and the step's share `[1]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,10 +39,12 @@ impl Op for AverageWeights {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         for (first, count) in chunks(launch) {
-            let slice = |binding: Binding| binding.slice(first, count);
-            let bindings =
-                [slice(Operand::Input(0).write()), slice(Operand::Input(1).read()), Operand::Input(2).read()];
-            launch.linear(Kernel::new("optimizer/average"), count, bindings);
+            let operands = [
+                ("average", Operand::input(0).slice(first, count)),
+                ("weights", Operand::input(1).slice(first, count)),
+                ("share", Operand::input(2)),
+            ];
+            launch.linear(Kernel::new(&AVERAGE), count, operands);
         }
         Ok(())
     }

@@ -3,9 +3,13 @@
 use super::GradientTransform;
 use super::step::{chunks, transform_kernel, transformed};
 use crate::graph::{Cost, Op};
-use crate::kernel::{DeviceClass, Kernel, Launch, MAX_LOOP_STEPS, Operand, Unsupported};
+use crate::kernel::{DeviceClass, Kernel, Launch, MAX_LOOP_STEPS, Operand, Shader, Unsupported, read, write};
 use crate::ops::expect_inputs;
 use crate::tensor::{HostTensor, Shapes, TensorSpec};
+
+static SQUARED_NORM: Shader =
+    Shader::new("optimizer/squared_norm", &[read("gradients"), read("parameters"), write("part")]);
+static CLIP_SCALE: Shader = Shader::new("optimizer/clip_scale", &[read("square"), write("scale"), write("norm")]);
 
 /// Sum of the squares of a pack's transformed gradients, `[1]`; inputs gradients and parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,22 +44,22 @@ impl Op for SquaredNorm {
         let lanes = enough.max(largest.div_ceil(MAX_LOOP_STEPS).next_multiple_of(64));
         let partial = launch.scratch(lanes * chunks.len());
         for (index, &(first, count)) in chunks.iter().enumerate() {
-            let kernel = transform_kernel(Kernel::new("optimizer/squared_norm"), &self.0)
+            let kernel = transform_kernel(Kernel::new(&SQUARED_NORM), &self.0)
                 .constant("ELEMENTS", count)
                 .constant("FIRST", index * lanes);
-            let bindings = [
-                Operand::Input(0).read().slice(first, count),
-                Operand::Input(1).read().slice(first, count),
-                partial.write(),
+            let operands = [
+                ("gradients", Operand::input(0).slice(first, count)),
+                ("parameters", Operand::input(1).slice(first, count)),
+                ("part", partial),
             ];
-            launch.linear(kernel, lanes, bindings);
+            launch.linear(kernel, lanes, operands);
         }
         // Two levels of sums: the lanes in rows, then the rows.
         let rows = 64 * chunks.len();
         let row = lanes * chunks.len() / rows;
         let sums = launch.scratch(rows);
-        crate::ops::sum_parts(launch, partial, rows, row, 1, row, sums.write());
-        crate::ops::sum_parts(launch, sums, 1, 0, 1, rows, Operand::Output(0).write());
+        crate::ops::sum_parts(launch, partial, rows, row, 1, row, sums);
+        crate::ops::sum_parts(launch, sums, 1, 0, 1, rows, Operand::output(0));
         Ok(())
     }
 
@@ -89,9 +93,9 @@ impl Op for ClipScale {
     }
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let kernel = Kernel::new("optimizer/clip_scale").constant("MAX_NORM", self.max_norm);
-        let bindings = [Operand::Input(0).read(), Operand::Output(0).write(), Operand::Output(1).write()];
-        launch.linear(kernel, 1, bindings);
+        let kernel = Kernel::new(&CLIP_SCALE).constant("MAX_NORM", self.max_norm);
+        let operands = [("square", Operand::input(0)), ("scale", Operand::output(0)), ("norm", Operand::output(1))];
+        launch.linear(kernel, 1, operands);
         Ok(())
     }
 }

@@ -2,8 +2,21 @@
 
 use super::{Adagrad, Adam, AdamW, GradientTransform, Lion, NAdam, Optimizer, RmsProp, Sgd, SignSgd};
 use crate::graph::{Cost, Op};
-use crate::kernel::{Binding, Kernel, Launch, Operand, Unsupported};
+use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{HostTensor, Shapes, TensorSpec};
+
+static STEP: Shader = Shader::new(
+    "optimizer/step",
+    &[
+        write("parameters"),
+        write("state_a").when("one_state"),
+        write("state_b").when("two_states"),
+        write("state_c").when("three_states"),
+        read("gradients"),
+        read("scalars"),
+        read("scale").when("scaled"),
+    ],
+);
 
 /// p := p - lr * direction(g, state). Inputs: parameters, state tensors, gradients, the step's scalars
 /// `[5]` ([`Optimizer::scalars`]), and with norm clipping the gradients' scale `[1]`; parameters and
@@ -40,7 +53,7 @@ impl OptimizerStep {
             _ => (false, false),
         };
         let decoupled = is("adamw") || is("lion");
-        transform_kernel(Kernel::new("optimizer/step"), &self.transform)
+        transform_kernel(Kernel::new(&STEP), &self.transform)
             .constant("ALPHA", alpha as f32)
             .constant("ONE_LESS_ALPHA", (1.0 - alpha) as f32)
             .constant("BETA", beta as f32)
@@ -187,12 +200,16 @@ impl Op for OptimizerStep {
         let states = self.states();
         let scaled = self.transform.clip_grad_norm.is_some();
         for (first, count) in chunks(launch) {
-            let slice = |binding: Binding| binding.slice(first, count);
-            let mut bindings: Vec<Binding> = (0..=states).map(|input| slice(Operand::Input(input).write())).collect();
-            bindings.push(slice(Operand::Input(states + 1).read()));
-            bindings.push(Operand::Input(states + 2).read());
-            bindings.extend(scaled.then(|| Operand::Input(states + 3).read()));
-            launch.linear(self.kernel(), count, bindings);
+            let slice = |input: usize| Operand::input(input).slice(first, count);
+            let mut operands = vec![
+                ("parameters", slice(0)),
+                ("gradients", slice(states + 1)),
+                ("scalars", Operand::input(states + 2)),
+            ];
+            let names = ["state_a", "state_b", "state_c"];
+            operands.extend(names.into_iter().zip(1..).take(states).map(|(name, input)| (name, slice(input))));
+            operands.extend(scaled.then(|| ("scale", Operand::input(states + 3))));
+            launch.linear(self.kernel(), count, operands);
         }
         Ok(())
     }

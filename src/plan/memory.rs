@@ -1,9 +1,9 @@
 //! Where tensors live: persistent ones in memory of their own (packs side by side), the others in
 //! slots that are reused as soon as their last reader has run.
 
-use super::{PlanError, PlannedBinding, storage_of};
+use super::storage_of;
 use crate::graph::{Graph, PACK_ALIGNMENT, Role, Value};
-use crate::kernel::{Binding, DeviceProfile, ScratchTexture};
+use crate::kernel::ScratchTexture;
 use std::fmt;
 
 /// A piece of device memory: one buffer.
@@ -191,37 +191,12 @@ impl<'g> Memory<'g> {
         Place { region, offset: 0, bytes }
     }
 
-    /// The binding of a graph's value.
-    pub fn binding(
-        &self,
-        value: Value,
-        binding: &Binding,
-        profile: &DeviceProfile,
-        layer: &str,
-    ) -> Result<PlannedBinding, PlanError> {
+    /// Where a graph's value lies.
+    pub fn place(&self, value: Value) -> Place {
         let storage = storage_of(self.graph, value);
-        let place = self.places[storage.index()].unwrap_or_else(|| {
+        self.places[storage.index()].unwrap_or_else(|| {
             unreachable!("`{}` is used before the node that makes it", self.graph.tensor(storage).name)
-        });
-        self.range(place, binding, profile, layer)
-    }
-
-    /// The binding of a place, refused when the device cannot bind so much.
-    pub fn range(
-        &self,
-        place: Place,
-        binding: &Binding,
-        profile: &DeviceProfile,
-        layer: &str,
-    ) -> Result<PlannedBinding, PlanError> {
-        let (offset, bytes) = match binding.range {
-            Some((first, count)) => (place.offset + first as u64 * 4, count as u64 * 4),
-            None => (place.offset, place.bytes),
-        };
-        if bytes > profile.max_binding_bytes {
-            return Err(PlanError::TensorTooLarge { layer: layer.to_owned(), bytes, limit: profile.max_binding_bytes });
-        }
-        Ok(PlannedBinding::Buffer { region: place.region, offset, bytes, access: binding.access })
+        })
     }
 
     pub fn finish(mut self, textures: &[ScratchTexture]) -> (Vec<Option<Place>>, Vec<Region>, MemoryReport) {

@@ -8,7 +8,8 @@ pub use memory::{MemoryReport, Place, Region};
 
 use crate::graph::{Graph, Node, Pass, Role, Value};
 use crate::kernel::{
-    ARGUMENT_BYTES, Access, DeviceProfile, Kernel, Launch, Operand, ScratchTexture, Site, Unsupported,
+    ARGUMENT_BYTES, Access, Binding, BindingError, DeviceProfile, Kernel, Launch, Operand, ScratchTexture, Site,
+    Storage, Unsupported,
 };
 use crate::setting::Setting;
 use memory::Memory;
@@ -24,6 +25,8 @@ pub enum PlanError {
     TensorTooLarge { layer: String, bytes: u64, limit: u64 },
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+    #[error(transparent)]
+    Binding(#[from] BindingError),
 }
 
 /// One step, ready to be replayed.
@@ -75,7 +78,7 @@ impl Plan {
             if live[index] && !node.op.is_view() {
                 let mut launch = Launch::new(site(graph, node, &read), profile);
                 node.op.launch(&mut launch)?;
-                launches.push((index, launch.finish()));
+                launches.push((index, launch.finish()?));
             }
         }
         let mut memory = Memory::new(graph, &live);
@@ -87,17 +90,25 @@ impl Plan {
             let scratch = memory.enter(index, &launched.scratch);
             let texture_ids = share_textures(&mut textures, &launched.textures);
             for dispatch in launched.dispatches {
-                let bindings = dispatch
-                    .bindings
-                    .iter()
-                    .map(|binding| match binding.operand {
-                        Operand::Texture(texture) => {
-                            Ok(PlannedBinding::Texture { texture: texture_ids[texture], access: binding.access })
+                let resolve = |(binding, operand): (&Binding, &Operand)| {
+                    let place = match operand.storage {
+                        Storage::Texture(texture) => {
+                            return Ok(PlannedBinding::Texture {
+                                texture: texture_ids[texture],
+                                access: binding.access,
+                            });
                         }
-                        Operand::Input(input) => memory.binding(node.inputs[input], binding, profile, &node.layer),
-                        Operand::Output(output) => memory.binding(node.outputs[output], binding, profile, &node.layer),
-                        Operand::Scratch(which) => memory.range(scratch[which], binding, profile, &node.layer),
-                    })
+                        Storage::Input(input) => memory.place(node.inputs[input]),
+                        Storage::Output(output) => memory.place(node.outputs[output]),
+                        Storage::Scratch(which) => scratch[which],
+                    };
+                    bound(place, operand.range, binding.access, profile, &node.layer)
+                };
+                let bindings = dispatch
+                    .kernel
+                    .bindings()
+                    .zip(&dispatch.operands)
+                    .map(resolve)
                     .collect::<Result<_, PlanError>>()?;
                 steps.push(PlannedDispatch {
                     arguments: arguments.place(&dispatch.kernel),
@@ -132,7 +143,26 @@ fn site<'a>(graph: &'a Graph, node: &'a Node, read: &[bool]) -> Site<'a> {
         inputs: node.inputs.iter().map(|&value| graph.spec(value)).collect(),
         outputs: node.outputs.iter().map(|&value| graph.spec(value)).collect(),
         read: node.outputs.iter().map(|value| read[value.index()]).collect(),
+        updates: node.op.updates(),
     }
+}
+
+/// A place or a part of it as a binding, refused when the device cannot bind so much.
+fn bound(
+    place: Place,
+    range: Option<(usize, usize)>,
+    access: Access,
+    profile: &DeviceProfile,
+    layer: &str,
+) -> Result<PlannedBinding, PlanError> {
+    let (offset, bytes) = match range {
+        Some((first, count)) => (place.offset + first as u64 * 4, count as u64 * 4),
+        None => (place.offset, place.bytes),
+    };
+    if bytes > profile.max_binding_bytes {
+        return Err(PlanError::TensorTooLarge { layer: layer.to_owned(), bytes, limit: profile.max_binding_bytes });
+    }
+    Ok(PlannedBinding::Buffer { region: place.region, offset, bytes, access })
 }
 
 /// Blocks of arguments, equal ones kept once.

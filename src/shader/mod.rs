@@ -1,11 +1,12 @@
 //! From `shaders/*.wgsl` to the WGSL text of one kernel: imports joined by `wesl`, constants and
 //! conditions bound.
 //!
-//! A shader imports its constants from the virtual module `package::constants`, the uniform with its
-//! arguments from `package::arguments`, shared functions from `package::lib::...`, and a tile body its
-//! load and store functions from `package::operands`, which the kernel binds to a file.
+//! A shader imports what it reads and writes from the virtual module `package::bindings`, its constants from
+//! `package::constants`, the uniform with its arguments from `package::arguments`, shared functions from
+//! `package::lib::...`, and a tile body its load and store functions from `package::operands`, which the kernel
+//! binds to a file.
 
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Shader};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io;
@@ -76,16 +77,24 @@ impl Sources {
     /// # Errors
     /// When a file or an imported name is missing, or the text does not parse.
     pub fn compile(&self, kernel: &Kernel) -> Result<String, ShaderError> {
-        let error = |reason: String| ShaderError { shader: kernel.shader.to_owned(), reason };
+        let error = |reason: String| ShaderError { shader: kernel.shader.name.to_owned(), reason };
         let mut resolver = VirtualResolver::new();
         for (name, text) in &self.0 {
             resolver.add_module(path(name), text.as_ref().into());
         }
+        let text_of = |shader: &Shader| {
+            let text = shader.text.or_else(|| self.get(shader.name));
+            text.ok_or_else(|| error(format!("there is no file `shaders/{}.wgsl`", shader.name)))
+        };
+        resolver.add_module(path(kernel.shader.name), text_of(kernel.shader)?.into());
         if let Some(operands) = kernel.operands {
-            let text = self.get(operands);
-            let text = text.ok_or_else(|| error(format!("there is no file `shaders/{operands}.wgsl`")))?;
-            resolver.add_module(path("operands"), text.into());
+            resolver.add_module(path("operands"), text_of(operands)?.into());
         }
+        let mut bindings = String::new();
+        for (number, binding) in kernel.bindings().enumerate() {
+            writeln!(bindings, "@group(0) @binding({number}) {binding}").expect("writing to a string does not fail");
+        }
+        resolver.add_module(path("bindings"), bindings.into());
         let mut constants = String::new();
         for (name, value) in &kernel.constants {
             writeln!(constants, "const {name}: {value};").expect("writing to a string does not fail");
@@ -111,8 +120,9 @@ impl Sources {
             .set_mangler(wesl::ManglerKind::None)
             .set_features(kernel.conditions.iter().map(|name| (*name, true)))
             .set_missing_feature_behavior(false);
-        let compiled =
-            compiler.compile(&path(kernel.shader)).map_err(|reason| error(without_colours(&reason.to_string())))?;
+        let compiled = compiler
+            .compile(&path(kernel.shader.name))
+            .map_err(|reason| error(without_colours(&reason.to_string())))?;
         Ok(compiled.to_string())
     }
 }
@@ -141,7 +151,8 @@ mod tests {
         let mut sources = Sources::default();
         let text = sources.0.iter_mut().find(|(name, _)| *name == "elementwise/scale").map(|(_, text)| text);
         *text.unwrap() = Cow::Borrowed("fn main( {");
-        let message = sources.compile(&Kernel::new("elementwise/scale")).unwrap_err().to_string();
+        static SCALE: Shader = Shader::new("elementwise/scale", &[]);
+        let message = sources.compile(&Kernel::new(&SCALE)).unwrap_err().to_string();
         assert!(!message.contains('\u{1b}'), "{message:?}");
         assert!(message.starts_with("shader `elementwise/scale` ") && message.contains("fn main( {"), "{message}");
     }

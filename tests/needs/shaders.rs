@@ -3,15 +3,18 @@
 
 use crate::need::trials;
 use naga::valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
-use naga::{AddressSpace, ImageClass, Module, StorageAccess, TypeInner};
+use naga::{
+    AddressSpace, ImageClass, ImageDimension, Module, Scalar, ScalarKind, StorageAccess, StorageFormat, TypeInner,
+};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::process::Command;
 use std::sync::OnceLock;
 use tilewright::check;
-use tilewright::graph::Graph;
+use tilewright::graph::{Graph, Op};
 use tilewright::kernel::{
-    ARGUMENT_BYTES, Access, Constant, DeviceClass, DeviceProfile, Kernel, MatrixUnits, Precision,
+    ARGUMENT_BYTES, Access, BindingFault, Condition, Constant, Content, DeviceClass, DeviceProfile, Kernel, Launch,
+    MatrixUnits, Operand, Precision, Shader, Storage, Unsupported, read, write,
 };
 use tilewright::models::{self, ModelOptions};
 use tilewright::nn::Mode;
@@ -19,7 +22,7 @@ use tilewright::ops::Linear;
 use tilewright::plan::{Plan, PlanError, PlannedBinding, PlannedDispatch};
 use tilewright::recipe::TrainConfig;
 use tilewright::shader;
-use tilewright::tensor::TensorSpec;
+use tilewright::tensor::{ElementType, HostTensor, Shapes, TensorSpec};
 use tilewright::train::{Batch, evaluation_graph, training_graph};
 
 trials! {
@@ -30,7 +33,9 @@ trials! {
         matrix_units_are_used_only_where_f16_is_asked_for,
         a_device_that_ends_long_loops_is_not_given_one,
         no_comment_of_a_shader_reaches_a_kernel,
-        a_missing_constant_is_told_with_the_shader;
+        a_missing_constant_is_told_with_the_shader,
+        no_shader_numbers_a_binding,
+        a_launch_binds_what_its_shader_declares_or_there_is_no_plan;
     SpirvVal: every_form_of_a_shader_is_valid_in_spirv;
     SpirvValOfMatrices: every_form_of_a_shader_on_matrix_units_is_valid_in_spirv;
 }
@@ -140,7 +145,7 @@ fn planned() -> &'static [Planned] {
 
 /// What a dispatch asks of the device, whatever its shader does.
 fn check_dispatch(from: &str, dispatch: &PlannedDispatch, profile: &DeviceProfile) {
-    let at = || format!("{from}: {}", dispatch.kernel.shader);
+    let at = || format!("{from}: {}", dispatch.kernel.shader.name);
     let grid = dispatch.workgroups;
     assert!(grid.iter().all(|&size| size > 0 && size <= profile.max_workgroups), "{}: grid {grid:?}", at());
     let mut access: HashMap<usize, Access> = HashMap::new();
@@ -171,7 +176,7 @@ fn kinds(bindings: &[PlannedBinding]) -> Vec<Kind> {
 
 /// What a kernel may ask of a device beyond WebGPU: nothing, but for those on matrix units.
 fn capabilities(kernel: &Kernel) -> Capabilities {
-    match (kernel.shader, kernel.conditions.contains(&"emulated")) {
+    match (kernel.shader.name, kernel.conditions.contains(&"emulated")) {
         ("conv/cooperative_tile", true) => Capabilities::SHADER_FLOAT16,
         ("conv/cooperative_tile", false) => {
             Capabilities::SHADER_FLOAT16 | Capabilities::SUBGROUP | Capabilities::COOPERATIVE_MATRIX
@@ -181,7 +186,7 @@ fn capabilities(kernel: &Kernel) -> Capabilities {
 }
 
 fn parse(planned: &Planned) -> (Module, ModuleInfo) {
-    let name = planned.dispatch.kernel.shader;
+    let name = planned.dispatch.kernel.shader.name;
     let module = naga::front::wgsl::parse_str(&planned.text)
         .unwrap_or_else(|error| panic!("{name} ({}):\n{}", planned.from, error.emit_to_string(&planned.text)));
     let info = Validator::new(ValidationFlags::all(), capabilities(&planned.dispatch.kernel))
@@ -196,22 +201,54 @@ fn access_of(access: StorageAccess) -> Access {
     if access.contains(StorageAccess::STORE) { Access::Write } else { Access::Read }
 }
 
-/// Binding number, and what is declared there.
-fn declared(module: &Module) -> BTreeMap<u32, Kind> {
-    let mut declared = BTreeMap::new();
+/// Name, access and content of each binding, by its number.
+type Bindings = BTreeMap<u32, (String, Access, Content)>;
+
+/// What naga finds in the text; what the shader does not use is not in it.
+fn reflected(module: &Module) -> Bindings {
+    let mut bindings = BTreeMap::new();
     for (_, variable) in module.global_variables.iter() {
         let Some(binding) = variable.binding.as_ref().filter(|_| variable.space != AddressSpace::Uniform) else {
             continue;
         };
         assert_eq!(binding.group, 0, "all bindings are in one group");
-        let kind = match (variable.space, &module.types[variable.ty].inner) {
-            (AddressSpace::Storage { access }, _) => (false, access_of(access)),
-            (_, TypeInner::Image { class: ImageClass::Storage { access, .. }, .. }) => (true, access_of(*access)),
+        let (access, content) = match (variable.space, &module.types[variable.ty].inner) {
+            (AddressSpace::Storage { access }, TypeInner::Array { base, .. }) => {
+                (access_of(access), numbers(&module.types[*base].inner))
+            }
+            (
+                _,
+                TypeInner::Image {
+                    dim: ImageDimension::D2,
+                    arrayed: false,
+                    class: ImageClass::Storage { access, format: StorageFormat::Rgba32Float },
+                },
+            ) => (access_of(*access), Content::Texture),
             (space, inner) => panic!("a binding in {space:?}: {inner:?}"),
         };
-        declared.insert(binding.binding, kind);
+        bindings.insert(binding.binding, (variable.name.clone().unwrap_or_default(), access, content));
     }
-    declared
+    bindings
+}
+
+fn numbers(element: &TypeInner) -> Content {
+    let (scalar, lanes) = match *element {
+        TypeInner::Scalar(scalar) => (scalar, 1),
+        TypeInner::Vector { size, scalar } => (scalar, size as usize),
+        ref other => panic!("an array of {other:?}"),
+    };
+    let element = match scalar {
+        Scalar { kind: ScalarKind::Float, width: 4 } => ElementType::F32,
+        Scalar { kind: ScalarKind::Uint, width: 4 } => ElementType::U32,
+        other => panic!("an array of {other:?}"),
+    };
+    Content::Buffer { element, lanes }
+}
+
+/// What the kernel's declaration says.
+fn declared(kernel: &Kernel) -> Bindings {
+    let binding = |binding: &tilewright::kernel::Binding| (binding.name.to_owned(), binding.access, binding.content);
+    (0..).zip(kernel.bindings().map(binding)).collect()
 }
 
 /// Members and size of the uniform that holds a kernel's arguments.
@@ -244,9 +281,12 @@ fn workgroup_memory(module: &Module) -> u32 {
 fn every_kernel_is_valid_and_binds_what_its_launch_declares_within_the_limits() {
     planned().par_iter().for_each(|planned| {
         let (module, _) = parse(planned);
-        let at = format!("{} ({})", planned.dispatch.kernel.shader, planned.from);
-        let want: BTreeMap<u32, Kind> = (0..).zip(kinds(&planned.dispatch.bindings)).collect();
-        assert_eq!(declared(&module), want, "{at}: bindings of the shader, and of the launch\n{}", planned.text);
+        let at = format!("{} ({})", planned.dispatch.kernel.shader.name, planned.from);
+        let declared = declared(&planned.dispatch.kernel);
+        assert_eq!(reflected(&module), declared, "{at}: bindings used, and declared\n{}", planned.text);
+        let kinds_declared: Vec<Kind> =
+            declared.values().map(|&(_, access, content)| (content == Content::Texture, access)).collect();
+        assert_eq!(kinds(&planned.dispatch.bindings), kinds_declared, "{at}: bindings planned, and declared");
 
         if let Some(arguments) = declared_arguments(&module) {
             assert_eq!(arguments, given_arguments(&planned.dispatch.kernel), "{at}: arguments");
@@ -268,7 +308,7 @@ fn one_of_each_form() -> Vec<&'static Planned> {
     let mut forms: BTreeMap<String, Vec<&Planned>> = BTreeMap::new();
     for planned in planned() {
         let Kernel { shader, operands, conditions, .. } = &planned.dispatch.kernel;
-        forms.entry(format!("{shader} {operands:?} {conditions:?}")).or_default().push(planned);
+        forms.entry(format!("{shader:?} {operands:?} {conditions:?}")).or_default().push(planned);
     }
     forms.into_values().filter_map(|alike| alike.into_iter().min_by_key(|planned| planned.text.clone())).collect()
 }
@@ -290,7 +330,13 @@ fn on_matrix_units(planned: &Planned) -> bool {
 }
 
 fn told(planned: &Planned) -> String {
-    format!("{} ({})", planned.dispatch.kernel.shader, planned.from)
+    format!("{} ({})", planned.dispatch.kernel.shader.name, planned.from)
+}
+
+fn no_shader_numbers_a_binding() {
+    for (name, text) in shader::SOURCES {
+        assert!(!text.contains("@group") && !text.contains("@binding"), "shaders/{name}.wgsl");
+    }
 }
 
 fn every_form_of_a_shader_translates_for_vulkan_metal_and_direct3d() {
@@ -348,8 +394,7 @@ fn every_shader_file_is_part_of_some_kernel() {
     let mut open: Vec<&str> = Vec::new();
     for planned in planned() {
         let Kernel { shader, operands, .. } = &planned.dispatch.kernel;
-        open.push(shader);
-        open.extend(operands);
+        open.extend([Some(*shader), *operands].into_iter().flatten().map(|shader| shader.name));
     }
     while let Some(name) = open.pop() {
         if !met.insert(name) {
@@ -376,7 +421,7 @@ fn matrix_units_are_used_only_where_f16_is_asked_for() {
         let units = MatrixUnits { edge: 16, smallest_subgroup: 32, largest_subgroup: 32, emulated: false };
         let least = DeviceProfile::webgpu_defaults(DeviceClass::Gpu);
         let profile = DeviceProfile { matrix_units: Some(units), precision, ..least };
-        Plan::new(&graph, &profile).unwrap().steps.iter().map(|step| step.kernel.shader).collect()
+        Plan::new(&graph, &profile).unwrap().steps.iter().map(|step| step.kernel.shader.name).collect()
     };
     assert_eq!(shaders(Precision::F32), ["conv/workgroup_tile"]);
     assert_eq!(shaders(Precision::F16), ["conv/cooperative_tile"]);
@@ -393,7 +438,78 @@ fn a_device_that_ends_long_loops_is_not_given_one() {
 }
 
 fn a_missing_constant_is_told_with_the_shader() {
-    let kernel = Kernel::new("elementwise/fill").constant("VALUE", Constant::F32(1.0));
+    static FILL: Shader = Shader::new("elementwise/fill", &[write("y")]);
+    let kernel = Kernel::new(&FILL).constant("VALUE", Constant::F32(1.0));
     let error = shader::compile(&kernel).unwrap_err().to_string();
     assert!(error.contains("elementwise/fill"), "{error}");
+}
+
+/// y = x, of 128 floats, and another input of 128 u32; launched with the operands that a test gives.
+#[derive(Debug)]
+struct Copies(Vec<(&'static str, Operand)>);
+
+static COPY: Shader = Shader::new("elementwise/copy", &[read("x"), write("y"), write("sums").when("keeps_sums")]);
+
+impl Op for Copies {
+    fn name(&self) -> &'static str {
+        "copies"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        Ok(vec![inputs[0].clone()])
+    }
+
+    fn reference(&self, _: &[&HostTensor], _: &mut [HostTensor], _: &Shapes<'_>) {}
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+        launch.linear(Kernel::new(&COPY), 128, self.0.iter().copied());
+        Ok(())
+    }
+}
+
+fn plan_copies(operands: &[(&'static str, Operand)]) -> Result<Plan, PlanError> {
+    let mut graph = Graph::new();
+    let inputs = [
+        graph.input("x", TensorSpec::f32([128])).unwrap(),
+        graph.input("places", TensorSpec { element: ElementType::U32, ..TensorSpec::f32([128]) }).unwrap(),
+    ];
+    let y = graph.apply_one(Copies(operands.to_vec()), &inputs).unwrap();
+    graph.output("y", y);
+    Plan::new(&graph, &DeviceProfile::webgpu_defaults(DeviceClass::Gpu))
+}
+
+/// What is said of a launch with these operands: the binding, and its fault.
+fn fault(operands: &[(&'static str, Operand)]) -> (&'static str, BindingFault) {
+    match plan_copies(operands).unwrap_err() {
+        PlanError::Binding(error) => {
+            assert_eq!((error.op, error.shader), ("copies", "elementwise/copy"));
+            let text = error.to_string();
+            assert!(text.contains("`elementwise/copy`") && text.contains(&format!("`{}`", error.binding)), "{text}");
+            (error.binding, error.fault)
+        }
+        other => panic!("{other}"),
+    }
+}
+
+fn a_launch_binds_what_its_shader_declares_or_there_is_no_plan() {
+    let [x, places, y] = [Operand::input(0), Operand::input(1), Operand::output(0)];
+    assert!(plan_copies(&[("y", y), ("x", x)]).is_ok(), "names tell the order");
+    assert!(plan_copies(&[("y", y.slice(64, 64)), ("x", x.slice(0, 64))]).is_ok());
+
+    assert_eq!(fault(&[("x", x)]), ("y", BindingFault::Missing));
+    assert_eq!(fault(&[("x", x), ("y", y), ("z", y)]), ("z", BindingFault::Undeclared));
+    let condition = Condition { name: "keeps_sums", holds: true };
+    assert_eq!(fault(&[("x", x), ("y", y), ("sums", y)]), ("sums", BindingFault::Conditional(condition)));
+    assert_eq!(fault(&[("x", x), ("y", y), ("x", x)]), ("x", BindingFault::Twice));
+
+    let buffer = |element| Content::Buffer { element, lanes: 1 };
+    let mistyped = BindingFault::Mistyped { declared: buffer(ElementType::F32), given: buffer(ElementType::U32) };
+    assert_eq!(fault(&[("x", places), ("y", y)]), ("x", mistyped));
+    assert_eq!(fault(&[("x", x), ("y", x)]), ("y", BindingFault::NotUpdated(0)));
+    let absent = Storage::Input(2);
+    assert_eq!(fault(&[("x", absent.into()), ("y", y)]), ("x", BindingFault::NoSuchOperand(absent)));
+    let past = BindingFault::PastTheEnd { first: 64, count: 65, elements: 128 };
+    assert_eq!(fault(&[("x", x.slice(64, 65)), ("y", y)]), ("x", past));
+    let unaligned = BindingFault::Unaligned { first: 3, alignment: 64 };
+    assert_eq!(fault(&[("x", x.slice(3, 64)), ("y", y)]), ("x", unaligned));
 }

@@ -78,7 +78,7 @@ fn named(kernel: &Kernel) -> Option<String> {
         Constant::I32(value) => usize::try_from(value).ok(),
         _ => None,
     };
-    Some(match kernel.shader {
+    Some(match kernel.shader.name {
         "conv/workgroup_tile" => format!("workgroup {}x{}", constant("TILE_ROWS")?, constant("TILE_COLUMNS")?),
         "conv/texture_tile" => format!("texture {}", 4 * constant("ROW_QUADS")?),
         shader if shader.starts_with("conv/plain") => "plain".to_owned(),

@@ -238,7 +238,9 @@ fn the_kernels_of_every_plan_are_in_their_ops_rows() {
             let Ok(plan) = Plan::new(&graph, &profile) else { continue };
             for step in &plan.steps {
                 let op = graph.nodes()[step.node].op.name();
-                for shader in [Some(step.kernel.shader), step.kernel.operands].into_iter().flatten() {
+                for shader in
+                    [Some(step.kernel.shader), step.kernel.operands].into_iter().flatten().map(|shader| shader.name)
+                {
                     assert!(rows[op].contains(&shader), "the row of `{op}` lacks `{shader}`");
                     met.insert(op);
                 }

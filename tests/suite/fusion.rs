@@ -24,7 +24,7 @@ fn convolution(graph: &mut Graph) -> (Value, Value) {
 fn activated(graph: &Graph, class: DeviceClass) -> (usize, usize) {
     let plan = Plan::new(graph, &DeviceProfile::webgpu_defaults(class)).unwrap();
     let merged = plan.steps.iter().filter(|step| step.kernel.conditions.contains(&"activated")).count();
-    let alone = plan.steps.iter().filter(|step| step.kernel.shader == "activation/forward").count();
+    let alone = plan.steps.iter().filter(|step| step.kernel.shader.name == "activation/forward").count();
     (merged, alone)
 }
 

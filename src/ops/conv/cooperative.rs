@@ -2,7 +2,10 @@
 //! picks a tile are those of [`super::workgroup`].
 
 use super::workgroup::Tile;
-use crate::kernel::MatrixUnits;
+use crate::kernel::{MatrixUnits, Shader};
+
+/// Its bindings are those of the operands.
+static TILE: Shader = Shader::new("conv/cooperative_tile", &[]);
 
 /// Steps in workgroup memory at a time.
 const DEPTH: usize = 32;
@@ -34,7 +37,7 @@ fn tile(units: MatrixUnits, down: usize, across: usize) -> Tile {
         depth: DEPTH,
         threads,
         memory: factors(rows) + factors(columns) + slots * edge * edge * 4,
-        shader: "conv/cooperative_tile",
+        shader: &TILE,
         constants: vec![("EDGE", edge), ("SLOTS", slots)],
         conditions,
     }

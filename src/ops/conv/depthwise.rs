@@ -5,7 +5,16 @@ use super::ConvGeometry;
 use super::part::Part;
 use super::plain::kernel;
 use super::split::Split;
-use crate::kernel::{Binding, DeviceClass, Launch, MAX_LOOP_STEPS, Operand};
+use crate::kernel::{DeviceClass, Launch, MAX_LOOP_STEPS, Operand, Shader, read, write};
+
+static FORWARD: Shader =
+    Shader::new("conv/depthwise", &[read("x"), read("weight"), read("bias").when("bias"), write("y")]);
+static INPUT_GRADIENT: Shader =
+    Shader::new("conv/depthwise_input_gradient", &[read("dy"), read("weight"), write("dx")]);
+static WEIGHT_GRADIENT: Shader = Shader::new(
+    "conv/depthwise_weight_gradient",
+    &[read("x"), read("dy"), write("dw"), write("db").when("bias_gradient")],
+);
 
 /// Neighbours of a row that one invocation computes.
 const RUN: usize = 8;
@@ -28,7 +37,7 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
     let bias = launch.inputs() == 3;
     let run = RUN.min(g.out[1]);
     let runs = g.out[1].div_ceil(run);
-    let kernel = kernel("conv/depthwise", part)
+    let kernel = kernel(&FORWARD, part)
         .constants([
             ("RUN", run as i32),
             ("RUNS", runs as i32),
@@ -36,13 +45,12 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
         ])
         .condition("bias", bias);
     let kernel = launch.epilogue(kernel);
-    let mut bindings = vec![Operand::Input(0).read(), Operand::Input(1).read()];
-    bindings.extend(bias.then(|| part.bias(Operand::Input(2).read())));
-    bindings.push(Operand::Output(0).write());
-    launch.linear(kernel, g.batch * g.filters * g.out[0] * runs, bindings);
+    let mut operands = vec![("x", Operand::input(0)), ("weight", Operand::input(1)), ("y", Operand::output(0))];
+    operands.extend(bias.then(|| ("bias", part.bias(Operand::input(2)))));
+    launch.linear(kernel, g.batch * g.filters * g.out[0] * runs, operands);
 }
 
-pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding) {
+pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Operand) {
     let g = &part.geometry;
     let (stride, padding) = (g.stride[1], g.padding[1] as isize);
     let run = RUN.min(g.size[1]).next_multiple_of(stride);
@@ -51,17 +59,17 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding) 
     let taps = ((g.kernel[1] - 1) * g.dilation[1]) as isize;
     let first = (padding - taps).div_euclid(stride as isize);
     let last = (run as isize - 1 + padding) / stride as isize;
-    let kernel = kernel("conv/depthwise_input_gradient", part).constants([
+    let kernel = kernel(&INPUT_GRADIENT, part).constants([
         ("RUN", run as i32),
         ("RUNS", runs as i32),
         ("FIRST", first as i32),
         ("REACH", (last - first + 1) as i32),
     ]);
-    let bindings = [Operand::Input(0).read(), Operand::Input(1).read(), dx];
-    launch.linear(kernel, g.batch * g.channels * g.size[0] * runs, bindings);
+    let operands = [("dy", Operand::input(0)), ("weight", Operand::input(1)), ("dx", dx)];
+    launch.linear(kernel, g.batch * g.channels * g.size[0] * runs, operands);
 }
 
-pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Binding>) {
+pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Operand>) {
     let g = &part.geometry;
     let wanted = match launch.profile().class {
         DeviceClass::Gpu => 65_536,
@@ -73,14 +81,14 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<B
     let split_rows = rows.div_ceil(splits);
     let splits = rows.div_ceil(split_rows);
     let elements = part.weight_elements();
-    let kernel = kernel("conv/depthwise_weight_gradient", part)
+    let kernel = kernel(&WEIGHT_GRADIENT, part)
         .constants([("ROWS", rows as i32), ("PART_ROWS", split_rows as i32)])
         .condition("bias_gradient", db.is_some());
-    let dw = Split::new(launch, Operand::Output(0).write(), elements, splits);
+    let dw = Split::new(launch, Operand::output(0), elements, splits);
     let db = db.map(|db| Split::new(launch, db, g.filters, splits));
-    let mut bindings = vec![Operand::Input(0).read(), Operand::Input(1).read(), dw.target];
-    bindings.extend(db.as_ref().map(|db| db.target));
-    launch.linear(kernel, splits * g.filters, bindings);
+    let mut operands = vec![("x", Operand::input(0)), ("dy", Operand::input(1)), ("dw", dw.target)];
+    operands.extend(db.as_ref().map(|db| ("db", db.target)));
+    launch.linear(kernel, splits * g.filters, operands);
     dw.merge(launch);
     db.into_iter().for_each(|db| db.merge(launch));
 }

@@ -220,8 +220,8 @@ impl Op for ConvInputGradient {
         let scratch = (all.len() > 1).then(|| launch.scratch(all.len() * pitch));
         for (index, part) in all.iter().enumerate() {
             let dx = match scratch {
-                Some(scratch) => scratch.write().slice(index * pitch, elements),
-                None => Operand::Output(0).write(),
+                Some(scratch) => scratch.slice(index * pitch, elements),
+                None => Operand::output(0),
             };
             match variant(launch, ConvPass::InputGradient, part) {
                 Variant::Texture(tile) => texture::input_gradient(launch, part, dx, tile),
@@ -238,7 +238,7 @@ impl Op for ConvInputGradient {
             }
         }
         if let Some(scratch) = scratch {
-            sum_parts(launch, scratch, elements, 1, pitch, all.len(), Operand::Output(0).write());
+            sum_parts(launch, scratch, elements, 1, pitch, all.len(), Operand::output(0));
         }
         Ok(())
     }
@@ -280,7 +280,7 @@ impl Op for ConvWeightGradient {
         let all = parts(launch, &self.geometry);
         let sums_bias = all.iter().all(|part| variant(launch, ConvPass::WeightGradient, part).sums_bias());
         for part in &all {
-            let db = (self.bias && sums_bias).then(|| part.bias(Operand::Output(1).write()));
+            let db = (self.bias && sums_bias).then(|| part.bias(Operand::output(1)));
             match variant(launch, ConvPass::WeightGradient, part) {
                 Variant::Texture(tile) => texture::weight_gradient(launch, part, db, tile),
                 Variant::Workgroup(body) => workgroup::weight_gradient(launch, part, db, body),
@@ -289,7 +289,7 @@ impl Op for ConvWeightGradient {
             }
         }
         if self.bias && !sums_bias {
-            bias_sum(&self.geometry).dispatch(launch, Operand::Input(1).read(), Operand::Output(1).write());
+            bias_sum(&self.geometry).dispatch(launch, Operand::input(1), Operand::output(1));
         }
         Ok(())
     }

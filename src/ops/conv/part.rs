@@ -1,7 +1,7 @@
 //! A convolution whose weight is larger than a device binds is run in parts of its filters.
 
 use super::ConvGeometry;
-use crate::kernel::{Binding, DeviceProfile, Launch};
+use crate::kernel::{DeviceProfile, Launch, Operand};
 
 /// Some of a convolution's filters, with their memory.
 #[derive(Clone, Copy, Debug)]
@@ -48,14 +48,14 @@ impl Part {
         (bindable / self.weight_elements().max(1)).max(1)
     }
 
-    /// The part's range of a binding of the weight, or of its gradient.
-    pub fn weight(&self, binding: Binding) -> Binding {
+    /// The part's range of the weight, or of its gradient.
+    pub fn weight(&self, operand: Operand) -> Operand {
         let of_filter = self.weight_elements() / self.geometry.filters;
-        if self.is_whole() { binding } else { binding.slice(self.first_filter * of_filter, self.weight_elements()) }
+        if self.is_whole() { operand } else { operand.slice(self.first_filter * of_filter, self.weight_elements()) }
     }
 
-    /// The part's range of a binding of the bias, or of its gradient.
-    pub fn bias(&self, binding: Binding) -> Binding {
-        if self.is_whole() { binding } else { binding.slice(self.first_filter, self.geometry.filters) }
+    /// The part's range of the bias, or of its gradient.
+    pub fn bias(&self, operand: Operand) -> Operand {
+        if self.is_whole() { operand } else { operand.slice(self.first_filter, self.geometry.filters) }
     }
 }

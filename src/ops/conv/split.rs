@@ -1,27 +1,27 @@
 //! Long reductions run in parts side by side, whose results are then summed in their order.
 
-use crate::kernel::{Binding, Launch};
+use crate::kernel::{Launch, Operand};
 use crate::ops::reduce::sum_parts;
 
 /// A result that a kernel computes in parts.
 pub(super) struct Split {
-    result: Binding,
+    result: Operand,
     elements: usize,
     parts: usize,
     /// What the kernel writes: `[parts, elements]`, the result itself where there is one part.
-    pub target: Binding,
+    pub target: Operand,
 }
 
 impl Split {
-    pub fn new(launch: &mut Launch<'_>, result: Binding, elements: usize, parts: usize) -> Split {
-        let target = if parts == 1 { result } else { launch.scratch(parts * elements).write() };
+    pub fn new(launch: &mut Launch<'_>, result: Operand, elements: usize, parts: usize) -> Split {
+        let target = if parts == 1 { result } else { launch.scratch(parts * elements) };
         Split { result, elements, parts, target }
     }
 
     /// Adds the dispatch that sums the parts, if there are several.
     pub fn merge(self, launch: &mut Launch<'_>) {
         if self.parts > 1 {
-            sum_parts(launch, self.target.operand, self.elements, 1, self.elements, self.parts, self.result);
+            sum_parts(launch, self.target, self.elements, 1, self.elements, self.parts, self.result);
         }
     }
 }

@@ -5,7 +5,18 @@ use super::part::Part;
 use super::plain::kernel;
 use super::split::Split;
 use super::{ConvGeometry, ConvPass, cooperative};
-use crate::kernel::{Binding, DeviceProfile, Kernel, Launch, MatrixUnits, Operand};
+use crate::kernel::{DeviceProfile, Kernel, Launch, MatrixUnits, Operand, Shader, read, write};
+
+/// Its bindings are those of the operands, which follow.
+static TILE: Shader = Shader::new("conv/workgroup_tile", &[]);
+static FORWARD: Shader =
+    Shader::new("conv/workgroup_forward", &[read("x"), read("weight"), read("bias").when("bias"), write("y")]);
+static INPUT_GRADIENT: Shader =
+    Shader::new("conv/workgroup_input_gradient", &[read("dy"), read("weight"), write("dx")]);
+static WEIGHT_GRADIENT: Shader = Shader::new(
+    "conv/workgroup_weight_gradient",
+    &[read("x"), read("dy"), write("dw"), write("db").when("bias_gradient")],
+);
 
 /// What computes a tile, from operands that are loaded and stored in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +37,7 @@ pub(super) struct Tile {
     pub threads: usize,
     /// Bytes of workgroup memory.
     pub memory: usize,
-    pub shader: &'static str,
+    pub shader: &'static Shader,
     /// Constants and conditions that this body alone has.
     pub constants: Vec<(&'static str, usize)>,
     pub conditions: Vec<&'static str>,
@@ -50,7 +61,7 @@ fn thread_tile(rows: usize, columns: usize, depth: usize, thread: usize) -> Tile
         depth,
         threads: rows * columns / (thread * thread),
         memory: depth * (rows + columns + 8) * 4,
-        shader: "conv/workgroup_tile",
+        shader: &TILE,
         constants: vec![("THREAD", thread)],
         conditions: Vec::new(),
     }
@@ -135,7 +146,7 @@ impl Product {
         launch: &mut Launch<'_>,
         kernel: Kernel,
         tile: &Tile,
-        bindings: impl IntoIterator<Item = Binding>,
+        operands: impl IntoIterator<Item = (&'static str, Operand)>,
     ) {
         let row_tiles = self.rows.div_ceil(tile.rows);
         let column_tiles = self.columns.div_ceil(tile.columns);
@@ -159,7 +170,7 @@ impl Product {
                 ("PART_DEPTH", part_depth),
             ])
             .constants([("ROWS", self.rows as i32), ("COLUMNS", self.columns as i32), ("DEPTH", self.depth as i32)]);
-        launch.grid(kernel, [grid_columns as u32, grid_rows as u32, 1], bindings);
+        launch.grid(kernel, [grid_columns as u32, grid_rows as u32, 1], operands);
     }
 }
 
@@ -169,22 +180,22 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part, body: Body) {
     let product = Product { rows, columns, depth, groups: g.groups, parts: 1 };
     let tile = body.tile(launch.profile(), product.rows, product.columns, product.groups);
     let bias = launch.inputs() == 3;
-    let kernel = kernel(tile.shader, part).operands("conv/workgroup_forward").condition("bias", bias);
+    let kernel = kernel(tile.shader, part).operands(&FORWARD).condition("bias", bias);
     let kernel = launch.epilogue(kernel);
-    let mut bindings = vec![Operand::Input(0).read(), part.weight(Operand::Input(1).read())];
-    bindings.extend(bias.then(|| part.bias(Operand::Input(2).read())));
-    bindings.push(Operand::Output(0).write());
-    product.launch(launch, kernel, &tile, bindings);
+    let mut operands =
+        vec![("x", Operand::input(0)), ("weight", part.weight(Operand::input(1))), ("y", Operand::output(0))];
+    operands.extend(bias.then(|| ("bias", part.bias(Operand::input(2)))));
+    product.launch(launch, kernel, &tile, operands);
 }
 
-pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding, body: Body) {
+pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Operand, body: Body) {
     let g = &part.geometry;
     let [rows, columns, depth] = sizes(ConvPass::InputGradient, g);
     let product = Product { rows, columns, depth, groups: g.groups, parts: 1 };
     let tile = body.tile(launch.profile(), product.rows, product.columns, product.groups);
-    let kernel = kernel(tile.shader, part).operands("conv/workgroup_input_gradient");
-    let bindings = [Operand::Input(0).read(), part.weight(Operand::Input(1).read()), dx];
-    product.launch(launch, kernel, &tile, bindings);
+    let kernel = kernel(tile.shader, part).operands(&INPUT_GRADIENT);
+    let operands = [("dy", Operand::input(0)), ("weight", part.weight(Operand::input(1))), ("dx", dx)];
+    product.launch(launch, kernel, &tile, operands);
 }
 
 /// Parts of a weight gradient's reduction that run side by side.
@@ -195,21 +206,21 @@ fn splits(profile: &DeviceProfile, part: &Part, tile: &Tile) -> usize {
     parts.min(part.most_splits(profile))
 }
 
-pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Binding>, body: Body) {
+pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Operand>, body: Body) {
     let g = &part.geometry;
     let [rows, columns, depth] = sizes(ConvPass::WeightGradient, g);
     // The reduction is long and the result small: parts of it run side by side, and are summed in order.
     let tile = body.tile(launch.profile(), rows, columns, g.groups);
     let parts = splits(launch.profile(), part, &tile);
     let product = Product { rows, columns, depth, groups: g.groups, parts };
-    let kernel = kernel(tile.shader, part).operands("conv/workgroup_weight_gradient");
+    let kernel = kernel(tile.shader, part).operands(&WEIGHT_GRADIENT);
     let elements = part.weight_elements();
     let kernel = kernel.constant("ELEMENTS", elements as i32).condition("bias_gradient", db.is_some());
-    let dw = Split::new(launch, part.weight(Operand::Output(0).write()), elements, parts);
+    let dw = Split::new(launch, part.weight(Operand::output(0)), elements, parts);
     let db = db.map(|db| Split::new(launch, db, g.filters, parts));
-    let mut bindings = vec![Operand::Input(0).read(), Operand::Input(1).read(), dw.target];
-    bindings.extend(db.as_ref().map(|db| db.target));
-    product.launch(launch, kernel, &tile, bindings);
+    let mut operands = vec![("x", Operand::input(0)), ("dy", Operand::input(1)), ("dw", dw.target)];
+    operands.extend(db.as_ref().map(|db| ("db", db.target)));
+    product.launch(launch, kernel, &tile, operands);
     dw.merge(launch);
     db.into_iter().for_each(|db| db.merge(launch));
 }

@@ -2,10 +2,13 @@
 
 use super::plane;
 use crate::graph::{Backward, Cost, GraphError, Op, Value};
-use crate::kernel::{Kernel, Launch, Operand, Unsupported};
+use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::ops::{BroadcastTo, SumTo, expect_inputs, expect_nchw};
 use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 use std::ops::Range;
+
+static FORWARD: Shader = Shader::new("pool/adaptive_forward", &[read("x"), write("y")]);
+static BACKWARD: Shader = Shader::new("pool/adaptive_backward", &[read("dy"), write("dx")]);
 
 /// y[n, c, oy, ox] = mean of x[n, c] over rows floor(oy H / OH) .. ceil((oy + 1) H / OH) - 1, columns
 /// alike. Input x `[N, C, H, W]`, output `[N, C, OH, OW]`.
@@ -27,7 +30,7 @@ fn window(o: usize, out: usize, size: usize) -> Range<usize> {
     o * size / out..((o + 1) * size).div_ceil(out)
 }
 
-fn kernel(shader: &'static str, size: [usize; 2], out: [usize; 2]) -> Kernel {
+fn kernel(shader: &'static Shader, size: [usize; 2], out: [usize; 2]) -> Kernel {
     Kernel::new(shader).constants([
         ("HEIGHT", size[0]),
         ("WIDTH", size[1]),
@@ -101,8 +104,9 @@ impl Op for AdaptiveAvgPool2d {
         let span = |size: usize, out: usize| size.div_ceil(out) + 1;
         let [rows, columns] = [span(x[2], self.output_size[0]), span(x[3], self.output_size[1])];
         launch.expect_loop(rows * (columns + 1))?;
-        let kernel = kernel("pool/adaptive_forward", [x[2], x[3]], self.output_size);
-        launch.linear(kernel, launch.output(0).elements(), [Operand::Input(0).read(), Operand::Output(0).write()]);
+        let kernel = kernel(&FORWARD, [x[2], x[3]], self.output_size);
+        let operands = [("x", Operand::input(0)), ("y", Operand::output(0))];
+        launch.linear(kernel, launch.output(0).elements(), operands);
         Ok(())
     }
 
@@ -163,8 +167,9 @@ impl Op for AdaptiveAvgPoolBackward {
             let share = BroadcastTo { shape: self.x.clone(), factor: 1.0 / (self.x[2] * self.x[3]) as f32 };
             return share.launch(launch);
         }
-        let kernel = kernel("pool/adaptive_backward", [self.x[2], self.x[3]], [dy[2], dy[3]]);
-        launch.linear(kernel, launch.output(0).elements(), [Operand::Input(0).read(), Operand::Output(0).write()]);
+        let kernel = kernel(&BACKWARD, [self.x[2], self.x[3]], [dy[2], dy[3]]);
+        let operands = [("dy", Operand::input(0)), ("dx", Operand::output(0))];
+        launch.linear(kernel, launch.output(0).elements(), operands);
         Ok(())
     }
 

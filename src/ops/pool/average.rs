@@ -2,9 +2,12 @@
 
 use super::{Geometry, Window, plane};
 use crate::graph::{Backward, Cost, GraphError, Op, Value};
-use crate::kernel::{Launch, Operand, Unsupported};
+use crate::kernel::{Launch, Operand, Shader, Unsupported, read, write};
 use crate::ops::expect_inputs;
 use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};
+
+static FORWARD: Shader = Shader::new("pool/average_forward", &[read("x"), write("y")]);
+static BACKWARD: Shader = Shader::new("pool/average_backward", &[read("dy"), write("dx")]);
 
 /// y[n, c, o] = sum of x[n, c] over the part of window o inside the image / area of window o. Input x
 /// `[N, C, H, W]`. Pairs are (vertical, horizontal).
@@ -116,8 +119,8 @@ impl Op for AvgPool2d {
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let g = self.geometry(&launch.input(0).shape, &launch.output(0).shape);
         launch.expect_loop(g.window_steps())?;
-        let kernel = g.kernel("pool/average_forward").condition("count_include_pad", self.count_include_pad);
-        launch.linear(kernel, g.outputs(), [Operand::Input(0).read(), Operand::Output(0).write()]);
+        let kernel = g.kernel(&FORWARD).condition("count_include_pad", self.count_include_pad);
+        launch.linear(kernel, g.outputs(), [("x", Operand::input(0)), ("y", Operand::output(0))]);
         Ok(())
     }
 
@@ -174,9 +177,9 @@ impl Op for AvgPoolBackward {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let g = self.pool.geometry(&self.x, &launch.input(0).shape);
-        let (kernel, cells) = g.cells("pool/average_backward");
+        let (kernel, cells) = g.cells(&BACKWARD);
         let kernel = kernel.condition("count_include_pad", self.pool.count_include_pad);
-        launch.linear(kernel, cells, [Operand::Input(0).read(), Operand::Output(0).write()]);
+        launch.linear(kernel, cells, [("dy", Operand::input(0)), ("dx", Operand::output(0))]);
         Ok(())
     }
 

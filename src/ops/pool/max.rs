@@ -2,9 +2,13 @@
 
 use super::{Geometry, Window, plane};
 use crate::graph::{Backward, Cost, GraphError, Op, Value};
-use crate::kernel::{Launch, Operand, Unsupported};
+use crate::kernel::{Launch, Operand, Shader, Unsupported, read, write};
 use crate::ops::expect_inputs;
 use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
+
+static FORWARD: Shader =
+    Shader::new("pool/max_forward", &[read("x"), write("y"), write("argmax").u32().when("argmax")]);
+static BACKWARD: Shader = Shader::new("pool/max_backward", &[read("argmax").u32(), read("dy"), write("dx")]);
 
 /// y[n, c, o] = max of x[n, c] over window o; what lies outside of the image is never taken. Input x
 /// `[N, C, H, W]`; outputs y and, for the backward pass, where in its plane each maximum lies, as u32.
@@ -105,12 +109,12 @@ impl Op for MaxPool2d {
         let g = self.geometry(&launch.input(0).shape, &launch.output(0).shape);
         launch.expect_loop(g.window_steps())?;
         let argmax = launch.is_read(1);
-        let kernel = g.kernel("pool/max_forward").condition("argmax", argmax);
-        let mut bindings = vec![Operand::Input(0).read(), Operand::Output(0).write()];
+        let kernel = g.kernel(&FORWARD).condition("argmax", argmax);
+        let mut operands = vec![("x", Operand::input(0)), ("y", Operand::output(0))];
         if argmax {
-            bindings.push(Operand::Output(1).write());
+            operands.push(("argmax", Operand::output(1)));
         }
-        launch.linear(kernel, g.outputs(), bindings);
+        launch.linear(kernel, g.outputs(), operands);
         Ok(())
     }
 
@@ -158,8 +162,12 @@ impl Op for MaxPoolBackward {
 
     fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let g = self.pool.geometry(&self.x, &launch.input(0).shape);
-        let (kernel, cells) = g.cells("pool/max_backward");
-        launch.linear(kernel, cells, [Operand::Input(0).read(), Operand::Input(1).read(), Operand::Output(0).write()]);
+        let (kernel, cells) = g.cells(&BACKWARD);
+        launch.linear(
+            kernel,
+            cells,
+            [("argmax", Operand::input(0)), ("dy", Operand::input(1)), ("dx", Operand::output(0))],
+        );
         Ok(())
     }
 

@@ -11,7 +11,7 @@ pub use average::{AvgPool2d, AvgPoolBackward};
 pub use max::{MaxPool2d, MaxPoolBackward};
 
 use super::expect_nchw;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Shader};
 use crate::tensor::{ElementType, Shape, TensorSpec};
 use std::ops::Range;
 
@@ -110,7 +110,7 @@ impl Geometry {
         self.window.kernel[0] * (self.window.kernel[1] + 1)
     }
 
-    fn kernel(&self, shader: &'static str) -> Kernel {
+    fn kernel(&self, shader: &'static Shader) -> Kernel {
         let window = &self.window;
         Kernel::new(shader).constants([
             ("HEIGHT", self.size[0]),
@@ -131,7 +131,7 @@ impl Geometry {
     /// The kernel of a backward pass and its number of invocations. One invocation owns a cell of the
     /// padded image and looks at every window that reaches into it, so each window is loaded once for
     /// a whole cell, and once only where windows do not overlap.
-    fn cells(&self, shader: &'static str) -> (Kernel, usize) {
+    fn cells(&self, shader: &'static Shader) -> (Kernel, usize) {
         let window = &self.window;
         let cell: [usize; 2] = std::array::from_fn(|axis| match window.stride[axis] {
             1 => 2,

@@ -14,10 +14,19 @@ use self::pack::{Packed, Shape, WEIGHT_ROW, pack_weights, signed};
 use self::tile::{PixelTile, Texel, group_tile_quads, is_specialised, tile_kernel, tile_quads};
 use super::part::Part;
 use super::split::Split;
-use crate::kernel::{Binding, Launch, MAX_LOOP_STEPS, Operand};
+use crate::kernel::{Launch, MAX_LOOP_STEPS, Operand, Shader, read, read_texture, write};
 
 pub(super) use self::pack::fits;
 pub(super) use self::tile::{TILES, tile_size};
+
+static FORWARD: Shader = Shader::new(
+    "conv/texture_forward",
+    &[read_texture("image"), read_texture("weights"), read("bias").when("bias"), write("y")],
+);
+static INPUT_GRADIENT: Shader =
+    Shader::new("conv/texture_input_gradient", &[read_texture("gradient"), read_texture("weights"), write("dx")]);
+static WEIGHT_GRADIENT: Shader =
+    Shader::new("conv/texture_weight_gradient", &[read_texture("image"), read_texture("gradient"), write("dw")]);
 
 /// Invocations of a workgroup: one vector register of lanes, so that few tiles spread over the cores.
 const WORKGROUP: u32 = 8;
@@ -28,13 +37,13 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part, largest: usize) {
     let tile = PixelTile::of(largest, g.batch, g.out);
     let rows = group_tile_quads(g.filters, g.groups, largest);
     let image = Packed::windows(g, shape, tile.reach(), tile.grid[0] * tile.size[0]);
-    let pixels = image.pack(launch, Operand::Input(0));
+    let pixels = image.pack(launch, Operand::input(0));
     let steps = g.kernel[0] * shape.kernel_width * shape.quads * 4;
     let row_tiles = g.filters.div_ceil(4).div_ceil(rows);
-    let weights = pack_weights(launch, g, shape, part.weight(Operand::Input(1).read()), false, steps, row_tiles * rows);
+    let weights = pack_weights(launch, g, shape, part.weight(Operand::input(1)), false, steps, row_tiles * rows);
 
     let bias = launch.inputs() == 3;
-    let kernel = tile_kernel("conv/texture_forward", rows, tile.columns(), Texel::Steps)
+    let kernel = tile_kernel(&FORWARD, rows, tile.columns(), Texel::Steps)
         .specialise(is_specialised(g))
         .constant("WEIGHT_ROW", WEIGHT_ROW as i32)
         .constants(tile.constants())
@@ -60,13 +69,12 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part, largest: usize) {
         ]))
         .condition("bias", bias);
     let kernel = launch.epilogue(kernel);
-    let mut bindings = vec![pixels.read(), weights.read()];
-    bindings.extend(bias.then(|| part.bias(Operand::Input(2).read())));
-    bindings.push(Operand::Output(0).write());
-    launch.linear_by(WORKGROUP, kernel, tile.tiles() * row_tiles, bindings);
+    let mut operands = vec![("image", pixels), ("weights", weights), ("y", Operand::output(0))];
+    operands.extend(bias.then(|| ("bias", part.bias(Operand::input(2)))));
+    launch.linear_by(WORKGROUP, kernel, tile.tiles() * row_tiles, operands);
 }
 
-pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding, largest: usize) {
+pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Operand, largest: usize) {
     let g = &part.geometry;
     // The inputs of one residue class modulo the stride meet the same taps; each class is a grid of
     // its own, in which neighbours are a stride apart.
@@ -90,12 +98,12 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding, 
         slots: tile.grid[0] * tile.size[0],
         rows: false,
     };
-    let pixels = image.pack(launch, Operand::Input(0));
+    let pixels = image.pack(launch, Operand::input(0));
     let quads = g.group_filters().div_ceil(4);
     let shape = Shape { rows: false, quads, kernel_width: g.kernel[1], dilation_x: g.dilation[1] };
     let steps = g.kernel[0] * g.kernel[1] * quads * 4;
     let row_tiles = g.channels.div_ceil(4).div_ceil(rows);
-    let weights = pack_weights(launch, g, shape, part.weight(Operand::Input(1).read()), true, steps, row_tiles * rows);
+    let weights = pack_weights(launch, g, shape, part.weight(Operand::input(1)), true, steps, row_tiles * rows);
 
     // Taps that meet one residue are so far apart, and move the output they meet by `shift`.
     let common: [usize; 2] = std::array::from_fn(|axis| greatest_common_divisor(g.stride[axis], g.dilation[axis]));
@@ -104,7 +112,7 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding, 
     let tiles = tile.tiles() * row_tiles;
     // Whole workgroups a class, so that the taps are the same for all lanes of one.
     let class_invocations = tiles.next_multiple_of(WORKGROUP as usize);
-    let kernel = tile_kernel("conv/texture_input_gradient", rows, tile.columns(), Texel::Steps)
+    let kernel = tile_kernel(&INPUT_GRADIENT, rows, tile.columns(), Texel::Steps)
         .specialise(is_specialised(g))
         .constant("WEIGHT_ROW", WEIGHT_ROW as i32)
         .constants(tile.constants())
@@ -136,15 +144,15 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Binding, 
             ("tiles", tiles),
             ("class_invocations", class_invocations),
         ]));
-    let bindings = [pixels.read(), weights.read(), dx];
-    launch.linear_by(WORKGROUP, kernel, class_invocations * g.stride[0] * g.stride[1], bindings);
+    let operands = [("gradient", pixels), ("weights", weights), ("dx", dx)];
+    launch.linear_by(WORKGROUP, kernel, class_invocations * g.stride[0] * g.stride[1], operands);
 }
 
 fn greatest_common_divisor(a: usize, b: usize) -> usize {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
-pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Binding>, largest: usize) {
+pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Operand>, largest: usize) {
     let g = &part.geometry;
     let shape = Shape::of(g);
     let image = Packed::windows(g, shape, g.out, g.batch);
@@ -159,10 +167,10 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<B
         slots: g.batch,
         rows: false,
     };
-    let pixels = image.pack(launch, Operand::Input(0));
+    let pixels = image.pack(launch, Operand::input(0));
     let dy = match db {
-        Some(db) => upstream.pack_and_sum(launch, Operand::Input(1), db),
-        None => upstream.pack(launch, Operand::Input(1)),
+        Some(db) => upstream.pack_and_sum(launch, Operand::input(1), db),
+        None => upstream.pack(launch, Operand::input(1)),
     };
 
     let column_quads = g.kernel[0] * shape.kernel_width * shape.quads;
@@ -181,7 +189,7 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<B
     let part_rows = all_rows.div_ceil(parts).min(MAX_LOOP_STEPS / (g.out[1] + 1));
     let part_rows = if vectors { part_rows.next_multiple_of(at_once) } else { part_rows };
     let parts = all_rows.div_ceil(part_rows);
-    let kernel = tile_kernel("conv/texture_weight_gradient", rows, quads, Texel::Columns { at_once })
+    let kernel = tile_kernel(&WEIGHT_GRADIENT, rows, quads, Texel::Columns { at_once })
         .specialise(is_specialised(g))
         .arguments(signed([
             ("part_rows", part_rows),
@@ -210,7 +218,7 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<B
         .condition("rows", shape.rows)
         .condition("vectors", vectors);
     let elements = part.weight_elements();
-    let dw = Split::new(launch, part.weight(Operand::Output(0).write()), elements, parts);
-    launch.linear_by(WORKGROUP, kernel, tiles * parts, [pixels.read(), dy.read(), dw.target]);
+    let dw = Split::new(launch, part.weight(Operand::output(0)), elements, parts);
+    launch.linear_by(WORKGROUP, kernel, tiles * parts, [("image", pixels), ("gradient", dy), ("dw", dw.target)]);
     dw.merge(launch);
 }

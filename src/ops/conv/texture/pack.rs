@@ -2,8 +2,14 @@
 
 use super::tile::{LARGE_TILE, is_specialised};
 use super::{Split, WORKGROUP};
-use crate::kernel::{Argument, Binding, DeviceProfile, Kernel, Launch, MAX_LOOP_STEPS, Operand};
+use crate::kernel::{
+    Argument, DeviceProfile, Kernel, Launch, MAX_LOOP_STEPS, Operand, Shader, read, write, write_texture,
+};
 use crate::ops::conv::ConvGeometry;
+
+static PACK_PIXELS: Shader =
+    Shader::new("conv/pack_pixels", &[read("source"), write_texture("packed"), write("sums").when("bias_gradient")]);
+static PACK_WEIGHTS: Shader = Shader::new("conv/pack_weights", &[read("source"), write_texture("packed")]);
 
 /// Invocations that keep a CPU's lanes busy.
 const ENOUGH_INVOCATIONS: usize = 512;
@@ -64,14 +70,14 @@ impl Packed {
 
     /// Images as a texture.
     pub fn pack(&self, launch: &mut Launch<'_>, source: Operand) -> Operand {
-        let kernel = Kernel::new("conv/pack_pixels");
+        let kernel = Kernel::new(&PACK_PIXELS);
         self.launch(launch, kernel, source, None)
     }
 
     /// As [`Packed::pack`], with the sum of each channel's pixels in `sums`.
-    pub fn pack_and_sum(&self, launch: &mut Launch<'_>, source: Operand, sums: Binding) -> Operand {
+    pub fn pack_and_sum(&self, launch: &mut Launch<'_>, source: Operand, sums: Operand) -> Operand {
         let sums = Split::new(launch, sums, self.channels, self.parts());
-        let kernel = Kernel::new("conv/pack_pixels").condition("bias_gradient", true);
+        let kernel = Kernel::new(&PACK_PIXELS).condition("bias_gradient", true);
         let texture = self.launch(launch, kernel, source, Some(sums.target));
         sums.merge(launch);
         texture
@@ -87,7 +93,7 @@ impl Packed {
         self.height().div_ceil(self.part_rows())
     }
 
-    fn launch(&self, launch: &mut Launch<'_>, kernel: Kernel, source: Operand, sums: Option<Binding>) -> Operand {
+    fn launch(&self, launch: &mut Launch<'_>, kernel: Kernel, source: Operand, sums: Option<Operand>) -> Operand {
         let texture = launch.texture(self.width(), self.height());
         let kernel = kernel
             .arguments(signed([
@@ -106,8 +112,8 @@ impl Packed {
                 ("all_rows", self.height()),
             ]))
             .condition("rows", self.rows);
-        let bindings = [source.read(), texture.write()].into_iter().chain(sums);
-        launch.linear_by(WORKGROUP, kernel, self.parts() * self.quads(), bindings);
+        let operands = [("source", source), ("packed", texture)].into_iter().chain(sums.map(|sums| ("sums", sums)));
+        launch.linear_by(WORKGROUP, kernel, self.parts() * self.quads(), operands);
         texture
     }
 }
@@ -172,14 +178,14 @@ pub fn pack_weights(
     launch: &mut Launch<'_>,
     geometry: &ConvGeometry,
     shape: Shape,
-    source: Binding,
+    source: Operand,
     transposed: bool,
     steps: usize,
     quads: usize,
 ) -> Operand {
     let texels = steps * quads;
     let texture = launch.texture(WEIGHT_ROW.min(texels), texels.div_ceil(WEIGHT_ROW));
-    let kernel = Kernel::new("conv/pack_weights")
+    let kernel = Kernel::new(&PACK_WEIGHTS)
         .constant("WEIGHT_ROW", WEIGHT_ROW)
         .arguments([
             ("groups", geometry.groups),
@@ -194,6 +200,6 @@ pub fn pack_weights(
         .condition("transposed", transposed)
         .condition("rows", shape.rows)
         .specialise(is_specialised(geometry));
-    launch.linear(kernel, texels, [source, texture.write()]);
+    launch.linear(kernel, texels, [("source", source), ("packed", texture)]);
     texture
 }

@@ -1,8 +1,11 @@
 //! Shapes of the register tile, and which of its kernels are compiled for their sizes.
 
 use super::pack::signed;
-use crate::kernel::{Argument, Kernel};
+use crate::kernel::{Argument, Kernel, Shader};
 use crate::ops::conv::ConvGeometry;
+
+/// Its bindings are those of the operands.
+static TILE: Shader = Shader::new("conv/texture_tile", &[]);
 
 /// Rows and columns of the largest register tile, and of the one for small problems, which compiles
 /// in a fraction of the time.
@@ -110,12 +113,12 @@ pub enum Texel {
 
 /// The tile body with `operands`' load and store functions: `row_quads` x 4 rows, and the columns of `texels`
 /// texels.
-pub fn tile_kernel(operands: &'static str, row_quads: usize, texels: usize, texel: Texel) -> Kernel {
+pub fn tile_kernel(operands: &'static Shader, row_quads: usize, texels: usize, texel: Texel) -> Kernel {
     let (columns, steps, blocks) = match texel {
         Texel::Steps => (1, 4, 1),
         Texel::Columns { at_once } => (4, 1, at_once),
     };
-    Kernel::new("conv/texture_tile")
+    Kernel::new(&TILE)
         .operands(operands)
         .constants([
             ("ROW_QUADS", row_quads as i32),
