@@ -526,7 +526,10 @@ fn optimizers() -> Vec<Case> {
             let build = move |graph: &mut Graph| {
                 let optimizer: Optimizer =
                     rule.parse().map_err(|reason| GraphError::attribute("optimizer", rule, format!("{reason}")))?;
-                update(graph, UpdateConfig { optimizer, transform, averaging: Some(Averaging::Swa { start: 2 }) })
+                update(
+                    graph,
+                    UpdateConfig { optimizer, transform, averaging: Some(Averaging::Swa { start: 2, every: 1 }) },
+                )
             };
             cases.push(Case::new("optimizer", what, build).prepare(plausible_state).tolerance(2e-6, 1e-7));
         }

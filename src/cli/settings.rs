@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use tilewright::data::{ClassMatching, ImageSize, Normalize, Source};
 use tilewright::models;
 use tilewright::optim::schedule::{CATALOG, RunSchedule};
-use tilewright::optim::{Exclude, LossFunction, Optimizer, ParameterGroup};
+use tilewright::optim::{Exclude, LossFunction, Optimizer, ParameterGroup, RunAverage};
 use tilewright::path_text;
 use tilewright::recipe::TrainConfig;
 use tilewright::train::Changes;
@@ -75,6 +75,9 @@ pub struct Settings {
     /// Share of the target that is spread over all classes
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = TRAINING)]
     label_smoothing: Option<f64>,
+    /// Evaluate and keep an average of the weights, such as `ema:decay=0.999` or `swa:start=0.75`
+    #[arg(long, long_help = average_help(), help_heading = TRAINING)]
+    average: Option<RunAverage>,
     /// Scale all gradients so that their norm is at most this
     #[arg(long, value_name = "NORM", allow_negative_numbers = true, help_heading = TRAINING)]
     clip_grad_norm: Option<f64>,
@@ -157,6 +160,17 @@ fn loss_help() -> String {
     format!("What training makes small [default: the recipe's, else cross_entropy]\n\n{}", listed.trim_end())
 }
 
+/// Every average with its attributes.
+fn average_help() -> String {
+    let listed: String = RunAverage::FORMS.iter().map(|(form, what)| format!("  {form}: {what}\n")).collect();
+    format!(
+        "Evaluate and keep an average of the weights, such as `ema:decay=0.999` or `swa:start=0.75`\n\nTraining goes on \
+         with the weights themselves; the tests, the best checkpoint, and what `eval`, `predict` and `export` read are the \
+         average. Of weights w, with the defaults of the attributes:\n{}",
+        listed.trim_end()
+    )
+}
+
 /// Every schedule with its attributes.
 fn schedule_help() -> String {
     let listed: String =
@@ -201,6 +215,7 @@ impl Settings {
         set(&mut config.max_pixels, &self.max_pixels);
         set(&mut config.crop, &self.crop);
         set(&mut config.l1, &self.l1);
+        config.average = self.average.or(config.average);
         config.drop_last |= self.drop_last;
         config.decay_exclude.extend(self.decay_exclude.iter().cloned());
         config.layer_decay = self.layer_decay.or(config.layer_decay);

@@ -1,12 +1,12 @@
 //! Adds an optimizer to a training graph.
 
 use super::{
-    AverageWeights, ClipScale, GradientTransform, Optimizer, OptimizerError, OptimizerStep, Share, Shares, SquaredNorm,
+    AverageWeights, Averaging, ClipScale, GradientTransform, Optimizer, OptimizerError, OptimizerStep, Share, Shares,
+    SquaredNorm,
 };
 use crate::graph::{Graph, GraphError, Init, PACK_ALIGNMENT, Pass, Role, Value};
 use crate::ops::{Add, Copy};
 use crate::tensor::TensorSpec;
-use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 
 /// Input of a graph with an optimizer, `[5]` of f32: [`Optimizer::scalars`] of the step.
@@ -31,27 +31,8 @@ const PACK_ELEMENTS: usize = 32 << 20;
 pub struct UpdateConfig {
     pub optimizer: Optimizer,
     pub transform: GradientTransform,
+    /// An average of the weights that is kept beside them.
     pub averaging: Option<Averaging>,
-}
-
-/// An average of the weights that is kept beside them.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Averaging {
-    /// e = decay * e + (1 - decay) * w.
-    Ema { decay: f64 },
-    /// The plain mean of w over the steps from `start` on; w itself before.
-    Swa { start: u64 },
-}
-
-impl Averaging {
-    /// Share of the new weights in the average after step `step`, counted from 0.
-    pub fn share(&self, step: u64) -> f64 {
-        match *self {
-            Averaging::Ema { decay } => 1.0 - decay,
-            Averaging::Swa { start } => 1.0 / (step.saturating_sub(start) + 1) as f64,
-        }
-    }
 }
 
 /// The update of a training graph.
@@ -112,7 +93,7 @@ impl UpdateConfig {
         self.optimizer.validate().map_err(refused)?;
         self.transform.validate().map_err(refused)?;
         match self.averaging {
-            Some(Averaging::Ema { decay }) if !(0.0..=1.0).contains(&decay) => {
+            Some(Averaging::Ema { decay, .. }) if !(0.0..=1.0).contains(&decay) => {
                 Err(GraphError::attribute("decay", decay, "it lies in [0, 1]"))
             }
             _ => Ok(()),

@@ -6,6 +6,7 @@
 mod attach;
 mod attributes;
 mod average;
+mod averaging;
 mod clip;
 mod groups;
 pub mod objective;
@@ -13,10 +14,9 @@ mod rule;
 pub mod schedule;
 mod step;
 
-pub use attach::{
-    ACCUMULATED, Attached, Averaging, PART_SHARE, SCALARS, UpdateConfig, accumulate, accumulated_gradients,
-};
+pub use attach::{ACCUMULATED, Attached, PART_SHARE, SCALARS, UpdateConfig, accumulate, accumulated_gradients};
 pub use average::AverageWeights;
+pub use averaging::{AverageError, Averaging, RunAverage};
 pub use clip::{ClipScale, SquaredNorm};
 pub use groups::{Exclude, Groups, ParameterGroup, Share, Shares};
 pub use objective::{LossError, LossFunction, Objective};

@@ -12,7 +12,7 @@ use crate::data::{
 };
 use crate::models::{Model, ModelOptions};
 use crate::optim::schedule::{RunLength, RunSchedule, Schedule, ScheduleError};
-use crate::optim::{Adam, Exclude, GradientTransform, Groups, LossFunction, Optimizer, ParameterGroup};
+use crate::optim::{Adam, Exclude, GradientTransform, Groups, LossFunction, Optimizer, ParameterGroup, RunAverage};
 use crate::setting::{BadSetting, Setting};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -52,6 +52,8 @@ pub struct TrainConfig {
     /// What training makes small.
     pub loss: LossFunction,
     pub label_smoothing: f64,
+    /// An average of the weights, which is evaluated and kept in their place.
+    pub average: Option<RunAverage>,
     /// Steps between checkpoints besides those at the end of each epoch; 0 for none.
     pub checkpoint_every: u64,
     /// Training images are mirrored at random.
@@ -128,6 +130,7 @@ impl Default for TrainConfig {
             lr: 1e-3,
             loss: LossFunction::default(),
             label_smoothing: 0.0,
+            average: None,
             checkpoint_every: 0,
             flip: false,
             crop: 0,

@@ -6,7 +6,7 @@ use crate::models::{self, ModelError, ModelOptions};
 use crate::nn::Mode;
 use crate::ops::catalog::{self, Entry};
 use crate::optim::schedule::{self, Attribute};
-use crate::optim::{LossFunction, Optimizer};
+use crate::optim::{LossFunction, Optimizer, RunAverage};
 use std::fmt::Write as _;
 
 /// A page under docs/ that a command writes.
@@ -79,7 +79,7 @@ fn settings() -> String {
     let mut text = String::from(
         "<!-- Written by `tilewright docs settings`; do not edit. -->\n\n\
          # Settings with attributes\n\n\
-         What `schedule`, `optimizer`, `loss` and `data` take, on the command line, in a recipe and in a sweep: a name, and \
+         What `schedule`, `optimizer`, `loss`, `average` and `data` take, on the command line, in a recipe and in a sweep: a name, and \
          after a colon attributes as `NAME=VALUE` with commas between them. A list is written `3,5`, `[3,5]` or `3+5`. In \
          a recipe, a schedule or an optimizer may also be a table with `name` and its attributes. The attributes of \
          models are in [models.md](models.md#attributes).\n",
@@ -108,6 +108,14 @@ fn settings() -> String {
     write_chapter(&mut text, "Losses");
     let losses = LossFunction::FORMS.map(|(form, what)| [format!("`{form}`"), what.to_owned()]).to_vec();
     write_table(&mut text, ["loss", "what it is, of the label of a row; its mean over rows is made small"], losses);
+    write_chapter(&mut text, "Averages of the weights");
+    text.push_str(
+        "Training goes on with the weights w; what is evaluated, kept as the best and exported is the average. A \
+         checkpoint has it under the model's names, and w under `optimizer.raw.NAME`. With `ema`, the running statistics \
+         of batch norm are those of w.\n\n",
+    );
+    let averages = RunAverage::FORMS.map(|(form, what)| [format!("`{form}`"), what.to_owned()]);
+    write_table(&mut text, ["average", "what it is"], averages);
     write_chapter(&mut text, "Data");
     let rows = Source::FORMS.map(|(form, images)| [format!("`{form}`"), images.to_owned()]);
     write_table(&mut text, ["source", "images"], rows);

@@ -1,14 +1,15 @@
 //! The training graph and the evaluation graph of a configuration.
 
 use super::{TrainError, init};
-use crate::graph::{Graph, Init, Value};
+use crate::graph::{Graph, Init, Node, Value};
 use crate::models::{self, ModelOptions};
 use crate::nn::{Mode, STEP_NUMBERS, Scope};
-use crate::ops::{Add, CountCorrect, RecordMetrics, Scale};
-use crate::optim::{Attached, Shares, UpdateConfig, accumulate, accumulated_gradients};
+use crate::ops::{Add, CountCorrect, RecordMetrics, Scale, UpdateRunningStatistics};
+use crate::optim::{Attached, AverageWeights, Shares, UpdateConfig, accumulate, accumulated_gradients};
 use crate::recipe::TrainConfig;
-use crate::tensor::TensorSpec;
+use crate::tensor::{Shape, TensorSpec};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Input of both graphs.
 pub const IMAGES: &str = "images";
@@ -16,6 +17,10 @@ pub const IMAGES: &str = "images";
 pub const LABELS: &str = "labels";
 /// Output of the training graph: (loss, correct, rows) of the last steps.
 pub const METRICS: &str = "metrics";
+/// Input of the graph of statistics, `[1]` of f32: 1 / (k + 1) in the k-th run, counted from 0.
+pub(super) const STATISTICS_SHARE: &str = "statistics_share";
+/// Before the name of a running statistic: the mean over the runs of a graph of statistics.
+pub(super) const STATISTICS_MEAN: &str = "mean.";
 /// Output of the evaluation graph, `[N, classes]`.
 pub const LOGITS: &str = "logits";
 
@@ -33,7 +38,8 @@ pub struct Batch {
     pub classes: usize,
 }
 
-/// Forward, loss, backward and update.
+/// Forward, loss, backward and update. With an average that the configuration asks for, each step counts as an epoch to
+/// it, until [`UpdateConfig::averaging`] says otherwise.
 ///
 /// # Errors
 /// When the model does not take such images or attributes.
@@ -89,7 +95,9 @@ fn shares(config: &TrainConfig, graph: &Graph) -> Result<Shares, TrainError> {
 }
 
 fn update_config(config: &TrainConfig) -> UpdateConfig {
-    UpdateConfig { optimizer: config.optimizer, transform: config.gradient(), averaging: None }
+    // The graph is the same whichever steps are averaged: how many an epoch has is known later.
+    let averaging = config.average.map(|average| average.resolve(1, config.epochs));
+    UpdateConfig { optimizer: config.optimizer, transform: config.gradient(), averaging }
 }
 
 /// Forward with running statistics.
@@ -101,6 +109,42 @@ pub fn evaluation_graph(config: &TrainConfig, batch: Batch) -> Result<Graph, Tra
     let logits = forward(&mut graph, config, batch, Mode::Eval)?;
     graph.output(LOGITS, logits);
     Ok(graph)
+}
+
+/// Forward as in training, for the statistics of its batch norms alone: each run takes them into their means over the runs
+/// so far, under [`STATISTICS_MEAN`]. With the names and shapes of the running statistics; none where there are none to
+/// update.
+///
+/// # Errors
+/// When the model does not take such images or attributes.
+pub(super) fn statistics_graph(
+    config: &TrainConfig,
+    batch: Batch,
+) -> Result<Option<(Graph, Vec<(String, Shape)>)>, TrainError> {
+    let mut graph = Graph::new();
+    forward(&mut graph, config, batch, Mode::Train)?;
+    let mut running = Vec::new();
+    for index in 0..graph.nodes().len() {
+        let node = graph.nodes()[index].clone();
+        if let Some(&op) = node.op_as::<UpdateRunningStatistics>() {
+            running.extend_from_slice(&node.inputs[2..]);
+            // The statistics of this run alone.
+            let alone = UpdateRunningStatistics { momentum: 1.0, ..op };
+            graph.replace_node(index, Node { op: Arc::new(alone), ..node });
+        }
+    }
+    if running.is_empty() {
+        return Ok(None);
+    }
+    let share = graph.input(STATISTICS_SHARE, TensorSpec::f32([1]))?;
+    let mut means = Vec::new();
+    for statistic in running {
+        let (name, shape) = (graph.tensor(statistic).name.clone(), graph.shape(statistic).clone());
+        let mean = graph.transient_buffer(&format!("{STATISTICS_MEAN}{name}"), shape.clone(), Init::ZEROS)?;
+        graph.apply(AverageWeights, &[mean, statistic, share])?;
+        means.push((name, shape));
+    }
+    Ok(Some((graph, means)))
 }
 
 /// The model's logits.

@@ -1,5 +1,6 @@
 //! Training and evaluation: the loop, metrics, checkpoints and the run folder.
 
+mod averaged;
 mod classifier;
 mod curves;
 mod ensemble;

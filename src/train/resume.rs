@@ -101,9 +101,7 @@ impl Trainer {
         let file = RunFolder::checkpoint(path);
         match found {
             Some(checkpoint) => {
-                for (name, shape) in &runner.saved {
-                    runner.session.set(name, checkpoint.shaped(&file, name, shape)?)?;
-                }
+                runner.restore(&checkpoint, &file)?;
                 header.progress = checkpoint.header.progress;
                 header.normalization = checkpoint.header.normalization;
                 header.preprocessing = checkpoint.header.preprocessing;
@@ -233,6 +231,10 @@ fn tell_changes(before: &TrainConfig, config: &TrainConfig, notes: &mut Vec<Stri
     tell("lr", before.lr.to_string(), config.lr.to_string());
     tell("checkpoint_every", before.checkpoint_every.to_string(), config.checkpoint_every.to_string());
     tell("schedule", before.schedule.to_string(), config.schedule.to_string());
+    if let Some(average) = config.average {
+        let first = |epochs| average.first_epoch(epochs).unwrap_or(1).to_string();
+        tell("the first epoch of the average", first(before.epochs), first(config.epochs));
+    }
 }
 
 /// Makes the best checkpoint of the last one where that is the best and its copy is missing; tells when another is

@@ -1,16 +1,18 @@
 //! What a run holds on its device: the graphs of a step and of an evaluation, ready to run.
 
+use super::averaged::Averaged;
 use super::graphs::{Batch, IMAGES, LABELS, METRICS, PartGraphs, part_graphs, step_numbers, training_graph};
 use super::{Evaluator, Resolved, TrainError, init, init_classes};
-use crate::checkpoint::Header;
-use crate::data::Splits;
+use crate::checkpoint::{Checkpoint, Header};
+use crate::data::{Dataset, Splits};
 use crate::graph::Graph;
 use crate::nn::STEP_NUMBERS;
 use crate::optim::{Attached, PART_SHARE};
 use crate::recipe::TrainConfig;
-use crate::session::{Device, Input, Output, Pending, Program, Session};
+use crate::session::{Device, Input, Output, Pending, Program, Session, Tensors};
 use crate::tensor::Shape;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// What runs a step and an evaluation.
 pub(super) struct Runner {
@@ -22,11 +24,13 @@ pub(super) struct Runner {
     /// The update after the last part.
     update: Option<Program>,
     pub attached: Attached,
+    /// Of the average of the weights, where one is kept.
     pub evaluator: Evaluator,
+    averaged: Option<Averaged>,
     /// How many parameters are trained, and of how many.
     pub parameters: String,
     /// Names and shapes of the tensors that a checkpoint holds.
-    pub saved: BTreeMap<String, Shape>,
+    saved: BTreeMap<String, Shape>,
     batch: Batch,
     /// Runs of a step.
     parts: u64,
@@ -68,7 +72,7 @@ impl Runner {
         let train = &splits.train;
         let shape = [resolved.part(), train.channels, train.height, train.width];
         let batch = Batch { shape, classes: train.classes.len() };
-        let (graph, update, attached) = match resolved.parts {
+        let (graph, update, mut attached) = match resolved.parts {
             1 => {
                 let (graph, attached) = training_graph(config, batch)?;
                 (graph, None, attached)
@@ -81,11 +85,21 @@ impl Runner {
         init::check(config, &graph, batch)?;
         let saved = [Some(&graph), update.as_ref()].into_iter().flatten().flat_map(saved_tensors).collect();
         let session = Session::new(device, config.seed);
-        let evaluation = Evaluator::graph(config, batch)?;
-        let graphs: Vec<&Graph> = [&graph, &evaluation].into_iter().chain(&update).collect();
+        attached.config.averaging =
+            config.average.map(|average| average.resolve(resolved.steps_per_epoch, config.epochs));
+        let averaged = Averaged::new(config, batch, resolved, &attached, device)?;
+        // An average is evaluated where its tensors are.
+        let evaluation = match averaged {
+            Some(_) => None,
+            None => Some(Evaluator::graph(config, batch)?),
+        };
+        let graphs: Vec<&Graph> = [&graph].into_iter().chain(&update).chain(&evaluation).collect();
         let mut programs = session.prepare_all(&graphs)?.into_iter();
-        let [Some(step), Some(evaluation), update] = [programs.next(), programs.next(), programs.next()] else {
-            unreachable!("there is a program for each graph")
+        let mut next = || programs.next().unwrap_or_else(|| unreachable!("there is a program for each graph"));
+        let (step, update) = (next(), update.map(|_| next()));
+        let (averaged, evaluator) = match averaged {
+            Some((averaged, evaluator)) => (Some(averaged), evaluator),
+            None => (None, Evaluator::sharing(&session, config, batch, next())?),
         };
         let short = resolved.short_run().map(|images| {
             let mut batch = batch;
@@ -97,7 +111,6 @@ impl Runner {
             Part::new(session.prepare_beside(&graph, &step)?)
         });
         let (short, step) = (short.transpose()?, Part::new(step)?);
-        let evaluator = Evaluator::sharing(&session, config, batch, evaluation)?;
         let parameters = graph.parameters_text();
         let Resolved { parts, .. } = resolved;
         let seed = config.seed;
@@ -110,6 +123,7 @@ impl Runner {
             update,
             attached,
             evaluator,
+            averaged,
             parameters,
             saved,
             batch,
@@ -128,7 +142,48 @@ impl Runner {
         let start = init::initialise(&self.session, config, tensors, self.batch, &header.normalization)?;
         header.normalization = start.normalization;
         let note = init_classes::arrange(&self.session, config, &header.classes, self.batch)?;
+        if let Some(averaged) = &self.averaged {
+            averaged.begin(&self.session, &self.saved)?;
+        }
         Ok(start.notes.into_iter().chain(note).collect())
+    }
+
+    /// Goes on from a checkpoint, read from `path`.
+    ///
+    /// # Errors
+    /// When one of its tensors is missing or has another shape, or the device fails.
+    pub fn restore(&mut self, checkpoint: &Checkpoint, path: &Path) -> Result<(), TrainError> {
+        for (name, shape) in &self.saved {
+            let held = self.averaged.as_ref().map_or(name, |averaged| averaged.name_in_checkpoint(name));
+            self.session.set(name, checkpoint.shaped(path, held, shape)?)?;
+        }
+        match &self.averaged {
+            Some(averaged) => averaged.restore(&self.saved, checkpoint, path),
+            None => Ok(()),
+        }
+    }
+
+    /// What a checkpoint holds after `step` steps.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn export(&self, step: u64) -> Result<Tensors, TrainError> {
+        let tensors = self.session.export(&self.saved)?;
+        match &self.averaged {
+            Some(averaged) => averaged.for_checkpoint(tensors, step),
+            None => Ok(tensors),
+        }
+    }
+
+    /// Makes the evaluator ready after an epoch, `header.progress.step` steps in.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn settle(&mut self, train: &Dataset, header: &Header, resolved: Resolved) -> Result<(), TrainError> {
+        match &mut self.averaged {
+            Some(averaged) => averaged.settle(&self.session, &self.saved, train, header, resolved),
+            None => Ok(()),
+        }
     }
 
     /// Submits run `run`, counted as `step * parts + part`: a step, or a part of it, on these images, of which there are

@@ -71,7 +71,7 @@ impl Trainer {
         let mut header = self.header.clone();
         // The first checkpoint is like the later ones, whose configuration speaks of one.
         header.config.run.iter_mut().for_each(|run| run.has_checkpoint = true);
-        let checkpoint = Checkpoint { header, tensors: self.runner.session.export(&self.runner.saved)? };
+        let checkpoint = Checkpoint { header, tensors: self.runner.export(self.header.progress.step)? };
         let bad = checkpoint.first_not_finite().map(|(name, value)| format!("`{name}` holds {value}"));
         match bad {
             None => Ok(checkpoint),

@@ -7,7 +7,7 @@ use super::runner::Runner;
 use super::saving::Saved;
 use super::start::{check, expect_kernels, read_data, start};
 use super::step_metrics::StepSums;
-use super::{Evaluation, Reporter, Resolved, RunFolder, TrainError};
+use super::{Evaluation, Reporter, Resolved, RunFolder, TrainError, averaged};
 use crate::activity::Stage;
 use crate::checkpoint::{Header, load_checkpoint};
 use crate::data::{Batches, Dataset, Preprocessing, Splits, View};
@@ -123,6 +123,7 @@ impl Trainer {
         let sums = StepSums::new(resolved);
         let mut notes = schedule_notes(learning_rate.schedule(), resolved.total_steps);
         notes.extend(resolved.note(&header.config));
+        notes.extend(averaged::note(&header.config));
         Trainer {
             splits,
             resolved,
@@ -288,6 +289,7 @@ impl Trainer {
         self.steps(reporter, &splits.train, epoch, epoch_end, begin)?;
         let seconds = begin.elapsed().as_secs_f64();
 
+        self.runner.settle(&splits.train, &self.header, self.resolved)?;
         let measured = self.evaluate(splits.deciding())?;
         if !measured.loss.is_finite() {
             let part = if splits.validation.is_some() { "validation" } else { "test" };

@@ -36,7 +36,9 @@ impl<'a> Trial<'a> {
         resolved: Resolved,
         device: &Device,
     ) -> Result<Self, TrainError> {
-        let mut runner = Runner::new(config, splits, resolved, device)?;
+        // Losses of steps are of the weights themselves.
+        let trained = TrainConfig { average: None, ..config.clone() };
+        let mut runner = Runner::new(&trained, splits, resolved, device)?;
         let (mut header, _) = start(config, splits, resolved)?;
         let mut notes: Vec<String> = init::other_attributes(config)?.into_iter().collect();
         notes.extend(runner.initialise(config, &mut header)?);

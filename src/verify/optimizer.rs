@@ -88,11 +88,11 @@ fn config(case: &Case) -> Result<(UpdateConfig, f64), CaseError> {
     let (rule_name, averaging) = match name {
         "ema" => {
             let decay = take("decay").unwrap_or_else(|| 0.999.into());
-            ("sgd", Some(Averaging::Ema { decay: number(name, "decay", Some(decay))? }))
+            ("sgd", Some(Averaging::Ema { decay: number(name, "decay", Some(decay))?, warmup: false }))
         }
         "swa" => {
             let start = take("swa_start").unwrap_or_else(|| 0.into());
-            ("sgd", Some(Averaging::Swa { start: number(name, "swa_start", Some(start))? as u64 }))
+            ("sgd", Some(Averaging::Swa { start: number(name, "swa_start", Some(start))? as u64, every: 1 }))
         }
         _ => (name, None),
     };

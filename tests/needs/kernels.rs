@@ -117,7 +117,7 @@ fn weights_larger_than_a_binding_are_run_in_parts_with_the_same_result() {
             let weight = graph.parameter("weight", [2343, 7], Init::ONES)?;
             let gradient = graph.input("gradient", TensorSpec::f32([2343, 7]))?;
             let transform = GradientTransform { clip_grad_norm: Some(1.0), ..GradientTransform::default() };
-            let averaging = Some(Averaging::Ema { decay: 0.9 });
+            let averaging = Some(Averaging::Ema { decay: 0.9, warmup: false });
             let config = UpdateConfig { optimizer: rule.parse().unwrap(), transform, averaging };
             let attached = config.attach(graph, &HashMap::from([(weight, gradient)]))?;
             attached.norm.into_iter().for_each(|norm| graph.output("norm", norm));

@@ -8,6 +8,7 @@
 mod common;
 mod need;
 
+mod averages;
 mod command_line;
 mod conformance;
 mod ensemble;
@@ -31,6 +32,7 @@ mod zoo_training;
 
 fn main() {
     let all = [
+        averages::trials(),
         command_line::trials(),
         conformance::trials(),
         ensemble::trials(),

@@ -60,7 +60,7 @@ fn every_optimizer_agrees_with_the_reference_in_its_first_and_a_later_step() {
         for text in ALL {
             for transform in transforms {
                 for step in [0, 6] {
-                    let averaging = Some(Averaging::Swa { start: 2 });
+                    let averaging = Some(Averaging::Swa { start: 2, every: 1 });
                     let optimizer: Optimizer = text.parse().unwrap();
                     let (graph, attached) = update_graph(UpdateConfig { optimizer, transform, averaging });
                     let mut tensors = random_tensors(&graph, 4, 2);

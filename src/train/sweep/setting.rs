@@ -27,7 +27,7 @@ pub(super) enum Kind {
 }
 
 /// Names and kinds.
-const SETTINGS: [(&str, Kind); 14] = [
+const SETTINGS: [(&str, Kind); 15] = [
     ("lr", Kind::Real),
     ("batch", Kind::Whole),
     ("micro_batch", Kind::Whole),
@@ -37,6 +37,7 @@ const SETTINGS: [(&str, Kind); 14] = [
     ("schedule", Kind::Schedule),
     ("loss", Kind::Any),
     ("label_smoothing", Kind::Real),
+    ("average", Kind::Any),
     ("flip", Kind::Flag),
     ("crop", Kind::Whole),
     ("clip_grad_norm", Kind::Real),

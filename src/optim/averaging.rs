@@ -1,0 +1,192 @@
+//! Averages of the weights by name, and the share that each step's weights have in one.
+
+use super::attributes::{excerpt, read_attributes};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// An average of the weights w over the steps of a run, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Averaging {
+    /// e = d e + (1 - d) w after each step, where d is `decay`, or with a warm-up min(decay, (1 + t) / (10 + t)) in
+    /// step t.
+    Ema { decay: f64, warmup: bool },
+    /// The plain mean of w after step `start` and every `every` steps from there on; w itself before.
+    Swa { start: u64, every: u64 },
+}
+
+impl Averaging {
+    /// Share of the new weights in the average after step `step`, from 0 to 1.
+    pub fn share(&self, step: u64) -> f64 {
+        match *self {
+            Averaging::Ema { decay, warmup: false } => 1.0 - decay,
+            Averaging::Ema { decay, warmup: true } => {
+                let t = step as f64;
+                1.0 - decay.min((1.0 + t) / (10.0 + t))
+            }
+            Averaging::Swa { start, every } => match step.checked_sub(start) {
+                None => 1.0,
+                Some(since) if since.is_multiple_of(every.max(1)) => 1.0 / (since / every.max(1) + 1) as f64,
+                Some(_) => 0.0,
+            },
+        }
+    }
+}
+
+/// The average that a run keeps, by name and with its attributes: `ema:decay=0.999` or `swa:start=0.75`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum RunAverage {
+    /// [`Averaging::Ema`].
+    Ema { decay: f64, warmup: bool },
+    /// The plain mean of the weights after each epoch from this share of the run on (Izmailov et al. 2018), as
+    /// `torch.optim.swa_utils` has it.
+    Swa { start: f64 },
+}
+
+/// An average that is not known, or does not take such attributes.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum AverageError {
+    #[error("there is no average `{name}`; known are ema and swa")]
+    Unknown { name: String },
+    #[error("`{text}` is not an average: {reason}; write it like `ema:decay=0.999` or `swa:start=0.75`")]
+    Syntax { text: String, reason: String },
+}
+
+impl RunAverage {
+    /// The averages as they are written, with what they are.
+    pub const FORMS: [(&str, &str); 2] = [
+        (
+            "ema:decay=0.999,warmup=true",
+            "e = d e + (1 - d) w after each step, from the first weights on; d is decay in [0, 1], or while it warms up \
+             min(decay, (1 + t) / (10 + t)) in step t = 0, 1, ...",
+        ),
+        (
+            "swa:start=0.75",
+            "mean of w after each epoch from this share of the run on, in [0, 1), and w itself before (Izmailov et al. \
+             2018); batch norm's running statistics are then those of a pass over the training images",
+        ),
+    ];
+
+    /// The average over the steps of a run of so many epochs.
+    pub fn resolve(&self, steps_per_epoch: u64, epochs: u64) -> Averaging {
+        match *self {
+            RunAverage::Ema { decay, warmup } => Averaging::Ema { decay, warmup },
+            RunAverage::Swa { .. } => {
+                let first = self.first_epoch(epochs).unwrap_or(1);
+                Averaging::Swa { start: (first * steps_per_epoch).saturating_sub(1), every: steps_per_epoch }
+            }
+        }
+    }
+
+    /// The first epoch, counted from 1, after which the weights are in the mean, where it is one of epochs.
+    pub fn first_epoch(&self, epochs: u64) -> Option<u64> {
+        match *self {
+            RunAverage::Ema { .. } => None,
+            // A share such as 0.55 of 100 epochs is 55 of them, though its product is a little more.
+            RunAverage::Swa { start } => Some(((start * epochs as f64 - 1e-9).ceil() as u64).max(1)),
+        }
+    }
+}
+
+impl fmt::Display for RunAverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunAverage::Ema { decay, warmup } => write!(f, "ema:decay={decay},warmup={warmup}"),
+            RunAverage::Swa { start } => write!(f, "swa:start={start}"),
+        }
+    }
+}
+
+impl FromStr for RunAverage {
+    type Err = AverageError;
+
+    fn from_str(text: &str) -> Result<Self, AverageError> {
+        let syntax = |reason: String| AverageError::Syntax { text: excerpt(text), reason };
+        let (name, list) = text.split_once(':').unwrap_or((text, ""));
+        let mut attributes = read_attributes(list).map_err(syntax)?;
+        let mut number = |attribute: &str, default: f64, rule: &str, holds: fn(f64) -> bool| {
+            let Some(value) = attributes.remove(attribute) else { return Ok(default) };
+            let wrong = || syntax(format!("{attribute} is {value}, but must be {rule}"));
+            value.as_f64().filter(|&number| holds(number)).ok_or_else(wrong)
+        };
+        let average = match name.trim() {
+            "ema" => {
+                let decay = number("decay", 0.999, "a number in [0, 1]", |decay| (0.0..=1.0).contains(&decay))?;
+                let warmup = attributes.remove("warmup").unwrap_or(true.into());
+                let wrong = || syntax(format!("warmup is {warmup}, but must be true or false"));
+                RunAverage::Ema { decay, warmup: warmup.as_bool().ok_or_else(wrong)? }
+            }
+            "swa" => RunAverage::Swa {
+                start: number("start", 0.75, "a number in [0, 1)", |start| (0.0..1.0).contains(&start))?,
+            },
+            name => return Err(AverageError::Unknown { name: excerpt(name) }),
+        };
+        match attributes.keys().next() {
+            None => Ok(average),
+            Some(other) => Err(syntax(format!("it has no attribute `{}`", excerpt(other)))),
+        }
+    }
+}
+
+impl TryFrom<String> for RunAverage {
+    type Error = AverageError;
+
+    fn try_from(text: String) -> Result<Self, AverageError> {
+        text.parse()
+    }
+}
+
+impl From<RunAverage> for String {
+    fn from(average: RunAverage) -> String {
+        average.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_reads_back_as_it_is_written() {
+        for (form, _) in RunAverage::FORMS {
+            let average: RunAverage = form.parse().unwrap();
+            assert_eq!(average.to_string(), form);
+        }
+        assert_eq!("ema".parse(), Ok(RunAverage::Ema { decay: 0.999, warmup: true }));
+        assert_eq!("ema:warmup=false,decay=1".parse(), Ok(RunAverage::Ema { decay: 1.0, warmup: false }));
+        assert_eq!("swa:start=0".parse(), Ok(RunAverage::Swa { start: 0.0 }));
+    }
+
+    #[test]
+    fn what_is_no_average_is_told_with_its_value_and_the_rule() {
+        let told = |text: &str| text.parse::<RunAverage>().unwrap_err().to_string();
+        assert!(told("polyak").contains("no average `polyak`; known are ema and swa"), "{}", told("polyak"));
+        for decay in ["1.1", "-0.1", "nan", "inf", "true"] {
+            assert!(told(&format!("ema:decay={decay}")).contains("must be a number in [0, 1]"), "{decay}");
+        }
+        for start in ["1", "-0.5", "nan", "half"] {
+            assert!(told(&format!("swa:start={start}")).contains("must be a number in [0, 1)"), "{start}");
+        }
+        assert!(told("ema:warmup=2").contains("warmup is 2, but must be true or false"));
+        assert!(told("swa:decay=0.9").contains("no attribute `decay`"));
+    }
+
+    #[test]
+    fn the_decay_warms_up_and_then_stays() {
+        let ema = Averaging::Ema { decay: 0.5, warmup: true };
+        let shares = [0, 1, 8, 100].map(|step| ema.share(step));
+        assert_eq!(shares, [1.0 - 1.0 / 10.0, 1.0 - 2.0 / 11.0, 0.5, 0.5]);
+        assert_eq!(Averaging::Ema { decay: 0.75, warmup: false }.share(0), 0.25);
+    }
+
+    #[test]
+    fn the_mean_takes_the_weights_of_the_last_epochs_alike() {
+        // 4 epochs of 3 steps, the mean from half of them on: after epochs 2, 3 and 4.
+        let swa = RunAverage::Swa { start: 0.5 }.resolve(3, 4);
+        let shares: Vec<f64> = (0..12).map(|step| swa.share(step)).collect();
+        assert_eq!(shares, [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.5, 0.0, 0.0, 1.0 / 3.0]);
+        let first = |start, epochs| RunAverage::Swa { start }.first_epoch(epochs);
+        assert_eq!([first(0.0, 5), first(0.75, 4), first(0.55, 100), first(0.99, 3)], [1, 3, 55, 3].map(Some));
+    }
+}
