@@ -3,7 +3,9 @@
 //! A checkpoint has the average under the model's names: whoever reads it, here or in PyTorch, gets what was measured.
 //! What training goes on with lies beside it, as the optimizer's state does, under `optimizer.raw.NAME`.
 
-use super::graphs::{Batch, IMAGES, STATISTICS_MEAN, STATISTICS_SHARE, statistics_graph, step_numbers};
+use super::graphs::{
+    Batch, IMAGES, STATISTICS_MEAN, STATISTICS_SHARE, StatisticsGraph, statistics_graph, step_numbers,
+};
 use super::{Evaluator, Resolved, TrainError};
 use crate::activity::Stage;
 use crate::checkpoint::{Checkpoint, Header};
@@ -165,17 +167,17 @@ impl Statistics {
         resolved: Resolved,
         first: u64,
     ) -> Result<Option<Statistics>, TrainError> {
-        let Some((graph, means)) = statistics_graph(config, batch)? else { return Ok(None) };
+        let Some(StatisticsGraph { graph, statistics }) = statistics_graph(config, batch)? else { return Ok(None) };
         let [program] = session.prepare([&graph])?;
         let mut short = None;
         if let Some(images) = resolved.short_run() {
             let mut batch = batch;
             batch.shape[0] = images;
-            if let Some((graph, _)) = statistics_graph(config, batch)? {
+            if let Some(StatisticsGraph { graph, .. }) = statistics_graph(config, batch)? {
                 short = Some(session.prepare_beside(&graph, &program)?);
             }
         }
-        Ok(Some(Statistics { program, short, means, first, seed: config.seed }))
+        Ok(Some(Statistics { program, short, means: statistics, first, seed: config.seed }))
     }
 
     /// Whether weights are in the mean after so many steps.

@@ -111,16 +111,19 @@ pub fn evaluation_graph(config: &TrainConfig, batch: Batch) -> Result<Graph, Tra
     Ok(graph)
 }
 
-/// Forward as in training, for the statistics of its batch norms alone: each run takes them into their means over the runs
-/// so far, under [`STATISTICS_MEAN`]. With the names and shapes of the running statistics; none where there are none to
-/// update.
+/// Forward as in training, for the statistics of its batch norms alone.
+pub(super) struct StatisticsGraph {
+    /// Each run takes the statistics into their means over the runs so far, under [`STATISTICS_MEAN`].
+    pub graph: Graph,
+    /// Names and shapes of the running statistics.
+    pub statistics: Vec<(String, Shape)>,
+}
+
+/// None where there are no running statistics to update.
 ///
 /// # Errors
 /// When the model does not take such images or attributes.
-pub(super) fn statistics_graph(
-    config: &TrainConfig,
-    batch: Batch,
-) -> Result<Option<(Graph, Vec<(String, Shape)>)>, TrainError> {
+pub(super) fn statistics_graph(config: &TrainConfig, batch: Batch) -> Result<Option<StatisticsGraph>, TrainError> {
     let mut graph = Graph::new();
     forward(&mut graph, config, batch, Mode::Train)?;
     let mut running = Vec::new();
@@ -137,14 +140,14 @@ pub(super) fn statistics_graph(
         return Ok(None);
     }
     let share = graph.input(STATISTICS_SHARE, TensorSpec::f32([1]))?;
-    let mut means = Vec::new();
+    let mut statistics = Vec::new();
     for statistic in running {
         let (name, shape) = (graph.tensor(statistic).name.clone(), graph.shape(statistic).clone());
         let mean = graph.transient_buffer(&format!("{STATISTICS_MEAN}{name}"), shape.clone(), Init::ZEROS)?;
         graph.apply(AverageWeights, &[mean, statistic, share])?;
-        means.push((name, shape));
+        statistics.push((name, shape));
     }
-    Ok(Some((graph, means)))
+    Ok(Some(StatisticsGraph { graph, statistics }))
 }
 
 /// The model's logits.

@@ -110,7 +110,8 @@ fn averages_on(device: &Device) {
     let start = &each_epoch(&still, device)[0];
     let plain = each_epoch(&whole(None), device);
     let weight = |checkpoint: &Checkpoint, name: &str| checkpoint.tensors[name].1.clone();
-    let shares: [(&str, fn(usize) -> f64); 4] = [
+    type Share = fn(usize) -> f64;
+    let shares: [(&str, Share); 4] = [
         ("ema:decay=0.3", |t| 1.0 - f64::min(0.3, (1.0 + t as f64) / (10.0 + t as f64))),
         ("ema:decay=0.8,warmup=false", |_| 0.2),
         ("swa:start=0", |t| 1.0 / (t + 1) as f64),

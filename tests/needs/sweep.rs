@@ -413,7 +413,7 @@ fn what_cannot_be_searched_is_wrong_usage_before_the_first_trial() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     for (arguments, told) in [
-        (&[][..], "--grid or --random is missing, but must be given"),
+        (&[][..], "--grid is missing, but must be given"),
         (&["--grid", "lr"], "`lr` says not what to search: write it like `lr=1e-3,1e-2`"),
         (&["--grid", "bath=8"], "no setting `bath` to search, did you mean `batch`?; there are lr, batch"),
         (&["--grid", "lr=1e-3,fast"], "`lr` cannot be `fast`: it must be a number"),
