@@ -58,7 +58,8 @@ pub(super) fn trials(config: &SweepConfig, axes: &[Axis]) -> Result<Vec<Trial>, 
         let value = count.map_or("too large to count".to_owned(), |count| count.to_string());
         let rule = format!("from 1 to {MOST_TRIALS}");
         let name = if config.search == Search::Grid { "grid" } else { "trials" };
-        BadSetting::new(name, format!("{value} trials"), rule)
+        let value = if name == "grid" { format!("{value} trials") } else { value };
+        BadSetting::new(name, value, rule)
     })?;
     (0..count).map(|index| trial(config, axes, index)).collect()
 }
