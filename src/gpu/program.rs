@@ -70,7 +70,10 @@ impl Program {
         let plans = graphs.iter().map(|graph| Plan::new(graph, gpu.profile())).collect::<Result<Vec<_>, _>>()?;
         drop(planning);
         if gpu.info().kind.shares_memory() {
-            require_memory(plans.iter().map(|plan| plan.memory.peak()).fold(0, u64::max))?;
+            // Persistent tensors are shared by the programs, and all else is each one's own.
+            let shared = plans.iter().map(|plan| plan.memory.persistent).fold(0, u64::max);
+            let own: u64 = plans.iter().map(|plan| plan.memory.peak() - plan.memory.persistent).sum();
+            require_memory(shared + own)?;
         }
         let dispatches: Vec<&PlannedDispatch> = plans.iter().flat_map(|plan| &plan.steps).collect();
         let mut kernels = gpu.pipelines.compile(&gpu.device, &dispatches, &gpu.activity)?.into_iter();

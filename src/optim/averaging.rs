@@ -129,19 +129,7 @@ impl FromStr for RunAverage {
     }
 }
 
-impl TryFrom<String> for RunAverage {
-    type Error = AverageError;
-
-    fn try_from(text: String) -> Result<Self, AverageError> {
-        text.parse()
-    }
-}
-
-impl From<RunAverage> for String {
-    fn from(average: RunAverage) -> String {
-        average.to_string()
-    }
-}
+as_text!(RunAverage, AverageError);
 
 #[cfg(test)]
 mod tests {

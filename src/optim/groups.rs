@@ -206,27 +206,8 @@ impl FromStr for ParameterGroup {
     }
 }
 
-macro_rules! as_text {
-    ($($type:ty),+) => {
-        $(
-            impl TryFrom<String> for $type {
-                type Error = BadSetting;
-
-                fn try_from(text: String) -> Result<Self, BadSetting> {
-                    text.parse()
-                }
-            }
-
-            impl From<$type> for String {
-                fn from(value: $type) -> String {
-                    value.to_string()
-                }
-            }
-        )+
-    };
-}
-
-as_text!(Exclude, ParameterGroup);
+as_text!(Exclude, BadSetting);
+as_text!(ParameterGroup, BadSetting);
 
 #[cfg(test)]
 mod tests {

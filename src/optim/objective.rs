@@ -154,19 +154,7 @@ impl FromStr for LossFunction {
     }
 }
 
-impl TryFrom<String> for LossFunction {
-    type Error = LossError;
-
-    fn try_from(text: String) -> Result<Self, LossError> {
-        text.parse()
-    }
-}
-
-impl From<LossFunction> for String {
-    fn from(loss: LossFunction) -> String {
-        loss.to_string()
-    }
-}
+as_text!(LossFunction, LossError);
 
 #[cfg(test)]
 mod tests {

@@ -302,7 +302,19 @@ impl Optimizer {
     }
 
     pub fn weight_decay(&self) -> f64 {
-        match *self {
+        let mut own = *self;
+        *own.weight_decay_mut()
+    }
+
+    /// The same rule with another weight decay.
+    #[must_use]
+    pub fn with_weight_decay(mut self, decay: f64) -> Optimizer {
+        *self.weight_decay_mut() = decay;
+        self
+    }
+
+    fn weight_decay_mut(&mut self) -> &mut f64 {
+        match self {
             Optimizer::Sgd(Sgd { weight_decay, .. })
             | Optimizer::Adam(Adam { weight_decay, .. })
             | Optimizer::AdamW(AdamW { weight_decay, .. })
@@ -312,22 +324,6 @@ impl Optimizer {
             | Optimizer::SignSgd(SignSgd { weight_decay, .. })
             | Optimizer::Lion(Lion { weight_decay, .. }) => weight_decay,
         }
-    }
-
-    /// The same rule with another weight decay.
-    #[must_use]
-    pub fn with_weight_decay(mut self, decay: f64) -> Optimizer {
-        match &mut self {
-            Optimizer::Sgd(Sgd { weight_decay, .. })
-            | Optimizer::Adam(Adam { weight_decay, .. })
-            | Optimizer::AdamW(AdamW { weight_decay, .. })
-            | Optimizer::NAdam(NAdam { weight_decay, .. })
-            | Optimizer::RmsProp(RmsProp { weight_decay, .. })
-            | Optimizer::Adagrad(Adagrad { weight_decay, .. })
-            | Optimizer::SignSgd(SignSgd { weight_decay, .. })
-            | Optimizer::Lion(Lion { weight_decay, .. }) => *weight_decay = decay,
-        }
-        self
     }
 
     /// Names of the state tensors, each of the parameters' shapes, and what they start from.

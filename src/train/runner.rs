@@ -22,7 +22,7 @@ pub(super) struct Runner {
     /// The same for an epoch's last run, where that has fewer images.
     short: Option<Part>,
     /// The update after the last part.
-    update: Option<Program>,
+    update: Option<Update>,
     pub attached: Attached,
     /// Of the average of the weights, where one is kept.
     pub evaluator: Evaluator,
@@ -46,18 +46,44 @@ struct Part {
     labels: Input,
     numbers: Input,
     metrics: Output,
+    then: Then,
+}
+
+/// What a part takes besides its images.
+enum Then {
+    /// What [`Attached::inputs`] gives: it is a whole step.
+    Update(Vec<Input>),
+    /// The share that its images have in those of the step so far.
+    Share(Input),
+}
+
+/// An update that is a program of its own.
+struct Update {
+    program: Program,
+    /// What [`Attached::inputs`] gives.
+    inputs: Vec<Input>,
 }
 
 impl Part {
-    fn new(program: Program) -> Result<Part, TrainError> {
+    /// `attached` is the update, where it is part of the program.
+    fn new(program: Program, attached: Option<&Attached>) -> Result<Part, TrainError> {
         Ok(Part {
             images: program.input(IMAGES)?,
             labels: program.input(LABELS)?,
             numbers: program.input(STEP_NUMBERS)?,
             metrics: program.output(METRICS)?,
+            then: match attached {
+                Some(attached) => Then::Update(update_inputs(&program, attached)?),
+                None => Then::Share(program.input(PART_SHARE)?),
+            },
             program,
         })
     }
+}
+
+/// The inputs of an update, in the order of [`Attached::inputs`].
+fn update_inputs(program: &Program, attached: &Attached) -> Result<Vec<Input>, TrainError> {
+    attached.inputs(0, 0.0).iter().map(|(name, _)| Ok(program.input(name)?)).collect()
 }
 
 impl Runner {
@@ -97,6 +123,10 @@ impl Runner {
         let mut programs = session.prepare_all(&graphs)?.into_iter();
         let mut next = || programs.next().unwrap_or_else(|| unreachable!("there is a program for each graph"));
         let (step, update) = (next(), update.map(|_| next()));
+        let update =
+            update.map(|program| Ok::<_, TrainError>(Update { inputs: update_inputs(&program, &attached)?, program }));
+        let update = update.transpose()?;
+        let own_update = update.is_none().then_some(&attached);
         let (averaged, evaluator) = match averaged {
             Some((averaged, evaluator)) => (Some(averaged), evaluator),
             None => (None, Evaluator::sharing(&session, config, batch, next())?),
@@ -108,9 +138,9 @@ impl Runner {
                 1 => training_graph(config, batch)?.0,
                 _ => part_graphs(config, batch)?.part,
             };
-            Part::new(session.prepare_beside(&graph, &step)?)
+            Part::new(session.prepare_beside(&graph, &step)?, own_update)
         });
-        let (short, step) = (short.transpose()?, Part::new(step)?);
+        let (short, step) = (short.transpose()?, Part::new(step, own_update)?);
         let parameters = graph.parameters_text();
         let Resolved { parts, .. } = resolved;
         let seed = config.seed;
@@ -201,20 +231,18 @@ impl Runner {
     ) -> Result<(), TrainError> {
         let rows = labels.len();
         self.ran_short = self.short.is_some() && rows < self.batch.shape[0];
-        let Part { program, images: pixels, labels: classes, numbers, .. } = match &mut self.short {
+        let Part { program, images: pixels, labels: classes, numbers, then, .. } = match &mut self.short {
             Some(short) if self.ran_short => short,
             _ => &mut self.step,
         };
         program.write(*pixels, images)?;
         program.write(*classes, labels)?;
         program.write(*numbers, &step_numbers(self.seed, run))?;
-        match self.update {
-            None => write_all(program, update)?,
-            Some(_) => {
-                // The share that these images have in those of the step so far.
+        match then {
+            Then::Update(inputs) => write_all(program, inputs, update)?,
+            Then::Share(share) => {
                 let before = (run % self.parts) as usize * self.batch.shape[0];
-                let share = program.input(PART_SHARE)?;
-                program.write(share, &[rows as f32 / (before + rows) as f32])?;
+                program.write(*share, &[rows as f32 / (before + rows) as f32])?;
             }
         }
         Ok(program.run()?)
@@ -224,10 +252,10 @@ impl Runner {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn run_update(&mut self, inputs: &[(&str, Vec<f32>)]) -> Result<(), TrainError> {
-        if let Some(update) = &mut self.update {
-            write_all(update, inputs)?;
-            update.run()?;
+    pub fn run_update(&mut self, values: &[(&str, Vec<f32>)]) -> Result<(), TrainError> {
+        if let Some(Update { program, inputs }) = &mut self.update {
+            write_all(program, inputs, values)?;
+            program.run()?;
         }
         Ok(())
     }
@@ -245,7 +273,8 @@ impl Runner {
     pub fn memory(&self) -> String {
         let memory = |program: &Program| program.memory().map(|memory| memory.to_string());
         let step = memory(&self.step.program).map(|memory| format!(", device memory {memory}"));
-        let update = self.update.as_ref().and_then(memory).map(|memory| format!("; update {memory}"));
+        let update =
+            self.update.as_ref().and_then(|update| memory(&update.program)).map(|memory| format!("; update {memory}"));
         step.into_iter().chain(update).collect()
     }
 }
@@ -255,13 +284,12 @@ fn saved_tensors(graph: &Graph) -> Vec<(String, Shape)> {
     saved.map(|tensor| (tensor.name.clone(), tensor.spec.shape.clone())).collect()
 }
 
-/// Sets inputs by name.
+/// Sets the inputs of an update.
 ///
 /// # Errors
 /// When the size of one is another.
-fn write_all(program: &mut Program, inputs: &[(&str, Vec<f32>)]) -> Result<(), TrainError> {
-    for (name, values) in inputs {
-        let input = program.input(name)?;
+fn write_all(program: &mut Program, inputs: &[Input], values: &[(&str, Vec<f32>)]) -> Result<(), TrainError> {
+    for (&input, (_, values)) in inputs.iter().zip(values) {
         program.write(input, values)?;
     }
     Ok(())
