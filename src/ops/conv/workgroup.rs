@@ -82,10 +82,15 @@ impl Body {
     }
 
     /// The tile that is asked for, else the largest that wastes little of its rows and still makes enough
-    /// workgroups, else the smallest.
-    fn tile(self, profile: &DeviceProfile, rows: usize, columns: usize, groups: usize) -> Tile {
+    /// workgroups, else the smallest. The reduction of a tile is run in at most `parts` parts.
+    fn tile(
+        self,
+        profile: &DeviceProfile,
+        [rows, columns, groups]: [usize; 3],
+        parts: impl Fn(&Tile) -> usize,
+    ) -> Tile {
         let suits = |tile: &Tile| {
-            let tiles = rows.div_ceil(tile.rows) * columns.div_ceil(tile.columns) * groups;
+            let tiles = rows.div_ceil(tile.rows) * columns.div_ceil(tile.columns) * groups * parts(tile);
             let covered = rows.next_multiple_of(tile.rows);
             tile.threads <= profile.max_invocations as usize
                 && tile.memory <= profile.workgroup_memory as usize
@@ -178,7 +183,7 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part, body: Body) {
     let g = &part.geometry;
     let [rows, columns, depth] = sizes(ConvPass::Forward, g);
     let product = Product { rows, columns, depth, groups: g.groups, parts: 1 };
-    let tile = body.tile(launch.profile(), product.rows, product.columns, product.groups);
+    let tile = body.tile(launch.profile(), [product.rows, product.columns, product.groups], |_| 1);
     let bias = launch.inputs() == 3;
     let kernel = kernel(tile.shader, part).operands(&FORWARD).condition("bias", bias);
     let kernel = launch.epilogue(kernel);
@@ -192,7 +197,7 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Operand, 
     let g = &part.geometry;
     let [rows, columns, depth] = sizes(ConvPass::InputGradient, g);
     let product = Product { rows, columns, depth, groups: g.groups, parts: 1 };
-    let tile = body.tile(launch.profile(), product.rows, product.columns, product.groups);
+    let tile = body.tile(launch.profile(), [product.rows, product.columns, product.groups], |_| 1);
     let kernel = kernel(tile.shader, part).operands(&INPUT_GRADIENT);
     let operands = [("dy", Operand::input(0)), ("weight", part.weight(Operand::input(1))), ("dx", dx)];
     product.launch(launch, kernel, &tile, operands);
@@ -200,17 +205,23 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Operand, 
 
 /// Parts of a weight gradient's reduction that run side by side.
 fn splits(profile: &DeviceProfile, part: &Part, tile: &Tile) -> usize {
-    let [rows, columns, depth] = sizes(ConvPass::WeightGradient, &part.geometry);
+    let [rows, columns, _] = sizes(ConvPass::WeightGradient, &part.geometry);
     let tiles = rows.div_ceil(tile.rows) * columns.div_ceil(tile.columns) * part.geometry.groups;
-    let parts = ENOUGH_WORKGROUPS.div_ceil(tiles).min(depth.div_ceil(8 * tile.depth)).max(1);
-    parts.min(part.most_splits(profile))
+    ENOUGH_WORKGROUPS.div_ceil(tiles).min(most_parts(profile, part, tile)).max(1)
+}
+
+/// Parts that a weight gradient's reduction can be run in: each has some steps of a tile, and all fit a binding.
+fn most_parts(profile: &DeviceProfile, part: &Part, tile: &Tile) -> usize {
+    let [.., depth] = sizes(ConvPass::WeightGradient, &part.geometry);
+    depth.div_ceil(8 * tile.depth).min(part.most_splits(profile))
 }
 
 pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Operand>, body: Body) {
     let g = &part.geometry;
     let [rows, columns, depth] = sizes(ConvPass::WeightGradient, g);
     // The reduction is long and the result small: parts of it run side by side, and are summed in order.
-    let tile = body.tile(launch.profile(), rows, columns, g.groups);
+    let profile = launch.profile();
+    let tile = body.tile(profile, [rows, columns, g.groups], |tile| most_parts(profile, part, tile));
     let parts = splits(launch.profile(), part, &tile);
     let product = Product { rows, columns, depth, groups: g.groups, parts };
     let kernel = kernel(tile.shader, part).operands(&WEIGHT_GRADIENT);
