@@ -34,7 +34,7 @@ fn load(rest: &str, _: &LoadOptions) -> Result<Splits, Box<dyn Error>> {
     Ok(Splits::new(bars("bars (train)", count)?, bars("bars (test)", 100)?))
 }
 
-pub fn run(device: &str, folder: &Path) -> Result<f64, Box<dyn Error>> {
+pub(crate) fn run(device: &str, folder: &Path) -> Result<f64, Box<dyn Error>> {
     // From here on `bars:400` is a source, in recipes and in checkpoints.
     data::register("bars", load);
     let mut recipe = TrainConfig::for_model("lenet5_modern")?;

@@ -24,7 +24,7 @@ fn network(graph: &mut Graph, mode: Mode) -> Result<Value, GraphError> {
     net.linear("fc", x, 10)
 }
 
-pub fn run(device: &str) -> Result<f64, Box<dyn Error>> {
+pub(crate) fn run(device: &str) -> Result<f64, Box<dyn Error>> {
     let mut training = Graph::new();
     let logits = network(&mut training, Mode::Train)?;
     let labels = training.input("labels", TensorSpec::u32([BATCH]))?;

@@ -28,7 +28,7 @@ fn small(net: &mut Scope, images: Value, with: &Settings) -> Result<Value, Graph
 
 const SMALL: Model = Model::new("small", [1, 28, 28], 10, small).with_attributes(&[("width", Takes::Count(8))]);
 
-pub fn run(device: &str, folder: &std::path::Path) -> Result<f64, Box<dyn Error>> {
+pub(crate) fn run(device: &str, folder: &std::path::Path) -> Result<f64, Box<dyn Error>> {
     // From here on the model has a name: recipes, checkpoints, a resumed run and the export find it.
     models::register(SMALL)?;
     let device = Device::open(device, DeviceOptions::default())?;

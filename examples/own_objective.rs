@@ -28,7 +28,7 @@ impl Objective for SmallLogits {
     }
 }
 
-pub fn run(device: &str, folder: &Path) -> Result<f64, Box<dyn Error>> {
+pub(crate) fn run(device: &str, folder: &Path) -> Result<f64, Box<dyn Error>> {
     // From here on recipes and checkpoints have `loss = "small_logits"`.
     objective::register("small_logits", SmallLogits { share: 0.01 });
     let mut recipe = TrainConfig::for_model("lenet5_modern")?;

@@ -1,15 +1,15 @@
 //! Bytes that are almost right: what a parser starts from, changed a little at random.
 
 /// A generator of Marsaglia's xorshift kind: the same seed, the same bytes.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
     /// A number below `end`, which is at least 1.
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -68,7 +68,7 @@ const NUMBERS: [&str; 14] = [
 const LONGEST: usize = 20_000;
 
 /// One of `seeds`, with up to six changes.
-pub fn mutated(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn mutated(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = random.of(seeds).clone();
     for _ in 0..=random.below(6) {
         change(random, &mut bytes, seeds);

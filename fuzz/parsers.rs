@@ -20,10 +20,10 @@ use tilewright::tuned::TunedTable;
 use tilewright::verify::run_case;
 
 /// Reads bytes; files go to the folder, which is the reader's own.
-pub type Parser = fn(&[u8], &Path);
+pub(crate) type Parser = fn(&[u8], &Path);
 
 /// Name, and what it reads.
-pub const PARSERS: [(&str, Parser); 16] = [
+pub(crate) const PARSERS: [(&str, Parser); 16] = [
     ("idx_images", idx_images),
     ("idx_labels", idx_labels),
     ("cifar", cifar),

@@ -59,7 +59,7 @@ pub(super) struct Squeeze {
 
 impl InvertedResidual {
     /// Sandler et al. 2018, figure 3b; with a squeeze, Howard et al. 2019, figure 4.
-    pub fn apply(&self, net: &mut Scope, x: Value) -> Result<Value, GraphError> {
+    pub(super) fn apply(&self, net: &mut Scope, x: Value) -> Result<Value, GraphError> {
         let channels = net.channels(x);
         let widened = self.expanded != channels;
         let filter = usize::from(widened);

@@ -4,7 +4,7 @@ use std::fs;
 
 /// Bytes of memory that are free for this process: what the machine has left, at most what its control group or its
 /// address space allows. `None` where the system does not say.
-pub fn available() -> Option<u64> {
+pub(crate) fn available() -> Option<u64> {
     let bounds = [free_on_machine(), control_group(), address_space()];
     bounds.into_iter().flatten().min()
 }

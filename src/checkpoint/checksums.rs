@@ -17,13 +17,13 @@ const ZEROS: &[u8; 8] = b"00000000";
 
 impl Sums {
     /// Of tensors in the order of their names; that of the header is not known yet.
-    pub fn of<'a>(tensors: impl Iterator<Item = &'a [u8]>) -> Sums {
+    pub(crate) fn of<'a>(tensors: impl Iterator<Item = &'a [u8]>) -> Sums {
         let header = String::from_utf8_lossy(ZEROS).into_owned();
         Sums { header, tensors: tensors.map(crc32c::crc32c).collect() }
     }
 
     /// The place of the first tensor whose sum is another; that after the last, if there are more or fewer.
-    pub fn first_other<'a>(&self, tensors: impl ExactSizeIterator<Item = &'a [u8]>) -> Option<usize> {
+    pub(crate) fn first_other<'a>(&self, tensors: impl ExactSizeIterator<Item = &'a [u8]>) -> Option<usize> {
         if tensors.len() != self.tensors.len() {
             return Some(tensors.len());
         }

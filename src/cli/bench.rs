@@ -15,7 +15,7 @@ use tilewright::report::Table;
 
 /// Measure kernels and training steps beside what the device can reach
 #[derive(Args)]
-pub struct Bench {
+pub(super) struct Bench {
     #[command(subcommand)]
     what: Option<What>,
     /// Measure every variant of each kernel, not only the one that the rule picks
@@ -52,7 +52,7 @@ enum What {
 const SLOWER: f64 = 1.1;
 
 impl Bench {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         // Before the device is opened: a model that cannot be built is told at once.
         let case = match &self.what {
             Some(What::Step(options)) => Some(options.case()?),

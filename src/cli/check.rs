@@ -12,7 +12,7 @@ use tilewright::kernel::{MatrixUnits, Precision};
 
 /// Run every kernel variant on awkward shapes and hold it against the CPU reference
 #[derive(Args)]
-pub struct Check {
+pub(super) struct Check {
     /// Only the ops whose name holds this
     #[arg(long, value_name = "PART")]
     op: Option<String>,
@@ -49,7 +49,7 @@ impl Check {
         }
     }
 
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         let cases: Vec<Case> = check::cases()
             .into_iter()
             .filter(|case| self.op.as_ref().is_none_or(|part| case.op.contains(part.as_str())))

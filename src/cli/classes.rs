@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 /// Reads the names. Marks and line ends of Windows' editors are no part of them, and empty lines at the end are none.
-pub fn class_names(file: &Path) -> Result<Vec<String>, CliError> {
+pub(super) fn class_names(file: &Path) -> Result<Vec<String>, CliError> {
     let shown = file.display();
     let bytes = tilewright::regular_file::read(file)
         .map_err(|error| CliError::failed(format!("`{shown}` cannot be read: {error}")))?;

@@ -6,14 +6,14 @@ use std::sync::LazyLock;
 
 /// A colour of text on standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Colour(&'static str);
+pub(super) struct Colour(&'static str);
 
 /// Of what goes on.
-pub const PROGRESS: Colour = Colour("32");
+pub(super) const PROGRESS: Colour = Colour("32");
 /// Of what is said beside.
-pub const NOTE: Colour = Colour("90");
+pub(super) const NOTE: Colour = Colour("90");
 /// Of what is wrong.
-pub const ERROR: Colour = Colour("1;31");
+pub(super) const ERROR: Colour = Colour("1;31");
 
 /// Whether standard error takes colours.
 static IS_WANTED: LazyLock<bool> = LazyLock::new(|| {
@@ -24,7 +24,7 @@ static IS_WANTED: LazyLock<bool> = LazyLock::new(|| {
 
 impl Colour {
     /// The text in this colour, if there are colours.
-    pub fn paint(self, text: &str) -> String {
+    pub(super) fn paint(self, text: &str) -> String {
         self.paint_if(*IS_WANTED, text)
     }
 

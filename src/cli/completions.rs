@@ -10,13 +10,13 @@ use serde_json::json;
 /// For bash: `tilewright completions bash > ~/.local/share/bash-completion/completions/tilewright`. For the others, see
 /// where yours looks for them.
 #[derive(Args)]
-pub struct Completions {
+pub(super) struct Completions {
     /// The shell
     shell: Shell,
 }
 
 impl Completions {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "tilewright", &mut script);
         let script = String::from_utf8(script)?;

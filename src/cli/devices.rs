@@ -7,10 +7,10 @@ use tilewright::gpu::{Adapter, AdapterKind, GpuError, adapters};
 
 /// List the adapters of this machine: limits, features, and what each is used for
 #[derive(Args)]
-pub struct Devices {}
+pub(super) struct Devices {}
 
 impl Devices {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         let adapters = adapters();
         let entries: Vec<Value> = adapters.iter().enumerate().map(|(index, adapter)| entry(index, adapter)).collect();
         for (index, adapter) in adapters.iter().enumerate() {

@@ -8,7 +8,7 @@ use tilewright::report::Page;
 
 /// Write a generated page of the documentation to standard output
 #[derive(Args)]
-pub struct Docs {
+pub(super) struct Docs {
     /// The page: docs/ops.md, docs/models.md or docs/settings.md
     page: Which,
     /// Write nothing; fail if this file is not the page
@@ -24,7 +24,7 @@ enum Which {
 }
 
 impl Docs {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         let page = match self.page {
             Which::Ops => Page::Ops,
             Which::Models => Page::Models,

@@ -16,7 +16,7 @@ use tilewright::tuned::TableError;
 
 /// A command that did not succeed, and what the user is told.
 #[derive(Debug)]
-pub enum CliError {
+pub(crate) enum CliError {
     /// It failed: exit status 1.
     Failed(String),
     /// The arguments do not go together or name what is not there: exit status 2.
@@ -28,16 +28,16 @@ pub enum CliError {
 }
 
 impl CliError {
-    pub fn failed(message: impl Into<String>) -> Self {
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
         CliError::Failed(message.into())
     }
 
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
         CliError::Usage(message.into())
     }
 
     /// Tells the user, and gives the exit status.
-    pub fn tell(&self, global: &Global) -> ExitCode {
+    pub(crate) fn tell(&self, global: &Global) -> ExitCode {
         let (message, status) = match self {
             CliError::Judged => return ExitCode::from(1),
             CliError::Failed(message) => (message, 1),

@@ -17,7 +17,7 @@ use tilewright::train::{Ensemble, Evaluation, RunFolder, TestData};
 /// models, image sizes and normalisations may differ, and the order of their classes, but not the classes. Each is also
 /// measured by itself.
 #[derive(Args)]
-pub struct Eval {
+pub(super) struct Eval {
     /// Checkpoints, or run folders whose last checkpoint is taken
     #[arg(required = true, value_name = "CHECKPOINT")]
     checkpoints: Vec<PathBuf>,
@@ -58,7 +58,7 @@ const EVALUATION: &str = "Evaluation";
 const MOST_CLASSES: usize = 20;
 
 impl Eval {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         if self.batch == 0 {
             return Err(CliError::usage("--batch is 0, but must be at least 1"));
         }
@@ -150,6 +150,6 @@ fn figures(found: &Evaluation) -> String {
 }
 
 /// The file itself, or a run folder's last checkpoint.
-pub fn checkpoint_file(path: &Path) -> PathBuf {
+pub(super) fn checkpoint_file(path: &Path) -> PathBuf {
     if path.is_dir() { RunFolder::checkpoint(path) } else { path.to_owned() }
 }

@@ -12,7 +12,7 @@ use tilewright::path_text::lossy;
 
 /// Write a checkpoint's weights for PyTorch, or its model as ONNX
 #[derive(Args)]
-pub struct Export {
+pub(super) struct Export {
     /// A checkpoint, or a run folder whose last checkpoint is taken
     checkpoint: PathBuf,
     /// OUT.safetensors: weights that load_state_dict(strict=True) takes. OUT.onnx: the inference graph,
@@ -27,7 +27,7 @@ pub struct Export {
 }
 
 impl Export {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         let path = checkpoint_file(&self.checkpoint);
         refuse_overwriting(&self.out, &[&path], self.force)?;
         let checkpoint = load_checkpoint(&path)?;

@@ -17,7 +17,7 @@ use tilewright::session::Device;
 use tilewright::tuned::TunedTable;
 
 #[derive(Args)]
-pub struct Global {
+pub(crate) struct Global {
     /// End standard output with one JSON object; what is meant for people goes to standard error
     #[arg(long, global = true, help_heading = "Output")]
     pub json: bool,
@@ -45,25 +45,25 @@ pub struct Global {
 
 impl Global {
     /// The same for a command that computes at `place`.
-    pub fn at(self, place: Place) -> Global {
+    pub(crate) fn at(self, place: Place) -> Global {
         let Place { device: DeviceOption { device }, checked, tuned } = place;
         Global { device, checked, tuned, ..self }
     }
 
     /// Writes lines of JSON as well, before that of the result.
-    pub fn write_json_lines(&mut self, json_lines: JsonLines) {
+    pub(crate) fn write_json_lines(&mut self, json_lines: JsonLines) {
         self.json_lines = json_lines;
         self.json = true;
     }
 
     /// Tells how the command goes on, until it is dropped.
-    pub fn reporter(&self) -> LineReporter {
+    pub(crate) fn reporter(&self) -> LineReporter {
         let people = (!self.quiet).then(|| TerminalReporter::watching(self.activity.clone()));
         LineReporter { people, json_lines: self.json_lines }
     }
 
     /// Writes a line for people: to standard output, or with `--json` to standard error.
-    pub fn say(&self, line: impl Display) {
+    pub(crate) fn say(&self, line: impl Display) {
         match self.json {
             true => self.note(line),
             false => self.write(printable(&line.to_string())),
@@ -80,43 +80,43 @@ impl Global {
     }
 
     /// Why standard output is incomplete, if it is.
-    pub fn unwritten(&self) -> Option<io::Error> {
+    pub(crate) fn unwritten(&self) -> Option<io::Error> {
         let last = io::stdout().flush().err().filter(|reason| reason.kind() != io::ErrorKind::BrokenPipe);
         let first = self.unwritten.get().map(|reason| io::Error::new(reason.kind(), reason.to_string()));
         first.or(last)
     }
 
     /// Writes a line that is not part of the result to standard error, unless `--quiet` wants none.
-    pub fn note(&self, line: impl Display) {
+    pub(crate) fn note(&self, line: impl Display) {
         if !self.quiet {
             self.warn(line);
         }
     }
 
     /// As [`Global::warn`], after the word `error`.
-    pub fn error(&self, message: &str) {
+    pub(crate) fn error(&self, message: &str) {
         writeln!(io::stderr(), "{} {}", ERROR.paint("error:"), printable(message)).ok();
     }
 
     /// Writes a line that everyone must see to standard error.
-    pub fn warn(&self, line: impl Display) {
+    pub(crate) fn warn(&self, line: impl Display) {
         writeln!(io::stderr(), "{}", printable(&line.to_string())).ok();
     }
 
     /// With `--json`, writes the command's result as the last line of standard output.
-    pub fn result(&self, value: &serde_json::Value) {
+    pub(crate) fn result(&self, value: &serde_json::Value) {
         if self.json {
             self.write(value);
         }
     }
 
     /// Whether the CPU reference is asked for.
-    pub fn on_reference(&self) -> bool {
+    pub(crate) fn on_reference(&self) -> bool {
         self.device.eq_ignore_ascii_case("cpu")
     }
 
     /// The device that was asked for; says which it is.
-    pub fn device(&self) -> Result<Device, CliError> {
+    pub(crate) fn device(&self) -> Result<Device, CliError> {
         if self.on_reference() {
             refuse_table(self.tuned.as_deref())?;
             self.note("device: CPU reference");
@@ -126,7 +126,7 @@ impl Global {
     }
 
     /// The device that was asked for, to train on, with the kernels of the table `tuned`.
-    pub fn training_device(&self, tuned: Option<&Path>) -> Result<Device, CliError> {
+    pub(crate) fn training_device(&self, tuned: Option<&Path>) -> Result<Device, CliError> {
         let options = DeviceOptions { checked: self.checked, ..DeviceOptions::default() };
         let device = if self.on_reference() {
             refuse_table(tuned)?;
@@ -138,12 +138,12 @@ impl Global {
     }
 
     /// The GPU that was asked for; says which it is. Refuses `--device cpu`.
-    pub fn gpu(&self) -> Result<Gpu, CliError> {
+    pub(crate) fn gpu(&self) -> Result<Gpu, CliError> {
         self.open(DeviceOptions { checked: self.checked, ..DeviceOptions::default() })
     }
 
     /// As [`Global::gpu`], with the device's matrix units, if it has any.
-    pub fn gpu_with_matrix_units(&self) -> Result<Gpu, CliError> {
+    pub(crate) fn gpu_with_matrix_units(&self) -> Result<Gpu, CliError> {
         self.open(DeviceOptions { checked: self.checked, matrix_units: true, ..DeviceOptions::default() })
     }
 

@@ -4,7 +4,7 @@ use clap::Args;
 use tilewright::data::{Asked, DataError, Interpolation, Preprocessing};
 
 #[derive(Args)]
-pub struct ImageOptions {
+pub(super) struct ImageOptions {
     /// Resize the shorter side of images to this, and cut the centre out [default: as the weights expect]
     ///
     /// The centre is of the size that the model takes, or in training of --size. Without weights that expect it, images
@@ -21,7 +21,7 @@ pub struct ImageOptions {
 
 impl ImageOptions {
     /// What these options say.
-    pub fn asked(&self) -> Asked {
+    pub(super) fn asked(&self) -> Asked {
         let ImageOptions { resize, crop_share, interpolation } = *self;
         Asked { resize, crop_share, interpolation }
     }
@@ -30,7 +30,7 @@ impl ImageOptions {
     ///
     /// # Errors
     /// When they cannot be, or contradict each other.
-    pub fn over(&self, own: Preprocessing, [_, height, width]: [usize; 3]) -> Result<Preprocessing, DataError> {
+    pub(super) fn over(&self, own: Preprocessing, [_, height, width]: [usize; 3]) -> Result<Preprocessing, DataError> {
         own.asked(self.asked(), (height, width))
     }
 }

@@ -18,7 +18,7 @@ use tilewright::path_text::lossy;
 
 /// Make a checkpoint of a state_dict, in safetensors or as torch.save writes it
 #[derive(Args)]
-pub struct Import {
+pub(super) struct Import {
     /// Name of the model, from `tilewright models`
     model: String,
     /// A .safetensors, .pth or .pt file under torchvision's names; nothing in it is executed
@@ -69,7 +69,7 @@ pub struct Import {
 const CHECKPOINT: &str = "Checkpoint";
 
 impl Import {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         let model = models::find(&self.model)?;
         let path = checkpoint_file(&self.weights);
         let inputs: Vec<&Path> = [Some(path.as_path()), self.classes.as_deref()].into_iter().flatten().collect();

@@ -11,7 +11,7 @@ static SIGNAL: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 
 /// What turns true at Ctrl-C, when the terminal goes away, or when the system asks the process to end; a second time
 /// ends it at once.
-pub fn on_interrupt() -> Result<Arc<AtomicBool>, CliError> {
+pub(super) fn on_interrupt() -> Result<Arc<AtomicBool>, CliError> {
     let stop = Arc::new(AtomicBool::new(false));
     let last = SIGNAL.get_or_init(Arc::default);
     let listen = |signal| {
@@ -27,7 +27,7 @@ pub fn on_interrupt() -> Result<Arc<AtomicBool>, CliError> {
 }
 
 /// The exit status of a command that was stopped, as a shell has it: 128 and the number of the signal.
-pub fn status() -> u8 {
+pub(super) fn status() -> u8 {
     let signal = SIGNAL.get().map_or(0, |signal| signal.load(Ordering::Relaxed));
     let signal = if signal == 0 { SIGINT } else { signal as i32 };
     u8::try_from(status_of(signal)).unwrap_or(1)

@@ -17,7 +17,7 @@ use tilewright::train::{self, Form, LandscapeOutcome};
 /// least and the greatest loss at each step: where it is narrow, the loss depends little on how long the steps are.
 #[derive(Args)]
 #[command(mut_arg("model", |model| model.help("Name of the model, from `tilewright models` [default: cifar_cnn, on mnist]")))]
-pub struct Landscape {
+pub(super) struct Landscape {
     #[command(flatten)]
     settings: Settings,
     /// Learning rates
@@ -35,7 +35,7 @@ pub struct Landscape {
 }
 
 impl Landscape {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         let landscape = train::Landscape { rates: self.rates.clone(), steps: self.steps };
         landscape.validate()?;
         let mut config = self.settings.config_or("cifar_cnn")?;

@@ -12,7 +12,7 @@ use tilewright::train::{RangeOutcome, RangePoint, RangeTest, Suggestion};
 
 /// Find a learning rate: train for some steps at a rate that grows until the loss diverges
 #[derive(Args)]
-pub struct LrFind {
+pub(super) struct LrFind {
     #[command(flatten)]
     settings: Settings,
     /// The first learning rate
@@ -32,7 +32,7 @@ pub struct LrFind {
 }
 
 impl LrFind {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         let test = RangeTest { from: self.from, to: self.to, steps: self.steps };
         test.validate()?;
         let mut config = self.settings.config()?;

@@ -9,14 +9,14 @@ use std::path::PathBuf;
 ///
 /// `man -l DIR/tilewright-train.1` shows one; in a folder `man1` of your MANPATH, `man tilewright-train` finds it.
 #[derive(Args)]
-pub struct Man {
+pub(super) struct Man {
     /// The folder, which is made if it is not there
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
 
 impl Man {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         let not_written =
             |error| CliError::failed(format!("the pages in `{}` cannot be written: {error}", self.folder.display()));
         std::fs::create_dir_all(&self.folder).map_err(not_written)?;

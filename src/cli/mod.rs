@@ -38,8 +38,8 @@ mod train;
 mod tune;
 mod verify;
 
-pub use error::CliError;
-pub use global::Global;
+pub(crate) use error::CliError;
+pub(crate) use global::Global;
 
 use clap::{Parser, Subcommand};
 use place::Place;
@@ -132,7 +132,7 @@ impl Command {
 }
 
 /// Runs the command that the process was called with: 0 done, 1 failed, 2 wrong usage.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     spelling::spell_settings_as_options();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -9,10 +9,10 @@ use tilewright::report::Table;
 
 /// List the models: parameters and cost of one image
 #[derive(Args)]
-pub struct Models {}
+pub(super) struct Models {}
 
 impl Models {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         let mut table = Table::new(["model", "image", "classes", "parameters", "MFLOPs", "M multiply-adds"]);
         let mut entries = Vec::new();
         for model in models::all() {

@@ -6,7 +6,7 @@ use std::path::Path;
 use tilewright::interop::WeightsFile;
 
 /// Refuses to write `out` where it is one of `inputs`, or holds a run's weights.
-pub fn refuse_overwriting(out: &Path, inputs: &[&Path], force: bool) -> Result<(), CliError> {
+pub(super) fn refuse_overwriting(out: &Path, inputs: &[&Path], force: bool) -> Result<(), CliError> {
     if force || !out.is_file() {
         return Ok(());
     }

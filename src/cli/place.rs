@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// `--device` alone.
 #[derive(Args, Clone, Debug)]
-pub struct DeviceOption {
+pub(crate) struct DeviceOption {
     /// What computes: auto, gpu, a number, a part of a name, or cpu
     ///
     /// `auto` and `gpu` take a discrete GPU before an integrated one before a software adapter; numbers and names are
@@ -16,7 +16,7 @@ pub struct DeviceOption {
 
 /// The options of commands that run kernels.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Place {
+pub(crate) struct Place {
     #[command(flatten)]
     pub device: DeviceOption,
     /// Run shaders with bounds checks, bounded loops and zeroed workgroup memory

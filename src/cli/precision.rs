@@ -6,10 +6,10 @@ use tilewright::gpu::Gpu;
 use tilewright::kernel::Precision;
 
 /// Heading of the help.
-pub const KERNELS: &str = "Kernels";
+pub(super) const KERNELS: &str = "Kernels";
 
 #[derive(Args)]
-pub struct PrecisionOption {
+pub(super) struct PrecisionOption {
     /// How exact convolutions and linear layers are
     ///
     /// `f16` rounds their factors and adds in f32, on the device's matrix units. `check` runs what the device has of both
@@ -19,13 +19,13 @@ pub struct PrecisionOption {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Word {
+pub(super) enum Word {
     F32,
     F16,
 }
 
 impl Word {
-    pub fn precision(self) -> Precision {
+    pub(super) fn precision(self) -> Precision {
         match self {
             Word::F32 => Precision::F32,
             Word::F16 => Precision::F16,
@@ -36,7 +36,7 @@ impl Word {
 impl PrecisionOption {
     /// The GPU that was asked for, with kernels of this precision, f32 when none is said. It has its matrix
     /// units for f16, and where none is said for `all` variants.
-    pub fn gpu(&self, global: &Global, all: bool) -> Result<Gpu, CliError> {
+    pub(super) fn gpu(&self, global: &Global, all: bool) -> Result<Gpu, CliError> {
         if self.precision == Some(Word::F16) && global.tuned.is_some() {
             return Err(CliError::usage("`--tuned` is for kernels in f32, but `--precision` says f16"));
         }

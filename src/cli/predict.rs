@@ -17,7 +17,7 @@ use tilewright::train::{Batch, Evaluator, TrainError, softmax};
 /// Each image gets a line. One that cannot be read gets the reason, the others are told all the same, and the exit status
 /// is 1.
 #[derive(Args)]
-pub struct Predict {
+pub(super) struct Predict {
     /// A checkpoint, or a run folder whose last checkpoint is taken
     checkpoint: PathBuf,
     /// JPEG, PNG, WebP or BMP files, or folders of which all images are taken; they are brought to what the model takes
@@ -39,7 +39,7 @@ pub struct Predict {
 const BATCH_PIXELS: usize = 16 * 224 * 224;
 
 impl Predict {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         let reporter = global.reporter();
         let path = checkpoint_file(&self.checkpoint);
         let mut checkpoint = load_checkpoint(&path)?;

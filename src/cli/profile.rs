@@ -16,7 +16,7 @@ use tilewright::report::Table;
 
 /// Time one training step kernel by kernel, and name its largest waste
 #[derive(Args)]
-pub struct Profile {
+pub(super) struct Profile {
     #[command(flatten)]
     step: StepOptions,
     /// Rows of the table of kernels
@@ -34,7 +34,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         let case = self.step.case()?;
         let gpu = self.shaders.measured(self.precision.gpu(global, false)?)?;
         let peak = bench::measure_peak(&gpu)?;

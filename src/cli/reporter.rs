@@ -9,7 +9,7 @@ use tilewright::train::{EpochRow, Reporter};
 
 /// What is a line of JSON on standard output as soon as it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum JsonLines {
+pub(crate) enum JsonLines {
     #[default]
     Nothing,
     /// Each epoch: the keys are the columns of epochs.csv.
@@ -19,7 +19,7 @@ pub enum JsonLines {
 }
 
 /// Tells people, unless they want none of it, and programs, if they asked for lines of JSON.
-pub struct LineReporter {
+pub(crate) struct LineReporter {
     pub people: Option<TerminalReporter>,
     pub json_lines: JsonLines,
 }

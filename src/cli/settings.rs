@@ -20,7 +20,7 @@ pub(super) const MODEL: &str = "Model and weights";
 const TRAINING: &str = "Training";
 
 #[derive(Args)]
-pub struct Settings {
+pub(super) struct Settings {
     /// Name of the model, from `tilewright models` [default: lenet5]
     model: Option<String>,
     /// Images: mnist, idx:DIR, cifar10:DIR, cifar100:DIR, folder:DIR or synthetic:CxHxW:CLASSES[:COUNT]
@@ -140,7 +140,7 @@ pub struct Settings {
 }
 
 /// The names of options that another one does not go with, as `--resume` with what a run or a sweep has already.
-pub fn names_of<A: Args>() -> Vec<Id> {
+pub(super) fn names_of<A: Args>() -> Vec<Id> {
     A::augment_args(Command::new("options")).get_arguments().map(|option| option.get_id().clone()).collect()
 }
 
@@ -186,13 +186,13 @@ fn schedule_help() -> String {
 
 impl Settings {
     /// The given recipe or the model's own, with what these options say; not checked yet.
-    pub fn config(&self) -> Result<TrainConfig, CliError> {
+    pub(super) fn config(&self) -> Result<TrainConfig, CliError> {
         self.config_or("lenet5")
     }
 
     /// As [`Settings::config`], for the model `default` where none is named: on the bundled digits, where no data are
     /// named either.
-    pub fn config_or(&self, default: &str) -> Result<TrainConfig, CliError> {
+    pub(super) fn config_or(&self, default: &str) -> Result<TrainConfig, CliError> {
         let mut config = match &self.recipe {
             Some(file) => {
                 let text = tilewright::regular_file::read_to_string(file)
@@ -258,7 +258,7 @@ impl Settings {
 
 /// How long, and at which rate.
 #[derive(Args)]
-pub struct Pace {
+pub(super) struct Pace {
     /// Passes over the training images [default: the recipe's, else 5]
     #[arg(long, help_heading = TRAINING)]
     epochs: Option<u64>,
@@ -272,12 +272,12 @@ pub struct Pace {
 
 impl Pace {
     /// What a run that is gone on with takes of these options.
-    pub fn changes(&self, checkpoint_every: Option<u64>) -> Changes {
+    pub(super) fn changes(&self, checkpoint_every: Option<u64>) -> Changes {
         Changes { epochs: self.epochs, lr: self.lr, schedule: self.schedule.clone(), checkpoint_every }
     }
 
     /// Sets what these options say.
-    pub fn set(&self, config: &mut TrainConfig) {
+    pub(super) fn set(&self, config: &mut TrainConfig) {
         set(&mut config.epochs, &self.epochs);
         set(&mut config.lr, &self.lr);
         set(&mut config.schedule, &self.schedule);
@@ -285,7 +285,7 @@ impl Pace {
 }
 
 /// Sets what is given.
-pub fn set<T: Clone>(target: &mut T, given: &Option<T>) {
+pub(super) fn set<T: Clone>(target: &mut T, given: &Option<T>) {
     if let Some(given) = given {
         *target = given.clone();
     }
@@ -308,5 +308,5 @@ pub(super) fn parse_attribute(text: &str) -> Result<(String, Value), String> {
 }
 
 /// Told where there are no validation images.
-pub const CHOSEN_ON_TEST: &str = "the best was chosen on the test images themselves, which flatters it; `--validation 0.1` \
+pub(super) const CHOSEN_ON_TEST: &str = "the best was chosen on the test images themselves, which flatters it; `--validation 0.1` \
                                   holds images out of training to choose by";

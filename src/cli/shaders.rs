@@ -8,7 +8,7 @@ use tilewright::gpu::Gpu;
 use tilewright::shader::Sources;
 
 #[derive(Args)]
-pub struct ShadersOption {
+pub(super) struct ShadersOption {
     /// Take shaders from DIR, where it has them, in place of those in the program
     ///
     /// To try a change without a build. `check` runs them with bounds checks, the other commands without: check first.
@@ -18,7 +18,7 @@ pub struct ShadersOption {
 
 impl ShadersOption {
     /// The device with these shaders, run checked.
-    pub fn checked(&self, gpu: Gpu) -> Result<Gpu, CliError> {
+    pub(super) fn checked(&self, gpu: Gpu) -> Result<Gpu, CliError> {
         Ok(match self.sources()? {
             Some(sources) => gpu.with_shaders(sources),
             None => gpu,
@@ -26,7 +26,7 @@ impl ShadersOption {
     }
 
     /// The device with these shaders, run as it was opened.
-    pub fn measured(&self, gpu: Gpu) -> Result<Gpu, CliError> {
+    pub(super) fn measured(&self, gpu: Gpu) -> Result<Gpu, CliError> {
         Ok(match self.sources()? {
             // SAFETY: whoever names a folder of shaders answers for them, as for the program itself; the option's
             // text says that they run unchecked, and which command tries them with all checks on.

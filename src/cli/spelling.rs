@@ -10,12 +10,12 @@ const ATTRIBUTES: [&str; 3] = ["num_classes", "input_channels", "image_size"];
 static COMMAND: OnceLock<&str> = OnceLock::new();
 
 /// From now on, messages name options.
-pub fn spell_settings_as_options() {
+pub(super) fn spell_settings_as_options() {
     spell(Spelling { name: option, assignment: option_with_value });
 }
 
 /// From now on, what says how to go on names this command.
-pub fn resume_with(command: &'static str) {
+pub(super) fn resume_with(command: &'static str) {
     COMMAND.get_or_init(|| command);
 }
 

@@ -7,10 +7,10 @@ use serde_json::Value;
 use tilewright::bench::{self, Case};
 
 /// Heading of the help.
-pub const MODEL: &str = "Model";
+pub(super) const MODEL: &str = "Model";
 
 #[derive(Args, Clone)]
-pub struct StepOptions {
+pub(super) struct StepOptions {
     /// Name of the model, from `tilewright models`
     model: String,
     /// Images in a step
@@ -22,7 +22,7 @@ pub struct StepOptions {
 
 /// A model's form.
 #[derive(Args, Clone)]
-pub struct FormOptions {
+pub(super) struct FormOptions {
     /// Number of classes
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..), help_heading = MODEL)]
     pub classes: u32,
@@ -35,11 +35,11 @@ pub struct FormOptions {
 }
 
 impl StepOptions {
-    pub fn batch(&self) -> usize {
+    pub(super) fn batch(&self) -> usize {
         self.batch as usize
     }
 
-    pub fn case(&self) -> Result<Case, CliError> {
+    pub(super) fn case(&self) -> Result<Case, CliError> {
         let FormOptions { classes, size, attributes } = &self.form;
         let attributes = attributes.iter().cloned().collect();
         Ok(bench::step_case(&self.model, self.batch(), *classes as usize, *size, attributes)?)

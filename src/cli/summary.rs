@@ -17,7 +17,7 @@ use tilewright::train::{Batch, TrainError, evaluation_graph, training_graph};
 
 /// Show a model's layers, shapes, parameters, cost and memory
 #[derive(Args)]
-pub struct Summary {
+pub(super) struct Summary {
     /// Name of the model, from `tilewright models`
     model: String,
     /// Images in a step
@@ -43,7 +43,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         let model = models::find(&self.model)?;
         let mut options = ModelOptions::new();
         for (name, value) in &self.attributes {

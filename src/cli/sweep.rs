@@ -20,7 +20,7 @@ use tilewright::train::sweep::{self, Search, SweepConfig, SweepOutcome, Trial, T
 /// clip_grad_norm; `optimizer.NAME` is an attribute of the optimizer, `set.NAME` one of the model. Every other option
 /// says what all trials have in common.
 #[derive(Args)]
-pub struct Sweep {
+pub(super) struct Sweep {
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
@@ -68,7 +68,7 @@ const SEARCH: &str = "Search";
 const MOST_ROWS: usize = 50;
 
 impl Sweep {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         let mut reporter = global.reporter();
         let reading = global.activity.enter(Stage::Reading, 0);
         let mut sweep = match &self.resume {
@@ -180,7 +180,7 @@ fn settings(trial: &Trial) -> Map<String, Value> {
     trial.settings.iter().cloned().collect()
 }
 
-pub fn trial_json(trial: &Trial, result: &TrialResult) -> Value {
+pub(super) fn trial_json(trial: &Trial, result: &TrialResult) -> Value {
     json!({
         "number": trial.number,
         "settings": settings(trial),

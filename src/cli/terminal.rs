@@ -13,7 +13,7 @@ use tilewright::printable::printable;
 use tilewright::train::{EpochRow, Reporter};
 
 /// Writes to standard error: a bar when it is a terminal, else a line every few seconds.
-pub struct TerminalReporter {
+pub(crate) struct TerminalReporter {
     shared: Arc<Shared>,
     /// Looks at the activity; none where there is nothing to look at.
     watch: Option<JoinHandle<()>>,
@@ -86,7 +86,7 @@ impl Default for TerminalReporter {
 impl TerminalReporter {
     /// Tells also what `activity` is at: at once on a terminal, and elsewhere wherever nothing was said for long. The
     /// watch ends with the reporter.
-    pub fn watching(activity: Activity) -> Self {
+    pub(crate) fn watching(activity: Activity) -> Self {
         let mut reporter = TerminalReporter::default();
         let shared = Arc::clone(&reporter.shared);
         // Without a thread to spare, a run is silent at times.
@@ -96,7 +96,7 @@ impl TerminalReporter {
     }
 
     /// As [`TerminalReporter::watching`], in lines also on a terminal: beside what writes there itself.
-    pub fn in_lines(activity: Activity) -> Self {
+    pub(crate) fn in_lines(activity: Activity) -> Self {
         let reporter = TerminalReporter::watching(activity);
         reporter.shown().is_terminal = false;
         reporter

@@ -13,7 +13,7 @@ use tilewright::train::{Reporter, RunFolder, Trainer};
 
 /// Train a model; with no arguments: LeNet-5 on the bundled MNIST sample
 #[derive(Args)]
-pub struct Train {
+pub(super) struct Train {
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
@@ -42,7 +42,7 @@ pub struct Train {
 }
 
 impl Train {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         let mut reporter = global.reporter();
         let mut trainer = match &self.resume {
             Some(run) => {

@@ -25,7 +25,7 @@ use tilewright::tuned::{self, TableError, TunedTable};
 /// the table if it is then clearly faster than what the written rule picks. Nothing reads the table unless a command is
 /// told `--tuned FILE`.
 #[derive(Args)]
-pub struct Tune {
+pub(super) struct Tune {
     /// Names of models, from `tilewright models`; the first come first where the budget is short
     #[arg(value_name = "MODEL", default_values = ["lenet5", "cifar_cnn", "resnet18_cifar", "resnext29_cifar", "mobilenet_v2"])]
     models: Vec<String>,
@@ -58,7 +58,7 @@ const TABLE: &str = "Table";
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 impl Tune {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         if self.checked || self.tuned.is_some() {
             return Err(CliError::usage(
                 "`tune` measures trusted kernels beside the rule's: leave `--checked` and `--tuned` out",

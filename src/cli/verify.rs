@@ -9,7 +9,7 @@ use tilewright::verify::{self, Outcome};
 
 /// Run conformance cases: numbers computed by PyTorch that this device must reproduce
 #[derive(Args)]
-pub struct Verify {
+pub(super) struct Verify {
     /// Folders that are searched for `*.safetensors` cases, or single cases
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
@@ -18,7 +18,7 @@ pub struct Verify {
 }
 
 impl Verify {
-    pub fn run(&self, global: &Global) -> Result<(), CliError> {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         let files = verify::find_cases(&self.folders)?;
         if files.is_empty() {
             return Err(CliError::failed("there is no `*.safetensors` file under the given folders"));

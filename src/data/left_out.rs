@@ -22,16 +22,16 @@ pub(super) struct LeftOut {
 
 impl LeftOut {
     /// Nothing yet, of the split in this folder.
-    pub fn of(split: &Path) -> Self {
+    pub(super) fn of(split: &Path) -> Self {
         Self { split: split.into(), paths: Vec::new() }
     }
 
-    pub fn add(&mut self, reason: Reason, path: &Path) {
+    pub(super) fn add(&mut self, reason: Reason, path: &Path) {
         self.paths.push((reason, path.into()));
     }
 
     /// One line with how many there are, which and why; nothing when nothing is left out.
-    pub fn note(&self) -> Option<String> {
+    pub(super) fn note(&self) -> Option<String> {
         let reasons = [
             (Reason::Ending, "no .jpg, .jpeg, .png, .webp or .bmp file"),
             (Reason::Hidden, "hidden"),

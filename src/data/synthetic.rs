@@ -8,7 +8,7 @@ use super::{Dataset, Splits, allocate};
 use crate::random::SplitMix64;
 
 /// How many training images there are when the source does not say.
-pub const DEFAULT_COUNT: usize = 1000;
+pub(super) const DEFAULT_COUNT: usize = 1000;
 
 /// Cells of a pattern from side to side.
 const CELLS: usize = 4;

@@ -26,7 +26,7 @@ pub(super) enum Unusable {
 
 impl CacheFile {
     /// The file of an adapter: `~/.cache/tilewright/KEY`, the key naming the adapter.
-    pub fn of(info: &wgpu::AdapterInfo) -> Option<CacheFile> {
+    pub(super) fn of(info: &wgpu::AdapterInfo) -> Option<CacheFile> {
         let key = wgpu::util::pipeline_cache_key(info)?;
         let folder = std::env::var_os("XDG_CACHE_HOME")
             .map(PathBuf::from)
@@ -47,7 +47,7 @@ impl CacheFile {
     }
 
     /// The bytes that the driver gave. A damaged file is removed, and what `note` then holds is for people.
-    pub fn read(&self, note: &mut Option<String>) -> Option<Vec<u8>> {
+    pub(super) fn read(&self, note: &mut Option<String>) -> Option<Vec<u8>> {
         let bytes = fs::read(&self.path).ok()?;
         match unpack(bytes, &self.identity) {
             Ok(data) => Some(data),
@@ -64,7 +64,7 @@ impl CacheFile {
     }
 
     /// Keeps what the driver gave. A cache that cannot be written costs only time, so it is not an error.
-    pub fn write(&self, data: &[u8]) {
+    pub(super) fn write(&self, data: &[u8]) {
         if let Some(folder) = self.path.parent()
             && fs::create_dir_all(folder).is_ok()
         {

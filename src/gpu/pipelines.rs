@@ -48,7 +48,7 @@ pub(super) struct Pipelines {
 }
 
 impl Pipelines {
-    pub fn new(device: &wgpu::Device, info: &wgpu::AdapterInfo, checked: bool, sources: Sources) -> Self {
+    pub(super) fn new(device: &wgpu::Device, info: &wgpu::AdapterInfo, checked: bool, sources: Sources) -> Self {
         let cache = device.features().contains(wgpu::Features::PIPELINE_CACHE).then(|| CacheFile::of(info)).flatten();
         let mut note = None;
         let cache = cache.map(|file| {
@@ -77,12 +77,12 @@ impl Pipelines {
     }
 
     /// Whether shaders run with bounds checks, bounded loops and zeroed workgroup memory.
-    pub fn are_checked(&self) -> bool {
+    pub(super) fn are_checked(&self) -> bool {
         self.checked
     }
 
     /// One compiled kernel for each dispatch; those not met before are compiled side by side.
-    pub fn compile(
+    pub(super) fn compile(
         &self,
         device: &wgpu::Device,
         dispatches: &[&PlannedDispatch],

@@ -17,7 +17,7 @@ pub(super) const TEXTURE_FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba
 const STEPS_IN_FLIGHT: usize = 2;
 
 /// A graph on a device, ready to run.
-pub struct Program {
+pub(crate) struct Program {
     pub(super) gpu: Gpu,
     pub(super) steps: Vec<Step>,
     inputs: HashMap<String, Stored>,
@@ -42,7 +42,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+    pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
         let [x, y, z] = self.workgroups;
         pass.set_pipeline(&self.kernel.pipeline);
         pass.set_bind_group(0, &self.bindings, &[]);
@@ -60,7 +60,7 @@ impl Program {
     ///
     /// # Errors
     /// When the device cannot run a graph, or has no memory for it.
-    pub fn prepare(
+    pub(crate) fn prepare(
         gpu: &Gpu,
         graphs: &[&Graph],
         store: &mut Store,
@@ -191,12 +191,12 @@ impl Program {
     }
 
     /// Device memory of the program, in bytes.
-    pub fn memory(&self) -> MemoryReport {
+    pub(crate) fn memory(&self) -> MemoryReport {
         self.memory
     }
 
     /// Sets an input for the next run; one that no node reads is left alone.
-    pub fn write(&self, name: &str, bytes: &[u8]) {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
         if let Some(input) = self.inputs.get(name) {
             self.gpu.queue.write_buffer(&input.buffer, 0, bytes);
         }
@@ -207,7 +207,7 @@ impl Program {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn poison(&self) -> Result<(), GpuError> {
+    pub(crate) fn poison(&self) -> Result<(), GpuError> {
         for Stored { buffer, offset, bytes } in &self.activations {
             let nan = vec![f32::NAN; *bytes as usize / 4];
             self.gpu.queue.write_buffer(buffer, *offset, bytemuck::cast_slice(&nan));
@@ -230,7 +230,7 @@ impl Program {
     ///
     /// # Errors
     /// When the device failed in this or an earlier step.
-    pub fn run(&mut self) -> Result<(), GpuError> {
+    pub(crate) fn run(&mut self) -> Result<(), GpuError> {
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
@@ -250,7 +250,7 @@ impl Program {
     ///
     /// # Errors
     /// When the device failed.
-    pub fn finish(&mut self) -> Result<(), GpuError> {
+    pub(crate) fn finish(&mut self) -> Result<(), GpuError> {
         self.in_flight.clear();
         self.gpu.wait(None)
     }
@@ -259,7 +259,7 @@ impl Program {
     ///
     /// # Errors
     /// When the graph has no such output.
-    pub fn read(&self, name: &str) -> Result<Readback, GpuError> {
+    pub(crate) fn read(&self, name: &str) -> Result<Readback, GpuError> {
         let Stored { buffer, offset, bytes } =
             self.outputs.get(name).ok_or_else(|| GpuError::UnknownTensor { kind: "output", name: name.to_owned() })?;
         Readback::start(&self.gpu, Span { buffer, offset: *offset, bytes: *bytes })

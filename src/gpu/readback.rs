@@ -4,7 +4,7 @@ use super::{Gpu, GpuError};
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 
 /// A copy on its way to the host.
-pub struct Readback {
+pub(crate) struct Readback {
     gpu: Gpu,
     staging: wgpu::Buffer,
     mapped: OneshotReceiver<Result<(), wgpu::BufferAsyncError>>,
@@ -82,7 +82,7 @@ impl Readback {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn wait(self) -> Result<Vec<u8>, GpuError> {
+    pub(crate) fn wait(self) -> Result<Vec<u8>, GpuError> {
         self.gpu.wait(Some(self.submission.clone()))?;
         pollster::block_on(self.arrive())
     }
@@ -91,7 +91,7 @@ impl Readback {
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn arrive(self) -> Result<Vec<u8>, GpuError> {
+    pub(crate) async fn arrive(self) -> Result<Vec<u8>, GpuError> {
         let refused = |reason: String| GpuError::Refused { reason };
         match self.mapped.receive().await {
             Some(Ok(())) => {}

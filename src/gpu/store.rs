@@ -15,7 +15,7 @@ pub(super) struct Stored {
 }
 
 /// Persistent tensors on a device, by name.
-pub struct Store {
+pub(crate) struct Store {
     gpu: Gpu,
     seed: u64,
     tensors: HashMap<String, Stored>,
@@ -42,7 +42,7 @@ pub struct OtherPack {
 
 impl Store {
     /// An empty store; tensors start from their graph's [`crate::graph::Init`] under `seed`.
-    pub fn new(gpu: &Gpu, seed: u64) -> Self {
+    pub(crate) fn new(gpu: &Gpu, seed: u64) -> Self {
         Store { gpu: gpu.clone(), seed, tensors: HashMap::new(), packs: HashMap::new() }
     }
 
@@ -50,7 +50,7 @@ impl Store {
     ///
     /// # Errors
     /// When there is none of a name, or the device fails.
-    pub fn read(&self, names: &[&str]) -> Result<Vec<Vec<f32>>, GpuError> {
+    pub(crate) fn read(&self, names: &[&str]) -> Result<Vec<Vec<f32>>, GpuError> {
         let spans = names.iter().map(|name| {
             let Stored { buffer, offset, bytes } = self.get(name)?;
             Ok(Span { buffer, offset: *offset, bytes: *bytes })
@@ -63,7 +63,7 @@ impl Store {
     ///
     /// # Errors
     /// When there is none of that name, or its size is another.
-    pub fn write(&self, name: &str, values: &[f32]) -> Result<(), GpuError> {
+    pub(crate) fn write(&self, name: &str, values: &[f32]) -> Result<(), GpuError> {
         let stored = self.get(name)?;
         let bytes: &[u8] = bytemuck::cast_slice(values);
         let given = bytes.len() as u64;
@@ -75,7 +75,7 @@ impl Store {
     }
 
     /// Whether a program has the tensor.
-    pub fn contains(&self, name: &str) -> bool {
+    pub(crate) fn contains(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
     }
 

@@ -17,13 +17,13 @@ const QUERIES: usize = 4096;
 
 impl Program {
     /// The dispatches of a step, in order.
-    pub fn kernels(&self) -> impl Iterator<Item = KernelName> + '_ {
+    pub(crate) fn kernels(&self) -> impl Iterator<Item = KernelName> + '_ {
         self.steps.iter().map(|step| KernelName { shader: step.shader, node: step.node })
     }
 
     /// Whether the device has a clock for [`Program::run_timed`]. That of llvmpipe (Mesa 22.3) is read
     /// when commands are recorded, not when they have run, so software adapters do without.
-    pub fn has_timestamps(&self) -> bool {
+    pub(crate) fn has_timestamps(&self) -> bool {
         self.gpu.profile().class == DeviceClass::Gpu
             && self.gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
     }
@@ -33,7 +33,7 @@ impl Program {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn run_timed(&mut self) -> Result<Vec<[f64; 2]>, GpuError> {
+    pub(crate) fn run_timed(&mut self) -> Result<Vec<[f64; 2]>, GpuError> {
         match self.has_timestamps() {
             true => self.run_with_timestamps(),
             false => self.run_one_by_one(),

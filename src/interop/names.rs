@@ -21,7 +21,7 @@ pub(super) struct Naming {
 
 impl Naming {
     /// How the names `held` are those `wanted`; `needed` are the wanted ones that a file must have.
-    pub fn of<'a>(
+    pub(super) fn of<'a>(
         wanted: &BTreeSet<&str>,
         needed: &BTreeSet<&str>,
         held: impl Iterator<Item = &'a str> + Clone,

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 /// Index of an object.
-pub type Id = usize;
+pub(super) type Id = usize;
 
 /// Objects that a pickle makes at most. One takes a byte to make, and a hundred times that to hold.
 const MOST_OBJECTS: usize = 1 << 23;
@@ -17,7 +17,7 @@ const MOST_OBJECTS: usize = 1 << 23;
 const MOST_SIZES: usize = 64;
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Object {
+pub(super) enum Object {
     None,
     Bool(bool),
     Int(i64),
@@ -41,7 +41,7 @@ pub enum Object {
 
 /// The objects of a pickle.
 #[derive(Debug)]
-pub struct Pickle {
+pub(super) struct Pickle {
     objects: Vec<Object>,
     /// The object that was pickled.
     pub root: Id,
@@ -52,7 +52,7 @@ impl Pickle {
     ///
     /// # Errors
     /// When it ends early, has an instruction that is not read, or takes what is not on its stack.
-    pub fn read(bytes: &[u8]) -> Result<Pickle, String> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Pickle, String> {
         Pickle::read_first(bytes).map(|(pickle, _)| pickle)
     }
 
@@ -60,29 +60,29 @@ impl Pickle {
     ///
     /// # Errors
     /// As [`Pickle::read`].
-    pub fn read_first(bytes: &[u8]) -> Result<(Pickle, usize), String> {
+    pub(super) fn read_first(bytes: &[u8]) -> Result<(Pickle, usize), String> {
         let mut machine = Machine { bytes, at: 0, objects: Vec::new(), stack: Vec::new(), memo: HashMap::new() };
         let root = machine.run().map_err(|reason| format!("its pickle, at byte {}: {reason}", machine.at))?;
         Ok((Pickle { objects: machine.objects, root }, machine.at))
     }
 
     /// Every object, in the order they were made.
-    pub fn objects(&self) -> &[Object] {
+    pub(super) fn objects(&self) -> &[Object] {
         &self.objects
     }
 
-    pub fn get(&self, id: Id) -> &Object {
+    pub(super) fn get(&self, id: Id) -> &Object {
         &self.objects[id]
     }
 
-    pub fn text(&self, id: Id) -> Option<&str> {
+    pub(super) fn text(&self, id: Id) -> Option<&str> {
         match self.get(id) {
             Object::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    pub fn sequence(&self, id: Id) -> Option<&[Id]> {
+    pub(super) fn sequence(&self, id: Id) -> Option<&[Id]> {
         match self.get(id) {
             Object::Sequence(items) => Some(items),
             _ => None,
@@ -90,7 +90,7 @@ impl Pickle {
     }
 
     /// A short sequence of whole numbers that are not negative.
-    pub fn sizes(&self, id: Id) -> Option<Vec<usize>> {
+    pub(super) fn sizes(&self, id: Id) -> Option<Vec<usize>> {
         self.sequence(id)?
             .get(..)
             .filter(|items| items.len() <= MOST_SIZES)?
@@ -100,7 +100,7 @@ impl Pickle {
     }
 
     /// A whole number that is not negative.
-    pub fn size(&self, id: Id) -> Option<usize> {
+    pub(super) fn size(&self, id: Id) -> Option<usize> {
         match self.get(id) {
             Object::Int(number) => usize::try_from(*number).ok(),
             _ => None,
@@ -108,7 +108,7 @@ impl Pickle {
     }
 
     /// `module.name` of a class or function.
-    pub fn global(&self, id: Id) -> Option<String> {
+    pub(super) fn global(&self, id: Id) -> Option<String> {
         match self.get(id) {
             Object::Global(module, name) => Some(format!("{module}.{name}")),
             _ => None,

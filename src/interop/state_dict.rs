@@ -20,7 +20,7 @@ pub(super) enum Element {
 
 impl Element {
     /// Bytes of an element.
-    pub fn size(self) -> usize {
+    pub(super) fn size(self) -> usize {
         match self {
             Element::F16 | Element::Bf16 => 2,
             Element::F32 => 4,
@@ -30,7 +30,7 @@ impl Element {
 
     /// The elements that little-endian `bytes` hold; one that f32 does not have is rounded to the
     /// nearest.
-    pub fn decode(self, bytes: &[u8]) -> Vec<f32> {
+    pub(super) fn decode(self, bytes: &[u8]) -> Vec<f32> {
         fn each<const N: usize>(bytes: &[u8], decode: impl Fn([u8; N]) -> f32) -> Vec<f32> {
             bytes.as_chunks().0.iter().map(|&element| decode(element)).collect()
         }

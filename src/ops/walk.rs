@@ -19,7 +19,7 @@ impl Walk {
     ///
     /// # Errors
     /// The rule, when more than six dimensions are left.
-    pub fn new(sizes: &[usize], strides: &[usize]) -> Result<Walk, String> {
+    pub(super) fn new(sizes: &[usize], strides: &[usize]) -> Result<Walk, String> {
         let [walk] = Walk::together(sizes, [strides])?;
         Ok(walk)
     }
@@ -28,7 +28,7 @@ impl Walk {
     ///
     /// # Errors
     /// As [`Walk::new`].
-    pub fn together<const N: usize>(sizes: &[usize], strides: [&[usize]; N]) -> Result<[Walk; N], String> {
+    pub(super) fn together<const N: usize>(sizes: &[usize], strides: [&[usize]; N]) -> Result<[Walk; N], String> {
         let mut walks = [Walk { sizes: [1; DIMENSIONS], strides: [0; DIMENSIONS] }; N];
         // The innermost dimension comes first, and takes the last place.
         let mut place = DIMENSIONS;
@@ -50,7 +50,7 @@ impl Walk {
     }
 
     /// Where the walk's steps lie, in their order.
-    pub fn steps(self) -> impl Iterator<Item = usize> {
+    pub(super) fn steps(self) -> impl Iterator<Item = usize> {
         (0..self.sizes.iter().product()).map(move |mut rest: usize| {
             let mut at = 0;
             for (size, stride) in self.sizes.into_iter().zip(self.strides).rev() {

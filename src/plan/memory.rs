@@ -83,7 +83,7 @@ pub(super) struct Memory<'g> {
 const NEVER: usize = usize::MAX;
 
 impl<'g> Memory<'g> {
-    pub fn new(graph: &'g Graph, live: &[bool]) -> Self {
+    pub(super) fn new(graph: &'g Graph, live: &[bool]) -> Self {
         let tensors = graph.tensors().len();
         let mut last_use = vec![0; tensors];
         let mut used = vec![false; tensors];
@@ -139,7 +139,7 @@ impl<'g> Memory<'g> {
     }
 
     /// Gives the outputs and the scratch of a node their slots; the scratch's places come back.
-    pub fn enter(&mut self, node: usize, scratch: &[usize]) -> Vec<Place> {
+    pub(super) fn enter(&mut self, node: usize, scratch: &[usize]) -> Vec<Place> {
         for &output in &self.graph.nodes()[node].outputs {
             if self.places[output.index()].is_none() {
                 self.places[output.index()] = Some(self.slot(self.graph.spec(output).bytes()));
@@ -149,7 +149,7 @@ impl<'g> Memory<'g> {
     }
 
     /// Frees the slots whose last user was `node`, and its scratch.
-    pub fn leave(&mut self, node: usize, scratch: Vec<Place>) {
+    pub(super) fn leave(&mut self, node: usize, scratch: Vec<Place>) {
         self.free.extend(scratch.iter().map(|place| place.region));
         let touched = &self.graph.nodes()[node];
         let mut storages: Vec<Value> =
@@ -192,14 +192,14 @@ impl<'g> Memory<'g> {
     }
 
     /// Where a graph's value lies.
-    pub fn place(&self, value: Value) -> Place {
+    pub(super) fn place(&self, value: Value) -> Place {
         let storage = storage_of(self.graph, value);
         self.places[storage.index()].unwrap_or_else(|| {
             unreachable!("`{}` is used before the node that makes it", self.graph.tensor(storage).name)
         })
     }
 
-    pub fn finish(mut self, textures: &[ScratchTexture]) -> (Vec<Option<Place>>, Vec<Region>, MemoryReport) {
+    pub(super) fn finish(mut self, textures: &[ScratchTexture]) -> (Vec<Option<Place>>, Vec<Region>, MemoryReport) {
         for value in self.graph.values() {
             if self.places[value.index()].is_none() {
                 self.places[value.index()] = self.places[storage_of(self.graph, value).index()];

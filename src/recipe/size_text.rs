@@ -11,14 +11,14 @@ enum Written {
     Sides(usize, usize),
 }
 
-pub fn serialize<S: Serializer>(size: &Option<(usize, usize)>, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn serialize<S: Serializer>(size: &Option<(usize, usize)>, to: S) -> Result<S::Ok, S::Error> {
     match *size {
         Some((height, width)) => to.serialize_some(&ImageSize { height, width }.to_string()),
         None => to.serialize_none(),
     }
 }
 
-pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<(usize, usize)>, D::Error> {
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<(usize, usize)>, D::Error> {
     Option::<Written>::deserialize(from)?
         .map(|written| match written {
             Written::Text(text) => text.parse().map(|ImageSize { height, width }| (height, width)),

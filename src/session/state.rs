@@ -13,7 +13,7 @@ pub(super) enum State {
 }
 
 impl State {
-    pub fn new(device: &Device, seed: u64) -> State {
+    pub(super) fn new(device: &Device, seed: u64) -> State {
         match device.gpu() {
             Some(gpu) => State::Gpu(Store::new(gpu, seed)),
             None => State::Reference { tensors: Tensors::new(), seed },
@@ -21,7 +21,7 @@ impl State {
     }
 
     /// Lets the tensors of graphs for the reference begin, where they are not there yet.
-    pub fn begin(tensors: &mut Tensors, seed: u64, graph: &Graph) {
+    pub(super) fn begin(tensors: &mut Tensors, seed: u64, graph: &Graph) {
         for tensor in graph.tensors() {
             if let Role::Parameter { init, .. } | Role::Buffer { init, .. } = &tensor.role {
                 tensors
@@ -31,7 +31,7 @@ impl State {
         }
     }
 
-    pub fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         match self {
             State::Gpu(store) => store.contains(name),
             State::Reference { tensors, .. } => tensors.contains_key(name),
@@ -42,7 +42,7 @@ impl State {
     ///
     /// # Errors
     /// When there is none of a name, or the device fails.
-    pub fn read(&self, names: &[&str]) -> Result<Vec<Vec<f32>>, SessionError> {
+    pub(super) fn read(&self, names: &[&str]) -> Result<Vec<Vec<f32>>, SessionError> {
         if let Some(name) = names.iter().find(|name| !self.has(name)) {
             return Err(unknown(name));
         }
@@ -54,7 +54,7 @@ impl State {
 
     /// # Errors
     /// When there is none of that name, its size is another, or the device fails.
-    pub fn write(&mut self, name: &str, values: &[f32]) -> Result<(), SessionError> {
+    pub(super) fn write(&mut self, name: &str, values: &[f32]) -> Result<(), SessionError> {
         match self {
             State::Gpu(store) => Ok(store.write(name, values)?),
             State::Reference { tensors, .. } => {

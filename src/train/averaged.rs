@@ -51,7 +51,7 @@ impl Averaged {
     ///
     /// # Errors
     /// When the device cannot run it.
-    pub fn new(
+    pub(super) fn new(
         config: &TrainConfig,
         batch: Batch,
         resolved: Resolved,
@@ -79,7 +79,7 @@ impl Averaged {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn begin(&self, training: &Session, saved: &BTreeMap<String, Shape>) -> Result<(), TrainError> {
+    pub(super) fn begin(&self, training: &Session, saved: &BTreeMap<String, Shape>) -> Result<(), TrainError> {
         let weights = training.export(saved.iter().filter(|(name, _)| self.averages.contains_key(*name)))?;
         let begun = weights.into_iter().map(|(name, weights)| (self.source(&name).clone(), weights));
         Ok(training.import(&begun.collect())?)
@@ -89,7 +89,7 @@ impl Averaged {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn settle(
+    pub(super) fn settle(
         &mut self,
         training: &Session,
         saved: &BTreeMap<String, Shape>,
@@ -120,7 +120,7 @@ impl Averaged {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn for_checkpoint(&self, tensors: Tensors, step: u64) -> Result<Tensors, TrainError> {
+    pub(super) fn for_checkpoint(&self, tensors: Tensors, step: u64) -> Result<Tensors, TrainError> {
         let mut held: Tensors =
             tensors.into_iter().map(|(name, tensor)| (self.name_in_checkpoint(&name).clone(), tensor)).collect();
         let Some(statistics) = &self.statistics else { return Ok(held) };
@@ -137,7 +137,7 @@ impl Averaged {
     }
 
     /// Under which name a checkpoint has a tensor of the training session.
-    pub fn name_in_checkpoint<'a>(&'a self, name: &'a String) -> &'a String {
+    pub(super) fn name_in_checkpoint<'a>(&'a self, name: &'a String) -> &'a String {
         self.renamed.get(name).unwrap_or(name)
     }
 
@@ -145,7 +145,7 @@ impl Averaged {
     ///
     /// # Errors
     /// When one of the tensors is missing or has another shape, or the device fails.
-    pub fn restore(
+    pub(super) fn restore(
         &self,
         saved: &BTreeMap<String, Shape>,
         checkpoint: &Checkpoint,

@@ -7,7 +7,7 @@ use crate::report::{Across, Curve, Mark, Panel, Style};
 const MOST_POINTS: usize = 300;
 
 /// Loss and accuracy over epochs: training by steps, test by epochs.
-pub fn panels(model: &str, steps: &[StepRow], epochs: &[EpochRow]) -> [Panel; 2] {
+pub(super) fn panels(model: &str, steps: &[StepRow], epochs: &[EpochRow]) -> [Panel; 2] {
     let steps_per_epoch = steps.iter().filter(|row| row.epoch == 1).count().max(1) as f64;
     let training = |value: fn(&StepRow) -> f32| Curve {
         label: "training".to_owned(),

@@ -54,12 +54,12 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub fn new(classes: usize) -> Tally {
+    pub(super) fn new(classes: usize) -> Tally {
         Tally { classes, loss: 0.0, top1: 0, top5: 0, images: 0, confusion: vec![vec![0; classes]; classes] }
     }
 
     /// Counts images, by their log-probabilities `[images, classes]` and labels.
-    pub fn add(&mut self, log_probabilities: &[f64], labels: &[u32]) {
+    pub(super) fn add(&mut self, log_probabilities: &[f64], labels: &[u32]) {
         for (row, &label) in log_probabilities.chunks_exact(self.classes).zip(labels) {
             let label = label as usize;
             let rank = rank(row, label);
@@ -71,7 +71,7 @@ impl Tally {
         }
     }
 
-    pub fn finish(self) -> Evaluation {
+    pub(super) fn finish(self) -> Evaluation {
         let share = |sum: f64| sum / self.images.max(1) as f64;
         Evaluation {
             loss: share(self.loss),

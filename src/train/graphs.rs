@@ -12,20 +12,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Input of both graphs.
-pub const IMAGES: &str = "images";
+pub(super) const IMAGES: &str = "images";
 /// Input of the training graph.
-pub const LABELS: &str = "labels";
+pub(super) const LABELS: &str = "labels";
 /// Output of the training graph: (loss, correct, rows) of the last steps.
-pub const METRICS: &str = "metrics";
+pub(super) const METRICS: &str = "metrics";
 /// Input of the graph of statistics, `[1]` of f32: 1 / (k + 1) in the k-th run, counted from 0.
 pub(super) const STATISTICS_SHARE: &str = "statistics_share";
 /// Before the name of a running statistic: the mean over the runs of a graph of statistics.
 pub(super) const STATISTICS_MEAN: &str = "mean.";
 /// Output of the evaluation graph, `[N, classes]`.
-pub const LOGITS: &str = "logits";
+pub(super) const LOGITS: &str = "logits";
 
 /// Steps whose metrics are kept on the device until the host reads them.
-pub const HISTORY: usize = 16;
+pub(super) const HISTORY: usize = 16;
 
 /// Element of the step numbers that says which row of the history a step writes.
 const CURSOR: usize = 3;
@@ -189,6 +189,6 @@ fn record(graph: &mut Graph, [logits, labels, loss, rows]: [Value; 4]) -> Result
 }
 
 /// The step numbers of step `step` under `seed`.
-pub fn step_numbers(seed: u64, step: u64) -> [u32; 4] {
+pub(super) fn step_numbers(seed: u64, step: u64) -> [u32; 4] {
     [seed as u32, (seed >> 32) as u32, step as u32, (step % HISTORY as u64) as u32]
 }

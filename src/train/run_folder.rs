@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 /// One step of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StepRow {
+pub(super) struct StepRow {
     /// Counted from 0 over the whole run.
     pub step: u64,
     pub epoch: u64,

@@ -21,7 +21,7 @@ impl RunLock {
     ///
     /// # Errors
     /// When another process holds it, or it cannot be written.
-    pub fn take(folder: &Path) -> Result<RunLock, TrainError> {
+    pub(super) fn take(folder: &Path) -> Result<RunLock, TrainError> {
         let path = folder.join(FILE);
         let options = File::options().create(true).read(true).write(true).truncate(false).clone();
         let mut file = options.open(&path).map_err(TrainError::file(&path, "opened"))?;

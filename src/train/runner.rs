@@ -89,7 +89,7 @@ fn update_inputs(program: &Program, attached: &Attached) -> Result<Vec<Input>, T
 impl Runner {
     /// # Errors
     /// When the model does not take such images, or the device cannot run it.
-    pub fn new(
+    pub(super) fn new(
         config: &TrainConfig,
         splits: &Splits,
         resolved: Resolved,
@@ -167,7 +167,7 @@ impl Runner {
     ///
     /// # Errors
     /// When the file of weights cannot be read, or does not suit the model.
-    pub fn initialise(&mut self, config: &TrainConfig, header: &mut Header) -> Result<Vec<String>, TrainError> {
+    pub(super) fn initialise(&mut self, config: &TrainConfig, header: &mut Header) -> Result<Vec<String>, TrainError> {
         let tensors = self.evaluator.tensors();
         let start = init::initialise(&self.session, config, tensors, self.batch, &header.normalization)?;
         header.normalization = start.normalization;
@@ -182,7 +182,7 @@ impl Runner {
     ///
     /// # Errors
     /// When one of its tensors is missing or has another shape, or the device fails.
-    pub fn restore(&mut self, checkpoint: &Checkpoint, path: &Path) -> Result<(), TrainError> {
+    pub(super) fn restore(&mut self, checkpoint: &Checkpoint, path: &Path) -> Result<(), TrainError> {
         for (name, shape) in &self.saved {
             let held = self.averaged.as_ref().map_or(name, |averaged| averaged.name_in_checkpoint(name));
             self.session.set(name, checkpoint.shaped(path, held, shape)?)?;
@@ -197,7 +197,7 @@ impl Runner {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn export(&self, step: u64) -> Result<Tensors, TrainError> {
+    pub(super) fn export(&self, step: u64) -> Result<Tensors, TrainError> {
         let tensors = self.session.export(&self.saved)?;
         match &self.averaged {
             Some(averaged) => averaged.for_checkpoint(tensors, step),
@@ -209,7 +209,7 @@ impl Runner {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn settle(&mut self, train: &Dataset, header: &Header, resolved: Resolved) -> Result<(), TrainError> {
+    pub(super) fn settle(&mut self, train: &Dataset, header: &Header, resolved: Resolved) -> Result<(), TrainError> {
         match &mut self.averaged {
             Some(averaged) => averaged.settle(&self.session, &self.saved, train, header, resolved),
             None => Ok(()),
@@ -222,7 +222,7 @@ impl Runner {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn run_part(
+    pub(super) fn run_part(
         &mut self,
         run: u64,
         images: &[f32],
@@ -252,7 +252,7 @@ impl Runner {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn run_update(&mut self, values: &[(&str, Vec<f32>)]) -> Result<(), TrainError> {
+    pub(super) fn run_update(&mut self, values: &[(&str, Vec<f32>)]) -> Result<(), TrainError> {
         if let Some(Update { program, inputs }) = &mut self.update {
             write_all(program, inputs, values)?;
             program.run()?;
@@ -264,13 +264,13 @@ impl Runner {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn read_metrics(&self) -> Result<Pending, TrainError> {
+    pub(super) fn read_metrics(&self) -> Result<Pending, TrainError> {
         let part = self.short.as_ref().filter(|_| self.ran_short).unwrap_or(&self.step);
         Ok(part.program.read(part.metrics)?)
     }
 
     /// Device memory in words, where there is a device.
-    pub fn memory(&self) -> String {
+    pub(super) fn memory(&self) -> String {
         let memory = |program: &Program| program.memory().map(|memory| memory.to_string());
         let step = memory(&self.step.program).map(|memory| format!(", device memory {memory}"));
         let update =

@@ -15,12 +15,12 @@ pub(super) struct StepMetrics {
 
 impl StepMetrics {
     /// Mean loss; exact for a step of one run, since the product of two f32 fits into f64.
-    pub fn loss(&self) -> f32 {
+    pub(super) fn loss(&self) -> f32 {
         (self.loss_sum / self.images.max(1.0)) as f32
     }
 
     /// From 0 to 1.
-    pub fn accuracy(&self) -> f32 {
+    pub(super) fn accuracy(&self) -> f32 {
         self.correct as f32 / self.images.max(1.0) as f32
     }
 }
@@ -34,13 +34,13 @@ pub(super) struct StepSums {
 }
 
 impl StepSums {
-    pub fn new(resolved: Resolved) -> Self {
+    pub(super) fn new(resolved: Resolved) -> Self {
         StepSums { resolved, sums: [0.0; 3] }
     }
 
     /// Takes in run `run` from the device's ring of rows; gives its step once that is complete, or at the
     /// first run whose loss is not finite.
-    pub fn add(&mut self, run: u64, history: &[f32]) -> Option<StepMetrics> {
+    pub(super) fn add(&mut self, run: u64, history: &[f32]) -> Option<StepMetrics> {
         let row = (run % HISTORY as u64) as usize * 3;
         let [loss, correct, images] = [0, 1, 2].map(|column| f64::from(history[row + column]));
         let part = [loss * images, correct, images];

@@ -30,7 +30,7 @@ pub(super) struct Trial<'a> {
 impl<'a> Trial<'a> {
     /// # Errors
     /// When settings, data, model and device do not go together.
-    pub fn new(
+    pub(super) fn new(
         config: &'a TrainConfig,
         splits: &'a Splits,
         resolved: Resolved,
@@ -47,17 +47,17 @@ impl<'a> Trial<'a> {
     }
 
     /// What the device's user is at.
-    pub fn activity(&self) -> &Activity {
+    pub(super) fn activity(&self) -> &Activity {
         self.runner.session.device().activity()
     }
 
     /// What a person should know of how it begins.
-    pub fn notes(&self) -> &[String] {
+    pub(super) fn notes(&self) -> &[String] {
         &self.notes
     }
 
     /// How many parameters are trained, and of how many.
-    pub fn parameters(&self) -> &str {
+    pub(super) fn parameters(&self) -> &str {
         &self.runner.parameters
     }
 
@@ -66,7 +66,7 @@ impl<'a> Trial<'a> {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn step(&mut self, step: u64, lr: f64) -> Result<StepMetrics, TrainError> {
+    pub(super) fn step(&mut self, step: u64, lr: f64) -> Result<StepMetrics, TrainError> {
         let Resolved { parts, steps_per_epoch, .. } = self.resolved;
         let (epoch, size, train) = (step / steps_per_epoch, self.resolved.part(), &self.splits.train);
         let batches = Batches::new(train, size, &self.normalization)?

@@ -11,24 +11,24 @@ pub(super) struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    pub fn new(of: &'a str, attrs: &'a Map<String, Value>) -> Self {
+    pub(super) fn new(of: &'a str, attrs: &'a Map<String, Value>) -> Self {
         Attributes { of, attrs, asked: Vec::new() }
     }
 
-    pub fn number(&mut self, name: &'static str, default: Option<f64>) -> Result<f64, CaseError> {
+    pub(super) fn number(&mut self, name: &'static str, default: Option<f64>) -> Result<f64, CaseError> {
         self.read(name, default, "a number", |value| value.as_f64().filter(|number| number.is_finite()))
     }
 
-    pub fn flag(&mut self, name: &'static str, default: bool) -> Result<bool, CaseError> {
+    pub(super) fn flag(&mut self, name: &'static str, default: bool) -> Result<bool, CaseError> {
         self.read(name, Some(default), "true or false", Value::as_bool)
     }
 
-    pub fn count(&mut self, name: &'static str, default: Option<usize>) -> Result<usize, CaseError> {
+    pub(super) fn count(&mut self, name: &'static str, default: Option<usize>) -> Result<usize, CaseError> {
         self.read(name, default, "a whole number of at least 0", whole)
     }
 
     /// One number for both, or `[vertical, horizontal]`.
-    pub fn pair(&mut self, name: &'static str, default: Option<[usize; 2]>) -> Result<[usize; 2], CaseError> {
+    pub(super) fn pair(&mut self, name: &'static str, default: Option<[usize; 2]>) -> Result<[usize; 2], CaseError> {
         self.read(name, default, "a whole number or a pair of them", |value| match value {
             Value::Array(items) => items.iter().map(whole).collect::<Option<Vec<_>>>()?.try_into().ok(),
             single => whole(single).map(|size| [size; 2]),
@@ -36,7 +36,7 @@ impl<'a> Attributes<'a> {
     }
 
     /// A list of whole numbers, or one.
-    pub fn list(&mut self, name: &'static str) -> Result<Vec<usize>, CaseError> {
+    pub(super) fn list(&mut self, name: &'static str) -> Result<Vec<usize>, CaseError> {
         self.read(name, None, "a list of whole numbers", |value| match value {
             Value::Array(items) => items.iter().map(whole).collect(),
             single => whole(single).map(|size| vec![size]),
@@ -44,19 +44,28 @@ impl<'a> Attributes<'a> {
     }
 
     /// N whole numbers.
-    pub fn counts<const N: usize>(&mut self, name: &'static str, expected: &str) -> Result<[usize; N], CaseError> {
+    pub(super) fn counts<const N: usize>(
+        &mut self,
+        name: &'static str,
+        expected: &str,
+    ) -> Result<[usize; N], CaseError> {
         self.read(name, None, expected, |value| {
             value.as_array()?.iter().map(whole).collect::<Option<Vec<_>>>()?.try_into().ok()
         })
     }
 
     /// A dimension of a tensor that has `rank` of them; negative ones count from the last.
-    pub fn dimension(&mut self, name: &'static str, default: Option<usize>, rank: usize) -> Result<usize, CaseError> {
+    pub(super) fn dimension(
+        &mut self,
+        name: &'static str,
+        default: Option<usize>,
+        rank: usize,
+    ) -> Result<usize, CaseError> {
         self.read(name, default, "a dimension of the tensor", |value| dimension(value, rank))
     }
 
     /// A list of dimensions, or one.
-    pub fn dimensions(&mut self, name: &'static str, rank: usize) -> Result<Vec<usize>, CaseError> {
+    pub(super) fn dimensions(&mut self, name: &'static str, rank: usize) -> Result<Vec<usize>, CaseError> {
         self.read(name, None, "a list of dimensions of the tensor", |value| match value {
             Value::Array(items) => items.iter().map(|item| dimension(item, rank)).collect(),
             single => dimension(single, rank).map(|dimension| vec![dimension]),
@@ -64,7 +73,7 @@ impl<'a> Attributes<'a> {
     }
 
     /// Refuses what was not asked for: a misread attribute would go unseen.
-    pub fn finish(self) -> Result<(), CaseError> {
+    pub(super) fn finish(self) -> Result<(), CaseError> {
         match self.attrs.keys().find(|key| !self.asked.contains(&key.as_str())) {
             None => Ok(()),
             Some(key) => Err(CaseError::UnknownAttribute {

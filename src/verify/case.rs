@@ -64,7 +64,7 @@ pub(super) struct Case {
 }
 
 impl Case {
-    pub fn read(file: &Path) -> Result<Case, CaseError> {
+    pub(super) fn read(file: &Path) -> Result<Case, CaseError> {
         let unreadable = |reason: String| CaseError::File { reason };
         let bytes = crate::regular_file::read(file).map_err(|reason| unreadable(reason.to_string()))?;
         let not_safetensors = |reason| unreadable(format!("it is not a whole safetensors file ({reason})"));
@@ -91,7 +91,7 @@ impl Case {
     }
 
     /// A string beside the attributes, such as the op's name.
-    pub fn text(&self, key: &str) -> Result<&str, CaseError> {
+    pub(super) fn text(&self, key: &str) -> Result<&str, CaseError> {
         self.rest
             .get(key)
             .and_then(Value::as_str)
@@ -99,15 +99,15 @@ impl Case {
     }
 
     /// A value beside the attributes.
-    pub fn value(&self, key: &str) -> Option<&Value> {
+    pub(super) fn value(&self, key: &str) -> Option<&Value> {
         self.rest.get(key)
     }
 
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
 
-    pub fn tensor(&self, name: &str) -> Result<&CaseTensor, CaseError> {
+    pub(super) fn tensor(&self, name: &str) -> Result<&CaseTensor, CaseError> {
         self.tensors.get(name).ok_or_else(|| CaseError::MissingTensor { tensor: name.to_owned() })
     }
 }
@@ -120,7 +120,7 @@ pub(super) struct CaseTensor {
 }
 
 impl CaseTensor {
-    pub fn f32(&self) -> Result<Vec<f32>, CaseError> {
+    pub(super) fn f32(&self) -> Result<Vec<f32>, CaseError> {
         match self.dtype {
             Dtype::F32 => Ok(bytemuck::pod_collect_to_vec(&self.data)),
             _ => Err(self.holds_not("float32")),
@@ -128,7 +128,7 @@ impl CaseTensor {
     }
 
     /// Class indices, which files hold as int32.
-    pub fn classes(&self) -> Result<Vec<u32>, CaseError> {
+    pub(super) fn classes(&self) -> Result<Vec<u32>, CaseError> {
         let negative = |_| self.holds_not("class indices of at least 0");
         match self.dtype {
             Dtype::I32 => {
@@ -140,7 +140,7 @@ impl CaseTensor {
     }
 
     /// The elements as numbers to compare with.
-    pub fn f64(&self) -> Result<Vec<f64>, CaseError> {
+    pub(super) fn f64(&self) -> Result<Vec<f64>, CaseError> {
         Ok(match self.dtype {
             Dtype::F32 => bytemuck::pod_collect_to_vec::<u8, f32>(&self.data).into_iter().map(f64::from).collect(),
             Dtype::F64 => bytemuck::pod_collect_to_vec(&self.data),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// A command that has ended.
-pub struct Ended {
+pub(crate) struct Ended {
     pub stdout: String,
     pub stderr: String,
 }
@@ -14,7 +14,7 @@ pub struct Ended {
 impl Ended {
     /// What this output says. The status must be `status`, and nothing may have panicked.
     #[track_caller]
-    pub fn of(Output { status: code, stdout, stderr }: Output, status: i32) -> Ended {
+    pub(crate) fn of(Output { status: code, stdout, stderr }: Output, status: i32) -> Ended {
         let [stdout, stderr] = [stdout, stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         assert!(!stderr.contains("panicked"), "{stderr}");
         assert_eq!(code.code(), Some(status), "{stdout}{stderr}");
@@ -23,7 +23,7 @@ impl Ended {
 
     /// Whether standard output or standard error holds `part`.
     #[track_caller]
-    pub fn says(&self, part: &str) -> &Self {
+    pub(crate) fn says(&self, part: &str) -> &Self {
         let Ended { stdout, stderr } = self;
         assert!(stdout.contains(part) || stderr.contains(part), "nothing says `{part}`:\n{stdout}\n---\n{stderr}");
         self
@@ -31,7 +31,7 @@ impl Ended {
 
     /// That neither holds `part`.
     #[track_caller]
-    pub fn never_says(&self, part: &str) -> &Self {
+    pub(crate) fn never_says(&self, part: &str) -> &Self {
         let Ended { stdout, stderr } = self;
         assert!(!stdout.contains(part) && !stderr.contains(part), "something says `{part}`:\n{stdout}\n---\n{stderr}");
         self
@@ -39,20 +39,20 @@ impl Ended {
 
     /// The last line of standard output, which is one JSON object.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let last = self.stdout.lines().last().unwrap_or_else(|| panic!("standard output is empty: {}", self.stderr));
         serde_json::from_str(last).unwrap_or_else(|error| panic!("`{last}`: {error}"))
     }
 }
 
 /// The binary, without arguments.
-pub fn command() -> Command {
+pub(crate) fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_tilewright"))
 }
 
 /// Runs `tilewright` with these arguments. It must end with `status`, and never with a panic.
 #[track_caller]
-pub fn tilewright<A: AsRef<OsStr>>(arguments: &[A], status: i32) -> Ended {
+pub(crate) fn tilewright<A: AsRef<OsStr>>(arguments: &[A], status: i32) -> Ended {
     let output = command().args(arguments).output().unwrap();
     if output.status.code() != Some(status) {
         let arguments: Vec<_> = arguments.iter().map(|argument| argument.as_ref().to_string_lossy()).collect();
@@ -62,6 +62,6 @@ pub fn tilewright<A: AsRef<OsStr>>(arguments: &[A], status: i32) -> Ended {
 }
 
 /// A file of `tests/data`.
-pub fn fixture(path: &str) -> PathBuf {
+pub(crate) fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path)
 }

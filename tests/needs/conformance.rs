@@ -12,7 +12,7 @@ use tilewright::session::Device;
 use tilewright::verify::{Outcome, find_cases, run_case};
 
 /// A test for the cases of each kind, and one for each model, on both backends.
-pub fn trials() -> Vec<Trial> {
+pub(crate) fn trials() -> Vec<Trial> {
     let sample = find_cases(&[fixture("conformance")]).unwrap();
     let held: BTreeSet<Option<OsString>> = sample.iter().map(|file| name(file)).collect();
     let mut more = match Need::Cases.is_there() {

@@ -11,7 +11,7 @@ const REQUIRE: &str = "TILEWRIGHT_REQUIRE";
 
 /// What a test cannot run without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
+pub(crate) enum Need {
     Nothing,
     /// A graphics adapter.
     Adapter,
@@ -58,7 +58,7 @@ impl Need {
         NAMES.iter().find(|(_, need)| *need == self).map_or("", |(name, _)| name)
     }
 
-    pub fn is_there(self) -> bool {
+    pub(crate) fn is_there(self) -> bool {
         // Asked once: each program has many tests that need it.
         static ADAPTER: LazyLock<Option<Adapter>> = LazyLock::new(|| adapters().into_iter().next());
         static SPIRV_VAL: LazyLock<Option<f64>> = LazyLock::new(spirv_val);
@@ -89,7 +89,7 @@ fn spirv_val() -> Option<f64> {
 }
 
 /// A folder or file of `shared`, which may lie beside the repository.
-pub fn beside(path: &str) -> PathBuf {
+pub(crate) fn beside(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path)
 }
 
@@ -106,7 +106,7 @@ fn required() -> Vec<Need> {
 }
 
 /// A test that runs where its need is met. Where it is not, the test counts as ignored, or fails where the need is required.
-pub fn trial(name: String, need: Need, test: impl FnOnce() + Send + 'static) -> Trial {
+pub(crate) fn trial(name: String, need: Need, test: impl FnOnce() + Send + 'static) -> Trial {
     static REQUIRED: LazyLock<Vec<Need>> = LazyLock::new(required);
     let (is_there, is_required) = (need.is_there(), REQUIRED.contains(&need));
     let run = move || match is_there {
@@ -127,7 +127,7 @@ pub fn trial(name: String, need: Need, test: impl FnOnce() + Send + 'static) -> 
 /// compiler tells.
 macro_rules! trials {
     ($($need:ident: $($(#[$attribute:meta])? $test:ident),+;)+) => {
-        pub fn trials() -> Vec<libtest_mimic::Trial> {
+        pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
             let (_, module) = module_path!().split_once("::").unwrap();
             let mut all = Vec::new();
             $($(

@@ -26,7 +26,7 @@ trials! {
 }
 
 /// The smallest run there is: the reference, 12x12 images, four steps an epoch.
-pub const TINY: &[&str] = &[
+pub(crate) const TINY: &[&str] = &[
     "lenet5",
     "--device",
     "cpu",

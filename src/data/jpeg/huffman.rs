@@ -15,7 +15,7 @@ pub(super) struct Table {
 impl Table {
     /// From the number of codes of each length and the symbols in their order. None when there are more codes than can
     /// be.
-    pub fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Table> {
+    pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Table> {
         let mut table = Table { short: [(0, 0); 1 << LOOKUP], long: [(0, 0); 16], symbols: symbols.to_vec() };
         let (mut code, mut next) = (0_u32, 0_usize);
         for (length, &count) in (1..=16_u32).zip(counts) {
@@ -50,7 +50,7 @@ pub(super) struct Bits<'a> {
 
 impl<'a> Bits<'a> {
     /// Of the scan whose data begin at `at`.
-    pub fn new(bytes: &'a [u8], at: usize) -> Self {
+    pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
         Bits { bytes, at, buffer: 0, held: 0 }
     }
 
@@ -72,7 +72,7 @@ impl<'a> Bits<'a> {
 
     /// The symbol of the next code; none where the bits end, or are no code.
     #[inline]
-    pub fn symbol(&mut self, table: &Table) -> Option<u8> {
+    pub(super) fn symbol(&mut self, table: &Table) -> Option<u8> {
         if self.held < 32 {
             self.fill();
         }
@@ -94,7 +94,7 @@ impl<'a> Bits<'a> {
 
     /// Passes over at most 32 bits; none where there are not as many.
     #[inline]
-    pub fn skip(&mut self, count: u32) -> Option<()> {
+    pub(super) fn skip(&mut self, count: u32) -> Option<()> {
         if self.held < count {
             self.fill();
         }
@@ -104,7 +104,7 @@ impl<'a> Bits<'a> {
     }
 
     /// The next bits, at most 16, as a number.
-    pub fn take(&mut self, count: u32) -> Option<u32> {
+    pub(super) fn take(&mut self, count: u32) -> Option<u32> {
         if self.held < count {
             self.fill();
         }
@@ -114,7 +114,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Goes on behind the next restart marker; none where another marker comes first.
-    pub fn restart(&mut self) -> Option<()> {
+    pub(super) fn restart(&mut self) -> Option<()> {
         let at = self.end();
         match self.bytes.get(at..)? {
             [0xff, 0xd0..=0xd7, ..] => {
@@ -126,7 +126,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Where the next marker begins, after bytes that nothing has asked for.
-    pub fn end(&self) -> usize {
+    pub(super) fn end(&self) -> usize {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0x00 | 0xff);
         rest.windows(2).position(is_marker).map_or(self.bytes.len(), |offset| self.at + offset)

@@ -9,7 +9,7 @@ use crate::ops::{
 };
 
 /// Adds the nodes of `node`; `other` is the same node of the graph for three images.
-pub fn convert(writer: &mut Writer<'_>, node: &Node, other: &Node) -> Result<(), String> {
+pub(super) fn convert(writer: &mut Writer<'_>, node: &Node, other: &Node) -> Result<(), String> {
     let inputs: Vec<String> = node.inputs.iter().map(|&input| writer.of(input)).collect();
     if let Some(conv) = node.op_as::<Conv2d>() {
         let kernel = &writer.shape(node.inputs[1])[2..];

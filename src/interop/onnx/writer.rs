@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A size, seen in the graphs for two and for three images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Size {
+pub(super) enum Size {
     Fixed(usize),
     /// So many times the batch.
     Batch(usize),
@@ -25,7 +25,7 @@ impl Size {
     }
 }
 
-pub struct Writer<'g> {
+pub(super) struct Writer<'g> {
     graph: &'g Graph,
     other: &'g Graph,
     names: HashMap<Value, String>,
@@ -37,7 +37,7 @@ pub struct Writer<'g> {
 }
 
 impl<'g> Writer<'g> {
-    pub fn new(graph: &'g Graph, other: &'g Graph) -> Self {
+    pub(super) fn new(graph: &'g Graph, other: &'g Graph) -> Self {
         Writer {
             graph,
             other,
@@ -49,32 +49,38 @@ impl<'g> Writer<'g> {
     }
 
     /// Gives a value its name in the file.
-    pub fn name(&mut self, value: Value, name: &str) {
+    pub(super) fn name(&mut self, value: Value, name: &str) {
         self.names.insert(value, name.to_owned());
     }
 
-    pub fn shape(&self, value: Value) -> &'g Shape {
+    pub(super) fn shape(&self, value: Value) -> &'g Shape {
         self.graph.shape(value)
     }
 
     /// The sizes of a value.
-    pub fn sizes(&self, value: Value) -> Result<Vec<Size>, String> {
+    pub(super) fn sizes(&self, value: Value) -> Result<Vec<Size>, String> {
         sizes(self.graph.shape(value), self.other.shape(value))
     }
 
     /// The name of a value.
-    pub fn of(&self, value: Value) -> String {
+    pub(super) fn of(&self, value: Value) -> String {
         self.names.get(&value).unwrap_or(&self.graph.tensor(value).name).clone()
     }
 
     /// Adds the node that computes the first output of `node` from `inputs`.
-    pub fn give(&mut self, node: &Node, op: &str, inputs: Vec<String>, attributes: Vec<AttributeProto>) {
+    pub(super) fn give(&mut self, node: &Node, op: &str, inputs: Vec<String>, attributes: Vec<AttributeProto>) {
         let output = self.of(node.outputs[0]);
         self.push(node, op, inputs, attributes, output);
     }
 
     /// Adds a node on the way to `node`'s output, and gives the name of what it computes.
-    pub fn step(&mut self, node: &Node, op: &str, inputs: Vec<String>, attributes: Vec<AttributeProto>) -> String {
+    pub(super) fn step(
+        &mut self,
+        node: &Node,
+        op: &str,
+        inputs: Vec<String>,
+        attributes: Vec<AttributeProto>,
+    ) -> String {
         let output = format!("{}/{}", self.of(node.outputs[0]), self.nodes.len());
         self.push(node, op, inputs, attributes, output.clone());
         output
@@ -91,18 +97,18 @@ impl<'g> Writer<'g> {
     }
 
     /// A constant of f32.
-    pub fn floats(&mut self, name: &str, dims: &[usize], data: &[f32]) -> String {
+    pub(super) fn floats(&mut self, name: &str, dims: &[usize], data: &[f32]) -> String {
         self.constants.insert(name.to_owned(), TensorProto::floats(name, dims, data));
         name.to_owned()
     }
 
     /// A scalar of f32.
-    pub fn scalar(&mut self, value: f32) -> String {
+    pub(super) fn scalar(&mut self, value: f32) -> String {
         self.floats(&format!("constant/{value:?}"), &[], &[value])
     }
 
     /// A list of whole numbers.
-    pub fn ints(&mut self, data: &[i64]) -> String {
+    pub(super) fn ints(&mut self, data: &[i64]) -> String {
         let numbers: Vec<String> = data.iter().map(i64::to_string).collect();
         let name = format!("constant/[{}]", numbers.join(","));
         self.constants.insert(name.clone(), TensorProto::ints(&name, data));
@@ -110,7 +116,7 @@ impl<'g> Writer<'g> {
     }
 
     /// A shape as a list of whole numbers, computed at run time where it depends on the batch.
-    pub fn shape_list(&mut self, node: &Node, sizes: &[Size]) -> String {
+    pub(super) fn shape_list(&mut self, node: &Node, sizes: &[Size]) -> String {
         if let Some(fixed) = fixed(sizes) {
             return self.ints(&fixed);
         }
@@ -128,7 +134,7 @@ impl<'g> Writer<'g> {
     }
 
     /// The nodes, and the weights and constants that they read.
-    pub fn finish(self, weights: &StateDict) -> (Vec<NodeProto>, Vec<TensorProto>) {
+    pub(super) fn finish(self, weights: &StateDict) -> (Vec<NodeProto>, Vec<TensorProto>) {
         let read: HashSet<&str> = self.nodes.iter().flat_map(|node| &node.input).map(String::as_str).collect();
         let weights = weights.iter().filter(|(name, _)| read.contains(name.as_str()));
         let weights = weights.map(|(name, (shape, data))| schema::TensorProto::floats(name, shape, data));
@@ -138,7 +144,7 @@ impl<'g> Writer<'g> {
 }
 
 /// Sizes of a shape that is `two` for two images and `three` for three.
-pub fn sizes(two: &[usize], three: &[usize]) -> Result<Vec<Size>, String> {
+pub(super) fn sizes(two: &[usize], three: &[usize]) -> Result<Vec<Size>, String> {
     two.iter().zip(three).map(|(&two, &three)| Size::of(two, three)).collect()
 }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::ops::Range;
 
 /// Where each file of the archive lies.
-pub struct Archive {
+pub(crate) struct Archive {
     files: HashMap<String, ZipArchiveEntryWayfinder>,
     /// Folder in the archive that all files are in.
     folder: String,
@@ -18,7 +18,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    pub fn open(bytes: &[u8]) -> Result<Archive, String> {
+    pub(crate) fn open(bytes: &[u8]) -> Result<Archive, String> {
         let damaged = |reason: rawzip::Error| format!("its zip archive is damaged: {reason}");
         let zip = ZipArchive::from_slice(bytes).map_err(damaged)?;
         let mut files = HashMap::new();
@@ -38,12 +38,12 @@ impl Archive {
         Ok(archive)
     }
 
-    pub fn big_endian(&self) -> bool {
+    pub(crate) fn big_endian(&self) -> bool {
         self.big_endian
     }
 
     /// The bytes of a file, held against its checksum.
-    pub fn file<'a>(&self, bytes: &'a [u8], name: &str) -> Result<&'a [u8], String> {
+    pub(crate) fn file<'a>(&self, bytes: &'a [u8], name: &str) -> Result<&'a [u8], String> {
         let path = format!("{}{name}", self.folder);
         if let Some(range) = self.verified.borrow().get(&path) {
             return Ok(&bytes[range.clone()]);

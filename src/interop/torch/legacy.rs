@@ -9,7 +9,7 @@ use std::ops::Range;
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
 /// A file of this form.
-pub struct Legacy {
+pub(super) struct Legacy {
     pub pickle: Pickle,
     /// Where the storages begin, and the keys in their order.
     start: usize,
@@ -18,7 +18,7 @@ pub struct Legacy {
 }
 
 impl Legacy {
-    pub fn open(bytes: &[u8]) -> Result<Legacy, String> {
+    pub(super) fn open(bytes: &[u8]) -> Result<Legacy, String> {
         let mut at = 0;
         let mut next = || {
             let (pickle, length) = Pickle::read_first(&bytes[at..])?;
@@ -43,7 +43,11 @@ impl Legacy {
 
     /// Where the bytes of each storage lie; `width` says how many an element of a storage has. A storage that no
     /// tensor names has no width, and those after it are not found.
-    pub fn storages(&self, bytes: &[u8], width: impl Fn(&str) -> Option<usize>) -> HashMap<String, Range<usize>> {
+    pub(super) fn storages(
+        &self,
+        bytes: &[u8],
+        width: impl Fn(&str) -> Option<usize>,
+    ) -> HashMap<String, Range<usize>> {
         let mut found = HashMap::new();
         let mut at = self.start;
         for key in &self.keys {

@@ -34,7 +34,7 @@ pub(super) enum Storages {
 
 impl Storages {
     /// The bytes of storage `key`.
-    pub fn bytes<'a>(&self, file: &'a [u8], key: &str) -> Result<&'a [u8], String> {
+    pub(super) fn bytes<'a>(&self, file: &'a [u8], key: &str) -> Result<&'a [u8], String> {
         match self {
             Storages::Archive(archive) => archive.file(file, &format!("data/{key}")),
             Storages::Legacy { ranges, .. } => {
@@ -44,7 +44,7 @@ impl Storages {
         }
     }
 
-    pub fn big_endian(&self) -> bool {
+    pub(super) fn big_endian(&self) -> bool {
         match self {
             Storages::Archive(archive) => archive.big_endian(),
             Storages::Legacy { big_endian, .. } => *big_endian,

@@ -8,7 +8,7 @@ const MOST_DIMENSIONS: usize = 16;
 
 /// A tensor as a window on a storage, in elements. It may be transposed, strided, or repeat elements (a stride of 0).
 #[derive(Clone, Debug, PartialEq)]
-pub struct View {
+pub(crate) struct View {
     pub offset: usize,
     pub sizes: Vec<usize>,
     pub strides: Vec<usize>,
@@ -16,7 +16,7 @@ pub struct View {
 
 impl View {
     /// All of a storage, in the order it is kept.
-    pub fn whole(sizes: Vec<usize>) -> View {
+    pub(crate) fn whole(sizes: Vec<usize>) -> View {
         let mut strides = vec![1; sizes.len()];
         for axis in (1..sizes.len()).rev() {
             strides[axis - 1] = sizes[axis].saturating_mul(strides[axis]);
@@ -25,7 +25,7 @@ impl View {
     }
 
     /// The shape, where its elements can be counted and lie in a storage of `stored` elements.
-    pub fn shape(&self, stored: usize) -> Result<Shape, String> {
+    pub(crate) fn shape(&self, stored: usize) -> Result<Shape, String> {
         if self.sizes.len() != self.strides.len() || self.sizes.len() > MOST_DIMENSIONS {
             return Err("has a shape that cannot be read".to_owned());
         }
@@ -42,7 +42,7 @@ impl View {
 
     /// The elements in row-major order, of a storage in `bytes`. What they take is decided by the shape alone: who
     /// reads a tensor knows first that its shape is one that is wanted.
-    pub fn read(&self, bytes: &[u8], element: Element, big_endian: bool) -> Result<Vec<f32>, String> {
+    pub(crate) fn read(&self, bytes: &[u8], element: Element, big_endian: bool) -> Result<Vec<f32>, String> {
         let count = self.shape(bytes.len() / element.size())?.elements();
         if count == 0 {
             return Ok(Vec::new());

@@ -36,26 +36,26 @@ impl Part {
     }
 
     /// Elements of the part's weight.
-    pub fn weight_elements(&self) -> usize {
+    pub(super) fn weight_elements(&self) -> usize {
         let g = &self.geometry;
         g.filters * g.group_channels() * g.kernel[0] * g.kernel[1]
     }
 
     /// How often the reduction of a weight gradient may be split: the splits' results lie side by side in
     /// one binding until they are summed.
-    pub fn most_splits(&self, profile: &DeviceProfile) -> usize {
+    pub(super) fn most_splits(&self, profile: &DeviceProfile) -> usize {
         let bindable = (profile.max_binding_bytes / 4) as usize;
         (bindable / self.weight_elements().max(1)).max(1)
     }
 
     /// The part's range of the weight, or of its gradient.
-    pub fn weight(&self, operand: Operand) -> Operand {
+    pub(super) fn weight(&self, operand: Operand) -> Operand {
         let of_filter = self.weight_elements() / self.geometry.filters;
         if self.is_whole() { operand } else { operand.slice(self.first_filter * of_filter, self.weight_elements()) }
     }
 
     /// The part's range of the bias, or of its gradient.
-    pub fn bias(&self, operand: Operand) -> Operand {
+    pub(super) fn bias(&self, operand: Operand) -> Operand {
         if self.is_whole() { operand } else { operand.slice(self.first_filter, self.geometry.filters) }
     }
 }

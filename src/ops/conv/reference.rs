@@ -4,7 +4,7 @@ use super::ConvGeometry;
 use rayon::prelude::*;
 
 /// y[n, k] = bias[k] + sum over the group's c and the taps of w[k, c, tap] * x[n, c, shifted by tap].
-pub fn forward(geometry: &ConvGeometry, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+pub(super) fn forward(geometry: &ConvGeometry, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
     let g = geometry;
     let plane = g.size[0] * g.size[1];
     let taps = g.kernel[0] * g.kernel[1];
@@ -30,7 +30,7 @@ pub fn forward(geometry: &ConvGeometry, x: &[f32], weight: &[f32], bias: Option<
 }
 
 /// dx[n, c] = sum over the group's k and the taps of w[k, c, tap] * dy[n, k], shifted back by tap.
-pub fn input_gradient(geometry: &ConvGeometry, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
+pub(super) fn input_gradient(geometry: &ConvGeometry, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
     let g = geometry;
     let plane = g.out[0] * g.out[1];
     let taps = g.kernel[0] * g.kernel[1];
@@ -56,7 +56,7 @@ pub fn input_gradient(geometry: &ConvGeometry, dy: &[f32], weight: &[f32], dx: &
 }
 
 /// dw[k, c, tap] = sum over images and outputs of dy[n, k] * x[n, c, shifted by tap].
-pub fn weight_gradient(geometry: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+pub(super) fn weight_gradient(geometry: &ConvGeometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     let g = geometry;
     let (plane, out_plane) = (g.size[0] * g.size[1], g.out[0] * g.out[1]);
     dw.par_chunks_mut(g.kernel[0] * g.kernel[1]).enumerate().for_each(|(index, dw)| {

@@ -13,13 +13,13 @@ pub(super) struct Split {
 }
 
 impl Split {
-    pub fn new(launch: &mut Launch<'_>, result: Operand, elements: usize, parts: usize) -> Split {
+    pub(super) fn new(launch: &mut Launch<'_>, result: Operand, elements: usize, parts: usize) -> Split {
         let target = if parts == 1 { result } else { launch.scratch(parts * elements) };
         Split { result, elements, parts, target }
     }
 
     /// Adds the dispatch that sums the parts, if there are several.
-    pub fn merge(self, launch: &mut Launch<'_>) {
+    pub(super) fn merge(self, launch: &mut Launch<'_>) {
         if self.parts > 1 {
             sum_parts(launch, self.target, self.elements, 1, self.elements, self.parts, self.result);
         }

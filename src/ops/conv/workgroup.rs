@@ -69,7 +69,7 @@ fn thread_tile(rows: usize, columns: usize, depth: usize, thread: usize) -> Tile
 
 impl Body {
     /// From large to small; those of threads are all within WebGPU's default limits.
-    pub fn tiles(self) -> [Tile; 4] {
+    pub(super) fn tiles(self) -> [Tile; 4] {
         match self {
             Body::Threads(_) => [
                 thread_tile(128, 128, 8, 8),

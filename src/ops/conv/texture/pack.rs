@@ -15,11 +15,11 @@ static PACK_WEIGHTS: Shader = Shader::new("conv/pack_weights", &[read("source"),
 const ENOUGH_INVOCATIONS: usize = 512;
 
 /// Texels in a row of the packed weights, a power of two.
-pub const WEIGHT_ROW: usize = 4096;
+pub(super) const WEIGHT_ROW: usize = 4096;
 
 /// Images as a texture: `quads` of channels side by side, images below each other, zeros around.
 #[derive(Clone, Copy)]
-pub struct Packed {
+pub(super) struct Packed {
     pub images: usize,
     /// Channels that are packed, the first of them, and all that the buffer [images, channels, height,
     /// width] holds.
@@ -39,7 +39,7 @@ pub struct Packed {
 
 impl Packed {
     /// A convolution's input as its windows meet it, for `outputs` rows and columns of them.
-    pub fn windows(g: &ConvGeometry, shape: Shape, outputs: [usize; 2], slots: usize) -> Packed {
+    pub(super) fn windows(g: &ConvGeometry, shape: Shape, outputs: [usize; 2], slots: usize) -> Packed {
         Packed {
             images: g.batch,
             channels: g.channels,
@@ -56,26 +56,26 @@ impl Packed {
         }
     }
 
-    pub fn quads(&self) -> usize {
+    pub(super) fn quads(&self) -> usize {
         if self.rows { self.channels } else { self.channels.div_ceil(4) }
     }
 
-    pub fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         self.quads() * self.padded[1]
     }
 
-    pub fn height(&self) -> usize {
+    pub(super) fn height(&self) -> usize {
         self.slots * self.padded[0]
     }
 
     /// Images as a texture.
-    pub fn pack(&self, launch: &mut Launch<'_>, source: Operand) -> Operand {
+    pub(super) fn pack(&self, launch: &mut Launch<'_>, source: Operand) -> Operand {
         let kernel = Kernel::new(&PACK_PIXELS);
         self.launch(launch, kernel, source, None)
     }
 
     /// As [`Packed::pack`], with the sum of each channel's pixels in `sums`.
-    pub fn pack_and_sum(&self, launch: &mut Launch<'_>, source: Operand, sums: Operand) -> Operand {
+    pub(super) fn pack_and_sum(&self, launch: &mut Launch<'_>, source: Operand, sums: Operand) -> Operand {
         let sums = Split::new(launch, sums, self.channels, self.parts());
         let kernel = Kernel::new(&PACK_PIXELS).condition("bias_gradient", true);
         let texture = self.launch(launch, kernel, source, Some(sums.target));
@@ -121,7 +121,7 @@ impl Packed {
 /// A convolution as the tile body sees it: images of few channels take four neighbours of a row as
 /// channels, so that texels are full and the kernel is a quarter as wide.
 #[derive(Clone, Copy)]
-pub struct Shape {
+pub(super) struct Shape {
     pub rows: bool,
     /// Texels of a group's channels at one pixel.
     pub quads: usize,
@@ -130,7 +130,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    pub fn of(g: &ConvGeometry) -> Shape {
+    pub(super) fn of(g: &ConvGeometry) -> Shape {
         let rows = g.channels < 3 && g.dilation[1] == 1 && g.kernel[1] > 1;
         match rows {
             true => Shape { rows, quads: g.channels, kernel_width: g.kernel[1].div_ceil(4), dilation_x: 4 },
@@ -144,7 +144,7 @@ impl Shape {
 
 /// Whether texels of four channels do not straddle groups, and the packed operands of all three passes
 /// stay within the device's texture size.
-pub fn fits(profile: &DeviceProfile, geometry: &ConvGeometry) -> bool {
+pub(crate) fn fits(profile: &DeviceProfile, geometry: &ConvGeometry) -> bool {
     let g = geometry;
     // Textures are made one larger than a power of two.
     let limit = profile.max_texture_size as usize - 1;
@@ -169,12 +169,12 @@ pub fn fits(profile: &DeviceProfile, geometry: &ConvGeometry) -> bool {
 }
 
 /// Sizes as the shaders count them.
-pub fn signed<const N: usize>(sizes: [(&'static str, usize); N]) -> [(&'static str, Argument); N] {
+pub(super) fn signed<const N: usize>(sizes: [(&'static str, usize); N]) -> [(&'static str, Argument); N] {
     sizes.map(|(name, size)| (name, Argument::I32(size as i32)))
 }
 
 /// The weights as texels of four result channels, one a reduction step: steps side by side.
-pub fn pack_weights(
+pub(super) fn pack_weights(
     launch: &mut Launch<'_>,
     geometry: &ConvGeometry,
     shape: Shape,

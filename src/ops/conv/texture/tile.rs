@@ -9,11 +9,11 @@ static TILE: Shader = Shader::new("conv/texture_tile", &[]);
 
 /// Rows and columns of the largest register tile, and of the one for small problems, which compiles
 /// in a fraction of the time.
-pub const LARGE_TILE: usize = 16;
+pub(super) const LARGE_TILE: usize = 16;
 const SMALL_TILE: usize = 8;
 
 /// Rows and columns of the largest tiles that there are.
-pub const TILES: [usize; 2] = [LARGE_TILE, SMALL_TILE];
+pub(crate) const TILES: [usize; 2] = [LARGE_TILE, SMALL_TILE];
 
 /// Multiply-adds below which the small tile is used.
 const SMALL_PROBLEM: u64 = 8_000_000;
@@ -25,7 +25,7 @@ const SPECIALISED_PROBLEM: u64 = 20_000_000;
 
 /// Pixels that a tile covers.
 #[derive(Clone, Copy)]
-pub struct PixelTile {
+pub(super) struct PixelTile {
     /// Images, rows and columns of pixels, each a power of two: few shapes, since each is a pipeline.
     pub size: [usize; 3],
     /// Tiles over images, rows and columns.
@@ -35,7 +35,7 @@ pub struct PixelTile {
 impl PixelTile {
     /// The least waste, loads of rows that a small tile spreads over few columns included; of equals the one
     /// of fewest images, and of those the squarest.
-    pub fn of(largest: usize, images: usize, [height, width]: [usize; 2]) -> PixelTile {
+    pub(super) fn of(largest: usize, images: usize, [height, width]: [usize; 2]) -> PixelTile {
         let powers = |limit: usize| (0..=limit.ilog2()).map(|power| 1 << power);
         let sizes = powers(largest.min(images)).flat_map(|n| {
             powers((largest / n).min(height))
@@ -52,25 +52,25 @@ impl PixelTile {
         tiles.min_by_key(order).unwrap_or(PixelTile { size: [1; 3], grid: [images, height, width] })
     }
 
-    pub fn columns(&self) -> usize {
+    pub(super) fn columns(&self) -> usize {
         self.size.iter().product()
     }
 
-    pub fn tiles(&self) -> usize {
+    pub(super) fn tiles(&self) -> usize {
         self.grid.iter().product()
     }
 
     /// Pixels along (height, width) that the tiles reach over.
-    pub fn reach(&self) -> [usize; 2] {
+    pub(super) fn reach(&self) -> [usize; 2] {
         [self.grid[1] * self.size[1], self.grid[2] * self.size[2]]
     }
 
-    pub fn constants(&self) -> [(&'static str, i32); 3] {
+    pub(super) fn constants(&self) -> [(&'static str, i32); 3] {
         let [images, height, width] = self.size.map(|size| size as i32);
         [("TILE_IMAGES", images), ("TILE_HEIGHT", height), ("TILE_WIDTH", width)]
     }
 
-    pub fn arguments(&self) -> [(&'static str, Argument); 3] {
+    pub(super) fn arguments(&self) -> [(&'static str, Argument); 3] {
         let [images, rows, columns] = self.grid;
         signed([("grid_images", images), ("grid_rows", rows), ("grid_columns", columns)])
     }
@@ -78,13 +78,13 @@ impl PixelTile {
 
 /// Texels of four channels in a tile, of `quads` in all: the least waste, loads of the other side that
 /// a small tile spreads over few channels included. A power of two, as a tile's pixels are.
-pub fn tile_quads(quads: usize, largest: usize) -> usize {
+pub(super) fn tile_quads(quads: usize, largest: usize) -> usize {
     let sizes = [4, 2, 1].into_iter().filter(|&size| size <= largest / 4);
     sizes.min_by_key(|size| quads.div_ceil(*size) * (size + 1)).unwrap_or(1)
 }
 
 /// As [`tile_quads`] for `channels` in `groups`: a tile lies within its group.
-pub fn group_tile_quads(channels: usize, groups: usize, largest: usize) -> usize {
+pub(super) fn group_tile_quads(channels: usize, groups: usize, largest: usize) -> usize {
     let quads = (channels / groups).div_ceil(4);
     match groups {
         1 => tile_quads(quads, largest),
@@ -93,18 +93,18 @@ pub fn group_tile_quads(channels: usize, groups: usize, largest: usize) -> usize
 }
 
 /// The rule: rows and columns of the largest tile.
-pub fn tile_size(geometry: &ConvGeometry) -> usize {
+pub(crate) fn tile_size(geometry: &ConvGeometry) -> usize {
     let is_small = geometry.multiply_adds() < SMALL_PROBLEM || is_specialised(geometry);
     if is_small { SMALL_TILE } else { LARGE_TILE }
 }
 
-pub fn is_specialised(geometry: &ConvGeometry) -> bool {
+pub(super) fn is_specialised(geometry: &ConvGeometry) -> bool {
     !geometry.is_product() && geometry.multiply_adds() < SPECIALISED_PROBLEM
 }
 
 /// What the four numbers of a texel of the columns are.
 #[derive(Clone, Copy)]
-pub enum Texel {
+pub(super) enum Texel {
     /// Four steps of the reduction for one column.
     Steps,
     /// One step for each of four columns, of which so many steps are taken at once.
@@ -113,7 +113,7 @@ pub enum Texel {
 
 /// The tile body with `operands`' load and store functions: `row_quads` x 4 rows, and the columns of `texels`
 /// texels.
-pub fn tile_kernel(operands: &'static Shader, row_quads: usize, texels: usize, texel: Texel) -> Kernel {
+pub(super) fn tile_kernel(operands: &'static Shader, row_quads: usize, texels: usize, texel: Texel) -> Kernel {
     let (columns, steps, blocks) = match texel {
         Texel::Steps => (1, 4, 1),
         Texel::Columns { at_once } => (4, 1, at_once),

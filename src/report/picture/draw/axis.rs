@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// An axis from `low` to `high`, in values, or in their logarithms to the base 10.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Axis {
+pub(super) struct Axis {
     low: f64,
     high: f64,
     log: bool,
@@ -17,7 +17,7 @@ pub struct Axis {
 impl Axis {
     /// An axis over finite `values` with a little room, and at most about `most` labels. A `whole` one has none between
     /// whole numbers.
-    pub fn over(values: impl Iterator<Item = f64>, log: bool, whole: bool, most: usize) -> Axis {
+    pub(super) fn over(values: impl Iterator<Item = f64>, log: bool, whole: bool, most: usize) -> Axis {
         let placed = values.map(|value| if log { value.log10() } else { value }).filter(|value| is_drawn(*value));
         let (low, high) = span(placed);
         let mut axis = Axis { low, high, log, ticks: Vec::new() };
@@ -26,24 +26,24 @@ impl Axis {
     }
 
     /// An axis with a name at 1, 2, ...
-    pub fn of_names(names: &[String]) -> Axis {
+    pub(super) fn of_names(names: &[String]) -> Axis {
         let ticks = names.iter().enumerate().map(|(index, name)| (index as f64 + 1.0, name.clone()));
         Axis { low: 0.5, high: names.len() as f64 + 0.5, log: false, ticks: ticks.collect() }
     }
 
     /// Where a value lies, from 0 at the low end to 1 at the high one.
-    pub fn place(&self, value: f64) -> f64 {
+    pub(super) fn place(&self, value: f64) -> f64 {
         let value = if self.log { value.log10() } else { value };
         (value - self.low) / (self.high - self.low)
     }
 
     /// The label of a tick.
-    pub fn label_at(&self, value: f64) -> &str {
+    pub(super) fn label_at(&self, value: f64) -> &str {
         self.ticks.iter().find(|(tick, _)| *tick == value).map_or("", |(_, label)| label)
     }
 
     /// The value at a place from 0 to 1.
-    pub fn value(&self, place: f64) -> f64 {
+    pub(super) fn value(&self, place: f64) -> f64 {
         let value = self.low + place * (self.high - self.low);
         if self.log { 10f64.powf(value) } else { value }
     }
@@ -116,7 +116,7 @@ impl ValueFormatter<f64> for Axis {
 }
 
 /// Whether a value has a place: infinities have none, and what is near them leaves no room to count in.
-pub fn is_drawn(value: f64) -> bool {
+pub(super) fn is_drawn(value: f64) -> bool {
     value.abs() < 1e300
 }
 
