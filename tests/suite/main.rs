@@ -15,6 +15,7 @@ mod schedules;
 mod initial_values;
 mod model_options;
 mod models;
+mod plans;
 
 // Data and weights from elsewhere.
 mod data_sources;
