@@ -187,6 +187,18 @@ pub fn sweep<'a>(gpu: &Gpu, cases: &'a [Case], mut report: impl FnMut(Verdict<'a
     }
 }
 
+impl Case {
+    /// Runs the case on `gpu` in every variant, as [`sweep`] does.
+    ///
+    /// # Errors
+    /// The failure of the first variant that fails.
+    pub fn check(&self, gpu: &Gpu) -> Result<(), CheckFailure> {
+        let mut failures = Vec::new();
+        sweep(gpu, std::slice::from_ref(self), |verdict| failures.extend(verdict.result.err()));
+        failures.into_iter().next().map_or(Ok(()), Err)
+    }
+}
+
 fn on_matrix_units(step: &PlannedDispatch) -> bool {
     step.kernel.shader.name == "conv/cooperative_tile"
 }

@@ -3,6 +3,11 @@
 use crate::need::trials;
 use std::fs;
 use std::path::Path;
+use tilewright::data::{LoadOptions, Source};
+use tilewright::gpu::DeviceOptions;
+use tilewright::recipe::TrainConfig;
+use tilewright::session::Device;
+use tilewright::train::{Changes, Silent, Trainer};
 
 trials! {
     Nothing:
@@ -11,6 +16,8 @@ trials! {
         a_network_of_ones_own_trains_on_digits_and_is_resumed,
         images_of_ones_own_are_trained_on_and_found_again,
         a_loss_of_ones_own_trains_and_is_resumed,
+        an_op_of_ones_own_agrees_with_its_reference_and_trains,
+        a_checkpoint_tells_the_digit_of_an_image_file,
         a_loop_of_ones_own_trains_on_both_devices;
 }
 
@@ -26,6 +33,12 @@ mod own_network;
 #[path = "../../examples/own_objective.rs"]
 #[expect(dead_code, reason = "its main is not called")]
 mod own_objective;
+#[path = "../../examples/own_op.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod own_op;
+#[path = "../../examples/predict.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod predict;
 
 /// Trains in a folder of its own, and goes on from the last checkpoint, which finds by name what the example brought.
 fn trains(run: impl Fn(&str, &Path) -> Result<f64, Box<dyn std::error::Error>>, least: f64) {
@@ -33,9 +46,9 @@ fn trains(run: impl Fn(&str, &Path) -> Result<f64, Box<dyn std::error::Error>>, 
     let path = folder.path().join("run");
     let accuracy = run("auto", &path).unwrap();
     assert!(accuracy > least, "{accuracy}");
-    let device = tilewright::session::Device::reference();
-    let resumed = tilewright::train::Trainer::resume(&path, &device, &tilewright::train::Changes::default());
-    let error = resumed.and_then(|mut run| run.run(&mut tilewright::train::Silent)).err();
+    let device = Device::reference();
+    let resumed = Trainer::resume(&path, &device, &Changes::default());
+    let error = resumed.and_then(|mut run| run.run(&mut Silent)).err();
     assert!(error.is_none(), "{error:?}");
 }
 
@@ -49,6 +62,30 @@ fn images_of_ones_own_are_trained_on_and_found_again() {
 
 fn a_loss_of_ones_own_trains_and_is_resumed() {
     trains(own_objective::run, 0.7);
+}
+
+fn an_op_of_ones_own_agrees_with_its_reference_and_trains() {
+    trains(own_op::run, 0.8);
+}
+
+fn a_checkpoint_tells_the_digit_of_an_image_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut recipe = TrainConfig::for_model("lenet5_modern").unwrap();
+    (recipe.epochs, recipe.limit, recipe.lr) = (5, Some(1000), 3e-3);
+    let device = Device::open("auto", DeviceOptions::default()).unwrap();
+    Trainer::create(recipe, &device, Some(&run)).unwrap().run(&mut Silent).unwrap();
+    let digits = Source::Mnist.load(&LoadOptions { limit: Some(20), ..LoadOptions::default() }).unwrap().test;
+    let mut right = 0;
+    for (index, label) in digits.labels.iter().enumerate() {
+        let path = folder.path().join(format!("{index}.png"));
+        image::save_buffer(&path, digits.image(index), 28, 28, image::ColorType::L8).unwrap();
+        let classes = predict::run(&run, &path, "auto").unwrap();
+        let total: f64 = classes.iter().map(|likelihood| likelihood.probability).sum();
+        assert!(classes.len() == 10 && (total - 1.0).abs() < 1e-6, "{classes:?}");
+        right += usize::from(classes[0].class == label.to_string());
+    }
+    assert!(right > 15, "{right} of {}", digits.labels.len());
 }
 
 fn a_loop_of_ones_own_trains_on_both_devices() {
