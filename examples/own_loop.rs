@@ -32,7 +32,7 @@ pub(crate) fn run(device: &str) -> Result<f64, Box<dyn Error>> {
     training.output("loss", loss);
     let wanted: Vec<Value> = training.trainable().collect();
     let gradients = training.gradients(loss, &wanted)?;
-    let update = UpdateConfig::new(Optimizer::AdamW(AdamW::default())).attach(&mut training, &gradients)?;
+    let update = UpdateConfig::new(Optimizer::new(&AdamW)).attach(&mut training, &gradients)?;
 
     let mut testing = Graph::new();
     let logits = network(&mut testing, Mode::Eval)?;

@@ -36,7 +36,7 @@
 //! graph.output("loss", loss);
 //! let trainable: Vec<_> = graph.trainable().collect();
 //! let gradients = graph.gradients(loss, &trainable)?;
-//! let update = UpdateConfig::new(Optimizer::Adam(Adam::default())).attach(&mut graph, &gradients)?;
+//! let update = UpdateConfig::new(Optimizer::new(&Adam)).attach(&mut graph, &gradients)?;
 //!
 //! // `auto` takes a GPU; `cpu` is the reference.
 //! let session = Session::new(&Device::open("cpu", DeviceOptions::default())?, 1);

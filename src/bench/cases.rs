@@ -5,7 +5,7 @@ use crate::kernel::DeviceClass;
 use crate::models::{self, ModelOptions};
 use crate::nn::{Mode, Scope};
 use crate::ops::{AvgPool2d, Conv2d, ConvGeometry, ConvInputGradient, ConvWeightGradient, Linear, MaxPool2d};
-use crate::optim::{Adam, Optimizer, Sgd, UpdateConfig};
+use crate::optim::{Optimizer, UpdateConfig};
 use crate::recipe::TrainConfig;
 use crate::tensor::TensorSpec;
 use crate::train::{Batch, TrainError, training_graph};
@@ -193,13 +193,12 @@ fn there_and_back(
 
 fn optim(class: DeviceClass) -> Result<Vec<Case>, GraphError> {
     let elements = if class == DeviceClass::Gpu { 25 << 20 } else { 1 << 20 };
-    let optimizers = [
-        ("sgd with momentum", Optimizer::Sgd(Sgd { momentum: 0.9, ..Sgd::default() })),
-        ("adam", Optimizer::Adam(Adam::default())),
-    ];
-    optimizers
+    [("sgd with momentum", "sgd:momentum=0.9"), ("adam", "adam")]
         .into_iter()
         .map(|(name, optimizer)| {
+            let optimizer: Optimizer = optimizer
+                .parse()
+                .map_err(|reason| GraphError::attribute("optimizer", optimizer, format!("{reason}")))?;
             let mut graph = Graph::new();
             let parameter = graph.parameter("p", [elements], Init::ONES)?;
             let gradient = graph.input("g", TensorSpec::f32([elements]))?;

@@ -499,37 +499,18 @@ fn micro_kernels() -> Vec<Case> {
 }
 
 fn optimizers() -> Vec<Case> {
-    let rules = [
-        "sgd",
-        "sgd:momentum=0.9,weight_decay=0.01",
-        "sgd:momentum=0.9,dampening=0.3",
-        "sgd:momentum=0.9,nesterov=true",
-        "adam:weight_decay=0.1",
-        "adam:amsgrad=true,betas=0.8+0.99",
-        "adamw:weight_decay=0.3",
-        "nadam",
-        "rmsprop",
-        "rmsprop:momentum=0.5",
-        "rmsprop:centered=true,momentum=0.5",
-        "adagrad:lr_decay=0.1,initial_accumulator_value=0.2",
-        "signsgd:momentum=0.7",
-        "lion:weight_decay=0.1",
-    ];
     let transforms = [
         GradientTransform::default(),
         GradientTransform { l1: 0.02, clip_grad_value: Some(0.4), clip_grad_norm: Some(1.5) },
     ];
     let mut cases = Vec::new();
-    for rule in rules {
+    for rule in Optimizer::cases() {
         for transform in transforms {
             let what = format!("{rule}, clipped {}", transform.clip_grad_norm.is_some());
+            let rule = rule.clone();
             let build = move |graph: &mut Graph| {
-                let optimizer: Optimizer =
-                    rule.parse().map_err(|reason| GraphError::attribute("optimizer", rule, format!("{reason}")))?;
-                update(
-                    graph,
-                    UpdateConfig { optimizer, transform, averaging: Some(Averaging::Swa { start: 2, every: 1 }) },
-                )
+                let averaging = Some(Averaging::Swa { start: 2, every: 1 });
+                update(graph, UpdateConfig { optimizer: optimizer(&rule)?, transform, averaging })
             };
             cases.push(Case::new("optimizer", what, build).prepare(plausible_state).tolerance(2e-6, 1e-7));
         }
@@ -537,15 +518,18 @@ fn optimizers() -> Vec<Case> {
     for rule in ["adamw:weight_decay=0.3", "sgd:momentum=0.9,weight_decay=0.01"] {
         let build = move |graph: &mut Graph| {
             let refused = |reason: String| GraphError::attribute("optimizer", rule, reason);
-            let optimizer: Optimizer = rule.parse().map_err(|reason| refused(format!("{reason}")))?;
             let group = |text: &str| text.parse::<ParameterGroup>().map_err(|reason| refused(reason.to_string()));
             let groups = vec![group("b:lr=0.25,weight_decay=0")?, group("c:lr=3")?];
-            update_in_groups(graph, UpdateConfig::new(optimizer), &Groups { groups, ..Groups::default() })
+            update_in_groups(graph, UpdateConfig::new(optimizer(rule)?), &Groups { groups, ..Groups::default() })
         };
         let case = Case::new("optimizer", format!("{rule}, in groups"), build);
         cases.push(case.prepare(plausible_state).tolerance(2e-6, 1e-7));
     }
     cases
+}
+
+pub(super) fn optimizer(text: &str) -> Result<Optimizer, GraphError> {
+    text.parse().map_err(|reason| GraphError::attribute("optimizer", text, format!("{reason}")))
 }
 
 /// Three parameters of awkward sizes with given gradients, and their update.
@@ -559,7 +543,7 @@ fn update_in_groups(graph: &mut Graph, config: UpdateConfig, groups: &Groups) ->
         let parameter = graph.parameter(name, shape.clone(), Init::ONES)?;
         gradients.insert(parameter, graph.input(&format!("gradient of {name}"), TensorSpec::f32(shape))?);
     }
-    let shares = groups.shares(graph);
+    let shares = groups.shares(graph, &config.optimizer);
     config.attach_with(graph, &gradients, &shares).map(|_| ())
 }
 

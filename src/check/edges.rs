@@ -3,7 +3,7 @@
 //! A driver may take every float for a finite number, and fold away what tells NaN from others: such a one fails here.
 
 use super::case::{ACTIVATIONS, Case, add_gradients, differentiated, several};
-use super::cases::{plausible_state, update};
+use super::cases::{optimizer, plausible_state, update};
 use super::epilogues::before;
 use crate::graph::{Graph, GraphError, Value};
 use crate::nn::{Mode, Scope};
@@ -346,27 +346,17 @@ fn bias_gradients() -> Vec<Case> {
 
 /// Gradients that are not finite reach their own parameters alone, but for the norm, which is all gradients'.
 fn optimizers() -> Vec<Case> {
-    let rules = [
-        "sgd:momentum=0.9",
-        "adam:amsgrad=true",
-        "nadam",
-        "rmsprop:centered=true,momentum=0.5",
-        "adagrad",
-        "signsgd",
-        "lion",
-    ];
     let transforms = [
         GradientTransform::default(),
         GradientTransform { l1: 0.02, clip_grad_value: Some(0.4), clip_grad_norm: Some(1.5) },
     ];
     let mut cases = Vec::new();
-    for rule in rules {
+    for rule in Optimizer::cases() {
         for transform in transforms {
             let what = format!("{rule}, gradients with NaN, clipped {}", transform.clip_grad_norm.is_some());
+            let rule = rule.clone();
             let build = move |graph: &mut Graph| {
-                let optimizer: Optimizer =
-                    rule.parse().map_err(|reason| GraphError::attribute("optimizer", rule, format!("{reason}")))?;
-                update(graph, UpdateConfig { transform, ..UpdateConfig::new(optimizer) })
+                update(graph, UpdateConfig { transform, ..UpdateConfig::new(optimizer(&rule)?) })
             };
             let nan: fn(&mut Tensors) = |tensors| {
                 plausible_state(tensors);

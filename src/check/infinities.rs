@@ -153,7 +153,7 @@ fn rows() -> Vec<Case> {
 /// The norm of gradients one of which is infinite is infinite: that one becomes NaN, and all others 0.
 fn clipped() -> Vec<Case> {
     let build = |graph: &mut Graph| {
-        let optimizer = Optimizer::Sgd(Sgd::default());
+        let optimizer = Optimizer::new(&Sgd);
         let transform = GradientTransform { clip_grad_norm: Some(1.5), ..GradientTransform::default() };
         update(graph, UpdateConfig { transform, ..UpdateConfig::new(optimizer) })
     };

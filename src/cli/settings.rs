@@ -146,7 +146,7 @@ pub(super) fn names_of<A: Args>() -> Vec<Id> {
 
 /// Every optimizer with its attributes.
 fn optimizer_help() -> String {
-    let listed: String = Optimizer::all().map(|optimizer| format!("  {optimizer}\n")).into_iter().collect();
+    let listed: String = Optimizer::all().iter().map(|optimizer| format!("  {optimizer}\n")).collect();
     format!(
         "Optimizer, such as `sgd:momentum=0.9,weight_decay=5e-4` [default: the recipe's, else adam]\n\nWith their \
          attributes, and the defaults of these:\n{}",

@@ -86,7 +86,7 @@ impl Summary {
 
         let config = TrainConfig {
             model: model.name.to_owned(),
-            optimizer: self.optimizer,
+            optimizer: self.optimizer.clone(),
             attributes: options.attributes().clone(),
             ..TrainConfig::default()
         };

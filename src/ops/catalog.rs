@@ -511,8 +511,8 @@ const LOSS: &[Entry] = &[
 const OPTIM: &[Entry] = &[
     Entry {
         name: "optimizer_step",
-        computes: "p := p - lr * direction(g, state) for a whole pack: sgd, adam, adamw, nadam, rmsprop, adagrad, signsgd, lion; in place",
-        shapes: "packs of parameters, up to three states and gradients of one length, scalars [5], the gradients' scale [1] with norm clipping",
+        computes: "p := p - lr * direction(g, state) for a whole pack, by the rule of an [optimizer](settings.md#optimizers); in place",
+        shapes: "packs of parameters, up to four states and gradients of one length, scalars [5], the gradients' scale [1] with norm clipping",
         gradient: NO_GRADIENT,
         shaders: &["optimizer/step", "optimizer/transform"],
         flops: "8 elements of p",

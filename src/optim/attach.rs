@@ -1,8 +1,8 @@
 //! Adds an optimizer to a training graph.
 
 use super::{
-    AverageWeights, Averaging, ClipScale, GradientTransform, Optimizer, OptimizerError, OptimizerStep, Share, Shares,
-    SquaredNorm,
+    AverageWeights, Averaging, ClipScale, Directed, GradientTransform, Groups, Optimizer, OptimizerError,
+    OptimizerStep, Share, Shares, SquaredNorm,
 };
 use crate::graph::{Graph, GraphError, Init, PACK_ALIGNMENT, Pass, Role, Value};
 use crate::ops::{Add, Copy};
@@ -27,7 +27,7 @@ pub const ACCUMULATED: &str = "accumulated.";
 const PACK_ELEMENTS: usize = 32 << 20;
 
 /// How parameters are updated.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct UpdateConfig {
     pub optimizer: Optimizer,
     pub transform: GradientTransform,
@@ -66,7 +66,8 @@ impl UpdateConfig {
     /// # Errors
     /// When a setting is out of its range, or a name is taken.
     pub fn attach(&self, graph: &mut Graph, gradients: &HashMap<Value, Value>) -> Result<Attached, GraphError> {
-        self.attach_with(graph, gradients, &Shares::default())
+        let shares = Groups::default().shares(graph, &self.optimizer);
+        self.attach_with(graph, gradients, &shares)
     }
 
     /// As [`UpdateConfig::attach`], of parameters that have rates and weight decays of their own.
@@ -90,7 +91,6 @@ impl UpdateConfig {
             }
             reason => GraphError::attribute("optimizer", self.optimizer.name(), reason.to_string()),
         };
-        self.optimizer.validate().map_err(refused)?;
         self.transform.validate().map_err(refused)?;
         match self.averaging {
             Some(Averaging::Ema { decay, .. }) if !(0.0..=1.0).contains(&decay) => {
@@ -126,16 +126,22 @@ impl UpdateConfig {
         let mut averages = Vec::new();
         for (index, (members, weights, gradients)) in packs.into_iter().enumerate() {
             let mut inputs = vec![weights];
-            for (state, start) in self.optimizer.state() {
+            let (optimizer, rate) = self.optimizer.of_share(packed_shares[index]);
+            let rule = optimizer.rule();
+            for (state, start) in optimizer.state() {
                 let buffers = buffers(graph, &format!("optimizer.{state}."), &members, Init::Constant(start))?;
                 inputs.push(graph.pack(&format!("optimizer.{state}.{index}"), &buffers)?);
             }
             inputs.extend([gradients, scalars]);
             inputs.extend(scale);
-            let Share { rate, weight_decay } = packed_shares[index];
-            let optimizer = weight_decay.map_or(self.optimizer, |decay| self.optimizer.with_weight_decay(decay));
-            let step = OptimizerStep { optimizer, transform: self.transform, rate: rate as f32 };
-            graph.apply(step, &inputs)?;
+            let rate = rate as f32;
+            let step = OptimizerStep { optimizer: optimizer.clone(), transform: self.transform, rate };
+            if let [directions] = graph.apply(step, &inputs)?[..] {
+                let offsets = offsets(graph, weights);
+                let directed =
+                    Directed { parameters: weights, members: &members, offsets: &offsets, directions, scalars, rate };
+                rule.finish(optimizer.values(), graph, &directed)?;
+            }
             if let Some(share) = share {
                 let buffers = buffers(graph, "average.", &members, Init::ZEROS)?;
                 averages.extend(members.iter().zip(&buffers).map(|(&parameter, &average)| {
@@ -145,7 +151,7 @@ impl UpdateConfig {
                 graph.apply(AverageWeights, &[average, weights, share])?;
             }
         }
-        Ok(Attached { config: *self, averages, norm })
+        Ok(Attached { config: self.clone(), averages, norm })
     }
 
     /// The scale of all gradients, and their norm, when they are clipped by it.
@@ -207,6 +213,14 @@ pub fn accumulated_gradients(graph: &mut Graph, part: &Graph) -> Result<HashMap<
         }
     }
     Ok(gradients)
+}
+
+/// Where the members of a pack begin.
+fn offsets(graph: &Graph, pack: Value) -> Vec<usize> {
+    match &graph.tensor(pack).role {
+        Role::Pack { offsets, .. } => offsets.clone(),
+        _ => Vec::new(),
+    }
 }
 
 /// A buffer `PREFIX PARAMETER` of each parameter's shape.

@@ -1,7 +1,7 @@
 //! Clipping of all gradients together by their norm (Pascanu et al. 2013), on the device.
 
 use super::GradientTransform;
-use super::step::{chunks, transform_kernel, transformed};
+use super::step::chunks;
 use crate::graph::{Cost, Op};
 use crate::kernel::{DeviceClass, Kernel, Launch, MAX_LOOP_STEPS, Operand, Shader, Unsupported, read, write};
 use crate::ops::expect_inputs;
@@ -30,7 +30,7 @@ impl Op for SquaredNorm {
 
     fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
         let pairs = inputs[0].f32().iter().zip(inputs[1].f32());
-        let squares = pairs.map(|(&g, &p)| transformed(&self.0, f64::from(g), f64::from(p)).powi(2));
+        let squares = pairs.map(|(&g, &p)| self.0.apply(f64::from(g), f64::from(p)).powi(2));
         outputs[0].f32_mut()[0] = squares.sum::<f64>() as f32;
     }
 
@@ -44,9 +44,8 @@ impl Op for SquaredNorm {
         let lanes = enough.max(largest.div_ceil(MAX_LOOP_STEPS).next_multiple_of(64));
         let partial = launch.scratch(lanes * chunks.len());
         for (index, &(first, count)) in chunks.iter().enumerate() {
-            let kernel = transform_kernel(Kernel::new(&SQUARED_NORM), &self.0)
-                .constant("ELEMENTS", count)
-                .constant("FIRST", index * lanes);
+            let kernel =
+                self.0.kernel(Kernel::new(&SQUARED_NORM)).constant("ELEMENTS", count).constant("FIRST", index * lanes);
             let operands = [
                 ("gradients", Operand::input(0).slice(first, count)),
                 ("parameters", Operand::input(1).slice(first, count)),

@@ -1,5 +1,6 @@
 //! Parameters that are updated in another way than the others: another rate, another weight decay.
 
+use super::{Optimizer, Place};
 use crate::graph::{Graph, Value, is_meant};
 use crate::setting::BadSetting;
 use serde::{Deserialize, Serialize};
@@ -14,11 +15,13 @@ pub struct Share {
     pub rate: f64,
     /// In place of the optimizer's weight decay.
     pub weight_decay: Option<f64>,
+    /// Whether the optimizer leaves it to its [other](super::Rule::other).
+    pub other: bool,
 }
 
 impl Default for Share {
     fn default() -> Self {
-        Share { rate: 1.0, weight_decay: None }
+        Share { rate: 1.0, weight_decay: None, other: false }
     }
 }
 
@@ -75,16 +78,19 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// What is the share of each parameter of a graph.
-    pub fn shares(&self, graph: &Graph) -> Shares {
+    /// What is the share of each parameter of a graph, under that optimizer.
+    pub fn shares(&self, graph: &Graph, optimizer: &Optimizer) -> Shares {
         let name = |value: Value| graph.tensor(value).name.as_str();
         let layer = |value: Value| name(value).split('.').next().unwrap_or_default();
         // Frozen layers count too: a layer's rate does not depend on what else is trained.
         let mut layers: Vec<&str> = graph.parameters().map(layer).collect();
         layers.dedup();
         let depth = |value: Value| layers.iter().rev().position(|known| *known == layer(value)).unwrap_or(0);
+        let matrices = || graph.parameters().filter(|&value| graph.shape(value).len() >= 2);
+        let ends = [matrices().next(), matrices().last()];
         let share = |value: Value| {
-            let mut share = Share::default();
+            let place = Place { shape: graph.shape(value), is_end: ends.contains(&Some(value)) };
+            let mut share = Share { other: !optimizer.rule().takes(&place), ..Share::default() };
             if let Some(decay) = self.layer_decay {
                 share.rate = decay.powi(depth(value) as i32);
             }
@@ -230,7 +236,7 @@ mod tests {
 
     fn told(groups: &Groups) -> Vec<(f64, Option<f64>)> {
         let (graph, parameters) = graph();
-        let Shares(shares) = groups.shares(&graph);
+        let Shares(shares) = groups.shares(&graph, &Optimizer::default());
         let share = |&value: &Value| shares[&graph.tensor(value).name];
         parameters.iter().map(share).map(|share| (share.rate, share.weight_decay)).collect()
     }

@@ -23,23 +23,29 @@ macro_rules! as_text {
 }
 
 mod attach;
+mod attribute;
 mod attributes;
 mod average;
 mod averaging;
 mod clip;
+mod gradient;
 mod groups;
 pub mod objective;
+mod optimizer;
 mod rule;
+mod rules;
 pub mod schedule;
 mod step;
 
 pub use attach::{ACCUMULATED, Attached, PART_SHARE, SCALARS, UpdateConfig, accumulate, accumulated_gradients};
+pub use attribute::{Attribute, AttributeValue, Range, Takes, Values};
 pub use average::AverageWeights;
 pub use averaging::{AverageError, Averaging, RunAverage};
 pub use clip::{ClipScale, SquaredNorm};
+pub use gradient::GradientTransform;
 pub use groups::{Exclude, Groups, ParameterGroup, Share, Shares};
 pub use objective::{LossError, LossFunction, Objective};
-pub use rule::{
-    Adagrad, Adam, AdamW, GradientTransform, Lion, NAdam, Optimizer, OptimizerError, RmsProp, Sgd, SignSgd,
-};
+pub use optimizer::{Optimizer, OptimizerError};
+pub use rule::{ALL, Decay, Directed, Direction, Element, Place, Rule, register};
+pub use rules::{Adagrad, Adam, AdamW, Lion, NAdam, RmsProp, Sgd, SignSgd};
 pub use step::OptimizerStep;

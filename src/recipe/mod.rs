@@ -12,7 +12,7 @@ use crate::data::{
 };
 use crate::models::{Model, ModelOptions};
 use crate::optim::schedule::{RunLength, RunSchedule, Schedule, ScheduleError};
-use crate::optim::{Adam, Exclude, GradientTransform, Groups, LossFunction, Optimizer, ParameterGroup, RunAverage};
+use crate::optim::{Exclude, GradientTransform, Groups, LossFunction, Optimizer, ParameterGroup, RunAverage};
 use crate::setting::{BadSetting, Setting};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -147,7 +147,7 @@ impl Default for TrainConfig {
             freeze: Vec::new(),
             tuned: None,
             schedule: RunSchedule::default(),
-            optimizer: Optimizer::Adam(Adam::default()),
+            optimizer: Optimizer::default(),
             attributes: Map::new(),
             run: None,
         }
@@ -199,7 +199,6 @@ impl TrainConfig {
         }
         self.groups().validate()?;
         self.gradient().validate()?;
-        self.optimizer.validate()?;
         Ok(())
     }
 

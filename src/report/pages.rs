@@ -6,7 +6,7 @@ use crate::models::{self, ModelError, ModelOptions};
 use crate::nn::Mode;
 use crate::ops::catalog::{self, Entry};
 use crate::optim::schedule::{self, Attribute};
-use crate::optim::{LossFunction, Optimizer, RunAverage};
+use crate::optim::{self, LossFunction, Optimizer, RunAverage};
 use std::fmt::Write as _;
 
 /// A page under docs/ that a command writes.
@@ -98,13 +98,22 @@ fn settings() -> String {
     });
     write_table(&mut text, ["schedule", "rate", "attributes: values; default"], rows);
     write_chapter(&mut text, "Optimizers");
-    text.push_str("With their attributes and the defaults of these, which are PyTorch's.\n\n");
-    let rows = Optimizer::all().map(|optimizer| {
-        let all = optimizer.to_string();
-        let attributes = all.split_once(':').map_or("", |(_, attributes)| attributes).replace(',', ", ");
-        [format!("`{}`", optimizer.name()), optimizer.about().to_owned(), attributes]
+    text.push_str(
+        "With their attributes and the defaults of these, which are PyTorch's where it has the optimizer.\n\n",
+    );
+    let rows = Optimizer::all().into_iter().map(|optimizer| {
+        let attribute = |row: &optim::Attribute| {
+            format!("`{}`: {}; {}; {}", row.name, row.about, row.takes, row.takes.default_value())
+        };
+        let attributes: Vec<String> = optimizer.rule().attributes().iter().map(attribute).collect();
+        let name = format!("[`{}`](../shaders/{}.wgsl)", optimizer.name(), optimizer.shader());
+        [name, optimizer.rule().about().to_owned(), attributes.join("<br>")]
     });
-    write_table(&mut text, ["optimizer", "what it is", "attributes"], rows);
+    write_table(
+        &mut text,
+        ["optimizer", "the direction that parameters go down", "attributes: what they are; values; default"],
+        rows,
+    );
     write_chapter(&mut text, "Losses");
     let losses = LossFunction::FORMS.map(|(form, what)| [format!("`{form}`"), what.to_owned()]).to_vec();
     write_table(&mut text, ["loss", "what it is, of the label of a row; its mean over rows is made small"], losses);

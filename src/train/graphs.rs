@@ -91,13 +91,13 @@ fn backward(config: &TrainConfig, batch: Batch) -> Result<(Graph, HashMap<Value,
 fn shares(config: &TrainConfig, graph: &Graph) -> Result<Shares, TrainError> {
     let groups = config.groups();
     groups.expect_meant(graph)?;
-    Ok(groups.shares(graph))
+    Ok(groups.shares(graph, &config.optimizer))
 }
 
 fn update_config(config: &TrainConfig) -> UpdateConfig {
     // The graph is the same whichever steps are averaged: how many an epoch has is known later.
     let averaging = config.average.map(|average| average.resolve(1, config.epochs));
-    UpdateConfig { optimizer: config.optimizer, transform: config.gradient(), averaging }
+    UpdateConfig { optimizer: config.optimizer.clone(), transform: config.gradient(), averaging }
 }
 
 /// Forward with running statistics.

@@ -12,7 +12,7 @@ use tilewright::gpu::DeviceOptions;
 use tilewright::graph::{GraphError, Value};
 use tilewright::models::{self, Model, Settings};
 use tilewright::nn::Scope;
-use tilewright::optim::{Optimizer, Sgd};
+use tilewright::optim::Optimizer;
 use tilewright::recipe::TrainConfig;
 use tilewright::session::Device;
 use tilewright::train::{Batch, Evaluator, RunFolder, Silent, TrainError, Trainer};
@@ -66,7 +66,7 @@ fn splits() -> Splits {
 fn config(average: Option<&str>) -> TrainConfig {
     // The tests of one program share the name.
     let _ = models::register(NORMED);
-    let optimizer = Optimizer::Sgd(Sgd { momentum: 0.9, ..Sgd::default() });
+    let optimizer: Optimizer = "sgd:momentum=0.9".parse().unwrap();
     let average = average.map(|average| average.parse().unwrap());
     TrainConfig {
         model: "normed".into(),

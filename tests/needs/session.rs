@@ -58,7 +58,7 @@ fn training(frozen: &[&str]) -> (Graph, Attached) {
     graph.output("loss", loss);
     let trainable: Vec<_> = graph.trainable().collect();
     let gradients = graph.gradients(loss, &trainable).unwrap();
-    let attached = UpdateConfig::new(Optimizer::Sgd(Sgd::default())).attach(&mut graph, &gradients).unwrap();
+    let attached = UpdateConfig::new(Optimizer::new(&Sgd)).attach(&mut graph, &gradients).unwrap();
     (graph, attached)
 }
 

@@ -424,7 +424,7 @@ fn what_cannot_be_searched_is_wrong_usage_before_the_first_trial() {
         (&["--grid", "lr=1e-4..1"], "a range is for --random"),
         (&["--grid", "batch=1.5"], "`batch` cannot be `1.5`: it must be a whole number"),
         (&["--grid", "optimizer=adm"], "known are sgd, adam"),
-        (&["--grid", "optimizer=adam", "--grid", "optimizer.momentum=0.9"], "unknown field `momentum`"),
+        (&["--grid", "optimizer=adam", "--grid", "optimizer.momentum=0.9"], "no attribute `momentum`"),
         (&["--grid", "schedule=cosin"], "no schedule `cosin`"),
         (&["--grid", "set.pol=max"], "has no attribute `pol`"),
         (&["--grid", "set.pool=median"], "must be one of avg, max"),

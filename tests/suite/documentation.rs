@@ -10,6 +10,7 @@ use tilewright::kernel::{DeviceClass, DeviceProfile};
 use tilewright::models::{self, ModelOptions};
 use tilewright::nn::Mode;
 use tilewright::ops::catalog;
+use tilewright::optim::Optimizer;
 use tilewright::plan::Plan;
 use tilewright::report::{Page, published};
 use tilewright::shader::SOURCES;
@@ -194,7 +195,9 @@ fn the_readme_or_the_guide_tells_of_every_command() {
 fn every_shader_file_is_in_the_table_of_ops_and_every_entry_is_a_file() {
     let there: BTreeSet<&str> = SOURCES.iter().map(|(name, _)| *name).collect();
     let shared = catalog::SHARED.iter().map(|(name, _)| *name);
-    let told: BTreeSet<&str> = catalog::entries().flat_map(|entry| entry.shaders).copied().chain(shared).collect();
+    let rules = Optimizer::all().into_iter().map(|optimizer| optimizer.shader());
+    let listed = catalog::entries().flat_map(|entry| entry.shaders).copied();
+    let told: BTreeSet<&str> = listed.chain(shared).chain(rules).collect();
     assert_eq!(told, there);
 }
 
@@ -241,7 +244,8 @@ fn the_kernels_of_every_plan_are_in_their_ops_rows() {
                 for shader in
                     [Some(step.kernel.shader), step.kernel.operands].into_iter().flatten().map(|shader| shader.name)
                 {
-                    assert!(rows[op].contains(&shader), "the row of `{op}` lacks `{shader}`");
+                    let is_rule = || Optimizer::all().iter().any(|optimizer| optimizer.shader() == shader);
+                    assert!(rows[op].contains(&shader) || is_rule(), "the row of `{op}` lacks `{shader}`");
                     met.insert(op);
                 }
             }
