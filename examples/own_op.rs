@@ -11,7 +11,7 @@ use tilewright::models::{self, Model, Settings};
 use tilewright::nn::{Conv2d, Scope};
 use tilewright::recipe::TrainConfig;
 use tilewright::session::Device;
-use tilewright::tensor::{HostTensor, Shapes, TensorSpec};
+use tilewright::tensor::{HostTensor, TensorSpec};
 use tilewright::train::{Silent, Trainer};
 
 /// y = x / (1 + |x|), and its gradient dx = dy / (1 + |x|)².
@@ -27,26 +27,27 @@ static SOFTSIGN: Shader = Shader::with_text(
 );
 
 impl Op for Softsign {
+    type Geometry = ();
     fn name(&self) -> &'static str {
         if self.backward { "softsign_backward" } else { "softsign" }
     }
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
-        Ok(vec![inputs[0].clone()])
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, ()), String> {
+        Ok((vec![inputs[0].clone()], ()))
     }
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, (): &(), backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let (x, Some(dy), false) = (backward.input(0), backward.upstream(), self.backward) else {
             return Err(backward.not_differentiable());
         };
         Ok(vec![Some(backward.apply_one(Softsign { backward: true }, &[x, dy])?)])
     }
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+    fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         for (i, y) in outputs[0].f32_mut().iter_mut().enumerate() {
             let x = f64::from(inputs[0].f32()[i]);
-            let scale = 1.0 / (1.0 + x.abs());
-            *y = if self.backward { f64::from(inputs[1].f32()[i]) * scale * scale } else { x * scale } as f32;
+            let numerator = if self.backward { f64::from(inputs[1].f32()[i]) / (1.0 + x.abs()) } else { x };
+            *y = (numerator / (1.0 + x.abs())) as f32;
         }
     }
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new(&SOFTSIGN).condition("backward", self.backward);
         let dy = self.backward.then_some(("dy", Operand::input(1)));
         let operands = [("x", Operand::input(0)), ("y", Operand::output(0))].into_iter().chain(dy);
@@ -58,16 +59,15 @@ impl Op for Softsign {
 fn network(net: &mut Scope, images: Value, with: &Settings) -> Result<Value, GraphError> {
     let x = net.conv2d("conv", images, Conv2d::square(16, 5).stride(3))?;
     let x = net.apply(Softsign { backward: false }, &[x])?;
-    let x = net.flatten(x)?;
-    net.linear("fc", x, with.num_classes)
+    net.flatten(x).and_then(|x| net.linear("fc", x, with.num_classes))
 }
 
 pub(crate) fn run(device: &str, folder: &Path) -> Result<f64, Box<dyn Error>> {
     let device = Device::open(device, DeviceOptions::default())?;
-    let shapes = vec![vec![3, 67]];
-    let softsign = |graph: &mut Graph, x: &[Value]| graph.apply_one(Softsign { backward: false }, x);
     // Every element of y and dx against `reference`, on poisoned memory, twice.
-    device.gpu().map_or(Ok(()), |gpu| Case::differentiated("softsign", "3 x 67", shapes, softsign).check(gpu))?;
+    let softsign = |graph: &mut Graph, x: &[Value]| graph.apply_one(Softsign { backward: false }, x);
+    let case = Case::differentiated("softsign", "3 x 67", vec![vec![3, 67]], softsign);
+    device.gpu().map(|gpu| case.check(gpu)).transpose()?;
     models::register(Model::new("softsign_net", [1, 28, 28], 10, network))?;
     let mut recipe = TrainConfig::for_model("softsign_net")?;
     (recipe.epochs, recipe.limit, recipe.lr) = (6, Some(1000), 3e-3);

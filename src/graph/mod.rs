@@ -14,7 +14,8 @@ mod summary;
 pub use error::GraphError;
 pub use freeze::is_meant;
 pub use init::Init;
-pub use op::{Backward, Cost, Op};
+use op::Inferred;
+pub use op::{Applied, Backward, Cost, Op};
 pub use summary::LayerRow;
 
 use crate::tensor::{Shape, TensorSpec};
@@ -82,7 +83,7 @@ pub enum Pass {
 
 #[derive(Clone, Debug)]
 pub struct Node {
-    pub op: Arc<dyn Op>,
+    pub op: Arc<dyn Applied>,
     pub inputs: Vec<Value>,
     pub outputs: Vec<Value>,
     /// Path of the layer the node was built for, such as `layer1.0.conv1`.
@@ -93,8 +94,24 @@ pub struct Node {
 impl Node {
     /// The node's op, if it is a `T`.
     pub fn op_as<T: Op>(&self) -> Option<&T> {
-        let op: &dyn Any = &*self.op;
-        op.downcast_ref()
+        self.inferred().map(|(op, _)| op)
+    }
+
+    /// The node's op and what it inferred of the node's inputs, if it is a `T`.
+    pub fn inferred<T: Op>(&self) -> Option<(&T, &T::Geometry)> {
+        let Inferred { op, geometry } = self.applied_as::<Inferred<T>>()?;
+        Some((op, geometry))
+    }
+
+    /// The node with another op, of that geometry, on the same inputs.
+    pub(crate) fn with_op<T: Op>(self, op: T, geometry: T::Geometry) -> Node {
+        Node { op: Arc::new(Inferred { op, geometry }), ..self }
+    }
+
+    /// What the node holds, if it is a `T`.
+    pub fn applied_as<T: Applied>(&self) -> Option<&T> {
+        let applied: &dyn Any = &*self.op;
+        applied.downcast_ref()
     }
 }
 
@@ -173,9 +190,9 @@ impl Graph {
     ///
     /// # Errors
     /// When the op's shape rule refuses the inputs; the error names the layer, the shapes and the rule.
-    pub fn apply(&mut self, op: impl Op + 'static, inputs: &[Value]) -> Result<Vec<Value>, GraphError> {
+    pub fn apply(&mut self, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>, GraphError> {
         let specs: Vec<&TensorSpec> = inputs.iter().map(|&value| self.spec(value)).collect();
-        let outputs = op.infer(&specs).map_err(|rule| GraphError::Shape {
+        let (outputs, geometry) = op.infer(&specs).map_err(|rule| GraphError::Shape {
             layer: self.layer.clone(),
             op: op.name(),
             inputs: specs.iter().map(|spec| spec.shape.clone()).collect(),
@@ -192,7 +209,7 @@ impl Graph {
             })
             .collect::<Result<_, _>>()?;
         self.nodes.push(Node {
-            op: Arc::new(op),
+            op: Arc::new(Inferred { op, geometry }),
             inputs: inputs.to_vec(),
             outputs: outputs.clone(),
             layer: self.layer.clone(),
@@ -205,7 +222,7 @@ impl Graph {
     ///
     /// # Errors
     /// As [`Graph::apply`].
-    pub fn apply_one(&mut self, op: impl Op + 'static, inputs: &[Value]) -> Result<Value, GraphError> {
+    pub fn apply_one(&mut self, op: impl Op, inputs: &[Value]) -> Result<Value, GraphError> {
         Ok(self.apply(op, inputs)?[0])
     }
 

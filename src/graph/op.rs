@@ -7,16 +7,21 @@ use std::any::Any;
 use std::fmt::Debug;
 
 /// One kind of node. A backward op is an op like any other.
+///
+/// What [`Op::infer`] finds out of the inputs' shapes is kept in a type, and given to all that comes after it.
 pub trait Op: Any + Debug + Send + Sync {
+    /// What the shape rule finds: the sizes of a convolution, a walk through memory; `()` where there is nothing.
+    type Geometry: Debug + Send + Sync;
+
     /// The op's name, as in the table of docs/ops.md.
     fn name(&self) -> &'static str;
 
-    /// Shapes and types of the outputs, or the rule that the inputs break.
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String>;
+    /// Shapes and types of the outputs and the geometry of the op on these inputs, or the rule that they break.
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String>;
 
     /// Adds nodes that compute the gradient of each input, `None` where an input has none or it is
     /// not wanted.
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, _: &Self::Geometry, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         Err(backward.not_differentiable())
     }
 
@@ -24,13 +29,13 @@ pub trait Op: Any + Debug + Send + Sync {
     ///
     /// `outputs` holds the op's outputs, zeroed, and then the inputs that [`Op::updates`] names, as
     /// they are before the op.
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>);
+    fn reference(&self, geometry: &Self::Geometry, inputs: &[&HostTensor], outputs: &mut [HostTensor]);
 
     /// Adds the dispatches that compute the op on the GPU.
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported>;
+    fn launch(&self, geometry: &Self::Geometry, launch: &mut Launch<'_>) -> Result<(), Unsupported>;
 
     /// What the op costs; by default only the reading of its inputs and the writing of its outputs.
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &Self::Geometry, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 0, bytes: shapes.bytes() }
     }
 
@@ -49,6 +54,86 @@ pub trait Op: Any + Debug + Send + Sync {
     /// Whether the output is the input's memory under another shape.
     fn is_view(&self) -> bool {
         false
+    }
+}
+
+/// An [`Op`] on inputs of certain shapes: what a node holds. Its methods are the op's, with the geometry that it
+/// inferred.
+pub trait Applied: Any + Debug + Send + Sync {
+    fn name(&self) -> &'static str;
+
+    /// As [`Op::gradient`].
+    ///
+    /// # Errors
+    /// When the op has no gradient.
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError>;
+
+    /// As [`Op::reference`].
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor]);
+
+    /// As [`Op::launch`].
+    ///
+    /// # Errors
+    /// What the device cannot run.
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported>;
+
+    /// As [`Op::cost`].
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost;
+
+    /// As [`Op::updates`].
+    fn updates(&self) -> &'static [usize] {
+        &[]
+    }
+
+    /// As [`Op::takes_activation`].
+    fn takes_activation(&self) -> bool {
+        false
+    }
+
+    /// As [`Op::is_view`].
+    fn is_view(&self) -> bool {
+        false
+    }
+}
+
+/// An op and what it inferred.
+#[derive(Debug)]
+pub(super) struct Inferred<O: Op> {
+    pub(super) op: O,
+    pub(super) geometry: O::Geometry,
+}
+
+impl<O: Op> Applied for Inferred<O> {
+    fn name(&self) -> &'static str {
+        self.op.name()
+    }
+
+    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        self.op.gradient(&self.geometry, backward)
+    }
+
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
+        self.op.reference(&self.geometry, inputs, outputs);
+    }
+
+    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+        self.op.launch(&self.geometry, launch)
+    }
+
+    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+        self.op.cost(&self.geometry, shapes)
+    }
+
+    fn updates(&self) -> &'static [usize] {
+        self.op.updates()
+    }
+
+    fn takes_activation(&self) -> bool {
+        self.op.takes_activation()
+    }
+
+    fn is_view(&self) -> bool {
+        self.op.is_view()
     }
 }
 
@@ -101,11 +186,11 @@ impl<'a> Backward<'a> {
         self.upstream[0]
     }
 
-    pub fn apply(&mut self, op: impl Op + 'static, inputs: &[Value]) -> Result<Vec<Value>, GraphError> {
+    pub fn apply(&mut self, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>, GraphError> {
         self.graph.apply(op, inputs)
     }
 
-    pub fn apply_one(&mut self, op: impl Op + 'static, inputs: &[Value]) -> Result<Value, GraphError> {
+    pub fn apply_one(&mut self, op: impl Op, inputs: &[Value]) -> Result<Value, GraphError> {
         self.graph.apply_one(op, inputs)
     }
 

@@ -81,28 +81,18 @@ impl<'g> Scope<'g> {
     ///
     /// # Errors
     /// As [`Graph::apply`].
-    pub fn apply(&mut self, op: impl Op + 'static, inputs: &[Value]) -> Result<Value, GraphError> {
+    pub fn apply(&mut self, op: impl Op, inputs: &[Value]) -> Result<Value, GraphError> {
         let path = self.path.clone();
         self.apply_in(&path, op, inputs)
     }
 
     /// Adds a node of layer `path`, and gives its first output.
-    pub(super) fn apply_in(
-        &mut self,
-        path: &str,
-        op: impl Op + 'static,
-        inputs: &[Value],
-    ) -> Result<Value, GraphError> {
+    pub(super) fn apply_in(&mut self, path: &str, op: impl Op, inputs: &[Value]) -> Result<Value, GraphError> {
         Ok(self.apply_all(path, op, inputs)?[0])
     }
 
     /// Adds a node of layer `path`, and gives its outputs.
-    pub(super) fn apply_all(
-        &mut self,
-        path: &str,
-        op: impl Op + 'static,
-        inputs: &[Value],
-    ) -> Result<Vec<Value>, GraphError> {
+    pub(super) fn apply_all(&mut self, path: &str, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>, GraphError> {
         self.graph.enter_layer(path);
         self.graph.apply(op, inputs)
     }

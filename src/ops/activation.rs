@@ -132,36 +132,38 @@ impl Activation {
 }
 
 impl Op for Activation {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         self.function()
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
         expect_finite("slope", self.slope())?;
-        Ok(vec![inputs[0].clone()])
+        Ok((vec![inputs[0].clone()], ()))
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, (): &(), backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
         let seen = if self.sees_output() { backward.output(0) } else { backward.input(0) };
         Ok(vec![Some(backward.apply_one(ActivationBackward(*self), &[seen, dy])?)])
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+    fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         for (y, &x) in outputs[0].f32_mut().iter_mut().zip(inputs[0].f32()) {
             *y = self.value(f64::from(x)) as f32;
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
         let kernel = self.on(Kernel::new(&FORWARD));
         launch.linear(kernel, count, [("x", Operand::input(0)), ("y", Operand::output(0))]);
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, (): &(), shapes: &Shapes<'_>) -> Cost {
         Cost { flops: shapes.outputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }
@@ -171,23 +173,25 @@ impl Op for Activation {
 pub struct ActivationBackward(pub Activation);
 
 impl Op for ActivationBackward {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         "activation_backward"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 2)?;
-        Ok(vec![inputs[1].clone()])
+        Ok((vec![inputs[1].clone()], ()))
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+    fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let pairs = inputs[0].f32().iter().zip(inputs[1].f32());
         for (dx, (&seen, &dy)) in outputs[0].f32_mut().iter_mut().zip(pairs) {
             *dx = self.0.gradient_at(f64::from(seen), f64::from(dy)) as f32;
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
         launch.linear(
             self.0.on(Kernel::new(&BACKWARD)),
@@ -197,7 +201,7 @@ impl Op for ActivationBackward {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, (): &(), shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 2 * shapes.outputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }

@@ -48,24 +48,19 @@ static UPDATE_RUNNING: Shader = Shader::new(
 );
 
 /// x `[N, C]` or `[N, C, ...]` as N x C x inner.
-#[derive(Clone, Copy)]
-struct Layout {
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
     batch: usize,
     channels: usize,
     inner: usize,
 }
 
 impl Layout {
-    fn of(x: &Shape) -> Option<Layout> {
+    fn of(x: &Shape) -> Result<Layout, String> {
         match x[..] {
-            [batch, channels, ..] => Some(Layout { batch, channels, inner: x[2..].iter().product() }),
-            _ => None,
+            [batch, channels, ..] => Ok(Layout { batch, channels, inner: x[2..].iter().product() }),
+            _ => Err("it normalises dimension 1 of [N, C] or [N, C, H, W]".to_owned()),
         }
-    }
-
-    /// For shapes that [`Op::infer`] has accepted.
-    fn known(x: &Shape) -> Layout {
-        Layout::of(x).unwrap_or_else(|| unreachable!("shape {x} was accepted before"))
     }
 
     /// Elements of a channel.
@@ -109,11 +104,8 @@ impl Layout {
 }
 
 fn check(inputs: &[&TensorSpec], vectors: usize) -> Result<Layout, String> {
-    let layout = inputs
-        .first()
-        .and_then(|x| Layout::of(&x.shape))
-        .ok_or_else(|| "it normalises dimension 1 of [N, C] or [N, C, H, W]".to_owned())?;
     expect_inputs(inputs, 1 + vectors)?;
+    let layout = Layout::of(&inputs[0].shape)?;
     match inputs[1..].iter().all(|vector| vector.shape[..] == [layout.channels]) {
         true => Ok(layout),
         false => Err(format!("its weight, bias and statistics have the shape [{}]", layout.channels)),
@@ -129,20 +121,21 @@ fn check(inputs: &[&TensorSpec], vectors: usize) -> Result<Layout, String> {
 pub struct BatchStatistics;
 
 impl Op for BatchStatistics {
+    type Geometry = Layout;
+
     fn name(&self) -> &'static str {
         "batch_statistics"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         let layout = check(inputs, 0)?;
         if layout.count() == 0 {
             return Err("a batch without elements has no mean".to_owned());
         }
-        Ok(vec![TensorSpec::f32([layout.channels]); 2])
+        Ok((vec![TensorSpec::f32([layout.channels]); 2], layout))
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let layout = Layout::known(shapes.inputs[0]);
+    fn reference(&self, layout: &Layout, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let x = inputs[0].f32();
         let count = layout.count() as f64;
         for c in 0..layout.channels {
@@ -154,8 +147,7 @@ impl Op for BatchStatistics {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let layout = Layout::known(&launch.input(0).shape);
+    fn launch(&self, layout: &Layout, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let lanes = channel_lanes(launch.profile(), layout.channels, layout.count());
         // They are merged in two loops over all lanes.
         let lanes = lanes.min(MAX_LOOP_STEPS / 2);
@@ -168,7 +160,7 @@ impl Op for BatchStatistics {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &Layout, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 4 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }
@@ -190,19 +182,21 @@ impl BatchNormalize {
 }
 
 impl Op for BatchNormalize {
+    type Geometry = Layout;
+
     fn name(&self) -> &'static str {
         "batch_norm"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
-        check(inputs, self.vectors())?;
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
+        let layout = check(inputs, self.vectors())?;
         match self.eps.is_finite() && self.eps >= 0.0 {
-            true => Ok(vec![inputs[0].clone()]),
+            true => Ok((vec![inputs[0].clone()], layout)),
             false => Err(format!("its eps is {}, but must be a finite number of at least 0", self.eps)),
         }
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, _: &Layout, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let count = 1 + self.vectors();
         let Some(dy) = backward.upstream() else { return Ok(vec![None; count]) };
         let (x, mean, var) = (backward.input(0), backward.input(count - 2), backward.input(count - 1));
@@ -230,8 +224,7 @@ impl Op for BatchNormalize {
         Ok(gradients)
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let layout = Layout::known(shapes.inputs[0]);
+    fn reference(&self, layout: &Layout, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let [mean, var] = [self.vectors() - 1, self.vectors()].map(|index| inputs[index].f32());
         let x = inputs[0].f32();
         outputs[0].f32_mut().par_chunks_mut(layout.inner).enumerate().for_each(|(plane, y)| {
@@ -245,8 +238,7 @@ impl Op for BatchNormalize {
         });
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let layout = Layout::known(&launch.input(0).shape);
+    fn launch(&self, layout: &Layout, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new(&NORMALIZE).constant("EPS", self.eps).condition("affine", self.affine);
         let kernel = launch.epilogue(kernel);
         let names: &[&str] = match self.affine {
@@ -261,7 +253,7 @@ impl Op for BatchNormalize {
         true
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &Layout, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 2 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }
@@ -273,21 +265,22 @@ pub struct BatchNormSums {
 }
 
 impl Op for BatchNormSums {
+    type Geometry = Layout;
+
     fn name(&self) -> &'static str {
         "batch_norm_sums"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         let [x, dy, ..] = inputs else { return Err("it takes x, dy, mean and var".to_owned()) };
         if x.shape != dy.shape {
             return Err("x and its gradient have one shape".to_owned());
         }
         let layout = check(&[&[inputs[0]], &inputs[2..]].concat(), 2)?;
-        Ok(vec![TensorSpec::f32([layout.channels]); 2])
+        Ok((vec![TensorSpec::f32([layout.channels]); 2], layout))
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let layout = Layout::known(shapes.inputs[0]);
+    fn reference(&self, layout: &Layout, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         for c in 0..layout.channels {
             let mean = f64::from(inputs[2].f32()[c]);
             let scale = 1.0 / (f64::from(inputs[3].f32()[c]) + f64::from(self.eps)).sqrt();
@@ -303,8 +296,7 @@ impl Op for BatchNormSums {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let layout = Layout::known(&launch.input(0).shape);
+    fn launch(&self, layout: &Layout, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let lanes = channel_lanes(launch.profile(), layout.channels, layout.count());
         let partial = launch.scratch(2 * layout.channels * lanes);
         let kernel = layout.kernel(&PARTIAL_SUMS).constant("LANES", lanes);
@@ -321,7 +313,7 @@ impl Op for BatchNormSums {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &Layout, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 4 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }
@@ -333,18 +325,19 @@ impl Op for BatchNormSums {
 pub struct BatchNormInputGradient(pub BatchNormalize);
 
 impl Op for BatchNormInputGradient {
+    type Geometry = Layout;
+
     fn name(&self) -> &'static str {
         "batch_norm_input_gradient"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         let count = 2 + 4 * usize::from(self.0.batch_statistics) + usize::from(self.0.affine);
         expect_inputs(inputs, count)?;
-        Ok(vec![inputs[0].clone()])
+        Ok((vec![inputs[0].clone()], Layout::of(&inputs[0].shape)?))
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let layout = Layout::known(shapes.inputs[0]);
+    fn reference(&self, layout: &Layout, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let count = layout.count() as f64;
         let dy = inputs[0].f32();
         outputs[0].f32_mut().par_chunks_mut(layout.inner).enumerate().for_each(|(plane, dx)| {
@@ -365,8 +358,7 @@ impl Op for BatchNormInputGradient {
         });
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let layout = Layout::known(&launch.input(0).shape);
+    fn launch(&self, layout: &Layout, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let shader = match self.0.batch_statistics {
             true => &INPUT_GRADIENT,
             false => &INPUT_GRADIENT_RUNNING,
@@ -383,7 +375,7 @@ impl Op for BatchNormInputGradient {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &Layout, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 6 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }
@@ -405,16 +397,18 @@ impl UpdateRunningStatistics {
 }
 
 impl Op for UpdateRunningStatistics {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         "update_running_statistics"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 4)?;
         expect_finite("momentum", self.momentum)?;
         match self.count {
             0 | 1 => Err("it takes the variance of more than one value per channel".to_owned()),
-            _ => Ok(vec![]),
+            _ => Ok((vec![], ())),
         }
     }
 
@@ -422,7 +416,7 @@ impl Op for UpdateRunningStatistics {
         &[2, 3]
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+    fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let momentum = f64::from(self.momentum);
         for (which, correction) in [(0, 1.0), (1, f64::from(self.correction()))] {
             for (running, &batch) in outputs[which].f32_mut().iter_mut().zip(inputs[which].f32()) {
@@ -432,7 +426,7 @@ impl Op for UpdateRunningStatistics {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel =
             Kernel::new(&UPDATE_RUNNING).constant("MOMENTUM", self.momentum).argument("correction", self.correction());
         let operands = Operand::inputs(&["mean", "variance", "running_mean", "running_var"]);

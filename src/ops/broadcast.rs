@@ -1,7 +1,7 @@
 //! Numpy's broadcasting: shapes are aligned at their last dimension, and a dimension of size 1, or
 //! one that is missing, repeats.
 
-use super::walk::{Walk, accepted, row_major};
+use super::walk::{Walk, row_major};
 use super::{expect_inputs, reduce, sum_parts};
 use crate::graph::{Backward, Cost, GraphError, Op, Value};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
@@ -60,41 +60,40 @@ pub struct BroadcastTo {
 }
 
 impl BroadcastTo {
-    fn walk(&self, x: &Shape) -> Result<Walk, String> {
+    pub(super) fn walk(&self, x: &Shape) -> Result<Walk, String> {
         Walk::new(&self.shape, &broadcast_strides(x, &self.shape))
     }
 }
 
 impl Op for BroadcastTo {
+    type Geometry = Walk;
+
     fn name(&self) -> &'static str {
         "broadcast_to"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
         if inputs[0].element != ElementType::F32 {
             return Err("it takes f32".to_owned());
         }
         expect_broadcast(&inputs[0].shape, &self.shape)?;
-        self.walk(&inputs[0].shape)?;
-        Ok(vec![TensorSpec::f32(self.shape.clone())])
+        Ok((vec![TensorSpec::f32(self.shape.clone())], self.walk(&inputs[0].shape)?))
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, _: &Walk, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
         let shape = backward.shape(backward.input(0)).clone();
         Ok(vec![Some(backward.apply_one(SumTo { shape, factor: self.factor }, &[dy])?)])
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let walk = accepted(self.walk(shapes.inputs[0]));
+    fn reference(&self, walk: &Walk, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         for (y, at) in outputs[0].f32_mut().iter_mut().zip(walk.steps()) {
             *y = self.factor * inputs[0].f32()[at];
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let walk = accepted(self.walk(&launch.input(0).shape));
+    fn launch(&self, &walk: &Walk, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         super::layout::gather(launch, walk, 0, self.factor);
         Ok(())
     }
@@ -107,9 +106,17 @@ pub struct SumTo {
     pub factor: f32,
 }
 
+/// A sum over some dimensions of a tensor, times a factor.
+#[derive(Clone, Copy, Debug)]
+pub struct Reduction {
+    kept: Walk,
+    summed: Walk,
+    factor: f32,
+}
+
 impl SumTo {
-    /// Walks over the kept and over the summed dimensions of x.
-    fn walks(&self, x: &Shape) -> Result<[Walk; 2], String> {
+    /// What is kept and what is summed of x.
+    pub(super) fn reduction(&self, x: &Shape) -> Result<Reduction, String> {
         let strides = row_major(x);
         let kept = broadcast_strides(&self.shape, x);
         let walk = |summed: bool| {
@@ -117,41 +124,14 @@ impl SumTo {
             let of = |all: &[usize]| chosen.iter().map(|&d| all[d]).collect::<Vec<_>>();
             Walk::new(&of(x), &of(&strides))
         };
-        Ok([walk(false)?, walk(true)?])
+        Ok(Reduction { kept: walk(false)?, summed: walk(true)?, factor: self.factor })
     }
 }
 
-impl Op for SumTo {
-    fn name(&self) -> &'static str {
-        "sum_to"
-    }
-
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
-        expect_inputs(inputs, 1)?;
-        if inputs[0].element != ElementType::F32 {
-            return Err("it takes f32".to_owned());
-        }
-        expect_broadcast(&self.shape, &inputs[0].shape)?;
-        self.walks(&inputs[0].shape)?;
-        Ok(vec![TensorSpec::f32(self.shape.clone())])
-    }
-
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
-        let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
-        let shape = backward.shape(backward.input(0)).clone();
-        Ok(vec![Some(backward.apply_one(BroadcastTo { shape, factor: self.factor }, &[dy])?)])
-    }
-
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let [kept, summed] = accepted(self.walks(shapes.inputs[0]));
-        for (y, first) in outputs[0].f32_mut().iter_mut().zip(kept.steps()) {
-            let sum: f64 = summed.steps().map(|at| f64::from(inputs[0].f32()[first + at])).sum();
-            *y = (f64::from(self.factor) * sum) as f32;
-        }
-    }
-
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let [kept, summed] = accepted(self.walks(&launch.input(0).shape));
+impl Reduction {
+    /// Adds the dispatches that reduce the node's first input to its first output.
+    pub(super) fn dispatch(&self, launch: &mut Launch<'_>) {
+        let Reduction { kept, summed, factor } = *self;
         let (outputs, elements) = (launch.output(0).elements(), summed.sizes.iter().product());
         let lanes = reduce::channel_lanes(launch.profile(), outputs, elements);
         let kernel = Kernel::new(&PARTIAL_SUM)
@@ -162,18 +142,52 @@ impl Op for SumTo {
                 ("REDUCED_SIZES", summed.sizes),
                 ("REDUCED_STRIDES", summed.strides),
             ])
-            .constant("FACTOR", self.factor);
+            .constant("FACTOR", factor);
         if lanes == 1 {
-            launch.linear(kernel, outputs, [("x", Operand::input(0)), ("part", Operand::output(0))]);
-            return Ok(());
+            return launch.linear(kernel, outputs, [("x", Operand::input(0)), ("part", Operand::output(0))]);
         }
         let partial = launch.scratch(outputs * lanes);
         launch.linear(kernel, outputs * lanes, [("x", Operand::input(0)), ("part", partial)]);
         sum_parts(launch, partial, outputs, lanes, 1, lanes, Operand::output(0));
+    }
+}
+
+impl Op for SumTo {
+    type Geometry = Reduction;
+
+    fn name(&self) -> &'static str {
+        "sum_to"
+    }
+
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
+        expect_inputs(inputs, 1)?;
+        if inputs[0].element != ElementType::F32 {
+            return Err("it takes f32".to_owned());
+        }
+        expect_broadcast(&self.shape, &inputs[0].shape)?;
+        Ok((vec![TensorSpec::f32(self.shape.clone())], self.reduction(&inputs[0].shape)?))
+    }
+
+    fn gradient(&self, _: &Reduction, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
+        let shape = backward.shape(backward.input(0)).clone();
+        Ok(vec![Some(backward.apply_one(BroadcastTo { shape, factor: self.factor }, &[dy])?)])
+    }
+
+    fn reference(&self, reduction: &Reduction, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
+        let Reduction { kept, summed, factor } = *reduction;
+        for (y, first) in outputs[0].f32_mut().iter_mut().zip(kept.steps()) {
+            let sum: f64 = summed.steps().map(|at| f64::from(inputs[0].f32()[first + at])).sum();
+            *y = (f64::from(factor) * sum) as f32;
+        }
+    }
+
+    fn launch(&self, reduction: &Reduction, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+        reduction.dispatch(launch);
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &Reduction, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }

@@ -54,27 +54,31 @@ pub(super) fn log_sum_exp(row: &[f32]) -> (f64, f64) {
 }
 
 impl Op for CrossEntropy {
+    type Geometry = [usize; 2];
+
     fn name(&self) -> &'static str {
         "cross_entropy"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 2)?;
-        let [rows, _] = expect_rows(inputs)?;
+        let [rows, classes] = expect_rows(inputs)?;
         match (0.0..=1.0).contains(&self.label_smoothing) {
-            true => Ok(vec![TensorSpec::f32([1]), TensorSpec::f32([1]), TensorSpec::f32([rows, 2])]),
+            true => {
+                let outputs = vec![TensorSpec::f32([1]), TensorSpec::f32([1]), TensorSpec::f32([rows, 2])];
+                Ok((outputs, [rows, classes]))
+            }
             false => Err(format!("its label smoothing is {}, but must lie in [0, 1]", self.label_smoothing)),
         }
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, _: &[usize; 2], backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(upstream) = backward.upstream() else { return Ok(vec![None, None]) };
         let inputs = [backward.input(0), backward.input(1), backward.output(1), backward.output(2), upstream];
         Ok(vec![Some(backward.apply_one(CrossEntropyBackward(*self), &inputs)?), None])
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let classes = shapes.inputs[0][1];
+    fn reference(&self, &[_, classes]: &[usize; 2], inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let smoothing = f64::from(self.label_smoothing);
         let (mut loss, mut counted) = (0.0, 0.0f64);
         for (row, (logits, &target)) in inputs[0].f32().chunks_exact(classes).zip(inputs[1].u32()).enumerate() {
@@ -96,8 +100,7 @@ impl Op for CrossEntropy {
         outputs[1].f32_mut()[0] = counted as f32;
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let [rows, classes] = [launch.input(0).shape[0], launch.input(0).shape[1]];
+    fn launch(&self, &[rows, classes]: &[usize; 2], launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         launch.expect_loop(rows.max(2 * classes))?;
         let losses = launch.scratch(2 * rows);
         let kernel =
@@ -110,7 +113,7 @@ impl Op for CrossEntropy {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &[usize; 2], shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 5 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }
@@ -121,18 +124,18 @@ impl Op for CrossEntropy {
 pub struct CrossEntropyBackward(pub CrossEntropy);
 
 impl Op for CrossEntropyBackward {
+    type Geometry = [usize; 2];
+
     fn name(&self) -> &'static str {
         "cross_entropy_backward"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 5)?;
-        expect_rows(inputs)?;
-        Ok(vec![inputs[0].clone()])
+        Ok((vec![inputs[0].clone()], expect_rows(inputs)?))
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let classes = shapes.inputs[0][1];
+    fn reference(&self, &[_, classes]: &[usize; 2], inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let smoothing = f64::from(self.0.label_smoothing);
         let scale = f64::from(inputs[4].f32()[0]) / f64::from(inputs[2].f32()[0]).max(1.0);
         let rows = inputs[0].f32().chunks_exact(classes).zip(inputs[1].u32());
@@ -149,9 +152,9 @@ impl Op for CrossEntropyBackward {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, &[_, classes]: &[usize; 2], launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new(&CROSS_ENTROPY_BACKWARD)
-            .constant("CLASSES", launch.input(0).shape[1])
+            .constant("CLASSES", classes)
             .constant("SMOOTHING", self.0.label_smoothing);
         let operands = Operand::inputs(&["logits", "targets", "rows", "sums", "upstream"])
             .chain([("dlogits", Operand::output(0))]);
@@ -159,7 +162,7 @@ impl Op for CrossEntropyBackward {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &[usize; 2], shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 5 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }
@@ -172,18 +175,19 @@ pub struct CountCorrect {
 }
 
 impl Op for CountCorrect {
+    type Geometry = [usize; 2];
+
     fn name(&self) -> &'static str {
         "count_correct"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 2)?;
-        expect_rows(inputs)?;
-        Ok(vec![TensorSpec::f32([1])])
+        Ok((vec![TensorSpec::f32([1])], expect_rows(inputs)?))
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let rows = inputs[0].f32().chunks_exact(shapes.inputs[0][1]).zip(inputs[1].u32());
+    fn reference(&self, &[_, classes]: &[usize; 2], inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
+        let rows = inputs[0].f32().chunks_exact(classes).zip(inputs[1].u32());
         let correct = rows.filter(|(logits, target)| {
             let target = **target as usize;
             let Some(&own) = logits.get(target) else { return false };
@@ -193,8 +197,7 @@ impl Op for CountCorrect {
         outputs[0].f32_mut()[0] = correct.count() as f32;
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let [rows, classes] = [launch.input(0).shape[0], launch.input(0).shape[1]];
+    fn launch(&self, &[rows, classes]: &[usize; 2], launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         launch.expect_loop(rows.max(classes))?;
         let correct = launch.scratch(rows);
         let kernel = Kernel::new(&CORRECT_ROWS).constant("CLASSES", classes).constant("K", self.k);
@@ -213,14 +216,16 @@ pub struct RecordMetrics {
 }
 
 impl Op for RecordMetrics {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         "record_metrics"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 5)?;
         match inputs[4].shape[..] {
-            [_, 3] => Ok(vec![]),
+            [_, 3] => Ok((vec![], ())),
             _ => Err("its history has the shape [steps, 3]".to_owned()),
         }
     }
@@ -229,13 +234,13 @@ impl Op for RecordMetrics {
         &[4]
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+    fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let row = inputs[3].u32()[self.cursor] as usize;
         let values: [f32; 3] = std::array::from_fn(|i| inputs[i].f32()[0]);
         outputs[0].f32_mut()[3 * row..3 * row + 3].copy_from_slice(&values);
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new(&RECORD_METRICS).constant("CURSOR", self.cursor);
         launch.linear(kernel, 1, Operand::inputs(&["loss", "correct", "rows", "numbers", "history"]));
         Ok(())

@@ -3,7 +3,7 @@
 use super::expect_inputs;
 use crate::graph::{Backward, GraphError, Op, Value};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
-use crate::tensor::{ElementType, HostTensor, Shapes, TensorSpec};
+use crate::tensor::{ElementType, HostTensor, TensorSpec};
 
 static DROPOUT: Shader = Shader::new("dropout/dropout", &[read("x"), read("numbers").u32(), write("y")]);
 
@@ -38,11 +38,13 @@ fn mix(mut bits: u32) -> u32 {
 }
 
 impl Op for Dropout {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         "dropout"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 2)?;
         if !(0.0..1.0).contains(&self.p) {
             return Err(format!("p = {} is not in [0, 1)", self.p));
@@ -50,16 +52,16 @@ impl Op for Dropout {
         if inputs[1].element != ElementType::U32 || inputs[1].elements() < 3 {
             return Err("its step numbers are three of u32".to_owned());
         }
-        Ok(vec![inputs[0].clone()])
+        Ok((vec![inputs[0].clone()], ()))
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, (): &(), backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(dy) = backward.upstream() else { return Ok(vec![None, None]) };
         let numbers = backward.input(1);
         Ok(vec![Some(backward.apply_one(*self, &[dy, numbers])?), None])
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+    fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let numbers = inputs[1].u32();
         let key = mix(numbers[0] ^ mix(numbers[1] ^ mix(numbers[2] ^ mix(self.salt))));
         for (index, (y, &x)) in (0..).zip(outputs[0].f32_mut().iter_mut().zip(inputs[0].f32())) {
@@ -67,7 +69,7 @@ impl Op for Dropout {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new(&DROPOUT)
             .constant("SALT", self.salt)
             .constant("THRESHOLD", self.threshold())

@@ -1,7 +1,7 @@
 //! Sums, products, copies and constants, element by element.
 
 use super::broadcast::{broadcast_shape, broadcast_strides, sum_to_input};
-use super::walk::{Walk, accepted};
+use super::walk::Walk;
 use super::{expect_finite, expect_inputs};
 use crate::graph::{Backward, Cost, GraphError, Op, Value};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
@@ -22,59 +22,60 @@ pub struct Add;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mul;
 
-fn infer_pair(inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+/// The output's shape, and how a and b are walked to give it.
+fn infer_pair(inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, [Walk; 2]), String> {
     expect_inputs(inputs, 2)?;
     if inputs.iter().any(|input| input.element != ElementType::F32) {
         return Err("it takes f32".to_owned());
     }
     let shape = broadcast_shape(&inputs[0].shape, &inputs[1].shape)?;
-    walks(&inputs[0].shape, &inputs[1].shape, &shape)?;
-    Ok(vec![TensorSpec::f32(shape)])
-}
-
-/// How a and b are walked to give y.
-fn walks(a: &Shape, b: &Shape, y: &Shape) -> Result<[Walk; 2], String> {
-    Walk::together(y, [&broadcast_strides(a, y), &broadcast_strides(b, y)])
+    let strides = [0, 1].map(|input| broadcast_strides(&inputs[input].shape, &shape));
+    let walks = Walk::together(&shape, strides.each_ref().map(Vec::as_slice))?;
+    Ok((vec![TensorSpec::f32(shape)], walks))
 }
 
 fn reference_pair(
+    [a, b]: &[Walk; 2],
     inputs: &[&HostTensor],
     outputs: &mut [HostTensor],
-    shapes: &Shapes<'_>,
     function: impl Fn(f32, f32) -> f32,
 ) {
-    let [a, b] = accepted(walks(shapes.inputs[0], shapes.inputs[1], shapes.outputs[0]));
     for (y, (a, b)) in outputs[0].f32_mut().iter_mut().zip(a.steps().zip(b.steps())) {
         *y = function(inputs[0].f32()[a], inputs[1].f32()[b]);
     }
 }
 
 /// `equal` for equal shapes, else the broadcasting kernel with the condition `mul` or without.
-fn launch_pair(launch: &mut Launch<'_>, equal: &'static Shader, mul: bool) -> Result<(), Unsupported> {
-    let (a, b, y) = (&launch.input(0).shape, &launch.input(1).shape, &launch.output(0).shape);
-    let kernel = match a == b {
+fn launch_pair(
+    [a, b]: &[Walk; 2],
+    launch: &mut Launch<'_>,
+    equal: &'static Shader,
+    mul: bool,
+) -> Result<(), Unsupported> {
+    let kernel = match launch.input(0).shape == launch.input(1).shape {
         true => Kernel::new(equal),
         false => {
-            let [a, b] = accepted(walks(a, b, y));
             let constants = [("SIZES", a.sizes), ("A_STRIDES", a.strides), ("B_STRIDES", b.strides)];
             Kernel::new(&BROADCAST).constants(constants).condition("mul", mul)
         }
     };
     let operands = [("a", Operand::input(0)), ("b", Operand::input(1)), ("y", Operand::output(0))];
-    launch.linear(launch.epilogue(kernel), y.elements(), operands);
+    launch.linear(launch.epilogue(kernel), launch.output(0).elements(), operands);
     Ok(())
 }
 
 impl Op for Add {
+    type Geometry = [Walk; 2];
+
     fn name(&self) -> &'static str {
         "add"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         infer_pair(inputs)
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, _: &[Walk; 2], backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(dy) = backward.upstream() else { return Ok(vec![None; 2]) };
         let gradient = |input| match backward.wants(input) {
             true => sum_to_input(backward, input, dy),
@@ -83,33 +84,35 @@ impl Op for Add {
         (0..2).map(gradient).collect()
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        reference_pair(inputs, outputs, shapes, |a, b| a + b);
+    fn reference(&self, walks: &[Walk; 2], inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
+        reference_pair(walks, inputs, outputs, |a, b| a + b);
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        launch_pair(launch, &ADD, false)
+    fn launch(&self, walks: &[Walk; 2], launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+        launch_pair(walks, launch, &ADD, false)
     }
 
     fn takes_activation(&self) -> bool {
         true
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &[Walk; 2], shapes: &Shapes<'_>) -> Cost {
         Cost { flops: shapes.outputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }
 
 impl Op for Mul {
+    type Geometry = [Walk; 2];
+
     fn name(&self) -> &'static str {
         "mul"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         infer_pair(inputs)
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, _: &[Walk; 2], backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(dy) = backward.upstream() else { return Ok(vec![None; 2]) };
         let gradient = |input| {
             if !backward.wants(input) {
@@ -122,15 +125,15 @@ impl Op for Mul {
         (0..2).map(gradient).collect()
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        reference_pair(inputs, outputs, shapes, |a, b| a * b);
+    fn reference(&self, walks: &[Walk; 2], inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
+        reference_pair(walks, inputs, outputs, |a, b| a * b);
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        launch_pair(launch, &MUL, true)
+    fn launch(&self, walks: &[Walk; 2], launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+        launch_pair(walks, launch, &MUL, true)
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &[Walk; 2], shapes: &Shapes<'_>) -> Cost {
         Cost { flops: shapes.outputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }
@@ -142,38 +145,40 @@ pub struct Scale {
 }
 
 impl Op for Scale {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         "scale"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
         expect_finite("factor", self.factor)?;
         match inputs[0].element {
-            ElementType::F32 => Ok(vec![inputs[0].clone()]),
+            ElementType::F32 => Ok((vec![inputs[0].clone()], ())),
             ElementType::U32 => Err("it takes f32".to_owned()),
         }
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, (): &(), backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
         Ok(vec![Some(backward.apply_one(*self, &[dy])?)])
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+    fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         for (y, &x) in outputs[0].f32_mut().iter_mut().zip(inputs[0].f32()) {
             *y = self.factor * x;
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
         let kernel = Kernel::new(&SCALE).constant("FACTOR", self.factor);
         launch.linear(kernel, count, [("x", Operand::input(0)), ("y", Operand::output(0))]);
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, (): &(), shapes: &Shapes<'_>) -> Cost {
         Cost { flops: shapes.outputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }
@@ -183,24 +188,26 @@ impl Op for Scale {
 pub struct Copy;
 
 impl Op for Copy {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         "copy"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
-        Ok(vec![inputs[0].clone()])
+        Ok((vec![inputs[0].clone()], ()))
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, (): &(), backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         Ok(vec![backward.upstream()])
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+    fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         outputs[0].f32_mut().copy_from_slice(inputs[0].f32());
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
         launch.linear(Kernel::new(&COPY), count, [("x", Operand::input(0)), ("y", Operand::output(0))]);
         Ok(())
@@ -215,21 +222,23 @@ pub struct Fill {
 }
 
 impl Op for Fill {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         "fill"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 0)?;
         expect_finite("value", self.value)?;
-        Ok(vec![TensorSpec::f32(self.shape.clone())])
+        Ok((vec![TensorSpec::f32(self.shape.clone())], ()))
     }
 
-    fn reference(&self, _: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+    fn reference(&self, (): &(), _: &[&HostTensor], outputs: &mut [HostTensor]) {
         outputs[0].f32_mut().fill(self.value);
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
         let kernel = Kernel::new(&FILL).constant("VALUE", self.value);
         launch.linear(kernel, count, [("y", Operand::output(0))]);

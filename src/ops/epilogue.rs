@@ -1,37 +1,33 @@
 //! Activations in the stores of other ops' kernels.
 
 use super::Activation;
-use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::graph::{Applied, Backward, Cost, GraphError, Value};
 use crate::kernel::{Launch, Unsupported};
-use crate::tensor::{HostTensor, Shapes, TensorSpec};
+use crate::tensor::{HostTensor, Shapes};
 use std::sync::Arc;
 
-/// y = f(op(inputs)): an op with one output that [takes an activation](Op::takes_activation), whose
+/// y = f(op(inputs)): an op with one output that [takes an activation](Applied::takes_activation), whose
 /// kernels apply it to what they store. One tensor less is written and read.
 ///
 /// [`Graph::fuse_activations`](crate::graph::Graph::fuse_activations) makes it of two nodes, after the
 /// backward pass was added.
 #[derive(Clone, Debug)]
 pub struct Activated {
-    pub op: Arc<dyn Op>,
+    pub op: Arc<dyn Applied>,
     pub activation: Activation,
 }
 
-impl Op for Activated {
+impl Applied for Activated {
     fn name(&self) -> &'static str {
         self.op.name()
-    }
-
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
-        self.op.infer(inputs)
     }
 
     fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         Err(backward.not_differentiable())
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        self.op.reference(inputs, outputs, shapes);
+    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
+        self.op.reference(inputs, outputs);
         for y in outputs[0].f32_mut() {
             *y = self.activation.value(f64::from(*y)) as f32;
         }

@@ -2,13 +2,20 @@
 
 use super::elementwise::FILL;
 use super::expect_inputs;
-use super::walk::{Walk, accepted, row_major};
+use super::walk::{Walk, row_major};
 use crate::graph::{Backward, GraphError, Op, Value};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
-use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
+use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
 
 static GATHER: Shader = Shader::new("layout/gather", &[read("x"), write("y")]);
 static SCATTER: Shader = Shader::new("layout/scatter", &[read("x"), write("y")]);
+
+/// A box inside a tensor: the walk over it, and its first element.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    walk: Walk,
+    first: usize,
+}
 
 /// Output 0 = `factor` * input 0, element by element along `walk`, from element `offset` on.
 pub(super) fn gather(launch: &mut Launch<'_>, walk: Walk, offset: usize, factor: f32) {
@@ -20,10 +27,10 @@ pub(super) fn gather(launch: &mut Launch<'_>, walk: Walk, offset: usize, factor:
     launch.linear(kernel, count, [("x", Operand::input(0)), ("y", Operand::output(0))]);
 }
 
-/// Writes an input into output 0 along `walk`, from element `offset` on.
-fn scatter(launch: &mut Launch<'_>, input: usize, walk: Walk, offset: usize) {
+/// Writes an input into output 0 at its place there.
+fn scatter(launch: &mut Launch<'_>, input: usize, Place { walk, first }: &Place) {
     let kernel =
-        Kernel::new(&SCATTER).constants([("SIZES", walk.sizes), ("STRIDES", walk.strides)]).constant("OFFSET", offset);
+        Kernel::new(&SCATTER).constants([("SIZES", walk.sizes), ("STRIDES", walk.strides)]).constant("OFFSET", *first);
     let count = launch.input(input).elements();
     launch.linear(kernel, count, [("x", Operand::input(input)), ("y", Operand::output(0))]);
 }
@@ -53,20 +60,22 @@ impl Slice {
         slice
     }
 
-    /// The walk over the box in a tensor of shape `whole`, and its first element.
-    fn walk(&self, whole: &Shape) -> Result<(Walk, usize), String> {
+    /// The box in a tensor of shape `whole`.
+    fn place(&self, whole: &Shape) -> Result<Place, String> {
         let strides = row_major(whole);
         let first = self.start.iter().zip(&strides).map(|(start, stride)| start * stride).sum();
-        Ok((Walk::new(&self.size, &strides)?, first))
+        Ok(Place { walk: Walk::new(&self.size, &strides)?, first })
     }
 }
 
 impl Op for Slice {
+    type Geometry = Place;
+
     fn name(&self) -> &'static str {
         "slice"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
         expect_rank(inputs, self.start.len())?;
         expect_rank(inputs, self.size.len())?;
@@ -75,27 +84,24 @@ impl Op for Slice {
                 return Err(format!("{size} elements from {start} on are no part of a dimension of {whole}"));
             }
         }
-        self.walk(&inputs[0].shape)?;
-        Ok(vec![TensorSpec::f32(self.size.clone())])
+        Ok((vec![TensorSpec::f32(self.size.clone())], self.place(&inputs[0].shape)?))
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, _: &Place, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
         let whole = backward.shape(backward.input(0)).to_vec();
         let after = (0..whole.len()).map(|d| whole[d] - self.start[d] - self.size[d]).collect();
         Ok(vec![Some(backward.apply_one(ZeroPad { before: self.start.clone(), after }, &[dy])?)])
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let (walk, first) = accepted(self.walk(shapes.inputs[0]));
-        for (y, at) in outputs[0].f32_mut().iter_mut().zip(walk.steps()) {
-            *y = inputs[0].f32()[first + at];
+    fn reference(&self, place: &Place, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
+        for (y, at) in outputs[0].f32_mut().iter_mut().zip(place.walk.steps()) {
+            *y = inputs[0].f32()[place.first + at];
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let (walk, first) = accepted(self.walk(&launch.input(0).shape));
-        gather(launch, walk, first, 1.0);
+    fn launch(&self, place: &Place, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+        gather(launch, place.walk, place.first, 1.0);
         Ok(())
     }
 }
@@ -115,40 +121,39 @@ impl ZeroPad {
 }
 
 impl Op for ZeroPad {
+    type Geometry = Place;
+
     fn name(&self) -> &'static str {
         "zero_pad"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
         expect_rank(inputs, self.before.len())?;
         expect_rank(inputs, self.after.len())?;
         let padded = |d: usize| inputs[0].shape[d].checked_add(self.before[d])?.checked_add(self.after[d]);
         let sizes: Option<Vec<usize>> = (0..self.before.len()).map(padded).collect();
         let shape = Shape::from(sizes.ok_or("its padding passes all bounds")?);
-        self.inner(&inputs[0].shape).walk(&shape)?;
-        Ok(vec![TensorSpec::f32(shape)])
+        let place = self.inner(&inputs[0].shape).place(&shape)?;
+        Ok((vec![TensorSpec::f32(shape)], place))
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, _: &Place, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
         let inner = self.inner(backward.shape(backward.input(0)));
         Ok(vec![Some(backward.apply_one(inner, &[dy])?)])
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let (walk, first) = accepted(self.inner(shapes.inputs[0]).walk(shapes.outputs[0]));
-        for (&x, at) in inputs[0].f32().iter().zip(walk.steps()) {
-            outputs[0].f32_mut()[first + at] = x;
+    fn reference(&self, place: &Place, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
+        for (&x, at) in inputs[0].f32().iter().zip(place.walk.steps()) {
+            outputs[0].f32_mut()[place.first + at] = x;
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let inner = self.inner(&launch.input(0).shape);
-        let (walk, first) = accepted(inner.walk(&launch.output(0).shape));
+    fn launch(&self, place: &Place, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new(&FILL).constant("VALUE", 0.0);
         launch.linear(kernel, launch.output(0).elements(), [("y", Operand::output(0))]);
-        scatter(launch, 0, walk, first);
+        scatter(launch, 0, place);
         Ok(())
     }
 }
@@ -174,11 +179,13 @@ impl Concat {
 }
 
 impl Op for Concat {
+    type Geometry = Vec<Place>;
+
     fn name(&self) -> &'static str {
         "concat"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         let first = inputs.first().ok_or("it takes at least one input")?;
         expect_rank(inputs, first.shape.len())?;
         if self.dim >= first.shape.len() {
@@ -192,10 +199,12 @@ impl Op for Concat {
             }
             sizes[self.dim] += input.shape[self.dim];
         }
-        Ok(vec![TensorSpec::f32(sizes)])
+        let (shapes, y): (Vec<&Shape>, Shape) = (inputs.iter().map(|input| &input.shape).collect(), sizes.into());
+        let places = self.parts(&shapes).iter().map(|part| part.place(&y)).collect::<Result<_, _>>()?;
+        Ok((vec![TensorSpec::f32(y)], places))
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, _: &Vec<Place>, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let shapes: Vec<&Shape> = (0..backward.inputs()).map(|input| backward.shape(backward.input(input))).collect();
         let parts = self.parts(&shapes);
         let Some(dy) = backward.upstream() else { return Ok(vec![None; parts.len()]) };
@@ -206,19 +215,17 @@ impl Op for Concat {
         parts.into_iter().enumerate().map(slice).collect()
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        for (input, part) in inputs.iter().zip(self.parts(&shapes.inputs)) {
-            let (walk, first) = accepted(part.walk(shapes.outputs[0]));
+    fn reference(&self, places: &Vec<Place>, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
+        for (input, Place { walk, first }) in inputs.iter().zip(places) {
             for (&x, at) in input.f32().iter().zip(walk.steps()) {
                 outputs[0].f32_mut()[first + at] = x;
             }
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        for (input, part) in self.parts(&launch.shapes().inputs).into_iter().enumerate() {
-            let (walk, first) = accepted(part.walk(&launch.output(0).shape));
-            scatter(launch, input, walk, first);
+    fn launch(&self, places: &Vec<Place>, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+        for (input, place) in places.iter().enumerate() {
+            scatter(launch, input, place);
         }
         Ok(())
     }
@@ -242,21 +249,22 @@ impl Permute {
 }
 
 impl Op for Permute {
+    type Geometry = Walk;
+
     fn name(&self) -> &'static str {
         "permute"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
         expect_rank(inputs, self.order.len())?;
         if !(0..self.order.len()).all(|d| self.order.contains(&d)) {
             return Err(format!("{:?} does not name each dimension once", self.order));
         }
-        self.walk(&inputs[0].shape)?;
-        Ok(vec![TensorSpec::f32(self.sizes(&inputs[0].shape))])
+        Ok((vec![TensorSpec::f32(self.sizes(&inputs[0].shape))], self.walk(&inputs[0].shape)?))
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, _: &Walk, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
         let mut order = vec![0; self.order.len()];
         for (to, &from) in self.order.iter().enumerate() {
@@ -265,15 +273,13 @@ impl Op for Permute {
         Ok(vec![Some(backward.apply_one(Permute { order }, &[dy])?)])
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let walk = accepted(self.walk(shapes.inputs[0]));
+    fn reference(&self, walk: &Walk, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         for (y, at) in outputs[0].f32_mut().iter_mut().zip(walk.steps()) {
             *y = inputs[0].f32()[at];
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let walk = accepted(self.walk(&launch.input(0).shape));
+    fn launch(&self, &walk: &Walk, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         gather(launch, walk, 0, 1.0);
         Ok(())
     }

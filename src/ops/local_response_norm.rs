@@ -3,7 +3,7 @@
 use super::{expect_finite, expect_inputs};
 use crate::graph::{Backward, Cost, GraphError, Op, Value};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
-use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
+use crate::tensor::{ElementType, HostTensor, Shapes, TensorSpec};
 use std::ops::RangeInclusive;
 
 static FORWARD: Shader =
@@ -24,6 +24,13 @@ pub struct LocalResponseNorm {
     pub k: f32,
 }
 
+/// Channels of x, and elements of an image in each.
+#[derive(Clone, Copy, Debug)]
+pub struct Channels {
+    count: usize,
+    inner: usize,
+}
+
 impl LocalResponseNorm {
     /// alpha 1e-4, beta 0.75, k 1.
     pub fn new(size: usize) -> Self {
@@ -35,42 +42,47 @@ impl LocalResponseNorm {
         c.saturating_sub(self.size / 2)..=(c + (self.size - 1) / 2).min(channels - 1)
     }
 
-    fn kernel(&self, shader: &'static Shader, x: &Shape) -> Kernel {
+    fn kernel(&self, shader: &'static Shader, &Channels { count, inner }: &Channels) -> Kernel {
         Kernel::new(shader)
-            .constants([("CHANNELS", x[1]), ("INNER", x.stride(1)), ("SIZE", self.size.min(2 * x[1] + 1))])
+            .constants([("CHANNELS", count), ("INNER", inner), ("SIZE", self.size.min(2 * count + 1))])
             .constants([("ALPHA", self.alpha / self.size as f32), ("BETA", self.beta), ("K", self.k)])
     }
 
-    fn check(&self, x: &TensorSpec) -> Result<(), String> {
+    fn check(&self, x: &TensorSpec) -> Result<Channels, String> {
         for (attribute, value) in [("alpha", self.alpha), ("beta", self.beta), ("k", self.k)] {
             expect_finite(attribute, value)?;
         }
         match x.element == ElementType::F32 && x.shape.len() >= 2 && x.shape[1] > 0 && self.size > 0 {
-            true => Ok(()),
+            true => Ok(Channels { count: x.shape[1], inner: x.shape.stride(1) }),
             false => Err("it takes f32 of shape [N, C, ...] and a size of at least 1".to_owned()),
         }
     }
 }
 
 impl Op for LocalResponseNorm {
+    type Geometry = Channels;
+
     fn name(&self) -> &'static str {
         "local_response_norm"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
-        self.check(inputs[0])?;
-        Ok(vec![inputs[0].clone(); 2])
+        Ok((vec![inputs[0].clone(); 2], self.check(inputs[0])?))
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, _: &Channels, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
         let inputs = [backward.input(0), backward.output(1), dy];
         Ok(vec![Some(backward.apply_one(LocalResponseNormBackward(*self), &inputs)?)])
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let (channels, inner) = (shapes.inputs[0][1], shapes.inputs[0].stride(1));
+    fn reference(
+        &self,
+        &Channels { count: channels, inner }: &Channels,
+        inputs: &[&HostTensor],
+        outputs: &mut [HostTensor],
+    ) {
         let x = |i: usize| f64::from(inputs[0].f32()[i]);
         for i in 0..inputs[0].len() {
             let c = i / inner % channels;
@@ -81,9 +93,9 @@ impl Op for LocalResponseNorm {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, channels: &Channels, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let sums = launch.is_read(1);
-        let kernel = self.kernel(&FORWARD, &launch.input(0).shape).condition("keeps_sums", sums);
+        let kernel = self.kernel(&FORWARD, channels).condition("keeps_sums", sums);
         let mut operands = vec![("x", Operand::input(0)), ("y", Operand::output(0))];
         if sums {
             operands.push(("sums", Operand::output(1)));
@@ -92,7 +104,7 @@ impl Op for LocalResponseNorm {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &Channels, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 2 * (self.size * shapes.inputs[0].elements()) as u64, bytes: shapes.bytes() }
     }
 }
@@ -103,22 +115,28 @@ impl Op for LocalResponseNorm {
 pub struct LocalResponseNormBackward(pub LocalResponseNorm);
 
 impl Op for LocalResponseNormBackward {
+    type Geometry = Channels;
+
     fn name(&self) -> &'static str {
         "local_response_norm_backward"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 3)?;
-        self.0.check(inputs[0])?;
+        let channels = self.0.check(inputs[0])?;
         match inputs.iter().all(|input| *input == inputs[0]) {
-            true => Ok(vec![inputs[0].clone()]),
+            true => Ok((vec![inputs[0].clone()], channels)),
             false => Err("x, its sums and the gradient have one shape".to_owned()),
         }
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
+    fn reference(
+        &self,
+        &Channels { count: channels, inner }: &Channels,
+        inputs: &[&HostTensor],
+        outputs: &mut [HostTensor],
+    ) {
         let norm = &self.0;
-        let (channels, inner) = (shapes.inputs[0][1], shapes.inputs[0].stride(1));
         let [x, s, dy] = [0, 1, 2].map(|input| move |i: usize| f64::from(inputs[input].f32()[i]));
         let beta = f64::from(norm.beta);
         for i in 0..inputs[0].len() {
@@ -131,19 +149,18 @@ impl Op for LocalResponseNormBackward {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let shape = &launch.input(0).shape;
-        let count = shape.elements();
+    fn launch(&self, channels: &Channels, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+        let count = launch.output(0).elements();
         let terms = ("terms", launch.scratch(count));
         let [x, s, dy] = [("x", Operand::input(0)), ("s", Operand::input(1)), ("dy", Operand::input(2))];
-        let kernel = self.0.kernel(&BACKWARD_TERMS, shape);
+        let kernel = self.0.kernel(&BACKWARD_TERMS, channels);
         launch.linear(kernel, count, [x, s, dy, terms]);
-        let kernel = self.0.kernel(&BACKWARD, shape);
+        let kernel = self.0.kernel(&BACKWARD, channels);
         launch.linear(kernel, count, [x, s, dy, terms, ("dx", Operand::output(0))]);
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &Channels, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 2 * (self.0.size * shapes.inputs[0].elements()) as u64, bytes: shapes.bytes() }
     }
 }

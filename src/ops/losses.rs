@@ -133,13 +133,15 @@ fn squared_error(x: impl Iterator<Item = f64>, target: usize) -> f64 {
 }
 
 impl Op for Loss {
+    type Geometry = [usize; 2];
+
     fn name(&self) -> &'static str {
         self.function()
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 2)?;
-        let [rows, _] = expect_rows(inputs)?;
+        let [rows, classes] = expect_rows(inputs)?;
         if let Loss::Focal { alpha, gamma } = *self {
             expect_finite("alpha", alpha)?;
             expect_finite("gamma", gamma)?;
@@ -148,10 +150,10 @@ impl Op for Loss {
         if self.has_softmax() {
             outputs.push(TensorSpec::f32([rows, 3]));
         }
-        Ok(outputs)
+        Ok((outputs, [rows, classes]))
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, _: &[usize; 2], backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(upstream) = backward.upstream() else { return Ok(vec![None, None]) };
         let mut inputs = vec![backward.input(0), backward.input(1), backward.output(1), upstream];
         if self.has_softmax() {
@@ -160,8 +162,7 @@ impl Op for Loss {
         Ok(vec![Some(backward.apply_one(LossBackward(*self), &inputs)?), None])
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let classes = shapes.inputs[0][1];
+    fn reference(&self, &[_, classes]: &[usize; 2], inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let rows = inputs[0].f32().chunks_exact(classes).zip(inputs[1].u32());
         let (mut sum, mut counted) = (0.0, 0.0f64);
         for (logits, &target) in rows.filter(|(_, target)| (**target as usize) < classes) {
@@ -172,8 +173,7 @@ impl Op for Loss {
         outputs[1].f32_mut()[0] = counted as f32;
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let [rows, classes] = [launch.input(0).shape[0], launch.input(0).shape[1]];
+    fn launch(&self, &[rows, classes]: &[usize; 2], launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         launch.expect_loop(rows.max(3 * classes))?;
         let losses = launch.scratch(2 * rows);
         let mut operands = vec![("logits", Operand::input(0)), ("targets", Operand::input(1)), ("losses", losses)];
@@ -186,7 +186,7 @@ impl Op for Loss {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &[usize; 2], shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 5 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }
@@ -198,21 +198,22 @@ impl Op for Loss {
 pub struct LossBackward(pub Loss);
 
 impl Op for LossBackward {
+    type Geometry = [usize; 2];
+
     fn name(&self) -> &'static str {
         "loss_backward"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, if self.0.has_softmax() { 5 } else { 4 })?;
-        expect_rows(inputs)?;
+        let sizes = expect_rows(inputs)?;
         if inputs[2..4].iter().any(|scalar| scalar.elements() != 1) {
             return Err("the number of rows and the upstream gradient are scalars".to_owned());
         }
-        Ok(vec![inputs[0].clone()])
+        Ok((vec![inputs[0].clone()], sizes))
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let classes = shapes.inputs[0][1];
+    fn reference(&self, &[_, classes]: &[usize; 2], inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let scale = f64::from(inputs[3].f32()[0]) / f64::from(inputs[2].f32()[0]).max(1.0);
         let rows = inputs[0].f32().chunks_exact(classes).zip(inputs[1].u32());
         for (dlogits, (logits, &target)) in outputs[0].f32_mut().chunks_exact_mut(classes).zip(rows) {
@@ -224,8 +225,8 @@ impl Op for LossBackward {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let kernel = self.0.kernel(&ROW_LOSS_BACKWARD, launch.input(0).shape[1]);
+    fn launch(&self, &[_, classes]: &[usize; 2], launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+        let kernel = self.0.kernel(&ROW_LOSS_BACKWARD, classes);
         let mut operands = vec![
             ("targets", Operand::input(1)),
             ("rows", Operand::input(2)),
@@ -243,7 +244,7 @@ impl Op for LossBackward {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &[usize; 2], shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 5 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }

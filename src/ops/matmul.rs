@@ -22,8 +22,8 @@ pub struct MatMul {
 const TILE: usize = 4;
 
 /// Sizes of the product, and the elements between neighbours of A and of B in each of their dimensions.
-#[derive(Clone, Copy)]
-struct Sizes {
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
     batch: usize,
     m: usize,
     n: usize,
@@ -48,19 +48,16 @@ impl MatMul {
             b: steps(b_columns, self.transpose_b),
         })
     }
-
-    /// For shapes that [`Op::infer`] has accepted.
-    fn known(&self, a: &Shape, b: &Shape) -> Sizes {
-        self.sizes(a, b).unwrap_or_else(|| unreachable!("shapes {a} and {b} were accepted before"))
-    }
 }
 
 impl Op for MatMul {
+    type Geometry = Sizes;
+
     fn name(&self) -> &'static str {
         "matmul"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 2)?;
         let sizes = self.sizes(&inputs[0].shape, &inputs[1].shape);
         match (sizes, inputs.iter().all(|input| input.element == ElementType::F32)) {
@@ -68,13 +65,13 @@ impl Op for MatMul {
                 let mut shape = inputs[0].shape.to_vec();
                 shape.truncate(shape.len() - 2);
                 shape.extend([sizes.m, sizes.n]);
-                Ok(vec![TensorSpec::f32(shape)])
+                Ok((vec![TensorSpec::f32(shape)], sizes))
             }
             _ => Err("it multiplies f32 of shapes [..., M, K] and [..., K, N], as transposed".to_owned()),
         }
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, _: &Sizes, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(dy) = backward.upstream() else { return Ok(vec![None; 2]) };
         let (a, b) = (backward.input(0), backward.input(1));
         let mut product = |input: usize, factors: [Value; 2], transpose_a, transpose_b| match backward.wants(input) {
@@ -93,8 +90,7 @@ impl Op for MatMul {
         Ok(vec![da, db])
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let s = self.known(shapes.inputs[0], shapes.inputs[1]);
+    fn reference(&self, s: &Sizes, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let (a, b) = (inputs[0].f32(), inputs[1].f32());
         for (index, y) in outputs[0].f32_mut().iter_mut().enumerate() {
             let (batch, row, column) = (index / (s.m * s.n), index / s.n % s.m, index % s.n);
@@ -104,8 +100,7 @@ impl Op for MatMul {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let s = self.known(&launch.input(0).shape, &launch.input(1).shape);
+    fn launch(&self, s: &Sizes, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new(&BATCHED).constants([
             ("M", s.m),
             ("N", s.n),
@@ -121,8 +116,7 @@ impl Op for MatMul {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
-        let s = self.known(shapes.inputs[0], shapes.inputs[1]);
+    fn cost(&self, s: &Sizes, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 2 * (s.batch * s.m * s.n * s.k) as u64, bytes: shapes.bytes() }
     }
 }

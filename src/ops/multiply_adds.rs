@@ -22,15 +22,17 @@ const CHAINS: usize = 16;
 const STEPS: usize = 4;
 
 impl Op for MultiplyAdds {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         "multiply_adds"
     }
 
-    fn infer(&self, _: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
-        Ok(vec![TensorSpec::f32([self.invocations])])
+    fn infer(&self, _: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
+        Ok((vec![TensorSpec::f32([self.invocations])], ()))
     }
 
-    fn reference(&self, _: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+    fn reference(&self, (): &(), _: &[&HostTensor], outputs: &mut [HostTensor]) {
         for (index, y) in outputs[0].f32_mut().iter_mut().enumerate() {
             let start = index as f32;
             let chain = |chain: usize, lane: usize| {
@@ -44,14 +46,14 @@ impl Op for MultiplyAdds {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let constants = [("ROUNDS", self.rounds), ("STEPS", STEPS), ("CHAINS", CHAINS)];
         let kernel = Kernel::new(&MULTIPLY_ADDS).constants(constants);
         launch.linear(kernel, self.invocations, [("y", Operand::output(0))]);
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, (): &(), shapes: &Shapes<'_>) -> Cost {
         Cost { flops: (self.invocations * self.rounds * STEPS * CHAINS * 4 * 2) as u64, bytes: shapes.bytes() }
     }
 }

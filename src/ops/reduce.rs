@@ -19,28 +19,30 @@ pub struct ChannelSum {
 }
 
 impl Op for ChannelSum {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         "channel_sum"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
         if inputs[0].elements() != self.outer * self.channels * self.inner {
             return Err(format!("it sums {} x {} x {} elements", self.outer, self.channels, self.inner));
         }
-        Ok(vec![TensorSpec::f32([self.channels])])
+        Ok((vec![TensorSpec::f32([self.channels])], ()))
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+    fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         self.sum(inputs[0].f32(), outputs[0].f32_mut());
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         self.dispatch(launch, Operand::input(0), Operand::output(0));
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, (): &(), shapes: &Shapes<'_>) -> Cost {
         Cost { flops: shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }

@@ -21,7 +21,8 @@ pub struct Softmax {
 }
 
 /// A tensor as rows of `size` elements that lie `inner` apart.
-struct Rows {
+#[derive(Clone, Copy, Debug)]
+pub struct Rows {
     count: usize,
     size: usize,
     inner: usize,
@@ -45,26 +46,27 @@ impl Rows {
 }
 
 impl Op for Softmax {
+    type Geometry = Rows;
+
     fn name(&self) -> &'static str {
         if self.log { "log_softmax" } else { "softmax" }
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
         if inputs[0].element != ElementType::F32 || self.dim >= inputs[0].shape.len() {
             return Err(format!("it takes f32 with a dimension {}", self.dim));
         }
-        Ok(vec![inputs[0].clone()])
+        Ok((vec![inputs[0].clone()], Rows::of(&inputs[0].shape, self.dim)))
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, _: &Rows, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
         let y = backward.output(0);
         Ok(vec![Some(backward.apply_one(SoftmaxBackward(*self), &[y, dy])?)])
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let rows = Rows::of(shapes.inputs[0], self.dim);
+    fn reference(&self, rows: &Rows, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let x = |i: usize| f64::from(inputs[0].f32()[i]);
         for row in 0..rows.count {
             let largest = rows.elements(row).map(x).fold(f64::NEG_INFINITY, f64::max);
@@ -76,8 +78,7 @@ impl Op for Softmax {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let rows = Rows::of(&launch.input(0).shape, self.dim);
+    fn launch(&self, rows: &Rows, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         launch.expect_loop(2 * rows.size)?;
         let sums = launch.scratch(2 * rows.count);
         launch.linear(rows.kernel(&ROW_SUMS, self.log), rows.count, [("x", Operand::input(0)), ("sums", sums)]);
@@ -87,7 +88,7 @@ impl Op for Softmax {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &Rows, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 5 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }
@@ -97,11 +98,13 @@ impl Op for Softmax {
 pub struct SoftmaxBackward(pub Softmax);
 
 impl Op for SoftmaxBackward {
+    type Geometry = Rows;
+
     fn name(&self) -> &'static str {
         "softmax_backward"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 2)?;
         match inputs[0] == inputs[1] {
             true => self.0.infer(&inputs[..1]),
@@ -109,8 +112,7 @@ impl Op for SoftmaxBackward {
         }
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let rows = Rows::of(shapes.inputs[0], self.0.dim);
+    fn reference(&self, rows: &Rows, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let y = |i: usize| f64::from(inputs[0].f32()[i]);
         let dy = |i: usize| f64::from(inputs[1].f32()[i]);
         for row in 0..rows.count {
@@ -122,8 +124,7 @@ impl Op for SoftmaxBackward {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let rows = Rows::of(&launch.input(0).shape, self.0.dim);
+    fn launch(&self, rows: &Rows, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         launch.expect_loop(rows.size)?;
         let sums = launch.scratch(rows.count);
         let (y, dy) = (("y", Operand::input(0)), ("dy", Operand::input(1)));
@@ -134,7 +135,7 @@ impl Op for SoftmaxBackward {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &Rows, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 4 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }

@@ -9,7 +9,7 @@ const DIMENSIONS: usize = 6;
 /// Visits the product of `sizes` elements, the last dimension running fastest; neighbours in
 /// dimension d are `strides[d]` elements apart, 0 to repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Walk {
+pub struct Walk {
     pub sizes: [usize; DIMENSIONS],
     pub strides: [usize; DIMENSIONS],
 }
@@ -60,11 +60,6 @@ impl Walk {
             at
         })
     }
-}
-
-/// A walk over shapes that [`super::Op::infer`] has accepted.
-pub(super) fn accepted<T>(walk: Result<T, String>) -> T {
-    walk.unwrap_or_else(|rule| unreachable!("shapes were accepted before: {rule}"))
 }
 
 /// Elements between neighbours in each dimension of a row-major tensor.

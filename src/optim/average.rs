@@ -5,7 +5,7 @@ use super::step::chunks;
 use crate::graph::Op;
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::ops::expect_inputs;
-use crate::tensor::{HostTensor, Shapes, TensorSpec};
+use crate::tensor::{HostTensor, TensorSpec};
 
 static AVERAGE: Shader = Shader::new("optimizer/average", &[write("average"), read("weights"), read("share")]);
 
@@ -14,14 +14,16 @@ static AVERAGE: Shader = Shader::new("optimizer/average", &[write("average"), re
 pub struct AverageWeights;
 
 impl Op for AverageWeights {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         "average_weights"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 3)?;
         match inputs[0].shape == inputs[1].shape {
-            true => Ok(vec![]),
+            true => Ok((vec![], ())),
             false => Err("average and weights have one shape".to_owned()),
         }
     }
@@ -30,14 +32,14 @@ impl Op for AverageWeights {
         &[0]
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+    fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let share = f64::from(inputs[2].f32()[0]);
         for (e, &w) in outputs[0].f32_mut().iter_mut().zip(inputs[1].f32()) {
             *e = (f64::from(*e) * (1.0 - share) + share * f64::from(w)) as f32;
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         for (first, count) in chunks(launch) {
             let operands = [
                 ("average", Operand::input(0).slice(first, count)),

@@ -16,25 +16,27 @@ static CLIP_SCALE: Shader = Shader::new("optimizer/clip_scale", &[read("square")
 pub struct SquaredNorm(pub GradientTransform);
 
 impl Op for SquaredNorm {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         "squared_norm"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 2)?;
         match inputs[0].shape == inputs[1].shape {
-            true => Ok(vec![TensorSpec::f32([1])]),
+            true => Ok((vec![TensorSpec::f32([1])], ())),
             false => Err("gradients and parameters have one shape".to_owned()),
         }
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+    fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let pairs = inputs[0].f32().iter().zip(inputs[1].f32());
         let squares = pairs.map(|(&g, &p)| self.0.apply(f64::from(g), f64::from(p)).powi(2));
         outputs[0].f32_mut()[0] = squares.sum::<f64>() as f32;
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let chunks = chunks(launch);
         let largest = chunks.iter().map(|&(_, count)| count).max().unwrap_or(0);
         let enough: usize = match launch.profile().class {
@@ -62,7 +64,7 @@ impl Op for SquaredNorm {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, (): &(), shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 2 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }
@@ -75,23 +77,25 @@ pub struct ClipScale {
 }
 
 impl Op for ClipScale {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         "clip_scale"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
-        Ok(vec![TensorSpec::f32([1]); 2])
+        Ok((vec![TensorSpec::f32([1]); 2], ()))
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+    fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let norm = f64::from(inputs[0].f32()[0]).sqrt();
         let scale = f64::from(self.max_norm) / (norm + 1e-6);
         outputs[0].f32_mut()[0] = if scale > 1.0 { 1.0 } else { scale as f32 };
         outputs[1].f32_mut()[0] = norm as f32;
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new(&CLIP_SCALE).constant("MAX_NORM", self.max_norm);
         let operands = [("square", Operand::input(0)), ("scale", Operand::output(0)), ("norm", Operand::output(1))];
         launch.linear(kernel, 1, operands);

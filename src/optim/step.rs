@@ -69,11 +69,13 @@ impl OptimizerStep {
 }
 
 impl Op for OptimizerStep {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         "optimizer_step"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         let states = self.states();
         if states > MOST_STATES {
             return Err(format!("a rule has up to {MOST_STATES} states"));
@@ -81,8 +83,8 @@ impl Op for OptimizerStep {
         let expected = 3 + states + usize::from(self.transform.clip_grad_norm.is_some());
         crate::ops::expect_inputs(inputs, expected)?;
         match inputs[..=states + 1].iter().all(|spec| spec.shape == inputs[0].shape) {
-            true if self.is_elementwise() => Ok(vec![]),
-            true => Ok(vec![inputs[0].clone()]),
+            true if self.is_elementwise() => Ok((vec![], ())),
+            true => Ok((vec![inputs[0].clone()], ())),
             false => Err("parameters, state and gradients have one shape".to_owned()),
         }
     }
@@ -92,7 +94,7 @@ impl Op for OptimizerStep {
         &ALL_UPDATES[first..=self.states()]
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+    fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let (states, rule) = (self.states(), self.optimizer.rule().reference(self.optimizer.values()));
         let gradients = inputs[states + 1].f32();
         let scalars: [f64; 5] = std::array::from_fn(|i| f64::from(inputs[states + 2].f32()[i]));
@@ -116,7 +118,7 @@ impl Op for OptimizerStep {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let states = self.optimizer.state();
         for (first, count) in chunks(launch) {
             let slice = |input: usize| Operand::input(input).slice(first, count);
@@ -137,7 +139,7 @@ impl Op for OptimizerStep {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, (): &(), shapes: &Shapes<'_>) -> Cost {
         let read: u64 = shapes.bytes();
         let written = (1 + self.states() as u64) * 4 * shapes.inputs[0].elements() as u64;
         Cost { flops: 8 * shapes.inputs[0].elements() as u64, bytes: read + written }

@@ -2,7 +2,7 @@
 
 use crate::graph::{Graph, Init, Role, Value};
 use crate::setting::Setting;
-use crate::tensor::{ElementType, HostTensor, Shape, Shapes};
+use crate::tensor::{ElementType, HostTensor, Shape};
 use std::collections::HashMap;
 
 /// Tensors that live on between runs, by name.
@@ -98,11 +98,7 @@ pub fn run(graph: &Graph, inputs: &Tensors, state: &mut Tensors) -> Vec<HostTens
         outputs.extend(node.op.updates().iter().map(|&input| values[&node.inputs[input]].clone()));
         {
             let given: Vec<&HostTensor> = node.inputs.iter().map(|input| &values[input]).collect();
-            let shapes = Shapes {
-                inputs: node.inputs.iter().map(|&value| graph.shape(value)).collect(),
-                outputs: node.outputs.iter().map(|&value| graph.shape(value)).collect(),
-            };
-            node.op.reference(&given, &mut outputs, &shapes);
+            node.op.reference(&given, &mut outputs);
         }
         let updated = outputs.split_off(node.outputs.len());
         for (&output, tensor) in node.outputs.iter().zip(outputs) {

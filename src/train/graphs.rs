@@ -1,7 +1,7 @@
 //! The training graph and the evaluation graph of a configuration.
 
 use super::{TrainError, init};
-use crate::graph::{Graph, Init, Node, Value};
+use crate::graph::{Graph, Init, Value};
 use crate::models::{self, ModelOptions};
 use crate::nn::{Mode, STEP_NUMBERS, Scope};
 use crate::ops::{Add, CountCorrect, RecordMetrics, Scale, UpdateRunningStatistics};
@@ -9,7 +9,6 @@ use crate::optim::{Attached, AverageWeights, Shares, UpdateConfig, accumulate, a
 use crate::recipe::TrainConfig;
 use crate::tensor::{Shape, TensorSpec};
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// Input of both graphs.
 pub(super) const IMAGES: &str = "images";
@@ -133,7 +132,7 @@ pub(super) fn statistics_graph(config: &TrainConfig, batch: Batch) -> Result<Opt
             running.extend_from_slice(&node.inputs[2..]);
             // The statistics of this run alone.
             let alone = UpdateRunningStatistics { momentum: 1.0, ..op };
-            graph.replace_node(index, Node { op: Arc::new(alone), ..node });
+            graph.replace_node(index, node.with_op(alone, ()));
         }
     }
     if running.is_empty() {

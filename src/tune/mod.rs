@@ -36,7 +36,7 @@ pub fn layers(graphs: &[Graph]) -> Vec<Layer> {
         let known = all.len();
         let live = graph.live_nodes();
         for (node, _) in graph.nodes().iter().zip(live).filter(|(_, live)| *live) {
-            let Some(shape) = ConvShape::of(graph, node) else { continue };
+            let Some(shape) = ConvShape::of(node) else { continue };
             let place = all.iter().position(|layer| layer.shape == shape).unwrap_or_else(|| {
                 all.push(Layer { shape, uses: vec![0; graphs.len()] });
                 all.len() - 1

@@ -11,7 +11,7 @@ use tilewright::ops::{Conv2d, Linear};
 use tilewright::optim::{Averaging, GradientTransform, UpdateConfig};
 use tilewright::plan::Plan;
 use tilewright::reference::Tensors;
-use tilewright::tensor::{HostTensor, Shapes, TensorSpec};
+use tilewright::tensor::{HostTensor, TensorSpec};
 
 trials! {
     Adapter:
@@ -155,17 +155,19 @@ fn check_in_parts(limit: u64, case: Case) {
 struct Careless;
 
 impl Op for Careless {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         "careless"
     }
 
-    fn infer(&self, _: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
-        Ok(vec![TensorSpec::f32([67])])
+    fn infer(&self, _: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
+        Ok((vec![TensorSpec::f32([67])], ()))
     }
 
-    fn reference(&self, _: &[&HostTensor], _: &mut [HostTensor], _: &Shapes<'_>) {}
+    fn reference(&self, (): &(), _: &[&HostTensor], _: &mut [HostTensor]) {}
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         static FILL: Shader = Shader::new("elementwise/fill", &[write("y")]);
         let kernel = Kernel::new(&FILL).constant("VALUE", 0.0);
         launch.linear(kernel, 66, [("y", Operand::output(0))]);

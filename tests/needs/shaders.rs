@@ -22,7 +22,7 @@ use tilewright::ops::Linear;
 use tilewright::plan::{Plan, PlanError, PlannedBinding, PlannedDispatch};
 use tilewright::recipe::TrainConfig;
 use tilewright::shader;
-use tilewright::tensor::{ElementType, HostTensor, Shapes, TensorSpec};
+use tilewright::tensor::{ElementType, HostTensor, TensorSpec};
 use tilewright::train::{Batch, evaluation_graph, training_graph};
 
 trials! {
@@ -451,17 +451,19 @@ struct Copies(Vec<(&'static str, Operand)>);
 static COPY: Shader = Shader::new("elementwise/copy", &[read("x"), write("y"), write("sums").when("keeps_sums")]);
 
 impl Op for Copies {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         "copies"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
-        Ok(vec![inputs[0].clone()])
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
+        Ok((vec![inputs[0].clone()], ()))
     }
 
-    fn reference(&self, _: &[&HostTensor], _: &mut [HostTensor], _: &Shapes<'_>) {}
+    fn reference(&self, (): &(), _: &[&HostTensor], _: &mut [HostTensor]) {}
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         launch.linear(Kernel::new(&COPY), 128, self.0.iter().copied());
         Ok(())
     }

@@ -39,7 +39,7 @@ fn an_activation_that_alone_reads_a_convolution_is_merged_into_it() {
     }
     let fused = graph.fuse_activations();
     let node = fused.nodes().last().unwrap();
-    assert_eq!(node.op_as::<Activated>().unwrap().activation, Activation::Silu);
+    assert_eq!(node.applied_as::<Activated>().unwrap().activation, Activation::Silu);
     assert_eq!((node.op.name(), &node.outputs), ("conv2d", &vec![y]));
     assert_eq!(fused.live_nodes(), [false, true], "the convolution alone is dead");
 }
@@ -94,7 +94,7 @@ fn every_merged_activation_is_in_a_kernel_of_its_node() {
             let profile = DeviceProfile { max_binding_bytes: 1 << 30, ..DeviceProfile::webgpu_defaults(class) };
             let Ok(plan) = Plan::new(&graph, &profile) else { continue };
             for (index, node) in graph.nodes().iter().enumerate().filter(|(index, _)| live[*index]) {
-                let Some(fused) = node.op_as::<Activated>() else { continue };
+                let Some(fused) = node.applied_as::<Activated>() else { continue };
                 let function = fused.activation.function();
                 let own = plan.steps.iter().filter(|step| step.node == index);
                 let applied = own.filter(|step| {

@@ -5,7 +5,7 @@ use super::part::Part;
 use super::workgroup::{self, Body};
 use super::{Conv2d, ConvGeometry, ConvInputGradient, ConvWeightGradient, Linear, Variant};
 use super::{depthwise, loop_steps, texture};
-use crate::graph::{Graph, Node};
+use crate::graph::Node;
 use crate::kernel::{ChoiceKey, DeviceProfile, Precision};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -47,12 +47,11 @@ pub struct ConvShape {
 
 impl ConvShape {
     /// What a node computes, if it is a pass of a convolution or linear layer.
-    pub fn of(graph: &Graph, node: &Node) -> Option<ConvShape> {
-        let shape = |index: usize| graph.shape(node.inputs[index]);
-        let (pass, geometry) = if let Some(op) = node.op_as::<Conv2d>() {
-            (ConvPass::Forward, op.known_geometry(shape(0), shape(1)))
-        } else if node.op_as::<Linear>().is_some() {
-            (ConvPass::Forward, Linear::known_geometry(shape(0), shape(1)))
+    pub fn of(node: &Node) -> Option<ConvShape> {
+        let (pass, geometry) = if let Some((_, &geometry)) = node.inferred::<Conv2d>() {
+            (ConvPass::Forward, geometry)
+        } else if let Some((_, &geometry)) = node.inferred::<Linear>() {
+            (ConvPass::Forward, geometry)
         } else if let Some(op) = node.op_as::<ConvInputGradient>() {
             (ConvPass::InputGradient, op.geometry)
         } else {

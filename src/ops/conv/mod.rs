@@ -79,51 +79,44 @@ impl Conv2d {
             out: [out(0, height, kh)?, out(1, width, kw)?],
         })
     }
-
-    /// For shapes that [`Op::infer`] has accepted.
-    fn known_geometry(&self, x: &Shape, weight: &Shape) -> ConvGeometry {
-        self.geometry(x, weight).unwrap_or_else(|rule| unreachable!("shapes were accepted before: {rule}"))
-    }
 }
 
 impl Op for Conv2d {
+    type Geometry = ConvGeometry;
+
     fn name(&self) -> &'static str {
         "conv2d"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         let [x, weight, bias @ ..] = inputs else {
             return Err("it takes an image, a weight and, optionally, a bias".to_owned());
         };
         let geometry = self.geometry(&x.shape, &weight.shape)?;
         check_bias(bias, geometry.filters)?;
         let [height, width] = geometry.out;
-        Ok(vec![TensorSpec::f32([geometry.batch, geometry.filters, height, width])])
+        Ok((vec![TensorSpec::f32([geometry.batch, geometry.filters, height, width])], geometry))
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
-        let (x, weight) = (backward.input(0), backward.input(1));
-        let geometry = self.known_geometry(backward.shape(x), backward.shape(weight));
-        gradients(backward, geometry)
+    fn gradient(&self, geometry: &ConvGeometry, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        gradients(backward, *geometry)
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let geometry = self.known_geometry(shapes.inputs[0], shapes.inputs[1]);
+    fn reference(&self, geometry: &ConvGeometry, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let bias = inputs.get(2).map(|bias| bias.f32());
-        reference::forward(&geometry, inputs[0].f32(), inputs[1].f32(), bias, outputs[0].f32_mut());
+        reference::forward(geometry, inputs[0].f32(), inputs[1].f32(), bias, outputs[0].f32_mut());
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let geometry = self.known_geometry(&launch.input(0).shape, &launch.input(1).shape);
-        forward(launch, &geometry)
+    fn launch(&self, geometry: &ConvGeometry, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+        forward(launch, geometry)
     }
 
     fn takes_activation(&self) -> bool {
         true
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
-        cost(&self.known_geometry(shapes.inputs[0], shapes.inputs[1]), shapes)
+    fn cost(&self, geometry: &ConvGeometry, shapes: &Shapes<'_>) -> Cost {
+        cost(geometry, shapes)
     }
 }
 
@@ -141,18 +134,16 @@ impl Linear {
             _ => Err("the last dimension of x is the second of the weight [out, in]".to_owned()),
         }
     }
-
-    fn known_geometry(x: &Shape, weight: &Shape) -> ConvGeometry {
-        Linear::geometry(x, weight).unwrap_or_else(|rule| unreachable!("shapes were accepted before: {rule}"))
-    }
 }
 
 impl Op for Linear {
+    type Geometry = ConvGeometry;
+
     fn name(&self) -> &'static str {
         "linear"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         let [x, weight, bias @ ..] = inputs else {
             return Err("it takes features, a weight and, optionally, a bias".to_owned());
         };
@@ -162,32 +153,28 @@ impl Op for Linear {
         if let Some(last) = shape.last_mut() {
             *last = geometry.filters;
         }
-        Ok(vec![TensorSpec::f32(shape)])
+        Ok((vec![TensorSpec::f32(shape)], geometry))
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
-        let (x, weight) = (backward.input(0), backward.input(1));
-        let geometry = Linear::known_geometry(backward.shape(x), backward.shape(weight));
-        gradients(backward, geometry)
+    fn gradient(&self, geometry: &ConvGeometry, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+        gradients(backward, *geometry)
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let geometry = Linear::known_geometry(shapes.inputs[0], shapes.inputs[1]);
+    fn reference(&self, geometry: &ConvGeometry, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let bias = inputs.get(2).map(|bias| bias.f32());
-        reference::forward(&geometry, inputs[0].f32(), inputs[1].f32(), bias, outputs[0].f32_mut());
+        reference::forward(geometry, inputs[0].f32(), inputs[1].f32(), bias, outputs[0].f32_mut());
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let geometry = Linear::known_geometry(&launch.input(0).shape, &launch.input(1).shape);
-        forward(launch, &geometry)
+    fn launch(&self, geometry: &ConvGeometry, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+        forward(launch, geometry)
     }
 
     fn takes_activation(&self) -> bool {
         true
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
-        cost(&Linear::known_geometry(shapes.inputs[0], shapes.inputs[1]), shapes)
+    fn cost(&self, geometry: &ConvGeometry, shapes: &Shapes<'_>) -> Cost {
+        cost(geometry, shapes)
     }
 }
 
@@ -200,19 +187,21 @@ pub struct ConvInputGradient {
 }
 
 impl Op for ConvInputGradient {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         "conv_input_gradient"
     }
 
-    fn infer(&self, _: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
-        Ok(vec![TensorSpec::f32(self.shape.clone())])
+    fn infer(&self, _: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
+        Ok((vec![TensorSpec::f32(self.shape.clone())], ()))
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+    fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         reference::input_gradient(&self.geometry, inputs[0].f32(), inputs[1].f32(), outputs[0].f32_mut());
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let all = parts(launch, &self.geometry);
         let elements = launch.output(0).elements();
         // The parts' gradients lie side by side, each where a binding may start, until they are summed.
@@ -243,7 +232,7 @@ impl Op for ConvInputGradient {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, (): &(), shapes: &Shapes<'_>) -> Cost {
         cost(&self.geometry, shapes)
     }
 }
@@ -259,24 +248,26 @@ pub struct ConvWeightGradient {
 }
 
 impl Op for ConvWeightGradient {
+    type Geometry = ();
+
     fn name(&self) -> &'static str {
         "conv_weight_gradient"
     }
 
-    fn infer(&self, _: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, _: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         let weight = TensorSpec::f32(self.shape.clone());
         let bias = self.bias.then(|| TensorSpec::f32([self.geometry.filters]));
-        Ok([weight].into_iter().chain(bias).collect())
+        Ok(([weight].into_iter().chain(bias).collect(), ()))
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], _: &Shapes<'_>) {
+    fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         reference::weight_gradient(&self.geometry, inputs[0].f32(), inputs[1].f32(), outputs[0].f32_mut());
         if self.bias {
             bias_sum(&self.geometry).sum(inputs[1].f32(), outputs[1].f32_mut());
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let all = parts(launch, &self.geometry);
         let sums_bias = all.iter().all(|part| variant(launch, ConvPass::WeightGradient, part).sums_bias());
         for part in &all {
@@ -294,7 +285,7 @@ impl Op for ConvWeightGradient {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, (): &(), shapes: &Shapes<'_>) -> Cost {
         cost(&self.geometry, shapes)
     }
 }

@@ -3,6 +3,9 @@
 use super::plane;
 use crate::graph::{Backward, Cost, GraphError, Op, Value};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
+use crate::ops::broadcast::Reduction;
+use crate::ops::layout::gather;
+use crate::ops::walk::Walk;
 use crate::ops::{BroadcastTo, SumTo, expect_inputs, expect_nchw};
 use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 use std::ops::Range;
@@ -30,17 +33,32 @@ fn window(o: usize, out: usize, size: usize) -> Range<usize> {
     o * size / out..((o + 1) * size).div_ceil(out)
 }
 
-fn kernel(shader: &'static Shader, size: [usize; 2], out: [usize; 2]) -> Kernel {
-    Kernel::new(shader).constants([
-        ("HEIGHT", size[0]),
-        ("WIDTH", size[1]),
-        ("OUT_HEIGHT", out[0]),
-        ("OUT_WIDTH", out[1]),
-    ])
+/// What is pooled: planes of `size` to planes of `out`.
+#[derive(Clone, Copy, Debug)]
+pub struct Planes {
+    count: usize,
+    size: [usize; 2],
+    out: [usize; 2],
+}
+
+impl Planes {
+    fn kernel(&self, shader: &'static Shader) -> Kernel {
+        Kernel::new(shader).constants([
+            ("HEIGHT", self.size[0]),
+            ("WIDTH", self.size[1]),
+            ("OUT_HEIGHT", self.out[0]),
+            ("OUT_WIDTH", self.out[1]),
+        ])
+    }
+
+    /// Share of one element in the mean of its whole plane.
+    fn share(&self) -> f32 {
+        1.0 / (self.size[0] * self.size[1]) as f32
+    }
 }
 
 impl AdaptiveAvgPool2d {
-    fn check(&self, x: &TensorSpec) -> Result<Shape, String> {
+    fn check(&self, x: &TensorSpec) -> Result<(Shape, Planes), String> {
         let [batch, channels, height, width] = expect_nchw(x)?;
         if x.element != ElementType::F32 || height == 0 || width == 0 {
             return Err("it pools images of f32 with at least one pixel".to_owned());
@@ -48,7 +66,8 @@ impl AdaptiveAvgPool2d {
         if self.output_size.contains(&0) {
             return Err("its output has at least one pixel".to_owned());
         }
-        Ok([batch, channels, self.output_size[0], self.output_size[1]].into())
+        let out = self.output_size;
+        Ok(([batch, channels, out[0], out[1]].into(), Planes { count: batch * channels, size: [height, width], out }))
     }
 }
 
@@ -56,26 +75,32 @@ impl AdaptiveAvgPool2d {
 const LARGE_PLANE: usize = 1024;
 
 impl Op for AdaptiveAvgPool2d {
+    /// The planes, and the reduction that gives the mean of each where they are large.
+    type Geometry = (Planes, Option<Reduction>);
+
     fn name(&self) -> &'static str {
         "adaptive_avg_pool2d"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
-        Ok(vec![TensorSpec::f32(self.check(inputs[0])?)])
+        let (y, planes) = self.check(inputs[0])?;
+        let is_reduction = planes.out == [1, 1] && planes.size[0] * planes.size[1] >= LARGE_PLANE;
+        let mean = SumTo { shape: y.clone(), factor: planes.share() };
+        let mean = is_reduction.then(|| mean.reduction(&inputs[0].shape)).transpose()?;
+        Ok((vec![TensorSpec::f32(y)], (planes, mean)))
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, _: &Self::Geometry, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
         let x = backward.shape(backward.input(0)).clone();
         Ok(vec![Some(backward.apply_one(AdaptiveAvgPoolBackward { x }, &[dy])?)])
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let (size, out) = ([shapes.inputs[0][2], shapes.inputs[0][3]], self.output_size);
-        let planes = shapes.inputs[0][0] * shapes.inputs[0][1];
+    fn reference(&self, (planes, _): &Self::Geometry, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
+        let &Planes { count, size, out } = planes;
         let mut o = 0;
-        for p in 0..planes {
+        for p in 0..count {
             let x = &inputs[0].f32()[plane(p, size)];
             for oy in 0..out[0] {
                 let rows = window(oy, out[0], size[0]);
@@ -94,23 +119,22 @@ impl Op for AdaptiveAvgPool2d {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let x = &launch.input(0).shape;
-        if self.output_size == [1, 1] && x[2] * x[3] >= LARGE_PLANE {
-            let mean = SumTo { shape: launch.output(0).shape.clone(), factor: 1.0 / (x[2] * x[3]) as f32 };
-            return mean.launch(launch);
+    fn launch(&self, (planes, mean): &Self::Geometry, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+        if let Some(mean) = mean {
+            mean.dispatch(launch);
+            return Ok(());
         }
         // A window spans at most one element more than its share on each side.
         let span = |size: usize, out: usize| size.div_ceil(out) + 1;
-        let [rows, columns] = [span(x[2], self.output_size[0]), span(x[3], self.output_size[1])];
+        let [rows, columns] = [0, 1].map(|axis| span(planes.size[axis], planes.out[axis]));
         launch.expect_loop(rows * (columns + 1))?;
-        let kernel = kernel(&FORWARD, [x[2], x[3]], self.output_size);
+        let kernel = planes.kernel(&FORWARD);
         let operands = [("x", Operand::input(0)), ("y", Operand::output(0))];
         launch.linear(kernel, launch.output(0).elements(), operands);
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &Self::Geometry, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }
@@ -123,24 +147,30 @@ pub struct AdaptiveAvgPoolBackward {
 }
 
 impl Op for AdaptiveAvgPoolBackward {
+    /// The planes, and how the gradient of the mean of a whole plane is repeated.
+    type Geometry = (Planes, Option<Walk>);
+
     fn name(&self) -> &'static str {
         "adaptive_avg_pool2d_backward"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
         let [_, _, height, width] = expect_nchw(inputs[0])?;
         let x = TensorSpec::f32(self.x.clone());
-        match (AdaptiveAvgPool2d { output_size: [height, width] }).check(&x)? == inputs[0].shape {
-            true => Ok(vec![x]),
+        let (y, planes) = AdaptiveAvgPool2d { output_size: [height, width] }.check(&x)?;
+        let share = BroadcastTo { shape: self.x.clone(), factor: 1.0 };
+        let repeated = (planes.out == [1, 1]).then(|| share.walk(&y)).transpose()?;
+        match y == inputs[0].shape {
+            true => Ok((vec![x], (planes, repeated))),
             false => Err(format!("its gradient belongs to images of shape {}", self.x)),
         }
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let (size, out) = ([self.x[2], self.x[3]], [shapes.inputs[0][2], shapes.inputs[0][3]]);
+    fn reference(&self, (planes, _): &Self::Geometry, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
+        let &Planes { count, size, out } = planes;
         let mut o = 0;
-        for p in 0..self.x[0] * self.x[1] {
+        for p in 0..count {
             let mut sums = vec![0.0f64; size[0] * size[1]];
             for oy in 0..out[0] {
                 let rows = window(oy, out[0], size[0]);
@@ -161,19 +191,18 @@ impl Op for AdaptiveAvgPoolBackward {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let dy = &launch.input(0).shape;
-        if dy[2] * dy[3] == 1 {
-            let share = BroadcastTo { shape: self.x.clone(), factor: 1.0 / (self.x[2] * self.x[3]) as f32 };
-            return share.launch(launch);
+    fn launch(&self, (planes, repeated): &Self::Geometry, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+        if let Some(walk) = repeated {
+            gather(launch, *walk, 0, planes.share());
+            return Ok(());
         }
-        let kernel = kernel(&BACKWARD, [self.x[2], self.x[3]], [dy[2], dy[3]]);
+        let kernel = planes.kernel(&BACKWARD);
         let operands = [("dy", Operand::input(0)), ("dx", Operand::output(0))];
         launch.linear(kernel, launch.output(0).elements(), operands);
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &Self::Geometry, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: shapes.outputs[0].elements() as u64, bytes: shapes.bytes() }
     }
 }

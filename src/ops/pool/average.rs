@@ -60,10 +60,6 @@ impl AvgPool2d {
         Window { kernel, stride, padding, dilation: [1; 2], ceil_mode }
     }
 
-    fn geometry(&self, x: &Shape, y: &Shape) -> Geometry {
-        self.window().geometry(x, y)
-    }
-
     /// Rows (columns) of window `o`, clipped as `count_include_pad` says.
     fn length(&self, axis: usize, size: usize, o: usize) -> usize {
         let padding = self.padding[axis];
@@ -81,23 +77,25 @@ impl AvgPool2d {
 }
 
 impl Op for AvgPool2d {
+    type Geometry = Geometry;
+
     fn name(&self) -> &'static str {
         "avg_pool2d"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
-        Ok(vec![TensorSpec::f32(self.window().infer(inputs[0])?)])
+        let (shape, geometry) = self.window().infer(inputs[0])?;
+        Ok((vec![TensorSpec::f32(shape)], geometry))
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, _: &Geometry, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
         let x = backward.shape(backward.input(0)).clone();
         Ok(vec![Some(backward.apply_one(AvgPoolBackward { pool: *self, x }, &[dy])?)])
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let g = self.geometry(shapes.inputs[0], shapes.outputs[0]);
+    fn reference(&self, g: &Geometry, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let mut o = 0;
         for p in 0..g.planes {
             let x = &inputs[0].f32()[plane(p, g.size)];
@@ -116,16 +114,14 @@ impl Op for AvgPool2d {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let g = self.geometry(&launch.input(0).shape, &launch.output(0).shape);
+    fn launch(&self, g: &Geometry, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         launch.expect_loop(g.window_steps())?;
         let kernel = g.kernel(&FORWARD).condition("count_include_pad", self.count_include_pad);
         launch.linear(kernel, g.outputs(), [("x", Operand::input(0)), ("y", Operand::output(0))]);
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
-        let g = self.geometry(shapes.inputs[0], shapes.outputs[0]);
+    fn cost(&self, g: &Geometry, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: g.window_elements(), bytes: shapes.bytes() }
     }
 }
@@ -139,22 +135,23 @@ pub struct AvgPoolBackward {
 }
 
 impl Op for AvgPoolBackward {
+    type Geometry = Geometry;
+
     fn name(&self) -> &'static str {
         "avg_pool2d_backward"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
         let x = TensorSpec::f32(self.x.clone());
-        let y = self.pool.window().infer(&x)?;
+        let (y, geometry) = self.pool.window().infer(&x)?;
         match inputs[0].shape == y {
-            true => Ok(vec![x]),
+            true => Ok((vec![x], geometry)),
             false => Err(format!("the gradient of the averages has the shape {y}")),
         }
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let g = self.pool.geometry(&self.x, shapes.inputs[0]);
+    fn reference(&self, g: &Geometry, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let mut o = 0;
         for p in 0..g.planes {
             let mut sums = vec![0.0f64; g.size[0] * g.size[1]];
@@ -175,16 +172,14 @@ impl Op for AvgPoolBackward {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let g = self.pool.geometry(&self.x, &launch.input(0).shape);
+    fn launch(&self, g: &Geometry, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let (kernel, cells) = g.cells(&BACKWARD);
         let kernel = kernel.condition("count_include_pad", self.pool.count_include_pad);
         launch.linear(kernel, cells, [("dy", Operand::input(0)), ("dx", Operand::output(0))]);
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
-        let g = self.pool.geometry(&self.x, shapes.inputs[0]);
+    fn cost(&self, g: &Geometry, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: g.window_elements(), bytes: shapes.bytes() }
     }
 }

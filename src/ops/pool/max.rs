@@ -61,32 +61,29 @@ impl MaxPool2d {
         let MaxPool2d { kernel, stride, padding, dilation, ceil_mode } = *self;
         Window { kernel, stride, padding, dilation, ceil_mode }
     }
-
-    fn geometry(&self, x: &Shape, y: &Shape) -> Geometry {
-        self.window().geometry(x, y)
-    }
 }
 
 impl Op for MaxPool2d {
+    type Geometry = Geometry;
+
     fn name(&self) -> &'static str {
         "max_pool2d"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
-        let shape = self.window().infer(inputs[0])?;
-        Ok(vec![TensorSpec::f32(shape.clone()), TensorSpec::u32(shape)])
+        let (shape, geometry) = self.window().infer(inputs[0])?;
+        Ok((vec![TensorSpec::f32(shape.clone()), TensorSpec::u32(shape)], geometry))
     }
 
-    fn gradient(&self, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
+    fn gradient(&self, _: &Geometry, backward: &mut Backward<'_>) -> Result<Vec<Option<Value>>, GraphError> {
         let Some(dy) = backward.upstream() else { return Ok(vec![None]) };
         let x = backward.shape(backward.input(0)).clone();
         let inputs = [backward.output(1), dy];
         Ok(vec![Some(backward.apply_one(MaxPoolBackward { pool: *self, x }, &inputs)?)])
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let g = self.geometry(shapes.inputs[0], shapes.outputs[0]);
+    fn reference(&self, g: &Geometry, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let mut o = 0;
         for p in 0..g.planes {
             let x = &inputs[0].f32()[plane(p, g.size)];
@@ -105,8 +102,7 @@ impl Op for MaxPool2d {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let g = self.geometry(&launch.input(0).shape, &launch.output(0).shape);
+    fn launch(&self, g: &Geometry, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         launch.expect_loop(g.window_steps())?;
         let argmax = launch.is_read(1);
         let kernel = g.kernel(&FORWARD).condition("argmax", argmax);
@@ -118,8 +114,7 @@ impl Op for MaxPool2d {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
-        let g = self.geometry(shapes.inputs[0], shapes.outputs[0]);
+    fn cost(&self, g: &Geometry, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: g.window_elements(), bytes: shapes.bytes() }
     }
 }
@@ -133,22 +128,23 @@ pub struct MaxPoolBackward {
 }
 
 impl Op for MaxPoolBackward {
+    type Geometry = Geometry;
+
     fn name(&self) -> &'static str {
         "max_pool2d_backward"
     }
 
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 2)?;
         let x = TensorSpec::f32(self.x.clone());
-        let y = self.pool.window().infer(&x)?;
+        let (y, geometry) = self.pool.window().infer(&x)?;
         if inputs[0].element != ElementType::U32 || inputs.iter().any(|input| input.shape != y) {
             return Err(format!("places (u32) and gradients of the maxima have the shape {y}"));
         }
-        Ok(vec![x])
+        Ok((vec![x], geometry))
     }
 
-    fn reference(&self, inputs: &[&HostTensor], outputs: &mut [HostTensor], shapes: &Shapes<'_>) {
-        let g = self.pool.geometry(&self.x, shapes.inputs[0]);
+    fn reference(&self, g: &Geometry, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         for p in 0..g.planes {
             let mut sums = vec![0.0f64; g.size[0] * g.size[1]];
             for o in plane(p, g.out) {
@@ -160,8 +156,7 @@ impl Op for MaxPoolBackward {
         }
     }
 
-    fn launch(&self, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let g = self.pool.geometry(&self.x, &launch.input(0).shape);
+    fn launch(&self, g: &Geometry, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let (kernel, cells) = g.cells(&BACKWARD);
         launch.linear(
             kernel,
@@ -171,7 +166,7 @@ impl Op for MaxPoolBackward {
         Ok(())
     }
 
-    fn cost(&self, shapes: &Shapes<'_>) -> Cost {
+    fn cost(&self, _: &Geometry, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: shapes.inputs[1].elements() as u64, bytes: shapes.bytes() }
     }
 }

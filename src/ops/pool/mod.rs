@@ -26,8 +26,8 @@ struct Window {
 }
 
 impl Window {
-    /// Shape of the output, or the rule that image and window break.
-    fn infer(&self, x: &TensorSpec) -> Result<Shape, String> {
+    /// Shape of the output and what is pooled, or the rule that image and window break.
+    fn infer(&self, x: &TensorSpec) -> Result<(Shape, Geometry), String> {
         let [batch, channels, height, width] = expect_nchw(x)?;
         if x.element != ElementType::F32 {
             return Err("it pools images of f32".to_owned());
@@ -35,7 +35,9 @@ impl Window {
         if [self.kernel, self.stride, self.dilation].as_flattened().contains(&0) {
             return Err("kernel, stride and dilation are at least 1".to_owned());
         }
-        Ok([batch, channels, self.output_size(0, height)?, self.output_size(1, width)?].into())
+        let out = [self.output_size(0, height)?, self.output_size(1, width)?];
+        let geometry = Geometry { window: *self, planes: batch * channels, size: [height, width], out };
+        Ok(([batch, channels, out[0], out[1]].into(), geometry))
     }
 
     /// From the first to the last row (column) that a window touches.
@@ -72,15 +74,11 @@ impl Window {
             .filter_map(move |tap| (start + tap * dilation).checked_sub(padding))
             .filter(move |&row| row < size)
     }
-
-    fn geometry(&self, x: &Shape, y: &Shape) -> Geometry {
-        Geometry { window: *self, planes: x[0] * x[1], size: [x[2], x[3]], out: [y[2], y[3]] }
-    }
 }
 
 /// A window over `planes` planes of `size`, with `out` positions.
 #[derive(Clone, Copy, Debug)]
-struct Geometry {
+pub struct Geometry {
     window: Window,
     planes: usize,
     size: [usize; 2],
