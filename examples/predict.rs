@@ -22,8 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         [checkpoint, image, device] => (checkpoint, image, device.as_str()),
         _ => return Err("usage: predict RUN_OR_CHECKPOINT IMAGE [DEVICE]".into()),
     };
-    for Likelihood { class, probability } in run(checkpoint.as_ref(), image.as_ref(), device)?.iter().take(3) {
-        println!("{:6.2} %  {class}", 100.0 * probability);
+    for likelihood in run(checkpoint.as_ref(), image.as_ref(), device)?.iter().take(3) {
+        println!("{:6.2} %  {}", 100.0 * likelihood.probability, likelihood.class);
     }
     Ok(())
 }

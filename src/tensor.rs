@@ -55,6 +55,7 @@ impl fmt::Debug for Shape {
 
 /// What one element is. Both take four bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ElementType {
     F32,
     U32,

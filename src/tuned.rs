@@ -14,6 +14,7 @@ use toml::Spanned;
 
 /// A table that cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TableError {
     #[error("the table `{}` cannot be {action}: {reason}", path.display())]
     File { path: PathBuf, action: &'static str, reason: io::Error },

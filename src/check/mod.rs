@@ -36,6 +36,7 @@ impl Default for Tolerance {
 
 /// Where a tensor is wrong.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Difference {
     pub tensor: String,
     /// Flat index of the first element beyond the bound.
@@ -100,6 +101,7 @@ fn distance(got: f64, want: f64) -> f64 {
 
 /// A graph that could not be run, or ran wrong.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CheckError {
     #[error(transparent)]
     Session(#[from] SessionError),

@@ -12,6 +12,7 @@ use std::fmt;
 
 /// Which kernels a device takes where there is a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Variant {
     /// What is fast on a GPU: tiles in workgroup memory.
     Gpu,
@@ -99,6 +100,7 @@ impl fmt::Display for Variant {
 
 /// A case that did not agree with the reference.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CheckFailure {
     #[error("the case cannot be built: {0}")]
     Graph(#[from] GraphError),
@@ -118,6 +120,7 @@ impl CheckFailure {
 }
 
 /// How a case went in one variant.
+#[non_exhaustive]
 pub struct Verdict<'a> {
     pub case: &'a Case,
     pub variant: Variant,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 /// A checkpoint that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CheckpointError {
     #[error("`{}` cannot be {action}: {reason}", path.display())]
     File { path: PathBuf, action: &'static str, reason: io::Error },

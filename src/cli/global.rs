@@ -127,7 +127,7 @@ impl Global {
 
     /// The device that was asked for, to train on, with the kernels of the table `tuned`.
     pub(crate) fn training_device(&self, tuned: Option<&Path>) -> Result<Device, CliError> {
-        let options = DeviceOptions { checked: self.checked, ..DeviceOptions::default() };
+        let options = DeviceOptions::default().checked(self.checked);
         let device = if self.on_reference() {
             refuse_table(tuned)?;
             Device::reference()
@@ -139,12 +139,12 @@ impl Global {
 
     /// The GPU that was asked for; says which it is. Refuses `--device cpu`.
     pub(crate) fn gpu(&self) -> Result<Gpu, CliError> {
-        self.open(DeviceOptions { checked: self.checked, ..DeviceOptions::default() })
+        self.open(DeviceOptions::default().checked(self.checked))
     }
 
     /// As [`Global::gpu`], with the device's matrix units, if it has any.
     pub(crate) fn gpu_with_matrix_units(&self) -> Result<Gpu, CliError> {
-        self.open(DeviceOptions { checked: self.checked, matrix_units: true, ..DeviceOptions::default() })
+        self.open(DeviceOptions::default().checked(self.checked).matrix_units(true))
     }
 
     fn open(&self, options: DeviceOptions) -> Result<Gpu, CliError> {

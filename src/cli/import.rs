@@ -139,19 +139,13 @@ impl Import {
         });
         let expected = own_preprocessing.unwrap_or_else(|| expected_images(model, options, input, path).1);
         let preprocessing = self.images.over(expected, input)?;
-        let mut labels = Labels {
-            preprocessing: Some(preprocessing),
-            classes: own.map(|own| own.classes.clone()),
-            normalization: own.map(|own| own.normalization.clone()),
-            ..Labels::default()
-        };
+        let mut labels = Labels::default();
+        labels.preprocessing = Some(preprocessing);
+        labels.classes = own.map(|own| own.classes.clone());
+        labels.normalization = own.map(|own| own.normalization.clone());
         if let Some(source) = &self.data {
-            let options = LoadOptions {
-                size: Some((height, width)),
-                preprocessing,
-                channels: Some(channels),
-                ..LoadOptions::default()
-            };
+            let mut options = LoadOptions::default().size(height, width).channels(channels);
+            options.preprocessing = preprocessing;
             let train = source.load(&options)?.train;
             labels.data = Some(source.clone());
             labels.normalization = Some(Normalization::of(&train));

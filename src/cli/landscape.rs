@@ -44,7 +44,7 @@ impl Landscape {
         let device = global.training_device(config.tuned.as_deref())?;
         let stop = on_interrupt()?;
         let outcome = landscape.run(&config, &device, self.out.as_deref(), &stop, &mut global.reporter())?;
-        let LandscapeOutcome { forms, folder } = outcome;
+        let LandscapeOutcome { forms, folder, .. } = outcome;
         let mut table = Table::new(["batch norm", "rate", "steps", "first loss", "last loss"]);
         for form in &forms {
             for run in &form.runs {

@@ -41,7 +41,7 @@ impl LrFind {
         let device = global.training_device(config.tuned.as_deref())?;
         let stop = on_interrupt()?;
         let outcome = test.run(&config, &device, self.out.as_deref(), &stop, &mut global.reporter())?;
-        let RangeOutcome { curve, suggestion, folder } = outcome;
+        let RangeOutcome { curve, suggestion, folder, .. } = outcome;
         let Suggestion { suggested, steepest, minimum } = suggestion;
         if curve.falls_at_its_end() {
             global.note(format_args!("the loss still falls at {:e}: a larger --to shows how far", self.to));

@@ -273,7 +273,10 @@ pub(super) struct Pace {
 impl Pace {
     /// What a run that is gone on with takes of these options.
     pub(super) fn changes(&self, checkpoint_every: Option<u64>) -> Changes {
-        Changes { epochs: self.epochs, lr: self.lr, schedule: self.schedule.clone(), checkpoint_every }
+        let mut changes = Changes::default();
+        (changes.epochs, changes.lr, changes.schedule) = (self.epochs, self.lr, self.schedule.clone());
+        changes.checkpoint_every = checkpoint_every;
+        changes
     }
 
     /// Sets what these options say.

@@ -25,6 +25,7 @@ pub struct Preprocessing {
 /// How pixels between pixels are found; both are widened when an image shrinks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Interpolation {
     #[default]
     Bilinear,

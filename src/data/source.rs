@@ -20,6 +20,7 @@ const MAX_EXTENT: usize = 65_535;
 /// A place to load a data set from. `FromStr` and `Display` are inverse; serde uses the same text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[non_exhaustive]
 pub enum Source {
     /// `mnist`: the sample in the binary, 10,000 training and 2,000 test digits of 1x28x28.
     Mnist,
@@ -42,6 +43,7 @@ pub enum Source {
 
 /// What to make of the images while loading. The default changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoadOptions {
     /// Height and width in pixels that every image gets.
     pub size: Option<(usize, usize)>,
@@ -64,6 +66,29 @@ impl Default for LoadOptions {
             limit: None,
             max_pixels: MAX_PIXELS,
         }
+    }
+}
+
+impl LoadOptions {
+    /// Brings every image to `height` by `width` pixels.
+    #[must_use]
+    pub fn size(mut self, height: usize, width: usize) -> LoadOptions {
+        self.size = Some((height, width));
+        self
+    }
+
+    /// Reads images as grey ones (1) or in colour (3).
+    #[must_use]
+    pub fn channels(mut self, channels: usize) -> LoadOptions {
+        self.channels = Some(channels);
+        self
+    }
+
+    /// Takes at most `limit` images of each split.
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> LoadOptions {
+        self.limit = Some(limit);
+        self
     }
 }
 

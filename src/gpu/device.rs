@@ -47,6 +47,7 @@ impl fmt::Display for DeviceSelector {
 
 /// How a device is opened.
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct DeviceOptions {
     /// Shaders with bounds checks, loop bounds and zeroed workgroup memory.
     pub checked: bool,
@@ -56,6 +57,36 @@ pub struct DeviceOptions {
     pub plain_kernels: bool,
     /// With f16 and matrix units, where the adapter has them, for [`Gpu::with_precision`].
     pub matrix_units: bool,
+}
+
+impl DeviceOptions {
+    /// With bounds checks in shaders, or without.
+    #[must_use]
+    pub fn checked(mut self, checked: bool) -> DeviceOptions {
+        self.checked = checked;
+        self
+    }
+
+    /// With no more than every device has, or with all that this one has.
+    #[must_use]
+    pub fn default_limits(mut self, default_limits: bool) -> DeviceOptions {
+        self.default_limits = default_limits;
+        self
+    }
+
+    /// With the plain variant of every kernel, or with what the rules choose.
+    #[must_use]
+    pub fn plain_kernels(mut self, plain_kernels: bool) -> DeviceOptions {
+        self.plain_kernels = plain_kernels;
+        self
+    }
+
+    /// With f16 and matrix units where they are there, or without.
+    #[must_use]
+    pub fn matrix_units(mut self, matrix_units: bool) -> DeviceOptions {
+        self.matrix_units = matrix_units;
+        self
+    }
 }
 
 /// An open device. Cloning shares it.

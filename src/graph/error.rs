@@ -4,6 +4,7 @@ use crate::tensor::Shape;
 
 /// A graph that cannot be built.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum GraphError {
     #[error("layer `{layer}`: {op} does not take inputs of shapes {inputs:?}: {rule}")]
     Shape { layer: String, op: &'static str, inputs: Vec<Shape>, rule: String },

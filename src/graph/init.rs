@@ -4,6 +4,7 @@ use crate::random::{SplitMix64, fnv1a64, splitmix64};
 
 /// Distribution that the elements of a parameter start from.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Init {
     Constant(f32),
     /// Uniform in `[-bound, bound)`.

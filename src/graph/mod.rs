@@ -35,6 +35,7 @@ impl Value {
 
 /// Where a tensor's elements come from.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Role {
     /// Given anew for every run.
     Input,

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 /// Weights that cannot be read, do not suit the model, or cannot be written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum InteropError {
     #[error("`{}` cannot be {action}: {reason}", path.display())]
     File { path: PathBuf, action: &'static str, reason: io::Error },

@@ -12,6 +12,7 @@ use std::path::Path;
 
 /// What weights do not say of the images they are for.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Labels {
     /// The data they were trained on, if it is here.
     pub data: Option<Source>,

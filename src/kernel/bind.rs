@@ -16,6 +16,7 @@ pub struct BindingError {
 
 /// What is wrong with a binding.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BindingFault {
     #[error("is given no operand")]
     Missing,

@@ -26,6 +26,7 @@ pub struct Unsupported {
 
 /// A value that is written into a shader as `const`.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Constant {
     U32(u32),
     I32(i32),
@@ -91,6 +92,7 @@ impl fmt::Display for Constant {
 /// A value that a shader reads when it runs, so that kernels which differ in nothing else share a
 /// pipeline: right for sizes that no inner loop divides by.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Argument {
     U32(u32),
     I32(i32),

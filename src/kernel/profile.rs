@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 /// Which kind of variant suits a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum DeviceClass {
     /// Thousands of threads, fast workgroup memory, coalesced loads.
     Gpu,
@@ -14,6 +15,7 @@ pub enum DeviceClass {
 
 /// How exact convolutions and linear layers are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Precision {
     /// Exact f32.
     #[default]
@@ -50,6 +52,7 @@ const SOFTWARE_LOOP_STEPS: usize = 65_535;
 
 /// Limits and features of a device, as far as kernels are chosen by them.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DeviceProfile {
     pub class: DeviceClass,
     /// Largest storage binding, in bytes.

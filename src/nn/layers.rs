@@ -22,6 +22,7 @@ pub struct Conv2d {
 
 /// How a convolution's weight starts, other than by PyTorch's default.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum ConvInit {
     /// He et al. 2015, variance 2 / fan_out (torchvision's ResNets), zero bias.
     KaimingNormalFanOut,

@@ -11,6 +11,7 @@ static BACKWARD: Shader = Shader::new("activation/backward", &[read("seen"), rea
 
 /// y = f(x) for each element.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Activation {
     Relu,
     /// min(max(x, 0), 6) (Howard et al. 2017).

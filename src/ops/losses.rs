@@ -30,6 +30,7 @@ static ROW_LOSS_BACKWARD: Shader = Shader::new(
 /// is no class): it adds nothing to the sum, has no gradient, and does not count in the mean, which
 /// divides by the number of rows that do, or by 1 when none does.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Loss {
     /// -alpha (1 - p)^gamma log p, p the target's softmax probability (Lin et al. 2017).
     Focal { alpha: f32, gamma: f32 },

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 /// An average of the weights w over the steps of a run, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Averaging {
     /// e = d e + (1 - d) w after each step, where d is `decay`, or with a warm-up min(decay, (1 + t) / (10 + t)) in
     /// step t.
@@ -46,6 +47,7 @@ pub enum RunAverage {
 
 /// An average that is not known, or does not take such attributes.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AverageError {
     #[error("there is no average `{name}`; known are ema and swa")]
     Unknown { name: String },

@@ -24,6 +24,7 @@ pub trait Objective: Send + Sync {
 /// register).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[non_exhaustive]
 pub enum LossFunction {
     /// -log softmax(logits) of the label, with the recipe's label smoothing.
     #[default]
@@ -42,6 +43,7 @@ pub enum LossFunction {
 
 /// A loss that is not known, or does not take such attributes.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum LossError {
     #[error("there is no loss `{name}`; known are {}", LossFunction::names().join(", "))]
     Unknown { name: String },

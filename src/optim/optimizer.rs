@@ -15,6 +15,7 @@ use std::str::FromStr;
 
 /// An optimizer that cannot be made.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OptimizerError {
     #[error("there is no optimizer `{name}`; known are {}", Optimizer::names().join(", "))]
     Unknown { name: String },

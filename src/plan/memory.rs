@@ -35,6 +35,7 @@ pub struct Place {
 
 /// Device memory of a plan, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MemoryReport {
     /// Parameters, gradients, optimizer state, running statistics.
     pub persistent: u64,

@@ -17,6 +17,7 @@ use std::collections::HashMap;
 
 /// A graph that cannot be run on a device.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PlanError {
     #[error(
         "layer `{layer}`: tensor of {bytes} bytes passes this device's limit of {limit} bytes a binding; use a smaller batch, {}, or smaller images",
@@ -31,6 +32,7 @@ pub enum PlanError {
 
 /// One step, ready to be replayed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Plan {
     /// Where each tensor of the graph lives, by its index; `None` for what no live node touches.
     pub places: Vec<Option<Place>>,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 /// Settings that no run can have.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecipeError {
     #[error(transparent)]
     Setting(#[from] BadSetting),

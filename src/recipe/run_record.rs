@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 /// Noted in the run's configuration and in each of its checkpoints. In a recipe it has no effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RunRecord {
     /// Name of the device.
     pub device: String,

@@ -7,6 +7,7 @@ use crate::tensor::{ElementType, Shape};
 
 /// A graph that cannot be run, or what it was given wrongly.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SessionError {
     #[error(transparent)]
     Gpu(#[from] GpuError),

@@ -26,6 +26,7 @@ pub struct Classifier {
 
 /// A class, and how likely it is.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Likelihood {
     pub class: String,
     /// From 0 to 1; over all classes they add up to 1.

@@ -58,6 +58,7 @@ struct Member {
 
 /// What an ensemble and its members are worth.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct EnsembleEvaluation {
     /// Of the mean probabilities.
     pub whole: Evaluation,

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 
 /// A run that cannot start or go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     #[error(transparent)]
     Setting(#[from] BadSetting),

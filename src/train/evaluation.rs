@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// What an evaluation found; shares from 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// Mean cross-entropy, in nats.
     pub loss: f64,

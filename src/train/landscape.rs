@@ -26,6 +26,7 @@ pub struct Landscape {
 
 /// What a landscape came to.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LandscapeOutcome {
     /// Without batch norm, and with it.
     pub forms: [Form; 2],

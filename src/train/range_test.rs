@@ -31,6 +31,7 @@ pub struct RangeTest {
 
 /// What a range test came to.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RangeOutcome {
     pub curve: RangeCurve,
     pub suggestion: Suggestion,

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 /// Settings that a run may go on with in place of those it had; none by default.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Changes {
     pub epochs: Option<u64>,
     pub lr: Option<f64>,

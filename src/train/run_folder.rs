@@ -34,6 +34,7 @@ pub(super) struct StepRow {
 
 /// One epoch of a run; accuracies from 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct EpochRow {
     /// Counted from 1.
     pub epoch: u64,

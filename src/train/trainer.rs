@@ -21,6 +21,7 @@ use std::time::Instant;
 
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Outcome {
     /// Of the last epoch. Where the data have validation images, of the best checkpoint, measured once, when the run is
     /// at its end.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 /// A device that fails while it is measured.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TuneError {
     #[error(transparent)]
     Graph(#[from] GraphError),

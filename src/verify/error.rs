@@ -10,6 +10,7 @@ use crate::tensor::Shape;
 
 /// Why a case did not pass.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CaseError {
     #[error("the file cannot be read: {reason}")]
     File { reason: String },

@@ -75,8 +75,7 @@ fn assert_close(a: f64, b: f64, bound: f64) {
 /// The test images in the size that a checkpoint takes.
 fn images(checkpoint: &Checkpoint) -> Dataset {
     let [channels, height, width] = checkpoint.header.input;
-    let options =
-        LoadOptions { size: Some((height, width)), channels: Some(channels), limit: None, ..LoadOptions::default() };
+    let options = LoadOptions::default().size(height, width).channels(channels);
     DATA.parse::<Source>().unwrap().load(&options).unwrap().test
 }
 

@@ -53,20 +53,20 @@ fn sweep_on(gpu: &Gpu, cases: &[Case]) -> BTreeSet<String> {
 }
 
 fn every_kernel_agrees_with_the_reference_in_checked_mode_within_default_limits() {
-    let options = DeviceOptions { checked: true, default_limits: true, ..DeviceOptions::default() };
+    let options = DeviceOptions::default().checked(true).default_limits(true);
     let variants = sweep_all(options, &cases());
     assert_eq!(variants.len(), Variant::EXACT.len(), "only these variants ran: {variants:?}");
 }
 
 fn every_kernel_agrees_with_the_reference_in_trusted_mode_within_default_limits() {
-    let options = DeviceOptions { default_limits: true, ..DeviceOptions::default() };
+    let options = DeviceOptions::default().default_limits(true);
     let variants = sweep_all(options, &cases());
     assert_eq!(variants.len(), Variant::EXACT.len(), "only these variants ran: {variants:?}");
 }
 
 fn kernels_on_matrix_units_agree_with_the_reference() {
     for checked in [true, false] {
-        let options = DeviceOptions { checked, matrix_units: true, ..DeviceOptions::default() };
+        let options = DeviceOptions::default().checked(checked).matrix_units(true);
         let gpu = Gpu::open(&DeviceSelector::Auto, options).unwrap();
         sweep_on(&gpu.with_precision(Precision::F16).unwrap(), &cases());
     }
@@ -85,7 +85,7 @@ fn the_tile_of_matrix_units_agrees_with_the_reference_with_their_functions_emula
         layer("linear", &[&[600, 3], &[5, 3], &[5]], Linear),
     ];
     for checked in [true, false] {
-        let options = DeviceOptions { checked, matrix_units: true, ..DeviceOptions::default() };
+        let options = DeviceOptions::default().checked(checked).matrix_units(true);
         let gpu = Gpu::open(&DeviceSelector::Auto, options).unwrap();
         let gpu = gpu.with_emulated_matrix_units().and_then(|gpu| gpu.with_precision(Precision::F16)).unwrap();
         assert_eq!(sweep_on(&gpu, &cases).len(), 1);

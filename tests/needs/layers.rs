@@ -19,8 +19,7 @@ trials! {
 }
 
 fn devices() -> [Gpu; 2] {
-    [true, false]
-        .map(|checked| Gpu::open(&DeviceSelector::Auto, DeviceOptions { checked, ..Default::default() }).unwrap())
+    [true, false].map(|checked| Gpu::open(&DeviceSelector::Auto, DeviceOptions::default().checked(checked)).unwrap())
 }
 
 fn add_gradients(graph: &mut Graph, y: Value, inputs: &[Value]) {

@@ -42,7 +42,7 @@ fn devices() -> &'static [Gpu; 2] {
     static DEVICES: OnceLock<[Gpu; 2]> = OnceLock::new();
     DEVICES.get_or_init(|| {
         [true, false]
-            .map(|checked| Gpu::open(&DeviceSelector::Auto, DeviceOptions { checked, ..Default::default() }).unwrap())
+            .map(|checked| Gpu::open(&DeviceSelector::Auto, DeviceOptions::default().checked(checked)).unwrap())
     })
 }
 

@@ -39,7 +39,7 @@ fn every_optimizer_agrees_with_the_reference_in_its_first_and_a_later_step() {
         GradientTransform { l1: 0.02, clip_grad_value: Some(0.4), clip_grad_norm: Some(1.5) },
     ];
     for checked in [true, false] {
-        let gpu = Gpu::open(&DeviceSelector::Auto, DeviceOptions { checked, ..Default::default() }).unwrap();
+        let gpu = Gpu::open(&DeviceSelector::Auto, DeviceOptions::default().checked(checked)).unwrap();
         for text in Optimizer::cases() {
             for transform in transforms {
                 for step in [0, 6] {

@@ -50,22 +50,22 @@ struct Planned {
 
 fn profiles() -> Vec<(&'static str, DeviceProfile)> {
     let least = DeviceProfile::webgpu_defaults;
-    let large = |class| DeviceProfile {
-        max_binding_bytes: (2 << 30) - 4,
-        max_storage_buffers: 32,
-        max_invocations: 1024,
-        workgroup_memory: 48 << 10,
-        max_texture_size: 32_768,
-        ..least(class)
+    let large = |class| {
+        let mut profile = least(class);
+        (profile.max_binding_bytes, profile.max_storage_buffers) = ((2 << 30) - 4, 32);
+        (profile.max_invocations, profile.workgroup_memory) = (1024, 48 << 10);
+        profile.max_texture_size = 32_768;
+        profile
     };
-    let matrix = |profile: DeviceProfile, edge, [smallest_subgroup, largest_subgroup]: [u32; 2]| {
-        let units = MatrixUnits { edge, smallest_subgroup, largest_subgroup, emulated: false };
-        DeviceProfile { precision: Precision::F16, matrix_units: Some(units), ..profile }
+    let matrix = |profile, edge, [smallest_subgroup, largest_subgroup]: [u32; 2]| {
+        with_units(profile, MatrixUnits { edge, smallest_subgroup, largest_subgroup, emulated: false })
     };
+    let mut plain = least(DeviceClass::Gpu);
+    plain.plain_kernels = true;
     vec![
         ("GPU, WebGPU's defaults", least(DeviceClass::Gpu)),
         ("CPU, WebGPU's defaults", least(DeviceClass::Cpu)),
-        ("plain kernels", DeviceProfile { plain_kernels: true, ..least(DeviceClass::Gpu) }),
+        ("plain kernels", plain),
         ("GPU, large limits", large(DeviceClass::Gpu)),
         ("CPU, large limits", large(DeviceClass::Cpu)),
         ("matrix units of 16x16", matrix(large(DeviceClass::Gpu), 16, [32, 64])),
@@ -75,10 +75,14 @@ fn profiles() -> Vec<(&'static str, DeviceProfile)> {
 
 /// Emulated matrix units, which run no model: they are there to be checked.
 fn emulated() -> (&'static str, DeviceProfile) {
-    let least = DeviceProfile::webgpu_defaults(DeviceClass::Gpu);
-    let matrix_units = Some(MatrixUnits::EMULATED);
-    let profile = DeviceProfile { precision: Precision::F16, matrix_units, max_invocations: 1024, ..least };
+    let mut profile = with_units(DeviceProfile::webgpu_defaults(DeviceClass::Gpu), MatrixUnits::EMULATED);
+    profile.max_invocations = 1024;
     ("emulated matrix units", profile)
+}
+
+fn with_units(mut profile: DeviceProfile, units: MatrixUnits) -> DeviceProfile {
+    (profile.precision, profile.matrix_units) = (Precision::F16, Some(units));
+    profile
 }
 
 /// The cases of `tilewright check`, which between them use every op.
@@ -419,8 +423,8 @@ fn matrix_units_are_used_only_where_f16_is_asked_for() {
     graph.output("y", y);
     let shaders = |precision| -> Vec<&str> {
         let units = MatrixUnits { edge: 16, smallest_subgroup: 32, largest_subgroup: 32, emulated: false };
-        let least = DeviceProfile::webgpu_defaults(DeviceClass::Gpu);
-        let profile = DeviceProfile { matrix_units: Some(units), precision, ..least };
+        let mut profile = with_units(DeviceProfile::webgpu_defaults(DeviceClass::Gpu), units);
+        profile.precision = precision;
         Plan::new(&graph, &profile).unwrap().steps.iter().map(|step| step.kernel.shader.name).collect()
     };
     assert_eq!(shaders(Precision::F32), ["conv/workgroup_tile"]);

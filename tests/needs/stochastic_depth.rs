@@ -197,7 +197,7 @@ fn device_and_reference_drop_the_same_images() {
     let graph = graph("block");
     let tensors = random_tensors(&graph, 2, 100);
     for checked in [true, false] {
-        let gpu = Gpu::open(&DeviceSelector::Auto, DeviceOptions { checked, ..Default::default() }).unwrap();
+        let gpu = Gpu::open(&DeviceSelector::Auto, DeviceOptions::default().checked(checked)).unwrap();
         check_graph(&gpu, &graph, &tensors, Tolerance { relative: 0.0, absolute: 0.0 }).unwrap();
     }
 }

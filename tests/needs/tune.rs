@@ -68,7 +68,9 @@ fn shapes(graph: &Graph) -> Vec<ConvShape> {
 }
 
 fn profile(class: DeviceClass, table: Choices) -> DeviceProfile {
-    DeviceProfile { tuned: Arc::new(table), ..DeviceProfile::webgpu_defaults(class) }
+    let mut profile = DeviceProfile::webgpu_defaults(class);
+    profile.tuned = Arc::new(table);
+    profile
 }
 
 /// The kernels' name, as their longest dispatch's constants say.
@@ -112,7 +114,8 @@ fn a_plan_runs_the_kernels_that_the_table_names_for_exactly_this_shape() {
             let tuned = profile(class, table);
             assert_eq!(kernels(&graph, &tuned), [name; 3], "{class:?}");
             assert_eq!(kernels(&of_other_batch, &tuned), ruled, "{class:?}: the table is of another batch");
-            let plain = DeviceProfile { plain_kernels: true, ..tuned };
+            let mut plain = tuned;
+            plain.plain_kernels = true;
             assert_eq!(kernels(&graph, &plain), ["plain"; 3], "{class:?}: plain kernels were asked for");
         }
         // One pass alone.

@@ -82,15 +82,15 @@ fn a_wrong_source_string_is_wrong_usage_and_lists_the_forms() {
 
 #[test]
 fn options_that_cannot_work_are_wrong_usage() {
-    let options = |size, channels, limit| LoadOptions { size, channels, limit, ..LoadOptions::default() };
+    let options = LoadOptions::default();
     for (options, part) in [
-        (options(Some((0, 8)), None, None), "`size` is 0x8, but must be HxW"),
-        (options(None, Some(0), None), "`input_channels` is 0, but must be 1 or more"),
-        (options(None, None, Some(0)), "`limit` is 0, but must be 1 or more"),
+        (options.size(0, 8), "`size` is 0x8, but must be HxW"),
+        (options.channels(0), "`input_channels` is 0, but must be 1 or more"),
+        (options.limit(0), "`limit` is 0, but must be 1 or more"),
     ] {
         assert!(assert_says(load_with("mnist", options), &[part]).is_usage());
     }
-    let two = options(None, Some(2), None);
+    let two = options.channels(2);
     assert!(
         assert_says(load_with("folder:here", two), &["`input_channels` is 2", "1 (grey) or 3 (colour)"]).is_usage()
     );
@@ -115,7 +115,7 @@ fn the_bundled_sample_is_balanced_and_looks_like_mnist() {
 
 #[test]
 fn options_limit_resize_and_colour_both_splits() {
-    let options = LoadOptions { size: Some((32, 16)), channels: Some(3), limit: Some(25), ..LoadOptions::default() };
+    let options = LoadOptions::default().size(32, 16).channels(3).limit(25);
     let Splits { train, test, .. } = load_with("mnist", options).unwrap();
     for split in [&train, &test] {
         assert_eq!((split.len(), split.channels, split.height, split.width), (25, 3, 32, 16));
@@ -334,7 +334,7 @@ fn a_folder_loads_png_and_jpeg_in_the_order_of_names() {
     assert_eq!(train.image(2)[10..14], [0, 0, 255, 255]);
     assert_eq!(train.image(3), [10, 10, 10, 10, 10, 1, 20, 20, 20, 20, 20, 2, 30, 30, 30, 30, 30, 3]);
 
-    let options = LoadOptions { channels: Some(1), ..LoadOptions::default() };
+    let options = LoadOptions::default().channels(1);
     let grey = load_with(&in_dir("folder", &dir), options).unwrap();
     assert_eq!((grey.train.channels, grey.train.image(2)), (1, &[29; 6][..]));
 }
@@ -349,7 +349,7 @@ fn a_folder_of_grey_images_has_one_channel_unless_three_are_asked_for() {
     }
     let Splits { train, test, .. } = load(&in_dir("folder", &dir)).unwrap();
     assert_eq!((train.channels, train.images, test.len()), (1, vec![40; 8], 1));
-    let options = LoadOptions { channels: Some(3), ..LoadOptions::default() };
+    let options = LoadOptions::default().channels(3);
     assert_eq!(load_with(&in_dir("folder", &dir), options).unwrap().train.images, [40; 24]);
 }
 
@@ -397,7 +397,7 @@ fn images_of_two_sizes_are_refused_until_a_size_is_given() {
     write_image(&dir, "train/a/1.png", &flat(4, 2, [8, 8, 9]));
     write_image(&dir, "test/a/2.png", &flat(5, 3, [8, 8, 9]));
     assert_says(load(&in_dir("folder", &dir)), &["2.png is 3x5", "1.png is 2x4", "`size = 2x4`"]);
-    let options = LoadOptions { size: Some((6, 7)), ..LoadOptions::default() };
+    let options = LoadOptions::default().size(6, 7);
     let splits = load_with(&in_dir("folder", &dir), options).unwrap();
     assert_eq!((splits.test.height, splits.test.width, splits.test.image(0)[2 * 42]), (6, 7, 9));
 }
@@ -410,7 +410,7 @@ fn a_limit_spares_files_beyond_it_from_decoding() {
         write_image(&dir, &format!("test/{class}/1.png"), &flat(1, 1, [1; 3]));
         fs::write(dir.path().join(format!("train/{class}/2.png")), "text").unwrap();
     }
-    let options = LoadOptions { limit: Some(2), ..LoadOptions::default() };
+    let options = LoadOptions::default().limit(2);
     assert_eq!(load_with(&in_dir("folder", &dir), options).unwrap().train.labels, [0, 1]);
 }
 

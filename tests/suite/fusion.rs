@@ -91,7 +91,8 @@ fn every_merged_activation_is_in_a_kernel_of_its_node() {
         let graph = case.graph().unwrap().fuse_activations();
         let live = graph.live_nodes();
         for class in CLASSES {
-            let profile = DeviceProfile { max_binding_bytes: 1 << 30, ..DeviceProfile::webgpu_defaults(class) };
+            let mut profile = DeviceProfile::webgpu_defaults(class);
+            profile.max_binding_bytes = 1 << 30;
             let Ok(plan) = Plan::new(&graph, &profile) else { continue };
             for (index, node) in graph.nodes().iter().enumerate().filter(|(index, _)| live[*index]) {
                 let Some(fused) = node.applied_as::<Activated>() else { continue };

@@ -24,8 +24,8 @@ fn reference() -> Device {
 fn lenet5(file: &str) -> Checkpoint {
     let path = fixture(file);
     let options = ModelOptions::new().image_size(12, 12);
-    let normalization = Some(Normalization { mean: vec![0.5], std: vec![0.25] });
-    let labels = Labels { normalization, ..Labels::default() };
+    let mut labels = Labels::default();
+    labels.normalization = Some(Normalization { mean: vec![0.5], std: vec![0.25] });
     let weights = read_state_dict(&path).unwrap();
     import(models::find("lenet5").unwrap(), &options, weights, &path, labels).unwrap()
 }

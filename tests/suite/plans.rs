@@ -86,16 +86,16 @@ fn plans(model: &Model) -> String {
 
 /// Devices with the limits of usual ones.
 fn profiles() -> [(&'static str, DeviceProfile); 3] {
-    let of = |class| DeviceProfile {
-        max_binding_bytes: (2 << 30) - 4,
-        max_storage_buffers: 16,
-        max_invocations: 1024,
-        workgroup_memory: 32 << 10,
-        max_texture_size: 16_384,
-        ..DeviceProfile::webgpu_defaults(class)
+    let of = |class| {
+        let mut profile = DeviceProfile::webgpu_defaults(class);
+        (profile.max_binding_bytes, profile.max_storage_buffers) = ((2 << 30) - 4, 16);
+        (profile.max_invocations, profile.workgroup_memory) = (1024, 32 << 10);
+        profile.max_texture_size = 16_384;
+        profile
     };
     let units = MatrixUnits { edge: 16, smallest_subgroup: 32, largest_subgroup: 32, emulated: false };
-    let with_units = DeviceProfile { precision: Precision::F16, matrix_units: Some(units), ..of(DeviceClass::Gpu) };
+    let mut with_units = of(DeviceClass::Gpu);
+    (with_units.precision, with_units.matrix_units) = (Precision::F16, Some(units));
     [
         ("a GPU", of(DeviceClass::Gpu)),
         ("a CPU adapter", of(DeviceClass::Cpu)),

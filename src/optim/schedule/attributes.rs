@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 /// Why a schedule cannot be made.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ScheduleError {
     #[error("There is no schedule `{name}`. Known schedules: {}.", Schedule::names().join(", "))]
     UnknownSchedule { name: String },
