@@ -532,16 +532,18 @@ pub(super) fn optimizer(text: &str) -> Result<Optimizer, GraphError> {
     text.parse().map_err(|reason| GraphError::attribute("optimizer", text, format!("{reason}")))
 }
 
-/// Three parameters of awkward sizes with given gradients, and their update.
+/// Parameters of awkward sizes with given gradients, and their update: the outer ones are the first and the last layer.
 pub(super) fn update(graph: &mut Graph, config: UpdateConfig) -> Result<(), GraphError> {
     update_in_groups(graph, config, &Groups::default())
 }
 
 fn update_in_groups(graph: &mut Graph, config: UpdateConfig, groups: &Groups) -> Result<(), GraphError> {
     let mut gradients: HashMap<Value, Value> = HashMap::new();
-    for (name, shape) in [("a", vec![13, 7, 3, 3]), ("b", vec![1]), ("c", vec![5, 31])] {
-        let parameter = graph.parameter(name, shape.clone(), Init::ONES)?;
-        gradients.insert(parameter, graph.input(&format!("gradient of {name}"), TensorSpec::f32(shape))?);
+    let shapes: [(&str, &[usize]); 5] =
+        [("a", &[13, 7, 3, 3]), ("b", &[1]), ("wide", &[9, 5, 3, 3]), ("tall", &[70, 11]), ("c", &[5, 31])];
+    for (name, shape) in shapes {
+        let parameter = graph.parameter(name, shape.to_vec(), Init::ONES)?;
+        gradients.insert(parameter, graph.input(&format!("gradient of {name}"), TensorSpec::f32(shape.to_vec()))?);
     }
     let shares = groups.shares(graph, &config.optimizer);
     config.attach_with(graph, &gradients, &shares).map(|_| ())

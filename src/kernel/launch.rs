@@ -165,7 +165,7 @@ impl<'a> Launch<'a> {
     /// if anything is.
     pub fn epilogue(&self, kernel: Kernel) -> Kernel {
         let Some(Epilogue { constants, conditions }) = &self.epilogue else { return kernel };
-        let kernel = kernel.constants(constants.iter().copied());
+        let kernel = kernel.constants(constants.iter().cloned());
         conditions.iter().chain(&["activated"]).fold(kernel, |kernel, name| kernel.condition(name, true))
     }
 

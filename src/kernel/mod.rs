@@ -25,7 +25,7 @@ pub struct Unsupported {
 }
 
 /// A value that is written into a shader as `const`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Constant {
     U32(u32),
@@ -34,6 +34,8 @@ pub enum Constant {
     Bool(bool),
     /// Sizes or strides of a walk, as `lib/strided.wgsl` takes them.
     U32x6([u32; 6]),
+    /// Looked up by index.
+    Table(Vec<u32>),
 }
 
 impl From<u32> for Constant {
@@ -73,6 +75,19 @@ impl From<[usize; 6]> for Constant {
     }
 }
 
+impl From<Vec<usize>> for Constant {
+    fn from(values: Vec<usize>) -> Self {
+        Constant::Table(values.into_iter().map(|value| u32::try_from(value).unwrap_or(u32::MAX)).collect())
+    }
+}
+
+/// Type and value of an array.
+fn table(f: &mut fmt::Formatter<'_>, values: &[u32]) -> fmt::Result {
+    let count = values.len();
+    let values: Vec<String> = values.iter().map(|value| format!("{value}u")).collect();
+    write!(f, "array<u32, {count}> = array<u32, {count}>({})", values.join(", "))
+}
+
 impl fmt::Display for Constant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -81,10 +96,8 @@ impl fmt::Display for Constant {
             // The shortest decimal that reads back as the same float.
             Constant::F32(value) => write!(f, "f32 = {value:?}f"),
             Constant::Bool(value) => write!(f, "bool = {value}"),
-            Constant::U32x6(values) => {
-                let values = values.map(|value| format!("{value}u"));
-                write!(f, "array<u32, 6> = array<u32, 6>({})", values.join(", "))
-            }
+            Constant::U32x6(values) => table(f, values),
+            Constant::Table(values) => table(f, values),
         }
     }
 }

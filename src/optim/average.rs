@@ -40,7 +40,7 @@ impl Op for AverageWeights {
     }
 
     fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        for (first, count) in chunks(launch) {
+        for (first, count) in chunks(launch, launch.input(0).elements()) {
             let operands = [
                 ("average", Operand::input(0).slice(first, count)),
                 ("weights", Operand::input(1).slice(first, count)),

@@ -37,36 +37,47 @@ impl Op for SquaredNorm {
     }
 
     fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let chunks = chunks(launch);
-        let largest = chunks.iter().map(|&(_, count)| count).max().unwrap_or(0);
-        let enough: usize = match launch.profile().class {
-            DeviceClass::Gpu => 8192,
-            DeviceClass::Cpu => 256,
-        };
-        let lanes = enough.max(largest.div_ceil(MAX_LOOP_STEPS).next_multiple_of(64));
-        let partial = launch.scratch(lanes * chunks.len());
-        for (index, &(first, count)) in chunks.iter().enumerate() {
-            let kernel =
-                self.0.kernel(Kernel::new(&SQUARED_NORM)).constant("ELEMENTS", count).constant("FIRST", index * lanes);
-            let operands = [
-                ("gradients", Operand::input(0).slice(first, count)),
-                ("parameters", Operand::input(1).slice(first, count)),
-                ("part", partial),
-            ];
-            launch.linear(kernel, lanes, operands);
-        }
-        // Two levels of sums: the lanes in rows, then the rows.
-        let rows = 64 * chunks.len();
-        let row = lanes * chunks.len() / rows;
-        let sums = launch.scratch(rows);
-        crate::ops::sum_parts(launch, partial, rows, row, 1, row, sums);
-        crate::ops::sum_parts(launch, sums, 1, 0, 1, rows, Operand::output(0));
+        let chunks = chunks(launch, launch.input(0).elements());
+        squared_norm(launch, self.0, [0, 1], &chunks, Operand::output(0));
         Ok(())
     }
 
     fn cost(&self, (): &(), shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 2 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
     }
+}
+
+/// Sums the squares of the runs `chunks` of an input, transformed with the parameters of another.
+pub(super) fn squared_norm(
+    launch: &mut Launch<'_>,
+    transform: GradientTransform,
+    [gradients, parameters]: [usize; 2],
+    chunks: &[(usize, usize)],
+    square: Operand,
+) {
+    let largest = chunks.iter().map(|&(_, count)| count).max().unwrap_or(0);
+    let enough: usize = match launch.profile().class {
+        DeviceClass::Gpu => 8192,
+        DeviceClass::Cpu => 256,
+    };
+    let lanes = enough.max(largest.div_ceil(MAX_LOOP_STEPS).next_multiple_of(64));
+    let partial = launch.scratch(lanes * chunks.len());
+    for (index, &(first, count)) in chunks.iter().enumerate() {
+        let kernel =
+            transform.kernel(Kernel::new(&SQUARED_NORM)).constant("ELEMENTS", count).constant("FIRST", index * lanes);
+        let operands = [
+            ("gradients", Operand::input(gradients).slice(first, count)),
+            ("parameters", Operand::input(parameters).slice(first, count)),
+            ("part", partial),
+        ];
+        launch.linear(kernel, lanes, operands);
+    }
+    // Two levels of sums: the lanes in rows, then the rows.
+    let rows = 64 * chunks.len();
+    let row = lanes * chunks.len() / rows;
+    let sums = launch.scratch(rows);
+    crate::ops::sum_parts(launch, partial, rows, row, 1, row, sums);
+    crate::ops::sum_parts(launch, sums, 1, 0, 1, rows, square);
 }
 
 /// min(1, max_norm / (norm + 1e-6)), `[1]`, and the norm itself, `[1]`; inputs the squared norms of

@@ -22,6 +22,7 @@ macro_rules! as_text {
     };
 }
 
+mod apply;
 mod attach;
 mod attribute;
 mod attributes;
@@ -32,11 +33,14 @@ mod gradient;
 mod groups;
 pub mod objective;
 mod optimizer;
+mod orthogonal;
 mod rule;
 mod rules;
 pub mod schedule;
 mod step;
+mod trust;
 
+pub use apply::ApplyDirections;
 pub use attach::{ACCUMULATED, Attached, PART_SHARE, SCALARS, UpdateConfig, accumulate, accumulated_gradients};
 pub use attribute::{Attribute, AttributeValue, Range, Takes, Values};
 pub use average::AverageWeights;
@@ -46,6 +50,8 @@ pub use gradient::GradientTransform;
 pub use groups::{Exclude, Groups, ParameterGroup, Share, Shares};
 pub use objective::{LossError, LossFunction, Objective};
 pub use optimizer::{Optimizer, OptimizerError};
-pub use rule::{ALL, Decay, Directed, Direction, Element, Place, Rule, register};
-pub use rules::{Adagrad, Adam, AdamW, Lion, NAdam, RmsProp, Sgd, SignSgd};
+pub use orthogonal::{UnitNorm, WeightedSum, orthogonalize};
+pub use rule::{ALL, Decay, Directed, Direction, Element, Place, Rule, register, share};
+pub use rules::{Adagrad, Adam, AdamW, Lamb, Lion, Muon, NAdam, RmsProp, Sgd, SignSgd};
 pub use step::OptimizerStep;
+pub use trust::TrustRatios;

@@ -118,6 +118,14 @@ impl Optimizer {
         self.checked()
     }
 
+    /// As [`Optimizer::with`], of a value in the range of an attribute that it has.
+    pub(super) fn set_to(mut self, attribute: &str, value: AttributeValue) -> Optimizer {
+        if let Some((_, own)) = self.values.find(attribute) {
+            *own = value;
+        }
+        self
+    }
+
     fn set(&mut self, attribute: &str, given: &Given) -> Result<(), OptimizerError> {
         let name = self.name();
         let Some((row, value)) = self.values.find(attribute) else {
@@ -168,11 +176,9 @@ impl Optimizer {
     /// The optimizer of parameters with that share, and their factor of the learning rate.
     pub(super) fn of_share(&self, share: Share) -> (Optimizer, f64) {
         let other = if share.other { self.rule.other(&self.values) } else { None };
-        let (mut optimizer, rate) = other.unwrap_or_else(|| (self.clone(), 1.0));
-        if let (Some(decay), Some((_, value))) = (share.weight_decay, optimizer.values.find("weight_decay")) {
-            *value = AttributeValue::Number(decay);
-        }
-        (optimizer, rate * share.rate)
+        let (optimizer, rate) = other.unwrap_or_else(|| (self.clone(), 1.0));
+        let decay = share.weight_decay.unwrap_or_else(|| optimizer.weight_decay());
+        (optimizer.set_to("weight_decay", AttributeValue::Number(decay)), rate * share.rate)
     }
 
     /// The kernel of a step, as far as the rule says it.

@@ -123,6 +123,12 @@ pub struct Directed<'a> {
     pub rate: f32,
 }
 
+/// Adds to a kernel two constants, a share in [0, 1) and what it leaves of 1, each rounded once: in f32, 1 - 0.999 is off
+/// in its fifth digit.
+pub fn share(kernel: Kernel, [name, rest]: [&'static str; 2], value: f64) -> Kernel {
+    kernel.constant(name, value as f32).constant(rest, (1.0 - value) as f32)
+}
+
 /// Where a parameter stands in its network.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
@@ -143,6 +149,8 @@ pub const ALL: &[&dyn Rule] = &[
     &rules::Adagrad,
     &rules::SignSgd,
     &rules::Lion,
+    &rules::Lamb,
+    &rules::Muon,
 ];
 
 static OWN: RwLock<Vec<&'static dyn Rule>> = RwLock::new(Vec::new());

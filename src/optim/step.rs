@@ -120,7 +120,7 @@ impl Op for OptimizerStep {
 
     fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let states = self.optimizer.state();
-        for (first, count) in chunks(launch) {
+        for (first, count) in chunks(launch, launch.input(0).elements()) {
             let slice = |input: usize| Operand::input(input).slice(first, count);
             let mut operands = vec![
                 ("parameters", slice(0)),
@@ -146,9 +146,8 @@ impl Op for OptimizerStep {
     }
 }
 
-/// Runs of elements of the first input that this device can bind at a time.
-pub(super) fn chunks(launch: &Launch<'_>) -> Vec<(usize, usize)> {
-    let total = launch.input(0).elements();
+/// Runs of `total` elements that this device can bind at a time: first element and number.
+pub(super) fn chunks(launch: &Launch<'_>, total: usize) -> Vec<(usize, usize)> {
     let limit = (launch.profile().max_binding_bytes / 4) as usize / 64 * 64;
     (0..total).step_by(limit.max(64)).map(|first| (first, limit.max(64).min(total - first))).collect()
 }

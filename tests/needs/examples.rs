@@ -3,6 +3,7 @@
 use crate::need::trials;
 use std::fs;
 use std::path::Path;
+use tilewright::check;
 use tilewright::data::{LoadOptions, Source};
 use tilewright::gpu::DeviceOptions;
 use tilewright::recipe::TrainConfig;
@@ -16,6 +17,7 @@ trials! {
         a_network_of_ones_own_trains_on_digits_and_is_resumed,
         images_of_ones_own_are_trained_on_and_found_again,
         a_loss_of_ones_own_trains_and_is_resumed,
+        an_optimizer_of_ones_own_agrees_with_its_reference_and_trains,
         an_op_of_ones_own_agrees_with_its_reference_and_trains,
         a_checkpoint_tells_the_digit_of_an_image_file,
         a_loop_of_ones_own_trains_on_both_devices;
@@ -36,6 +38,9 @@ mod own_objective;
 #[path = "../../examples/own_op.rs"]
 #[expect(dead_code, reason = "its main is not called")]
 mod own_op;
+#[path = "../../examples/own_optimizer.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod own_optimizer;
 #[path = "../../examples/predict.rs"]
 #[expect(dead_code, reason = "its main is not called")]
 mod predict;
@@ -62,6 +67,14 @@ fn images_of_ones_own_are_trained_on_and_found_again() {
 
 fn a_loss_of_ones_own_trains_and_is_resumed() {
     trains(own_objective::run, 0.7);
+}
+
+fn an_optimizer_of_ones_own_agrees_with_its_reference_and_trains() {
+    trains(own_optimizer::run, 0.6);
+    let device = Device::open("auto", DeviceOptions::default()).unwrap();
+    let cases: Vec<_> = check::cases().into_iter().filter(|case| case.what.starts_with("adabelief")).collect();
+    assert!(!cases.is_empty(), "a registered optimizer is checked as the crate's own are");
+    cases.iter().for_each(|case| case.check(device.gpu().unwrap()).unwrap());
 }
 
 fn an_op_of_ones_own_agrees_with_its_reference_and_trains() {

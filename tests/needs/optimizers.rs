@@ -17,11 +17,11 @@ trials! {
         every_optimizer_agrees_with_the_reference_in_its_first_and_a_later_step;
 }
 
-/// Three parameters of awkward sizes with given gradients, and their update.
+/// Parameters of awkward sizes with given gradients, and their update.
 fn update_graph(config: UpdateConfig) -> (Graph, tilewright::optim::Attached) {
     let mut graph = Graph::new();
     let mut gradients: HashMap<Value, Value> = HashMap::new();
-    for (name, shape) in [("a", vec![13, 7, 3, 3]), ("b", vec![1]), ("c", vec![5, 31])] {
+    for (name, shape) in [("a", vec![13, 7, 3, 3]), ("b", vec![1]), ("d", vec![8, 3, 3, 3]), ("c", vec![5, 31])] {
         let parameter = graph.parameter(name, shape.clone(), Init::ONES).unwrap();
         let gradient = graph.input(&format!("gradient of {name}"), TensorSpec::f32(shape)).unwrap();
         gradients.insert(parameter, gradient);

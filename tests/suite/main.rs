@@ -9,6 +9,8 @@ mod common;
 mod fusion;
 mod gradients;
 mod groups;
+mod optimizers;
+
 mod schedules;
 
 // Networks: what they hold, how they start, what they are told.

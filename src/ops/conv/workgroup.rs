@@ -161,7 +161,7 @@ impl Product {
         let grid_columns = workgroups.div_ceil(grid_rows);
         let kernel = tile.conditions.iter().fold(kernel, |kernel, &name| kernel.condition(name, true));
         let kernel = kernel
-            .constants(tile.constants.iter().copied())
+            .constants(tile.constants.iter().cloned())
             .constants([
                 ("TILE_ROWS", tile.rows),
                 ("TILE_COLUMNS", tile.columns),

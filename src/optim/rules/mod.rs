@@ -3,7 +3,9 @@
 mod adagrad;
 mod adam;
 mod adamw;
+mod lamb;
 mod lion;
+mod muon;
 mod nadam;
 mod rmsprop;
 mod sgd;
@@ -12,12 +14,15 @@ mod signsgd;
 pub use adagrad::Adagrad;
 pub use adam::Adam;
 pub use adamw::AdamW;
+pub use lamb::Lamb;
 pub use lion::Lion;
+pub use muon::Muon;
 pub use nadam::NAdam;
 pub use rmsprop::RmsProp;
 pub use sgd::Sgd;
 pub use signsgd::SignSgd;
 
+use super::rule::share;
 use super::{Attribute, Range, Takes};
 use crate::kernel::Kernel;
 
@@ -28,11 +33,6 @@ const fn betas(default: [f64; 2], about: &'static str) -> Attribute {
 
 const fn eps(default: f64) -> Attribute {
     Attribute::new("eps", Takes::Number(default, Range::NotNegative), "added to the root that is divided by")
-}
-
-/// The constants `NAME` and `ONE_LESS_NAME` of a share, the second rounded once.
-fn share(kernel: Kernel, [name, rest]: [&'static str; 2], value: f64) -> Kernel {
-    kernel.constant(name, value as f32).constant(rest, (1.0 - value) as f32)
 }
 
 /// The shares of `betas`: `BETA1`, `ONE_LESS_BETA1`, `BETA2` and `ONE_LESS_BETA2`.
@@ -47,6 +47,6 @@ fn unbias(beta: f64, step: u64) -> f64 {
 }
 
 /// The larger of two numbers, NaN where one is.
-fn larger(a: f64, b: f64) -> f64 {
+pub(super) fn larger(a: f64, b: f64) -> f64 {
     if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
 }

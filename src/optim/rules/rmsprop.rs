@@ -1,8 +1,8 @@
 //! `rmsprop`: gradients over the root of their running square.
 
-use super::{eps, larger, share};
+use super::{eps, larger};
 use crate::kernel::{Kernel, Shader, write};
-use crate::optim::{Attribute, Direction, Element, Range, Rule, Takes, Values};
+use crate::optim::{Attribute, Direction, Element, Range, Rule, Takes, Values, share};
 
 static SHADER: Shader = Shader::new(
     "optimizer/rules/rmsprop",

@@ -1,8 +1,7 @@
 //! `sgd`: stochastic gradient descent, with momentum.
 
-use super::share;
 use crate::kernel::{Kernel, Shader, write};
-use crate::optim::{Attribute, Direction, Element, Range, Rule, Takes, Values};
+use crate::optim::{Attribute, Direction, Element, Range, Rule, Takes, Values, share};
 
 static SHADER: Shader = Shader::new("optimizer/rules/sgd", &[write("momentum").when("momentum")]);
 

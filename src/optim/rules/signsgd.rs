@@ -1,9 +1,8 @@
 //! `signsgd`: the sign of the averaged gradient.
 
-use super::share;
 use crate::kernel::{Kernel, Shader, write};
 use crate::optim::gradient::sign;
-use crate::optim::{Attribute, Direction, Element, Range, Rule, Takes, Values};
+use crate::optim::{Attribute, Direction, Element, Range, Rule, Takes, Values, share};
 
 static SHADER: Shader = Shader::new("optimizer/rules/signsgd", &[write("momentum")]);
 
