@@ -6,6 +6,7 @@ use crate::tensor::Shape;
 /// A model that is not known, or that cannot be built as asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum ModelError {
     #[error("no model is named `{name}`{} (`tilewright models` lists all)", did_you_mean(close))]
     UnknownModel { name: String, close: Vec<&'static str> },

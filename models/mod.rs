@@ -41,6 +41,7 @@ use std::sync::{PoisonError, RwLock};
 /// An architecture that can be built by name.
 #[derive(Debug)]
 pub struct Model {
+    /// By which it is found, such as `resnet18_cifar`.
     pub name: &'static str,
     /// The paper, and what is special about this variant.
     pub source: &'static str,
@@ -57,6 +58,7 @@ pub struct Model {
 /// A model in a graph of its own.
 #[derive(Debug)]
 pub struct Built {
+    /// Forward only.
     pub graph: Graph,
     /// The input `x`, `[N, C, H, W]`.
     pub x: Value,

@@ -28,18 +28,22 @@ impl ModelOptions {
         self
     }
 
+    /// With so many logits.
     pub fn num_classes(self, classes: usize) -> Self {
         self.with("num_classes", classes)
     }
 
+    /// With elements dropped with the probability `p`, from 0 to below 1.
     pub fn dropout(self, p: f64) -> Self {
         self.with("dropout", p)
     }
 
+    /// For images of `height` by `width` pixels.
     pub fn image_size(self, height: usize, width: usize) -> Self {
         self.with("image_size", vec![height, width])
     }
 
+    /// For images of so many channels: 1 for grey, 3 for colour.
     pub fn input_channels(self, channels: usize) -> Self {
         self.with("input_channels", channels)
     }
@@ -161,6 +165,7 @@ pub(super) const WIDTH: Attribute = ("width", Takes::Count(64));
 /// The attributes a model is built with, each checked or at its default.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Logits for each image.
     pub num_classes: usize,
     pub(super) input_channels: Option<usize>,
     pub(super) image_size: Option<[usize; 2]>,
@@ -219,14 +224,26 @@ impl Settings {
         [self.input_channels.unwrap_or(channels), height, width]
     }
 
+    /// The attribute `name`, which is yes or no.
+    ///
+    /// # Errors
+    /// As all that read one: when the model has no such attribute, or it is of another kind.
     pub fn flag(&self, name: &str) -> Result<bool, GraphError> {
         self.read(name, Json::as_bool)
     }
 
+    /// The attribute `name`, a whole number of 1 or more.
+    ///
+    /// # Errors
+    /// As [`Settings::flag`].
     pub fn count(&self, name: &str) -> Result<usize, GraphError> {
         self.read(name, count)
     }
 
+    /// The attribute `name`, a list of whole numbers of 1 or more.
+    ///
+    /// # Errors
+    /// As [`Settings::flag`].
     pub fn counts(&self, name: &str) -> Result<Vec<usize>, GraphError> {
         self.read(name, counts)
     }
@@ -240,6 +257,10 @@ impl Settings {
         }
     }
 
+    /// The attribute `name`, a number.
+    ///
+    /// # Errors
+    /// As [`Settings::flag`].
     pub fn number(&self, name: &str) -> Result<f32, GraphError> {
         self.read(name, |value| value.as_f64().map(|number| number as f32))
     }
@@ -267,10 +288,18 @@ impl Settings {
         }
     }
 
+    /// The attribute `name`, a word out of a few.
+    ///
+    /// # Errors
+    /// As [`Settings::flag`].
     pub fn word(&self, name: &str) -> Result<String, GraphError> {
         self.read(name, |value| value.as_str().map(str::to_owned))
     }
 
+    /// The probability with which elements are dropped.
+    ///
+    /// # Errors
+    /// When the model has no dropout.
     pub fn dropout(&self) -> Result<f32, GraphError> {
         self.number("dropout")
     }

@@ -26,6 +26,7 @@ pub enum Stage {
 /// How far a stage is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
+    /// What is being done.
     pub stage: Stage,
     /// Of `total`: kernels that are compiled, steps that are submitted.
     pub done: u64,

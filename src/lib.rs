@@ -68,6 +68,7 @@
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod activity;
+#[doc(hidden)]
 pub mod atomic_file;
 pub mod bench;
 pub mod check;
@@ -84,12 +85,15 @@ pub mod nn;
 pub mod ops;
 pub mod optim;
 pub mod passes;
+#[doc(hidden)]
 pub mod path_text;
 pub mod plan;
+#[doc(hidden)]
 pub mod printable;
 pub mod random;
 pub mod recipe;
 pub mod reference;
+#[doc(hidden)]
 pub mod regular_file;
 pub mod report;
 pub mod session;

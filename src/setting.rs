@@ -10,7 +10,9 @@ pub struct Setting(pub &'static str);
 /// How a setting is written, and how one with a value.
 #[derive(Clone, Copy, Debug)]
 pub struct Spelling {
+    /// How the setting of a name in a recipe is shown.
     pub name: fn(&str) -> String,
+    /// How it is shown with a value.
     pub assignment: fn(&str, &str) -> String,
 }
 
@@ -43,13 +45,16 @@ impl fmt::Display for Setting {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{setting} is {value}, but must be {rule}")]
 pub struct BadSetting {
+    /// Which one.
     pub setting: Setting,
+    /// What it is, as text.
     pub value: String,
     /// What the value must be, after "must be".
     pub rule: String,
 }
 
 impl BadSetting {
+    /// The setting of that name, which is `value` and must be `rule`.
     pub fn new(setting: &'static str, value: impl fmt::Display, rule: impl Into<String>) -> Self {
         BadSetting { setting: Setting(setting), value: value.to_string(), rule: rule.into() }
     }

@@ -57,26 +57,33 @@ impl fmt::Debug for Shape {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ElementType {
+    /// A float.
     F32,
+    /// A whole number, such as a label.
     U32,
 }
 
 /// Shape and element type of a tensor.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TensorSpec {
+    /// Sizes, the slowest dimension first.
     pub shape: Shape,
+    /// Type of one element.
     pub element: ElementType,
 }
 
 impl TensorSpec {
+    /// Floats of that shape.
     pub fn f32(shape: impl Into<Shape>) -> Self {
         TensorSpec { shape: shape.into(), element: ElementType::F32 }
     }
 
+    /// Whole numbers of that shape.
     pub fn u32(shape: impl Into<Shape>) -> Self {
         TensorSpec { shape: shape.into(), element: ElementType::U32 }
     }
 
+    /// Number of elements.
     pub fn elements(&self) -> usize {
         self.shape.elements()
     }
@@ -89,7 +96,9 @@ impl TensorSpec {
 
 /// The shapes an op works on.
 pub struct Shapes<'a> {
+    /// Of its inputs, in their order.
     pub inputs: Vec<&'a Shape>,
+    /// Of its outputs, in their order.
     pub outputs: Vec<&'a Shape>,
 }
 
@@ -103,11 +112,14 @@ impl Shapes<'_> {
 /// A tensor in host memory, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HostTensor {
+    /// Floats.
     F32(Vec<f32>),
+    /// Whole numbers.
     U32(Vec<u32>),
 }
 
 impl HostTensor {
+    /// Zeros of that shape and type.
     pub fn zeros(spec: &TensorSpec) -> Self {
         match spec.element {
             ElementType::F32 => HostTensor::F32(vec![0.0; spec.elements()]),
@@ -115,6 +127,7 @@ impl HostTensor {
         }
     }
 
+    /// Number of elements.
     pub fn len(&self) -> usize {
         match self {
             HostTensor::F32(data) => data.len(),
@@ -122,10 +135,12 @@ impl HostTensor {
         }
     }
 
+    /// Whether it has no element.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
+    /// Type of one element.
     pub fn element(&self) -> ElementType {
         match self {
             HostTensor::F32(_) => ElementType::F32,

@@ -15,6 +15,7 @@ use toml::Spanned;
 /// A table that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum TableError {
     #[error("the table `{}` cannot be {action}: {reason}", path.display())]
     File { path: PathBuf, action: &'static str, reason: io::Error },
@@ -32,8 +33,11 @@ pub enum TableError {
 /// What measurements hold for: another device or driver has other times, and may have other faults.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeasuredOn {
+    /// Name of the adapter.
     pub device: String,
+    /// `Vulkan`, `Metal` or `Dx12`.
     pub backend: String,
+    /// Name and version of the driver.
     pub driver: String,
     /// Version of this crate.
     pub version: String,
@@ -85,17 +89,22 @@ fn shaders() -> String {
 /// One layer's kernels, and why: median times in milliseconds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TunedLayer {
+    /// Sizes and pass of the layer.
     pub shape: ConvShape,
+    /// What was fastest.
     pub kernels: ConvKernels,
+    /// Its median time.
     pub ms: f64,
     /// What the rule picks.
     pub rule: ConvKernels,
+    /// The median time of that.
     pub rule_ms: f64,
 }
 
 /// Kernels for the layers of one device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TunedTable {
+    /// Where.
     pub measured_on: MeasuredOn,
     /// Each shape once.
     pub layers: Vec<TunedLayer>,
@@ -145,6 +154,7 @@ const HEADING: &str = "\
 ";
 
 impl TunedTable {
+    /// A table that is in no file yet.
     pub fn new(measured_on: MeasuredOn, layers: Vec<TunedLayer>) -> Self {
         let lines = vec![0; layers.len()];
         TunedTable { measured_on, layers, path: PathBuf::new(), lines }

@@ -15,16 +15,23 @@ use std::collections::HashMap;
 /// A kind of kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
+    /// Products of square matrices, as a linear layer has them.
     Gemm,
+    /// Convolutions: forward, and the gradients by input and weight.
     Conv,
+    /// Pooling and ReLU, with their gradients.
     Pool,
+    /// Batch norm, with its gradients.
     Norm,
+    /// Updates by SGD and by Adam.
     Optim,
 }
 
 /// A graph to be timed.
 pub struct Case {
+    /// Sizes and pass, as the table shows them.
     pub name: String,
+    /// What is run and timed.
     pub graph: Graph,
 }
 

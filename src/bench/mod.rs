@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 /// Time of one run, in seconds, over a number of samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Timing {
+    /// Half of the samples are faster.
     pub median: f64,
     /// A quarter of the samples are faster, a quarter slower.
     pub quartiles: [f64; 2],

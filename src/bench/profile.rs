@@ -9,12 +9,17 @@ use std::time::Instant;
 /// Time of one kernel in a step, in seconds, and its share of its node's work.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KernelTime {
+    /// Path under `shaders/` without the ending.
     pub shader: &'static str,
+    /// Path of the layer, such as `layer1.0.conv1`.
     pub layer: String,
+    /// Name of the node's op.
     pub op: &'static str,
+    /// The part of the step that the node belongs to.
     pub pass: Pass,
     /// Start within the step, on the device's clock.
     pub start: f64,
+    /// Median time on the device.
     pub seconds: f64,
     /// The node's work, at its longest kernel; zero at the others, such as packing and merging.
     pub cost: Cost,
@@ -23,9 +28,11 @@ pub struct KernelTime {
 /// One step of a graph.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
+    /// In the order in which they run.
     pub kernels: Vec<KernelTime>,
-    /// Host time of a whole step, median: recorded, submitted, waited for.
+    /// Time in which the host records and submits a step, in seconds, median.
     pub encode: f64,
+    /// Time in which it then waits for the device, in seconds, median.
     pub wait: f64,
     /// Whether kernels were timed by the device, or each by its own submit.
     pub by_device: bool,

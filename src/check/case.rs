@@ -26,6 +26,7 @@ pub struct Case {
     pub op: &'static str,
     /// Shapes and attributes.
     pub what: String,
+    /// How far a device may be from the reference.
     pub tolerance: Tolerance,
     build: Box<Build>,
     prepare: fn(&mut Tensors),

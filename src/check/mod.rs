@@ -23,7 +23,9 @@ use std::fmt;
 /// finite magnitude of the expected tensor.
 #[derive(Clone, Copy, Debug)]
 pub struct Tolerance {
+    /// Share of the expected tensor's largest finite magnitude.
     pub relative: f64,
+    /// What is allowed besides, in the tensor's own unit.
     pub absolute: f64,
 }
 
@@ -38,13 +40,17 @@ impl Default for Tolerance {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Difference {
+    /// Name of the output, or of the state.
     pub tensor: String,
     /// Flat index of the first element beyond the bound.
     pub index: usize,
+    /// That element on the device.
     pub got: f64,
+    /// That element by the reference.
     pub want: f64,
     /// Largest difference in the tensor, and its bound.
     pub largest: f64,
+    /// The most that it may be.
     pub bound: f64,
 }
 
@@ -102,6 +108,7 @@ fn distance(got: f64, want: f64) -> f64 {
 /// A graph that could not be run, or ran wrong.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum CheckError {
     #[error(transparent)]
     Session(#[from] SessionError),

@@ -101,6 +101,7 @@ impl fmt::Display for Variant {
 /// A case that did not agree with the reference.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum CheckFailure {
     #[error("the case cannot be built: {0}")]
     Graph(#[from] GraphError),
@@ -122,8 +123,11 @@ impl CheckFailure {
 /// How a case went in one variant.
 #[non_exhaustive]
 pub struct Verdict<'a> {
+    /// What was run.
     pub case: &'a Case,
+    /// The kernels that it was run with.
     pub variant: Variant,
+    /// Whether every element agreed, twice.
     pub result: Result<(), CheckFailure>,
 }
 

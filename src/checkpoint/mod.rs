@@ -23,14 +23,18 @@ pub struct Progress {
     pub step: u64,
     /// Sums over the steps of the current epoch.
     pub loss_sum: f64,
+    /// Images of those steps whose class was told rightly.
     pub correct: f64,
+    /// Images of those steps.
     pub images: f64,
     /// Highest test accuracy so far, and the steps after which it was reached; 0 for none.
     pub best_accuracy: f64,
+    /// 0 for none.
     #[serde(default)]
     pub best_step: u64,
     /// Of the last epoch.
     pub test_accuracy: f64,
+    /// Mean cross-entropy in nats, of the last epoch; NaN where it was not finite.
     #[serde(deserialize_with = "number_or_null")]
     pub test_loss: f64,
 }
@@ -46,15 +50,20 @@ pub struct Header {
     /// Checksums, while it is in a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sums: Option<Sums>,
+    /// Version of the header: 1 or 2.
     pub format: u32,
+    /// What the run was told, with every default written out.
     pub config: TrainConfig,
     /// [C, H, W] of the images.
     pub input: [usize; 3],
+    /// Their names, in the order of the logits.
     pub classes: Vec<String>,
+    /// What pixels are normalised by before the model sees them.
     pub normalization: Normalization,
     /// What becomes of images of another size than `input`; those of older checkpoints are stretched.
     #[serde(default)]
     pub preprocessing: Preprocessing,
+    /// How far the run was.
     pub progress: Progress,
     /// The schedule's own memory, such as a plateau's.
     pub learning_rate: serde_json::Value,
@@ -66,6 +75,7 @@ pub struct Header {
 /// A checkpoint in memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
+    /// What the file says besides the tensors.
     pub header: Header,
     /// Shape and elements by name.
     pub tensors: BTreeMap<String, (Shape, Vec<f32>)>,
@@ -77,6 +87,7 @@ const FORMATS: std::ops::RangeInclusive<u32> = 1..=FORMAT;
 const KEY: &str = "tilewright";
 
 impl Header {
+    /// The header of a run at its start, for images `[C, H, W]` of the size `input`.
     pub fn new(config: TrainConfig, input: [usize; 3], classes: Vec<String>, normalization: Normalization) -> Self {
         Header {
             sums: None,

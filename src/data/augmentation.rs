@@ -52,6 +52,7 @@ impl Augmentation {
 pub struct View {
     /// Where the cut starts in the image, in pixels; negative in the black border.
     pub top: isize,
+    /// As `top`, along the width.
     pub left: isize,
     /// The cut is mirrored, left to right.
     pub flip: bool,

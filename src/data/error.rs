@@ -14,6 +14,7 @@ pub(crate) const SOURCE_FORMS: &str = "mnist, idx:DIR, cifar10:DIR, cifar100:DIR
 /// `source()` to print after it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum DataError {
     /// The text is no data source.
     #[error("'{given}' is not a data source: {problem}. Use one of: {SOURCE_FORMS}.")]
@@ -239,7 +240,9 @@ impl DataError {
 /// Height and width in pixels; shown as `HxW`, the form that `--size` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageSize {
+    /// Rows.
     pub height: usize,
+    /// Columns.
     pub width: usize,
 }
 

@@ -26,9 +26,13 @@ const REMEDY: &str = "Download the four files of the data set into this folder (
 /// The images of one IDX file: grey, `[count, 1, height, width]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdxImages {
+    /// Number of images.
     pub count: usize,
+    /// Rows of each image.
     pub height: usize,
+    /// Columns of each image.
     pub width: usize,
+    /// From 0 (black) to 255, row by row.
     pub pixels: Vec<u8>,
 }
 

@@ -100,9 +100,11 @@ impl Dataset {
 /// The parts of a data set. All have the same classes and the same image size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splits {
+    /// What is learned from.
     pub train: Dataset,
     /// Decides which checkpoint is the best, where there is such a part; the test images then decide nothing.
     pub validation: Option<Dataset>,
+    /// What the result is measured on.
     pub test: Dataset,
     /// What a person should know of how they were read.
     pub notes: Vec<String>,

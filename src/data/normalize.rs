@@ -15,7 +15,12 @@ pub enum Normalize {
     /// By those of ImageNet.
     Imagenet,
     /// By these; one number for all channels, or one a channel.
-    By { mean: Vec<f32>, std: Vec<f32> },
+    By {
+        /// What is subtracted from pixels, which go from 0 to 1.
+        mean: Vec<f32>,
+        /// What they are then divided by.
+        std: Vec<f32>,
+    },
 }
 
 impl Normalize {

@@ -19,6 +19,7 @@ pub struct Preprocessing {
     /// stretched to the size that the model takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resize: Option<usize>,
+    /// How pixels are found, when it is resized.
     pub interpolation: Interpolation,
 }
 
@@ -27,6 +28,7 @@ pub struct Preprocessing {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Interpolation {
+    /// The triangle filter, as Pillow has it.
     #[default]
     Bilinear,
     /// Keys' cubic with a = -1/2, as Pillow has it.
@@ -40,6 +42,7 @@ pub struct Asked {
     pub resize: Option<usize>,
     /// The share of the shorter side that the model sees.
     pub crop_share: Option<f64>,
+    /// How pixels are found.
     pub interpolation: Option<Interpolation>,
 }
 

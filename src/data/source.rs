@@ -38,7 +38,12 @@ pub enum Source {
     /// images unless COUNT says otherwise, a fifth of that for testing.
     Synthetic(Synthetic),
     /// `NAME` or `NAME:REST`: one that this program has [registered](super::register).
-    Own { name: String, rest: Option<String> },
+    Own {
+        /// The word before the colon.
+        name: String,
+        /// What stands after it: what the source makes of it is its own.
+        rest: Option<String>,
+    },
 }
 
 /// What to make of the images while loading. The default changes nothing.

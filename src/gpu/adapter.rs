@@ -7,9 +7,13 @@ use std::fmt;
 /// What an adapter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AdapterKind {
+    /// A GPU with memory of its own.
     DiscreteGpu,
+    /// A GPU as a virtual machine shows it.
     VirtualGpu,
+    /// A GPU that shares the host's memory.
     IntegratedGpu,
+    /// The driver does not say.
     Unknown,
     /// A driver that computes on the CPU, such as llvmpipe.
     Software,
@@ -50,7 +54,9 @@ impl fmt::Display for AdapterKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AdapterInfo {
+    /// As the driver gives it.
     pub name: String,
+    /// GPU or software.
     pub kind: AdapterKind,
     /// `Vulkan`, `Metal` or `Dx12`.
     pub backend: String,
@@ -79,6 +85,7 @@ impl fmt::Display for AdapterInfo {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Adapter {
+    /// Its name and driver.
     pub info: AdapterInfo,
     /// Largest storage binding, in bytes.
     pub max_binding_bytes: u64,

@@ -329,10 +329,12 @@ impl Gpu {
         self.pipelines.note.as_deref()
     }
 
+    /// Name, kind and driver of the adapter.
     pub fn info(&self) -> &AdapterInfo {
         &self.info
     }
 
+    /// What plans for this device are made by: its limits, its class, and what it was opened with.
     pub fn profile(&self) -> &DeviceProfile {
         &self.profile
     }

@@ -11,6 +11,7 @@ const GIB: f64 = (1u64 << 30) as f64;
 /// A device that is missing, fails, or cannot do what a plan asks.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum GpuError {
     #[error(
         "no GPU adapter was found: install a Vulkan driver (on Debian and Ubuntu `apt-get install mesa-vulkan-drivers \

@@ -36,7 +36,9 @@ struct Pack {
      graphs that share tensors are prepared together, and train the same parameters"
 )]
 pub struct OtherPack {
+    /// Name of the pack.
     pub pack: String,
+    /// Name of the first of its members that is elsewhere.
     pub tensor: String,
 }
 

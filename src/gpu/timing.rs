@@ -8,7 +8,9 @@ use std::time::Instant;
 /// Which kernel a dispatch runs, and for which node of the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KernelName {
+    /// Path under `shaders/` without the ending.
     pub shader: &'static str,
+    /// Index of the graph's node.
     pub node: usize,
 }
 

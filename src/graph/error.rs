@@ -5,6 +5,7 @@ use crate::tensor::Shape;
 /// A graph that cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum GraphError {
     #[error("layer `{layer}`: {op} does not take inputs of shapes {inputs:?}: {rule}")]
     Shape { layer: String, op: &'static str, inputs: Vec<Shape>, rule: String },

@@ -6,23 +6,29 @@ use crate::random::{SplitMix64, fnv1a64, splitmix64};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Init {
+    /// The same number everywhere.
     Constant(f32),
     /// Uniform in `[-bound, bound)`.
     Uniform {
+        /// Largest magnitude.
         bound: f64,
     },
     /// Normal with mean 0.
     Normal {
+        /// Standard deviation.
         std: f64,
     },
     /// Normal with mean 0, redrawn while outside of two standard deviations.
     TruncatedNormal {
+        /// Standard deviation before the cut.
         std: f64,
     },
 }
 
 impl Init {
+    /// Such as for a bias.
     pub const ZEROS: Init = Init::Constant(0.0);
+    /// Such as for the weight of a norm.
     pub const ONES: Init = Init::Constant(1.0);
 
     /// LeCun et al. 1998: variance 1 / fan_in.

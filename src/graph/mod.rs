@@ -40,25 +40,49 @@ pub enum Role {
     /// Given anew for every run.
     Input,
     /// Learned: kept from run to run, written by an optimizer unless frozen.
-    Parameter { init: Init, trainable: bool },
+    Parameter {
+        /// What it starts from.
+        init: Init,
+        /// Not frozen.
+        trainable: bool,
+    },
     /// Kept from run to run and written by ops: running statistics, optimizer state. What is not `saved` is of no use to
     /// who goes on later, such as metrics.
-    Buffer { init: Init, saved: bool },
+    Buffer {
+        /// What it starts from.
+        init: Init,
+        /// A checkpoint has it.
+        saved: bool,
+    },
     /// Members laid one after another in one piece of memory, each at a multiple of
     /// [`PACK_ALIGNMENT`] elements with zeros between, so that one op can work on all of them.
-    Pack { members: Vec<Value>, offsets: Vec<usize> },
+    Pack {
+        /// Parameters, gradients or buffers, in their order.
+        members: Vec<Value>,
+        /// First element of each.
+        offsets: Vec<usize>,
+    },
     /// An output of a node.
-    Node { node: usize, output: usize },
+    Node {
+        /// Index in [`Graph::nodes`].
+        node: usize,
+        /// Which of its outputs, from 0.
+        output: usize,
+    },
 }
 
 /// Elements between the starts of a pack's members are a multiple of this: 256 bytes, the
 /// alignment of a storage binding.
 pub const PACK_ALIGNMENT: usize = 64;
 
+/// What a [`Value`] stands for.
 #[derive(Clone, Debug)]
 pub struct Tensor {
+    /// For an input, a parameter or a buffer the name that it is found by, else a telling one.
     pub name: String,
+    /// Shape and element type.
     pub spec: TensorSpec,
+    /// Where its elements come from.
     pub role: Role,
 }
 
@@ -77,18 +101,26 @@ impl Tensor {
 /// Which part of a step a node belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pass {
+    /// From the inputs to the loss.
     Forward,
+    /// From the loss to the gradients.
     Backward,
+    /// From the gradients to new parameters.
     Update,
 }
 
+/// One application of an op.
 #[derive(Clone, Debug)]
 pub struct Node {
+    /// What is computed.
     pub op: Arc<dyn Applied>,
+    /// What it is computed of, in the op's order.
     pub inputs: Vec<Value>,
+    /// What comes out, in the op's order.
     pub outputs: Vec<Value>,
     /// Path of the layer the node was built for, such as `layer1.0.conv1`.
     pub layer: String,
+    /// The part of a step that it belongs to.
     pub pass: Pass,
 }
 
@@ -134,6 +166,7 @@ pub struct Graph {
 }
 
 impl Graph {
+    /// A graph without nodes.
     pub fn new() -> Self {
         Graph::default()
     }
@@ -284,26 +317,32 @@ impl Graph {
         &self.auxiliary
     }
 
+    /// All nodes, in an order in which they can run.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
+    /// All tensors: that of a [`Value`] stands at its index.
     pub fn tensors(&self) -> &[Tensor] {
         &self.tensors
     }
 
+    /// What a run gives back, by name.
     pub fn outputs(&self) -> &[(String, Value)] {
         &self.outputs
     }
 
+    /// What the value stands for.
     pub fn tensor(&self, value: Value) -> &Tensor {
         &self.tensors[value.index()]
     }
 
+    /// Shape and element type of the value.
     pub fn spec(&self, value: Value) -> &TensorSpec {
         &self.tensors[value.index()].spec
     }
 
+    /// Shape of the value.
     pub fn shape(&self, value: Value) -> &Shape {
         &self.spec(value).shape
     }

@@ -60,6 +60,7 @@ pub trait Op: Any + Debug + Send + Sync {
 /// An [`Op`] on inputs of certain shapes: what a node holds. Its methods are the op's, with the geometry that it
 /// inferred.
 pub trait Applied: Any + Debug + Send + Sync {
+    /// As [`Op::name`].
     fn name(&self) -> &'static str;
 
     /// As [`Op::gradient`].
@@ -159,6 +160,7 @@ impl<'a> Backward<'a> {
         Backward { graph, node, upstream, wanted }
     }
 
+    /// The node's input, from 0: what the op was applied to.
     pub fn input(&self, index: usize) -> Value {
         self.node.inputs[index]
     }
@@ -168,10 +170,12 @@ impl<'a> Backward<'a> {
         self.node.inputs.len()
     }
 
+    /// The node's output, from 0: what the op computed.
     pub fn output(&self, index: usize) -> Value {
         self.node.outputs[index]
     }
 
+    /// Shape of a value of the graph.
     pub fn shape(&self, value: Value) -> &Shape {
         self.graph.shape(value)
     }
@@ -186,14 +190,23 @@ impl<'a> Backward<'a> {
         self.upstream[0]
     }
 
+    /// Adds a node of the backward pass, and gives its outputs.
+    ///
+    /// # Errors
+    /// When the op refuses the inputs.
     pub fn apply(&mut self, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>, GraphError> {
         self.graph.apply(op, inputs)
     }
 
+    /// As [`Backward::apply`], for an op with one output.
+    ///
+    /// # Errors
+    /// As [`Backward::apply`].
     pub fn apply_one(&mut self, op: impl Op, inputs: &[Value]) -> Result<Value, GraphError> {
         self.graph.apply_one(op, inputs)
     }
 
+    /// The error of an op that has no gradient.
     pub fn not_differentiable(&self) -> GraphError {
         GraphError::NotDifferentiable { layer: self.node.layer.clone(), op: self.node.op.name() }
     }

@@ -10,13 +10,17 @@ use std::collections::{BTreeMap, HashMap};
 /// A model, how it is built, and what its images and classes are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Definition {
+    /// Name of the model.
     pub model: String,
     /// Every attribute that the model has of its own.
     pub attributes: Map<String, Value>,
     /// [C, H, W] of the images.
     pub input: [usize; 3],
+    /// Their names, in the order of the logits.
     pub classes: Vec<String>,
+    /// What pixels are normalised by.
     pub normalization: Normalization,
+    /// What becomes of images of another size.
     pub preprocessing: Preprocessing,
 }
 

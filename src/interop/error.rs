@@ -10,6 +10,7 @@ use std::path::PathBuf;
 /// Weights that cannot be read, do not suit the model, or cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum InteropError {
     #[error("`{}` cannot be {action}: {reason}", path.display())]
     File { path: PathBuf, action: &'static str, reason: io::Error },

@@ -52,6 +52,7 @@ pub struct WeightsFile {
 /// A model's tensors of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Weights {
+    /// Shape and elements by name, as the file has them.
     pub tensors: StateDict,
     /// What was chosen, and what was left out, in sentences for people.
     pub notes: Vec<String>,

@@ -7,16 +7,22 @@ use crate::tensor::{ElementType, TensorSpec};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("layer `{layer}`: {op} launches shader `{shader}`, and its binding `{binding}` {fault}")]
 pub struct BindingError {
+    /// Path of the layer.
     pub layer: String,
+    /// Name of the op that launches.
     pub op: &'static str,
+    /// Name of the shader that declares the binding.
     pub shader: &'static str,
+    /// Its name in WGSL.
     pub binding: &'static str,
+    /// What is wrong with it.
     pub fault: BindingFault,
 }
 
 /// What is wrong with a binding.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum BindingFault {
     #[error("is given no operand")]
     Missing,

@@ -7,6 +7,7 @@ use crate::tensor::{Shapes, TensorSpec};
 /// Memory that a dispatch works on: all of it, or a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operand {
+    /// What it is part of.
     pub storage: Storage,
     /// First element and number of elements; the whole tensor when absent.
     pub range: Option<(usize, usize)>,
@@ -15,7 +16,9 @@ pub struct Operand {
 /// What an operand is part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storage {
+    /// An input of the node, from 0.
     Input(usize),
+    /// An output of the node, from 0.
     Output(usize),
     /// Memory of this node alone, uninitialised.
     Scratch(usize),
@@ -52,18 +55,23 @@ impl From<Storage> for Operand {
     }
 }
 
+/// A kernel that a node runs, with what it works on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dispatch {
+    /// The shader, specialised.
     pub kernel: Kernel,
     /// What is bound to each of [`Kernel::bindings`], in their order.
     pub operands: Vec<Operand>,
+    /// The grid, in workgroups.
     pub workgroups: [u32; 3],
 }
 
 /// A texture of four floats a texel, by its size in texels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScratchTexture {
+    /// Texels in a row.
     pub width: u32,
+    /// Rows.
     pub height: u32,
 }
 
@@ -74,7 +82,9 @@ pub struct Site<'a> {
     pub layer: &'a str,
     /// The op's name.
     pub op: &'static str,
+    /// Specs of the node's inputs.
     pub inputs: Vec<&'a TensorSpec>,
+    /// Specs of the node's outputs.
     pub outputs: Vec<&'a TensorSpec>,
     /// Which outputs a node or the caller reads.
     pub read: Vec<bool>,
@@ -85,7 +95,9 @@ pub struct Site<'a> {
 /// What a kernel does to each value that it stores, in the words of `activation/epilogue.wgsl`.
 #[derive(Clone, Debug)]
 pub struct Epilogue {
+    /// What the function takes, such as a slope.
     pub constants: Vec<(&'static str, Constant)>,
+    /// The function's name, and others that hold with it.
     pub conditions: Vec<&'static str>,
 }
 
@@ -102,9 +114,11 @@ pub struct Launch<'a> {
 /// What a node runs.
 #[derive(Debug, Default)]
 pub struct Launched {
+    /// In the order in which they run.
     pub dispatches: Vec<Dispatch>,
     /// Elements of each scratch tensor.
     pub scratch: Vec<usize>,
+    /// Size of each scratch texture.
     pub textures: Vec<ScratchTexture>,
 }
 
@@ -112,6 +126,7 @@ pub struct Launched {
 const LINEAR_WORKGROUP: u32 = 64;
 
 impl<'a> Launch<'a> {
+    /// Nothing yet, for the node at `site` on such a device.
     pub fn new(site: Site<'a>, profile: &'a DeviceProfile) -> Self {
         Launch { site, profile, epilogue: None, launched: Launched::default(), fault: None }
     }
@@ -127,18 +142,22 @@ impl<'a> Launch<'a> {
         }
     }
 
+    /// What the plan is made for.
     pub fn profile(&self) -> &'a DeviceProfile {
         self.profile
     }
 
+    /// Spec of an input, from 0.
     pub fn input(&self, index: usize) -> &'a TensorSpec {
         self.site.inputs[index]
     }
 
+    /// Number of inputs.
     pub fn inputs(&self) -> usize {
         self.site.inputs.len()
     }
 
+    /// Spec of an output, from 0.
     pub fn output(&self, index: usize) -> &'a TensorSpec {
         self.site.outputs[index]
     }

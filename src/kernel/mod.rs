@@ -19,8 +19,11 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("layer `{layer}`: {op} needs {need}, which this device does not have")]
 pub struct Unsupported {
+    /// Path of the layer.
     pub layer: String,
+    /// Name of the op.
     pub op: &'static str,
+    /// What is missing, after "needs".
     pub need: String,
 }
 
@@ -28,9 +31,13 @@ pub struct Unsupported {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Constant {
+    /// Such as a size.
     U32(u32),
+    /// Such as a padding.
     I32(i32),
+    /// Such as a slope.
     F32(f32),
+    /// Such as whether there is a bias.
     Bool(bool),
     /// Sizes or strides of a walk, as `lib/strided.wgsl` takes them.
     U32x6([u32; 6]),
@@ -107,8 +114,11 @@ impl fmt::Display for Constant {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Argument {
+    /// Such as the number of elements.
     U32(u32),
+    /// Such as an offset.
     I32(i32),
+    /// Such as a factor.
     F32(f32),
 }
 
@@ -169,10 +179,12 @@ impl From<f32> for Argument {
 /// A shader with its constants and arguments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kernel {
+    /// The text, and what it binds.
     pub shader: &'static Shader,
     /// The shader that stands for `package::operands` in it: the load and store functions of a tile body, whose
     /// bindings are theirs.
     pub operands: Option<&'static Shader>,
+    /// What is written into the text as `package::constants`.
     pub constants: Vec<(&'static str, Constant)>,
     /// Names that hold in the shader's `@if`s.
     pub conditions: Vec<&'static str>,
@@ -186,6 +198,7 @@ pub struct Kernel {
 pub const ARGUMENT_BYTES: u32 = 256;
 
 impl Kernel {
+    /// The shader without constants, conditions and arguments.
     pub fn new(shader: &'static Shader) -> Self {
         Kernel {
             shader,
@@ -197,21 +210,25 @@ impl Kernel {
         }
     }
 
+    /// With `shader` in place of `package::operands`.
     pub fn operands(mut self, shader: &'static Shader) -> Self {
         self.operands = Some(shader);
         self
     }
 
+    /// With a constant more.
     pub fn constant(mut self, name: &'static str, value: impl Into<Constant>) -> Self {
         self.constants.push((name, value.into()));
         self
     }
 
+    /// With several constants more.
     pub fn constants<T: Into<Constant>>(mut self, constants: impl IntoIterator<Item = (&'static str, T)>) -> Self {
         self.constants.extend(constants.into_iter().map(|(name, value)| (name, value.into())));
         self
     }
 
+    /// With the condition `name`, if it `holds`.
     pub fn condition(mut self, name: &'static str, holds: bool) -> Self {
         if holds {
             self.conditions.push(name);
@@ -219,11 +236,13 @@ impl Kernel {
         self
     }
 
+    /// With an argument more.
     pub fn argument(mut self, name: &'static str, value: impl Into<Argument>) -> Self {
         self.arguments.push((name, value.into()));
         self
     }
 
+    /// With several arguments more.
     pub fn arguments<T: Into<Argument>>(mut self, arguments: impl IntoIterator<Item = (&'static str, T)>) -> Self {
         self.arguments.extend(arguments.into_iter().map(|(name, value)| (name, value.into())));
         self

@@ -54,6 +54,7 @@ const SOFTWARE_LOOP_STEPS: usize = 65_535;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DeviceProfile {
+    /// Which variants suit it.
     pub class: DeviceClass,
     /// Largest storage binding, in bytes.
     pub max_binding_bytes: u64,

@@ -55,7 +55,9 @@ impl fmt::Debug for Shader {
 /// Whether a shader reads or writes a binding; what it writes it may read as well, but for textures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
+    /// It is only read.
     Read,
+    /// It is written, and may be read.
     Write,
 }
 
@@ -63,7 +65,12 @@ pub enum Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     /// Numbers, `lanes` of them in each element of the shader's array.
-    Buffer { element: ElementType, lanes: usize },
+    Buffer {
+        /// Type of one number.
+        element: ElementType,
+        /// 1, 2 or 4.
+        lanes: usize,
+    },
     /// Texels of four floats.
     Texture,
 }
@@ -73,7 +80,9 @@ pub enum Content {
 pub struct Binding {
     /// The name of the variable in WGSL.
     pub name: &'static str,
+    /// Whether the shader writes it.
     pub access: Access,
+    /// Type of what lies there.
     pub content: Content,
     /// When the shader has the binding; always, if `None`.
     pub condition: Option<Condition>,
@@ -82,7 +91,9 @@ pub struct Binding {
 /// A condition of a kernel, and whether it is to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Condition {
+    /// As it stands in the shader's `@if`.
     pub name: &'static str,
+    /// Whether it must be true or false.
     pub holds: bool,
 }
 

@@ -12,7 +12,9 @@ use std::ops::Range;
 /// A layer-norm layer over the last `dims` dimensions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerNorm {
+    /// How many dimensions, counted from the last, are normalised together.
     pub dims: usize,
+    /// Added to the variance.
     pub eps: f32,
     /// Whether it has a weight and a bias of the normalised shape.
     pub affine: bool,
@@ -24,11 +26,13 @@ impl LayerNorm {
         LayerNorm { dims, eps: 1e-5, affine: true }
     }
 
+    /// With another `eps`.
     pub fn eps(mut self, eps: f32) -> Self {
         self.eps = eps;
         self
     }
 
+    /// Without a weight and a bias.
     pub fn without_affine(mut self) -> Self {
         self.affine = false;
         self

@@ -47,31 +47,37 @@ impl Conv2d {
         Conv2d { filters, kernel, attributes: ops::Conv2d::default(), bias: true, init: None }
     }
 
+    /// Moves by `stride` pixels in both directions.
     pub fn stride(mut self, stride: usize) -> Self {
         self.attributes.stride = [stride; 2];
         self
     }
 
+    /// With `padding` zeros on all sides.
     pub fn padding(mut self, padding: usize) -> Self {
         self.attributes.padding = [padding; 2];
         self
     }
 
+    /// With `dilation` - 1 pixels left out between those that the kernel sees.
     pub fn dilation(mut self, dilation: usize) -> Self {
         self.attributes.dilation = [dilation; 2];
         self
     }
 
+    /// In `groups` groups, each of which sees its share of the channels.
     pub fn groups(mut self, groups: usize) -> Self {
         self.attributes.groups = groups;
         self
     }
 
+    /// Without a bias: for what a norm follows.
     pub fn without_bias(mut self) -> Self {
         self.bias = false;
         self
     }
 
+    /// With a weight that starts so.
     pub fn init(mut self, init: ConvInit) -> Self {
         self.init = Some(init);
         self
@@ -81,6 +87,7 @@ impl Conv2d {
 /// A batch-norm layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNorm {
+    /// Added to the variance.
     pub eps: f32,
     /// Share of the new batch in the running statistics.
     pub momentum: f32,

@@ -32,10 +32,12 @@ impl<'g> Scope<'g> {
         Scope { graph: self.graph, path, mode: self.mode }
     }
 
+    /// Whether it is built to train or to evaluate.
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
+    /// Shape of a value of the graph.
     pub fn shape(&self, x: Value) -> &Shape {
         self.graph.shape(x)
     }
@@ -50,6 +52,7 @@ impl<'g> Scope<'g> {
         self.apply(function, &[x]).unwrap_or_else(|_| unreachable!("an activation takes any shape"))
     }
 
+    /// max(x, 0), element by element.
     pub fn relu(&mut self, x: Value) -> Value {
         self.activation(x, Activation::Relu)
     }

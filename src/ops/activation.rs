@@ -13,18 +13,23 @@ static BACKWARD: Shader = Shader::new("activation/backward", &[read("seen"), rea
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Activation {
+    /// max(x, 0) (Nair and Hinton 2010).
     Relu,
     /// min(max(x, 0), 6) (Howard et al. 2017).
     Relu6,
     /// x above 0, `negative_slope` * x below (Maas et al. 2013).
     LeakyRelu {
+        /// Slope below 0; PyTorch's default is 0.01.
         negative_slope: f32,
     },
     /// x above 0, `alpha` * (exp(x) - 1) below (Clevert et al. 2016).
     Elu {
+        /// What it goes to below 0, but for the sign; PyTorch's default is 1.
         alpha: f32,
     },
+    /// 1 / (1 + exp(-x)).
     Sigmoid,
+    /// The hyperbolic tangent.
     Tanh,
     /// x * sigmoid(x) (Elfwing et al. 2018).
     Silu,

@@ -169,9 +169,11 @@ impl Op for BatchStatistics {
 /// `[C]`, weight and bias absent when not `affine`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormalize {
+    /// Added to the variance.
     pub eps: f32,
     /// Mean and variance come from x by [`BatchStatistics`], and its gradient goes through them.
     pub batch_statistics: bool,
+    /// Whether there are a weight and a bias.
     pub affine: bool,
 }
 
@@ -261,6 +263,7 @@ impl Op for BatchNormalize {
 /// `dweight[c]` = sum of dy * (x - mean) / sqrt(var + eps) and `dbias[c]` = sum of dy; inputs x, dy, mean, var.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormSums {
+    /// Added to the variance.
     pub eps: f32,
 }
 
@@ -384,6 +387,7 @@ impl Op for BatchNormInputGradient {
 /// running_mean, running_var, the latter two updated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct UpdateRunningStatistics {
+    /// Share of the new batch, from 0 to 1.
     pub momentum: f32,
     /// Elements of a channel.
     pub count: usize,

@@ -55,7 +55,9 @@ fn expect_broadcast(small: &Shape, large: &Shape) -> Result<(), String> {
 /// y = `factor` * x, repeated to `shape`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BroadcastTo {
+    /// Of y: the last dimensions are those of x, or x has 1 there.
     pub shape: Shape,
+    /// What every element is multiplied by.
     pub factor: f32,
 }
 
@@ -102,7 +104,9 @@ impl Op for BroadcastTo {
 /// y = `factor` * x, summed over the dimensions that `shape` lacks or has as 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SumTo {
+    /// Of y, to which x could be broadcast.
     pub shape: Shape,
+    /// What every sum is multiplied by.
     pub factor: f32,
 }
 

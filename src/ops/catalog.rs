@@ -33,7 +33,9 @@ const NO_INPUT: &str = "no input";
 /// Ops of one kind, under one heading.
 #[derive(Clone, Copy, Debug)]
 pub struct Chapter {
+    /// The heading.
     pub title: &'static str,
+    /// One for each op.
     pub entries: &'static [Entry],
 }
 

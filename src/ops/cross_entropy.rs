@@ -32,6 +32,7 @@ pub const IGNORED_TARGET: u32 = u32::MAX;
 /// Rows whose target is [`IGNORED_TARGET`] do not count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CrossEntropy {
+    /// Share of the target that is spread over all classes, from 0 to 1.
     pub label_smoothing: f32,
 }
 
@@ -171,6 +172,7 @@ impl Op for CrossEntropyBackward {
 /// larger, and NaN than any number): `[1]`. Inputs logits `[N, C]` and target `[N]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CountCorrect {
+    /// 1 or more.
     pub k: u32,
 }
 
@@ -212,6 +214,7 @@ impl Op for CountCorrect {
 /// element `cursor` is the row, and the history, which is updated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordMetrics {
+    /// Element of the step numbers that has the row.
     pub cursor: usize,
 }
 

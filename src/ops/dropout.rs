@@ -14,6 +14,7 @@ static DROPOUT: Shader = Shader::new("dropout/dropout", &[read("x"), read("numbe
 /// same elements on any device, and the backward pass drops them again without a stored mask.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {
+    /// Probability that an element is dropped, from 0 to below 1.
     pub p: f32,
     /// Tells layers apart.
     pub salt: u32,

@@ -141,6 +141,7 @@ impl Op for Mul {
 /// y = `factor` * x.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
+    /// What every element is multiplied by.
     pub factor: f32,
 }
 
@@ -217,7 +218,9 @@ impl Op for Copy {
 /// A tensor whose every element is `value`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fill {
+    /// Of every element.
     pub value: f32,
+    /// Of y.
     pub shape: Shape,
 }
 

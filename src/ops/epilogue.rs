@@ -13,7 +13,9 @@ use std::sync::Arc;
 /// backward pass was added.
 #[derive(Clone, Debug)]
 pub struct Activated {
+    /// What is computed first.
     pub op: Arc<dyn Applied>,
+    /// What is then applied to each element.
     pub activation: Activation,
 }
 

@@ -46,7 +46,9 @@ fn expect_rank(inputs: &[&TensorSpec], rank: usize) -> Result<(), String> {
 /// A box inside a tensor: in dimension d the elements `start[d]` .. `start[d] + size[d]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slice {
+    /// First element, one number for each dimension.
     pub start: Vec<usize>,
+    /// Number of elements, one number for each dimension.
     pub size: Vec<usize>,
 }
 
@@ -109,7 +111,9 @@ impl Op for Slice {
 /// x with `before[d]` zeros before and `after[d]` zeros after it in each dimension d.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZeroPad {
+    /// One number for each dimension.
     pub before: Vec<usize>,
+    /// One number for each dimension.
     pub after: Vec<usize>,
 }
 
@@ -161,6 +165,7 @@ impl Op for ZeroPad {
 /// The inputs one after another along dimension `dim`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Concat {
+    /// From 0; all other dimensions of the inputs are equal.
     pub dim: usize,
 }
 
@@ -234,6 +239,7 @@ impl Op for Concat {
 /// x with its dimensions in another order: dimension d of y is dimension `order[d]` of x.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permute {
+    /// Each dimension of x once.
     pub order: Vec<usize>,
 }
 

@@ -19,8 +19,11 @@ static BACKWARD: Shader =
 pub struct LocalResponseNorm {
     /// Channels that a sum spans.
     pub size: usize,
+    /// Factor of the mean square.
     pub alpha: f32,
+    /// The power.
     pub beta: f32,
+    /// What is added to the mean square.
     pub k: f32,
 }
 

@@ -31,6 +31,7 @@ static ROW_LOSS_BACKWARD: Shader = Shader::new(
 /// divides by the number of rows that do, or by 1 when none does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the formula of each says what its attributes are")]
 pub enum Loss {
     /// -alpha (1 - p)^gamma log p, p the target's softmax probability (Lin et al. 2017).
     Focal { alpha: f32, gamma: f32 },

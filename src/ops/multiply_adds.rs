@@ -10,7 +10,9 @@ static MULTIPLY_ADDS: Shader = Shader::new("bench/multiply_adds", &[write("y")])
 /// invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MultiplyAdds {
+    /// Elements of the output.
     pub invocations: usize,
+    /// Turns of each invocation's loop.
     pub rounds: usize,
 }
 

@@ -13,8 +13,11 @@ static SUM_PARTS: Shader = Shader::new("reduce/sum_parts", &[read("x"), write("y
 /// `y[c]` = sum over o and i of `x[o, c, i]`: the gradient of a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChannelSum {
+    /// Number of o.
     pub outer: usize,
+    /// Number of c.
     pub channels: usize,
+    /// Number of i.
     pub inner: usize,
 }
 

@@ -8,6 +8,7 @@ use crate::tensor::{HostTensor, Shape, TensorSpec};
 /// The same elements in the same order under another shape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reshape {
+    /// Of y, with as many elements as x.
     pub shape: Shape,
 }
 

@@ -15,6 +15,7 @@ static BACKWARD: Shader = Shader::new("softmax/backward", &[read("y"), read("dy"
 /// so that none overflows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Softmax {
+    /// From 0.
     pub dim: usize,
     /// Whether y is the logarithm.
     pub log: bool,

@@ -29,7 +29,9 @@ const PACK_ELEMENTS: usize = 32 << 20;
 /// How parameters are updated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpdateConfig {
+    /// The rule, with its attributes.
     pub optimizer: Optimizer,
+    /// What becomes of gradients before the rule sees them.
     pub transform: GradientTransform,
     /// An average of the weights that is kept beside them.
     pub averaging: Option<Averaging>,
@@ -38,6 +40,7 @@ pub struct UpdateConfig {
 /// The update of a training graph.
 #[derive(Clone, Debug)]
 pub struct Attached {
+    /// What was attached.
     pub config: UpdateConfig,
     /// Name of the average of each parameter, when one is kept.
     pub averages: Vec<(String, String)>,
@@ -55,6 +58,7 @@ impl Attached {
 }
 
 impl UpdateConfig {
+    /// By that rule, of gradients as they are, without an average.
     pub fn new(optimizer: Optimizer) -> Self {
         UpdateConfig { optimizer, transform: GradientTransform::default(), averaging: None }
     }

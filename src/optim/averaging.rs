@@ -8,6 +8,7 @@ use std::str::FromStr;
 /// An average of the weights w over the steps of a run, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the formula of each says what its attributes are")]
 pub enum Averaging {
     /// e = d e + (1 - d) w after each step, where d is `decay`, or with a warm-up min(decay, (1 + t) / (10 + t)) in
     /// step t.
@@ -37,6 +38,7 @@ impl Averaging {
 /// The average that a run keeps, by name and with its attributes: `ema:decay=0.999` or `swa:start=0.75`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[expect(missing_docs, reason = "the formula of each says what its attributes are")]
 pub enum RunAverage {
     /// [`Averaging::Ema`].
     Ema { decay: f64, warmup: bool },
@@ -48,6 +50,7 @@ pub enum RunAverage {
 /// An average that is not known, or does not take such attributes.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum AverageError {
     #[error("there is no average `{name}`; known are ema and swa")]
     Unknown { name: String },

@@ -84,6 +84,7 @@ pub(super) fn squared_norm(
 /// all packs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClipScale {
+    /// Above 0.
     pub max_norm: f32,
 }
 

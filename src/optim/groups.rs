@@ -52,6 +52,7 @@ pub struct ParameterGroup {
     pub pattern: String,
     /// Times the learning rate.
     pub rate: Option<f64>,
+    /// In place of the optimizer's.
     pub weight_decay: Option<f64>,
 }
 
@@ -70,7 +71,9 @@ pub enum Exclude {
 /// The groups of a run. A parameter takes what the last group that means it says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Groups {
+    /// In their order.
     pub groups: Vec<ParameterGroup>,
+    /// Kinds of parameters whose weight does not decay.
     pub decay_exclude: Vec<Exclude>,
     /// The rate of each layer is this times that of the layer after it (Bao et al. 2022, "BEiT"; Clark et al. 2020).
     /// A layer is what stands before the first point of a name, in the order that the network declares them.

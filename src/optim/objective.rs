@@ -25,6 +25,7 @@ pub trait Objective: Send + Sync {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the formula of each says what its attributes are")]
 pub enum LossFunction {
     /// -log softmax(logits) of the label, with the recipe's label smoothing.
     #[default]
@@ -44,6 +45,7 @@ pub enum LossFunction {
 /// A loss that is not known, or does not take such attributes.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum LossError {
     #[error("there is no loss `{name}`; known are {}", LossFunction::names().join(", "))]
     Unknown { name: String },

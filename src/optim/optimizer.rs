@@ -16,6 +16,7 @@ use std::str::FromStr;
 /// An optimizer that cannot be made.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum OptimizerError {
     #[error("there is no optimizer `{name}`; known are {}", Optimizer::names().join(", "))]
     Unknown { name: String },

@@ -57,8 +57,11 @@ pub fn orthogonalize(graph: &mut Graph, x: Value, steps: u64) -> Result<Value, G
 pub struct UnitNorm {
     /// The part's first element, a multiple of [`PACK_ALIGNMENT`](crate::graph::PACK_ALIGNMENT).
     pub first: usize,
+    /// Rows of the matrix.
     pub rows: usize,
+    /// Columns of the matrix.
     pub columns: usize,
+    /// The least that is divided by.
     pub eps: f64,
 }
 
@@ -111,7 +114,9 @@ impl Op for UnitNorm {
 /// y = `a` times the first input + `b` times the second, of one shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WeightedSum {
+    /// Factor of the first input.
     pub a: f32,
+    /// Factor of the second.
     pub b: f32,
 }
 

@@ -26,6 +26,7 @@ use std::f64::consts::PI;
 /// `{"name": "cosine", "T_max": 100}` is `"cosine:T_max=100"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case", try_from = "serde_json::Value")]
+#[expect(missing_docs, reason = "the formula of each says what its attributes are")]
 pub enum Schedule {
     /// base
     Constant,
@@ -83,10 +84,13 @@ pub enum Schedule {
 /// Attributes of the one-cycle schedule, for t = 0 .. total_steps - 1; later steps keep the last rate.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OneCycle {
+    /// The highest rate.
     pub max_lr: f64,
+    /// Steps of the cycle.
     pub total_steps: u64,
     /// Share of the steps in which the rate rises.
     pub pct_start: f64,
+    /// The curve of both legs.
     pub anneal_strategy: Anneal,
     /// The first rate is max_lr / div_factor.
     pub div_factor: f64,
@@ -144,7 +148,9 @@ impl OneCycle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Anneal {
+    /// Half a period of a cosine.
     Cos,
+    /// A straight line.
     Linear,
 }
 
@@ -163,6 +169,7 @@ pub struct Plateau {
     pub threshold_mode: ThresholdMode,
     /// Observations after a reduction that count as neither good nor bad.
     pub cooldown: u64,
+    /// No rate is below it.
     pub min_lr: f64,
     /// A reduction by this much or less is not made.
     pub eps: f64,
@@ -183,17 +190,23 @@ impl Default for Plateau {
     }
 }
 
+/// Which metric is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
+    /// The smaller one, such as a loss.
     Min,
+    /// The larger one, such as an accuracy.
     Max,
 }
 
+/// What a threshold is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ThresholdMode {
+    /// A share of the best metric.
     Rel,
+    /// A difference from the best metric.
     Abs,
 }
 

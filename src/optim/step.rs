@@ -30,7 +30,9 @@ static ALL_UPDATES: [usize; MOST_STATES + 1] = [0, 1, 2, 3, 4];
 /// directions are its output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OptimizerStep {
+    /// The rule, with its attributes.
     pub optimizer: Optimizer,
+    /// What becomes of gradients before.
     pub transform: GradientTransform,
     /// Times the learning rate: these parameters' own.
     pub rate: f32,

@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, HashMap};
 /// A graph whose batch norms are folded, and how its parameters come from those of the original.
 #[derive(Clone, Debug)]
 pub struct Folded {
+    /// The graph without them.
     pub graph: Graph,
+    /// One for each batch norm that is gone.
     pub folds: Vec<Fold>,
 }
 
@@ -21,9 +23,11 @@ pub struct Folded {
 pub struct Fold {
     /// Names of the layer's weight, `[K, ...]`, and of its bias, `[K]`.
     pub weight: String,
+    /// Of the layer; a new one, where it had none.
     pub bias: String,
     /// Names of the batch norm's weight, bias, running mean and running variance, each `[K]`.
     pub norm: [String; 4],
+    /// What the batch norm added to the variance.
     pub eps: f32,
 }
 

@@ -10,14 +10,28 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Region {
     /// Written by the caller before each run, under the input's name.
-    Input { name: String, bytes: u64 },
+    Input {
+        /// The input's name in the graph.
+        name: String,
+        /// Size of the buffer.
+        bytes: u64,
+    },
     /// Lives on between runs, under the name of a parameter, a buffer or a pack.
-    Persistent { value: Value, bytes: u64 },
+    Persistent {
+        /// The parameter, buffer or pack.
+        value: Value,
+        /// Size of the buffer.
+        bytes: u64,
+    },
     /// Reused within a run.
-    Slot { bytes: u64 },
+    Slot {
+        /// Size of the largest tensor that it is used for.
+        bytes: u64,
+    },
 }
 
 impl Region {
+    /// Size of the buffer.
     pub fn bytes(&self) -> u64 {
         match self {
             Region::Input { bytes, .. } | Region::Persistent { bytes, .. } | Region::Slot { bytes } => *bytes,
@@ -28,8 +42,11 @@ impl Region {
 /// A part of a region, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
+    /// Index in [`Plan::regions`](super::Plan::regions).
     pub region: usize,
+    /// Where it starts in the region.
     pub offset: u64,
+    /// Its size.
     pub bytes: u64,
 }
 
@@ -39,11 +56,13 @@ pub struct Place {
 pub struct MemoryReport {
     /// Parameters, gradients, optimizer state, running statistics.
     pub persistent: u64,
+    /// What is written before each run.
     pub inputs: u64,
     /// Slots for activations and scratch, shared by liveness.
     pub slots: u64,
     /// What the slots would take if every tensor had memory of its own.
     pub unshared: u64,
+    /// Scratch textures.
     pub textures: u64,
 }
 

@@ -18,6 +18,7 @@ use std::collections::HashMap;
 /// A graph that cannot be run on a device.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum PlanError {
     #[error(
         "layer `{layer}`: tensor of {bytes} bytes passes this device's limit of {limit} bytes a binding; use a smaller batch, {}, or smaller images",
@@ -40,30 +41,54 @@ pub struct Plan {
     pub regions: Vec<Region>,
     /// Sizes of the scratch textures, shared by all nodes.
     pub textures: Vec<ScratchTexture>,
+    /// What is run, in this order.
     pub steps: Vec<PlannedDispatch>,
     /// The arguments of all dispatches, in blocks of [`ARGUMENT_BYTES`].
     pub arguments: Vec<u32>,
+    /// What all of it takes.
     pub memory: MemoryReport,
 }
 
 /// A dispatch with its operands resolved to places.
 #[derive(Debug)]
 pub struct PlannedDispatch {
+    /// The shader, specialised.
     pub kernel: Kernel,
+    /// What is bound to each of [`Kernel::bindings`], in their order.
     pub bindings: Vec<PlannedBinding>,
+    /// The grid, in workgroups.
     pub workgroups: [u32; 3],
     /// Where the kernel's arguments begin in the plan's, in bytes, if it has any.
     pub arguments: Option<u32>,
     /// Index of the graph's node.
     pub node: usize,
+    /// Path of the layer that the node belongs to.
     pub layer: String,
+    /// The part of the step that the node belongs to.
     pub pass: Pass,
 }
 
+/// Memory that a kernel reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PlannedBinding {
-    Buffer { region: usize, offset: u64, bytes: u64, access: Access },
-    Texture { texture: usize, access: Access },
+    /// A part of a region.
+    Buffer {
+        /// Index in [`Plan::regions`].
+        region: usize,
+        /// Where it starts in the region, in bytes.
+        offset: u64,
+        /// Its size.
+        bytes: u64,
+        /// Whether the kernel writes it.
+        access: Access,
+    },
+    /// A scratch texture.
+    Texture {
+        /// Index in [`Plan::textures`].
+        texture: usize,
+        /// Whether the kernel writes it.
+        access: Access,
+    },
 }
 
 impl Plan {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 /// Settings that no run can have.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum RecipeError {
     #[error(transparent)]
     Setting(#[from] BadSetting),

@@ -22,7 +22,9 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
+    /// Name of the model.
     pub model: String,
+    /// Where the images are from.
     pub data: Source,
     /// Images are resized to (height, width).
     #[serde(with = "size_text")]
@@ -41,16 +43,21 @@ pub struct TrainConfig {
     pub validation: Option<f64>,
     /// A file with an image of more pixels is refused before it is decoded.
     pub max_pixels: u64,
+    /// How often the training images are gone through.
     pub epochs: u64,
+    /// Images of a step.
     pub batch: usize,
     /// A batch is run in parts of so many images, and the gradients are averaged over them.
     pub micro_batch: Option<usize>,
     /// The last batch of an epoch is left out where it is short, rather than run with the images it has.
     pub drop_last: bool,
+    /// What initial values, order, augmentation and dropout are drawn from.
     pub seed: u64,
+    /// Learning rate, which the schedule scales.
     pub lr: f64,
     /// What training makes small.
     pub loss: LossFunction,
+    /// Share of the label that is spread over all classes, from 0 to 1.
     pub label_smoothing: f64,
     /// An average of the weights, which is evaluated and kept in their place.
     pub average: Option<RunAverage>,
@@ -89,6 +96,7 @@ pub struct TrainConfig {
     pub tuned: Option<PathBuf>,
     /// What ends, and has no length, ends with the run.
     pub schedule: RunSchedule,
+    /// The rule, with its attributes.
     pub optimizer: Optimizer,
     /// The model's own attributes.
     #[serde(rename = "set")]
@@ -239,6 +247,7 @@ impl TrainConfig {
         self.schedule.resolve(RunLength { steps_per_epoch, total_steps, lr: self.lr })
     }
 
+    /// What becomes of each training image, anew in each epoch.
     pub fn augmentation(&self) -> Augmentation {
         Augmentation { horizontal_flip: self.flip, crop_padding: self.crop }
     }

@@ -15,8 +15,11 @@ pub type Tensors = HashMap<String, HostTensor>;
      or {}", *bytes as f64 / f64::from(1 << 30), Setting("batch"), Setting("micro_batch")
 )]
 pub struct NoMemory {
+    /// Of all tensors of the graph together.
     pub bytes: u64,
+    /// Name of the largest.
     pub largest: String,
+    /// Its shape.
     pub shape: Shape,
 }
 

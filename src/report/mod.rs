@@ -27,6 +27,7 @@ impl Table {
         Table { rows: vec![titles.into_iter().map(Into::into).collect()] }
     }
 
+    /// Adds a row, with a cell for each column.
     pub fn row<T: Into<String>>(&mut self, cells: impl IntoIterator<Item = T>) {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }

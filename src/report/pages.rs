@@ -12,12 +12,16 @@ use std::fmt::Write as _;
 /// A page under docs/ that a command writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
+    /// All ops, with their formulas, costs and kernels.
     Ops,
+    /// All models, with their sizes and attributes.
     Models,
+    /// All settings of training.
     Settings,
 }
 
 impl Page {
+    /// Every page.
     pub const ALL: [Page; 3] = [Page::Ops, Page::Models, Page::Settings];
 
     /// Its path in the repository.

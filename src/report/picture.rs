@@ -8,15 +8,18 @@ mod tests;
 /// Points of one kind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
+    /// As the legend has it.
     pub label: String,
     /// (x, y); a point that is not finite is left out.
     pub points: Vec<(f64, f64)>,
+    /// How it is drawn.
     pub style: Style,
 }
 
 /// How a curve is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
+    /// From point to point.
     Line,
     /// A line with a dot at each point: for few points.
     DottedLine,
@@ -27,6 +30,7 @@ pub enum Style {
 /// What lies between two curves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Band {
+    /// As the legend has it.
     pub label: String,
     /// (x, [lower y, upper y]); one that is not finite is left out.
     pub edges: Vec<(f64, [f64; 2])>,
@@ -49,21 +53,30 @@ pub enum Across {
 /// A place on the x axis that stands out, such as the best epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
+    /// What stands beside it.
     pub label: String,
+    /// Where it is.
     pub x: f64,
 }
 
 /// Bands, and curves above them, over one pair of axes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Panel {
+    /// Above the panel.
     pub title: String,
+    /// Below the x axis.
     pub x_label: String,
+    /// Beside the y axis.
     pub y_label: String,
+    /// What x is.
     pub across: Across,
     /// Whether y, above 0, is drawn to a logarithmic scale.
     pub log_y: bool,
+    /// Drawn first.
     pub bands: Vec<Band>,
+    /// Drawn above them.
     pub curves: Vec<Curve>,
+    /// Vertical lines.
     pub marks: Vec<Mark>,
 }
 

@@ -3,6 +3,7 @@
 /// Published numbers of a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Published {
+    /// Number of parameters at the model's own number of classes.
     pub parameters: Option<usize>,
     /// 10^9 multiply-adds for one image of the model's input size, with the digits that are published.
     pub giga_multiply_adds: Option<&'static str>,

@@ -8,6 +8,7 @@ use crate::tensor::{ElementType, Shape};
 /// A graph that cannot be run, or what it was given wrongly.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum SessionError {
     #[error(transparent)]
     Gpu(#[from] GpuError),

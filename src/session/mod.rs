@@ -34,6 +34,7 @@ impl Session {
         Session { device: device.clone(), state: Arc::new(Mutex::new(State::new(device, seed))) }
     }
 
+    /// Where its programs run.
     pub fn device(&self) -> &Device {
         &self.device
     }

@@ -48,7 +48,9 @@ pub struct Output {
 /// Values for an input, where they lie.
 #[derive(Clone, Copy, Debug)]
 pub enum Data<'a> {
+    /// For an input of floats.
     F32(&'a [f32]),
+    /// For an input of whole numbers, such as labels.
     U32(&'a [u32]),
 }
 

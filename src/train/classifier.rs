@@ -28,6 +28,7 @@ pub struct Classifier {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Likelihood {
+    /// Name of the class.
     pub class: String,
     /// From 0 to 1; over all classes they add up to 1.
     pub probability: f64,

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 /// A run that cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum TrainError {
     #[error(transparent)]
     Setting(#[from] BadSetting),

@@ -8,8 +8,11 @@ use serde::Serialize;
 pub struct Evaluation {
     /// Mean cross-entropy, in nats.
     pub loss: f64,
+    /// Images whose likeliest class is the true one.
     pub top1: f64,
+    /// Images whose true class is among the five likeliest.
     pub top5: f64,
+    /// Number of images.
     pub images: usize,
     /// Images by [true class][predicted class].
     pub confusion: Vec<Vec<usize>>,

@@ -34,6 +34,7 @@ const CURSOR: usize = 3;
 pub struct Batch {
     /// [N, C, H, W].
     pub shape: [usize; 4],
+    /// Logits for each image.
     pub classes: usize,
 }
 
@@ -56,6 +57,7 @@ pub struct PartGraphs {
     pub part: Graph,
     /// The update, after the last part. Its packs decide where parameters lie: it is prepared first.
     pub update: Graph,
+    /// The update's inputs and settings.
     pub attached: Attached,
 }
 

@@ -19,6 +19,7 @@ use std::time::Instant;
 /// Learning rates, each of which trains both forms of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Landscape {
+    /// Each above 0.
     pub rates: Vec<f64>,
     /// Steps of each run.
     pub steps: u64,
@@ -30,20 +31,25 @@ pub struct Landscape {
 pub struct LandscapeOutcome {
     /// Without batch norm, and with it.
     pub forms: [Form; 2],
+    /// Where tables and the picture are.
     pub folder: PathBuf,
 }
 
 /// A model's runs in one form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Form {
+    /// Whether the model has batch norms.
     pub batch_norm: bool,
+    /// Name of the model in this form.
     pub model: String,
+    /// One for each rate, in their order.
     pub runs: Vec<RateRun>,
 }
 
 /// A run at one learning rate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RateRun {
+    /// Learning rate.
     pub rate: f64,
     /// Loss of each step; the run ends before its first loss that is not finite.
     pub losses: Vec<f64>,

@@ -14,6 +14,7 @@ pub trait Reporter {
     /// `done` of these steps are known to have run, at this mean loss and accuracy.
     fn advance(&mut self, done: u64, loss: f64, accuracy: f64, images_per_second: f64);
 
+    /// An epoch has been trained and tested.
     fn end_epoch(&mut self, row: &EpochRow);
 
     /// A trial of a sweep goes no further.

@@ -26,6 +26,7 @@ pub struct RangeTest {
     pub from: f64,
     /// The last rate, where the loss does not end the test before.
     pub to: f64,
+    /// How many rates are tried, one each step.
     pub steps: u64,
 }
 
@@ -33,8 +34,11 @@ pub struct RangeTest {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RangeOutcome {
+    /// What was measured.
     pub curve: RangeCurve,
+    /// What is read off it.
     pub suggestion: Suggestion,
+    /// Where the table and the picture are.
     pub folder: PathBuf,
 }
 

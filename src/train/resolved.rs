@@ -22,7 +22,9 @@ pub struct Resolved {
     pub rest: usize,
     /// Images at the end of each epoch's order that no step takes.
     pub left_out: usize,
+    /// Updates in an epoch.
     pub steps_per_epoch: u64,
+    /// Updates in the run.
     pub total_steps: u64,
 }
 

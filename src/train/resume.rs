@@ -20,9 +20,13 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Changes {
+    /// Epochs in all, those that are done among them.
     pub epochs: Option<u64>,
+    /// Base learning rate.
     pub lr: Option<f64>,
+    /// The schedule that goes on from there.
     pub schedule: Option<RunSchedule>,
+    /// Steps between checkpoints besides those at the end of each epoch; 0 for none.
     pub checkpoint_every: Option<u64>,
 }
 

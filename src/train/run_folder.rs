@@ -38,15 +38,22 @@ pub(super) struct StepRow {
 pub struct EpochRow {
     /// Counted from 1.
     pub epoch: u64,
+    /// Mean over the images of the epoch's steps, of the loss that is minimised.
     pub train_loss: f64,
+    /// Over the images of the epoch's steps, while the weights change.
     pub train_accuracy: f64,
     /// None where the data have validation images: the test images are then kept for the end of the run.
     pub test_loss: Option<f64>,
+    /// None where `test_loss` is.
     pub test_accuracy: Option<f64>,
+    /// Over the epoch's steps.
     pub images_per_second: f64,
+    /// Of the epoch's steps, without its test.
     pub seconds: f64,
+    /// None where the data have no validation images.
     #[serde(default)]
     pub validation_loss: Option<f64>,
+    /// None where the data have no validation images.
     #[serde(default)]
     pub validation_accuracy: Option<f64>,
 }
@@ -187,6 +194,7 @@ impl RunFolder {
         write_config(&self.path, config)
     }
 
+    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }

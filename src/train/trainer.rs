@@ -32,9 +32,13 @@ pub struct Outcome {
     pub best_accuracy: f64,
     /// The epoch that has it, counted from 1; 0 where none is done.
     pub best_epoch: u64,
+    /// Over the images of the last epoch's steps, from 0 to 1.
     pub train_accuracy: f64,
+    /// Over the steps of this call, without its tests.
     pub images_per_second: f64,
+    /// Of this call, with its tests.
     pub seconds: f64,
+    /// The run folder.
     pub run: PathBuf,
 }
 
@@ -145,6 +149,7 @@ impl Trainer {
         self
     }
 
+    /// The run folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -154,6 +159,7 @@ impl Trainer {
         &self.header.classes
     }
 
+    /// Name of the device.
     pub fn engine_name(&self) -> String {
         self.runner.session.device().name()
     }

@@ -16,7 +16,9 @@ use std::time::Instant;
 /// Kernels and the median time of one run, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Timed {
+    /// What was run.
     pub kernels: ConvKernels,
+    /// Median of one run.
     pub seconds: f64,
 }
 
@@ -35,6 +37,7 @@ pub struct Measured {
 /// All that is known of a layer.
 #[derive(Debug)]
 pub struct Finding {
+    /// The layer.
     pub shape: ConvShape,
     /// `None` where the plain kernels, which all others are held against, do not run.
     pub measured: Option<Measured>,

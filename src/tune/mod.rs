@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 /// A device that fails while it is measured.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum TuneError {
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -25,7 +26,9 @@ pub enum TuneError {
 /// One pass of a convolution or linear layer, and how often it is in each of some graphs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
+    /// Its sizes and its pass.
     pub shape: ConvShape,
+    /// How often it is in each graph.
     pub uses: Vec<usize>,
 }
 

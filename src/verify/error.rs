@@ -11,6 +11,7 @@ use crate::tensor::Shape;
 /// Why a case did not pass.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum CaseError {
     #[error("the file cannot be read: {reason}")]
     File { reason: String },

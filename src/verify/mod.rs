@@ -27,6 +27,7 @@ use std::path::Path;
 /// How a case ended.
 #[derive(Debug)]
 pub enum Outcome {
+    /// All numbers agree.
     Passed,
     /// Wrong numbers, a file that cannot be read, or an attribute out of its range.
     Failed(CaseError),

@@ -1,6 +1,8 @@
 //! The part of ONNX's protobuf schema (onnx.proto3, IR version 8) that an exported model has, under
 //! its names and field numbers. A reader skips fields it does not know, so files of others decode too.
 
+#![expect(missing_docs, reason = "onnx.proto3 says what each is")]
+
 use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]

@@ -15,12 +15,16 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConvPass {
+    /// y of x and weight.
     Forward,
+    /// dx of dy and weight.
     InputGradient,
+    /// dw of x and dy, and the gradient of the bias.
     WeightGradient,
 }
 
 impl ConvPass {
+    /// All three.
     pub const ALL: [ConvPass; 3] = [ConvPass::Forward, ConvPass::InputGradient, ConvPass::WeightGradient];
 
     fn name(self) -> &'static str {
@@ -41,7 +45,9 @@ impl fmt::Display for ConvPass {
 /// One pass of a convolution of exact sizes; a linear layer is one of 1x1 images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConvShape {
+    /// What is computed.
     pub pass: ConvPass,
+    /// Sizes of the convolution.
     pub geometry: ConvGeometry,
 }
 
@@ -99,9 +105,17 @@ pub enum ConvKernels {
     /// Kernels of their own for convolutions of one channel a filter.
     Depthwise,
     /// Operands in textures; the largest register tile has `tile` x `tile` sums.
-    Texture { tile: usize },
+    Texture {
+        /// Rows and columns of the tile.
+        tile: usize,
+    },
     /// Tiles of `rows` x `columns` sums in workgroup memory.
-    Workgroup { rows: usize, columns: usize },
+    Workgroup {
+        /// Rows of the product that a workgroup computes.
+        rows: usize,
+        /// Columns of it.
+        columns: usize,
+    },
 }
 
 impl ConvKernels {

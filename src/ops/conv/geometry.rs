@@ -6,14 +6,23 @@ use std::ops::Range;
 /// Pairs are (vertical, horizontal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConvGeometry {
+    /// Images.
     pub batch: usize,
+    /// Channels of x, of all groups.
     pub channels: usize,
+    /// Height and width of x.
     pub size: [usize; 2],
+    /// Channels of y, of all groups.
     pub filters: usize,
+    /// Height and width of a filter.
     pub kernel: [usize; 2],
+    /// Pixels from one window to the next.
     pub stride: [usize; 2],
+    /// Zeros before and after x.
     pub padding: [usize; 2],
+    /// Pixels from one tap of a filter to the next.
     pub dilation: [usize; 2],
+    /// Parts of channels and filters that see nothing of each other.
     pub groups: usize,
     /// Height and width of the output.
     pub out: [usize; 2],

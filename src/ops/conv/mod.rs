@@ -28,9 +28,13 @@ use workgroup::Body;
 /// and, optionally, bias `[K]`. Pairs are (vertical, horizontal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv2d {
+    /// Pixels from one window to the next.
     pub stride: [usize; 2],
+    /// Zeros before and after x.
     pub padding: [usize; 2],
+    /// Pixels from one tap of a filter to the next.
     pub dilation: [usize; 2],
+    /// Parts of channels and filters that see nothing of each other.
     pub groups: usize,
 }
 
@@ -181,6 +185,7 @@ impl Op for Linear {
 /// Gradient of a convolution or linear layer by its input; inputs dy and weight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvInputGradient {
+    /// Sizes of the layer.
     pub geometry: ConvGeometry,
     /// Shape of the layer's input.
     pub shape: Shape,
@@ -241,9 +246,11 @@ impl Op for ConvInputGradient {
 /// of dy over batch and pixels; inputs x and dy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvWeightGradient {
+    /// Sizes of the layer.
     pub geometry: ConvGeometry,
     /// Shape of the layer's weight.
     pub shape: Shape,
+    /// Whether the gradient of the bias is a second output.
     pub bias: bool,
 }
 

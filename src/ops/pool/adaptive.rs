@@ -143,6 +143,7 @@ impl Op for AdaptiveAvgPool2d {
 /// input dy, output of the shape `x`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdaptiveAvgPoolBackward {
+    /// Shape of x, `[N, C, H, W]`.
     pub x: Shape,
 }
 

@@ -13,7 +13,9 @@ static BACKWARD: Shader = Shader::new("pool/average_backward", &[read("dy"), wri
 /// `[N, C, H, W]`. Pairs are (vertical, horizontal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AvgPool2d {
+    /// Height and width of a window.
     pub kernel: [usize; 2],
+    /// Pixels from one window to the next.
     pub stride: [usize; 2],
     /// At most half of the window.
     pub padding: [usize; 2],
@@ -35,21 +37,25 @@ impl AvgPool2d {
         AvgPool2d::new([kernel; 2])
     }
 
+    /// Moves by `stride` pixels in both directions; by default by the window's size.
     pub fn stride(mut self, stride: usize) -> Self {
         self.stride = [stride; 2];
         self
     }
 
+    /// With `padding` zeros on all sides.
     pub fn padding(mut self, padding: usize) -> Self {
         self.padding = [padding; 2];
         self
     }
 
+    /// With windows that start in the image and end outside of it.
     pub fn ceil_mode(mut self) -> Self {
         self.ceil_mode = true;
         self
     }
 
+    /// The mean is over the pixels of the image alone.
     pub fn without_padding_in_area(mut self) -> Self {
         self.count_include_pad = false;
         self
@@ -130,7 +136,9 @@ impl Op for AvgPool2d {
 /// input dy, output of the shape `x`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AvgPoolBackward {
+    /// The pooling whose gradient it is.
     pub pool: AvgPool2d,
+    /// Shape of x, `[N, C, H, W]`.
     pub x: Shape,
 }
 

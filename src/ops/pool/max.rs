@@ -16,10 +16,13 @@ static BACKWARD: Shader = Shader::new("pool/max_backward", &[read("argmax").u32(
 /// Pairs are (vertical, horizontal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxPool2d {
+    /// Height and width of a window.
     pub kernel: [usize; 2],
+    /// Pixels from one window to the next.
     pub stride: [usize; 2],
     /// At most half of the dilated window.
     pub padding: [usize; 2],
+    /// Pixels from one element of a window to the next.
     pub dilation: [usize; 2],
     /// Rounds the output's size up, but drops a last window that starts past the image and its left
     /// padding.
@@ -37,21 +40,25 @@ impl MaxPool2d {
         MaxPool2d::new([kernel; 2])
     }
 
+    /// Moves by `stride` pixels in both directions; by default by the window's size.
     pub fn stride(mut self, stride: usize) -> Self {
         self.stride = [stride; 2];
         self
     }
 
+    /// With a border of `padding` pixels that are never the largest.
     pub fn padding(mut self, padding: usize) -> Self {
         self.padding = [padding; 2];
         self
     }
 
+    /// With `dilation` - 1 pixels left out between those of a window.
     pub fn dilation(mut self, dilation: usize) -> Self {
         self.dilation = [dilation; 2];
         self
     }
 
+    /// With windows that start in the image and end outside of it.
     pub fn ceil_mode(mut self) -> Self {
         self.ceil_mode = true;
         self
@@ -123,7 +130,9 @@ impl Op for MaxPool2d {
 /// of the maxima and dy, output of the shape `x`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MaxPoolBackward {
+    /// The pooling whose gradient it is.
     pub pool: MaxPool2d,
+    /// Shape of x, `[N, C, H, W]`.
     pub x: Shape,
 }
 

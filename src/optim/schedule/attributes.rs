@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 /// Why a schedule cannot be made.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum ScheduleError {
     #[error("There is no schedule `{name}`. Known schedules: {}.", Schedule::names().join(", "))]
     UnknownSchedule { name: String },

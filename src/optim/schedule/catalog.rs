@@ -4,16 +4,20 @@
 /// A schedule, as people write it.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
+    /// As on the command line and in a recipe.
     pub name: &'static str,
     /// The rate in step t, with `lr` the run's rate.
     pub formula: &'static str,
+    /// What may be set of it.
     pub attributes: &'static [Attribute],
 }
 
 /// An attribute of a schedule.
 #[derive(Clone, Copy, Debug)]
 pub struct Attribute {
+    /// As PyTorch has it, where it has it.
     pub name: &'static str,
+    /// What values it has.
     pub takes: Takes,
     /// What holds in a run where it is not given.
     pub default: &'static str,
@@ -30,6 +34,7 @@ pub enum Takes {
     StepList,
     /// A whole number that counts no steps.
     Count,
+    /// Any other number.
     Number,
     /// The run's learning rate where it is not given.
     Rate,

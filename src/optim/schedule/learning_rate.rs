@@ -68,10 +68,12 @@ impl LearningRate {
         self.plateau.is_some()
     }
 
+    /// What gives the rates.
     pub fn schedule(&self) -> &Schedule {
         &self.schedule
     }
 
+    /// The rate that the schedule scales.
     pub fn base_lr(&self) -> f64 {
         self.base_lr
     }

@@ -22,7 +22,9 @@ pub struct RunSchedule {
 /// What a schedule needs to know of its run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RunLength {
+    /// Updates in an epoch.
     pub steps_per_epoch: u64,
+    /// Updates in the run.
     pub total_steps: u64,
     /// The run's learning rate.
     pub lr: f64,

@@ -18,8 +18,11 @@ const LEAST_FALL: f64 = 0.01;
 /// One step of a range test.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RangePoint {
+    /// Counted from 0.
     pub step: u64,
+    /// Its learning rate.
     pub lr: f64,
+    /// Mean loss of its batch, before the update.
     pub loss: f64,
     /// Exponential mean of the losses so far.
     pub smoothed: f64,
@@ -59,6 +62,7 @@ impl RangeCurve {
         smoothed <= self.highest()
     }
 
+    /// In the order of their steps.
     pub fn points(&self) -> &[RangePoint] {
         &self.points
     }

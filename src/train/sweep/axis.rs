@@ -9,7 +9,9 @@ use serde_json::Value;
 /// A setting and where its values come from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
+    /// What is searched.
     pub setting: SweepSetting,
+    /// What it may be.
     pub space: Space,
 }
 
@@ -19,9 +21,23 @@ pub enum Space {
     /// These, each as likely as the others.
     Choice(Vec<Value>),
     /// Numbers from `low` to `high`, uniform, or with `log` uniform in the logarithm.
-    Real { low: f64, high: f64, log: bool },
+    Real {
+        /// The least that it may be.
+        low: f64,
+        /// The most that it may be.
+        high: f64,
+        /// Uniform in the logarithm.
+        log: bool,
+    },
     /// Whole numbers from `low` to `high`, both included, in the same way.
-    Whole { low: u64, high: u64, log: bool },
+    Whole {
+        /// The least that it may be.
+        low: u64,
+        /// The most that it may be.
+        high: u64,
+        /// Uniform in the logarithm.
+        log: bool,
+    },
 }
 
 /// Decimals of the smallest number there is; one too small for the logarithm has no more.

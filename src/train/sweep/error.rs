@@ -8,6 +8,7 @@ use std::path::PathBuf;
 /// A sweep that cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum SweepError {
     #[error(
         "`{text}` says not what to search: write it like `lr=1e-3,1e-2`, or for {} like `lr=log:1e-4..1e-1`",

@@ -42,6 +42,7 @@ use std::time::Instant;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SweepConfig {
+    /// Grid or random.
     pub search: Search,
     /// What is searched: `NAME=VALUE,VALUE`, and where the search is random `NAME=LOW..HIGH` or `NAME=log:LOW..HIGH`.
     pub settings: Vec<String>,
@@ -60,6 +61,7 @@ pub enum Search {
     /// Every value with every other; the last setting changes first.
     #[default]
     Grid,
+    /// Values are drawn, as the sweep's seed says.
     Random,
 }
 
@@ -160,6 +162,7 @@ impl Sweep {
         &self.config.config
     }
 
+    /// In the order of their numbers.
     pub fn trials(&self) -> &[Trial] {
         &self.trials
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 /// A setting by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SweepSetting {
+    /// As in a recipe, such as `lr`.
     pub name: String,
     pub(super) kind: Kind,
 }

@@ -18,12 +18,15 @@ pub struct TrialResult {
     pub epochs: u64,
     /// On the test images after the last of them, from 0 to 1.
     pub test_accuracy: Option<f64>,
+    /// Mean cross-entropy there, in nats.
     pub test_loss: Option<f64>,
     /// On the validation images, where the data have some; the test images are then for trials that are done.
     pub validation_accuracy: Option<f64>,
+    /// Mean cross-entropy there, in nats.
     pub validation_loss: Option<f64>,
     /// Spent on the epochs and their tests.
     pub seconds: f64,
+    /// Where it stands.
     pub status: Status,
     /// Why it failed.
     pub reason: Option<String>,
@@ -39,6 +42,7 @@ pub enum Status {
     Done,
     /// Others were better after as many epochs.
     Halted,
+    /// It cannot go on; `reason` says why.
     Failed,
 }
 
