@@ -39,6 +39,16 @@ use crate::tensor::{Shape, TensorSpec};
 use std::sync::{PoisonError, RwLock};
 
 /// An architecture that can be built by name.
+///
+/// ```
+/// use tilewright::models;
+///
+/// let model = models::find("resnet18")?;
+/// assert_eq!((model.input, model.num_classes), ([3, 224, 224], 1000));
+/// let close = models::find("resnet19").unwrap_err();
+/// assert!(close.to_string().contains("resnet18"), "{close}");
+/// # Ok::<(), models::ModelError>(())
+/// ```
 #[derive(Debug)]
 pub struct Model {
     /// By which it is found, such as `resnet18_cifar`.

@@ -4,6 +4,14 @@ use std::fmt;
 use std::ops::Deref;
 
 /// Sizes of a tensor's dimensions, outermost first (images are `[N, C, H, W]`).
+///
+/// ```
+/// use tilewright::tensor::Shape;
+///
+/// let images = Shape::from([32, 3, 28, 28]);
+/// assert_eq!((images[1], images.elements()), (3, 32 * 3 * 28 * 28));
+/// assert_eq!(images.to_string(), "[32, 3, 28, 28]");
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Shape(Vec<usize>);
 
@@ -64,6 +72,13 @@ pub enum ElementType {
 }
 
 /// Shape and element type of a tensor.
+///
+/// ```
+/// use tilewright::tensor::TensorSpec;
+///
+/// let labels = TensorSpec::u32([32]);
+/// assert_eq!((labels.elements(), labels.bytes()), (32, 128));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TensorSpec {
     /// Sizes, the slowest dimension first.
@@ -110,6 +125,14 @@ impl Shapes<'_> {
 }
 
 /// A tensor in host memory, row-major.
+///
+/// ```
+/// use tilewright::tensor::{HostTensor, TensorSpec};
+///
+/// let mut row = HostTensor::zeros(&TensorSpec::f32([1, 3]));
+/// row.f32_mut()[2] = 1.5;
+/// assert_eq!(row, HostTensor::F32(vec![0.0, 0.0, 1.5]));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum HostTensor {
     /// Floats.

@@ -73,6 +73,18 @@ pub struct Header {
 }
 
 /// A checkpoint in memory.
+///
+/// ```no_run
+/// use std::path::Path;
+/// use tilewright::checkpoint::load_checkpoint;
+///
+/// let checkpoint = load_checkpoint(Path::new("runs/mine/checkpoint.safetensors"))?;
+/// println!("{} after {} steps", checkpoint.header.config.model, checkpoint.header.progress.step);
+/// for (name, (shape, _)) in &checkpoint.tensors {
+///     println!("{name} {shape}");
+/// }
+/// # Ok::<(), tilewright::checkpoint::CheckpointError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     /// What the file says besides the tensors.

@@ -44,6 +44,16 @@ pub use preprocessing::{Asked, Interpolation, Preprocessing};
 pub use source::{LoadOptions, Source};
 
 /// Images of one size with a class each, as bytes in memory.
+///
+/// ```
+/// use tilewright::data::Dataset;
+///
+/// let classes = vec!["dark".to_owned(), "bright".to_owned()];
+/// let pixels = vec![0, 10, 20, 30, 200, 210, 220, 230];
+/// let images = Dataset::new("two greys", [1, 2, 2], classes, pixels, vec![0, 1])?;
+/// assert_eq!(images.image(1), [200, 210, 220, 230]);
+/// # Ok::<(), tilewright::data::DataError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
     /// The source and the split, for people: `mnist (train)`.

@@ -18,6 +18,15 @@ use super::{Dataset, Preprocessing, Splits, cifar, convert, folder, idx, own};
 const MAX_EXTENT: usize = 65_535;
 
 /// A place to load a data set from. `FromStr` and `Display` are inverse; serde uses the same text.
+///
+/// ```
+/// use tilewright::data::{LoadOptions, Source};
+///
+/// let source: Source = "synthetic:3x8x8:2:40".parse()?;
+/// let splits = source.load(&LoadOptions::default().limit(10))?;
+/// assert_eq!((splits.train.len(), splits.train.channels), (10, 3));
+/// # Ok::<(), tilewright::data::DataError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]

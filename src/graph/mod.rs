@@ -152,6 +152,23 @@ impl Node {
 const MOST_ELEMENTS: usize = 1 << 40;
 
 /// A static computation graph.
+///
+/// ```
+/// use tilewright::graph::{Graph, Init};
+/// use tilewright::ops::Linear;
+/// use tilewright::tensor::TensorSpec;
+///
+/// let mut graph = Graph::new();
+/// let x = graph.input("x", TensorSpec::f32([2, 3]))?;
+/// let weight = graph.parameter("weight", [4, 3], Init::ONES)?;
+/// let y = graph.apply_one(Linear, &[x, weight])?;
+/// graph.output("y", y);
+/// assert_eq!(graph.shape(y)[..], [2, 4]);
+/// // Shapes are checked as it is built.
+/// let narrow = graph.input("narrow", TensorSpec::f32([2, 5]))?;
+/// assert!(graph.apply_one(Linear, &[narrow, weight]).is_err());
+/// # Ok::<(), tilewright::graph::GraphError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     tensors: Vec<Tensor>,

@@ -177,6 +177,17 @@ impl From<f32> for Argument {
 }
 
 /// A shader with its constants and arguments.
+///
+/// ```
+/// use tilewright::kernel::{Kernel, Shader, read, write};
+///
+/// static SCALE: Shader = Shader::new("elementwise/scale", &[read("x"), write("y")]);
+///
+/// let kernel = Kernel::new(&SCALE).constant("FACTOR", 0.5).argument("count", 100_usize);
+/// assert_eq!(kernel.bindings().count(), 2);
+/// // Kernels that differ in their arguments share a pipeline.
+/// assert_eq!(kernel.form(), Kernel::new(&SCALE).constant("FACTOR", 0.5).argument("count", 7_usize).form());
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kernel {
     /// The text, and what it binds.

@@ -51,6 +51,14 @@ pub const MAX_LOOP_STEPS: usize = 32_768;
 const SOFTWARE_LOOP_STEPS: usize = 65_535;
 
 /// Limits and features of a device, as far as kernels are chosen by them.
+///
+/// ```
+/// use tilewright::kernel::{DeviceClass, DeviceProfile};
+///
+/// let mut profile = DeviceProfile::webgpu_defaults(DeviceClass::Gpu);
+/// profile.max_binding_bytes = 1 << 30;
+/// assert_eq!(profile.max_invocations, 256);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DeviceProfile {

@@ -14,6 +14,20 @@ pub enum Mode {
 }
 
 /// A place in a graph under construction; layers get their path from it.
+///
+/// ```
+/// use tilewright::graph::Graph;
+/// use tilewright::nn::{Conv2d, Mode, Scope};
+/// use tilewright::tensor::TensorSpec;
+///
+/// let mut graph = Graph::new();
+/// let images = graph.input("images", TensorSpec::f32([8, 3, 32, 32]))?;
+/// let mut net = Scope::new(&mut graph, Mode::Train);
+/// let x = net.scope("layer1").conv2d("conv", images, Conv2d::square(16, 3).padding(1))?;
+/// assert_eq!(net.shape(x)[..], [8, 16, 32, 32]);
+/// assert!(graph.find("layer1.conv.weight").is_some());
+/// # Ok::<(), tilewright::graph::GraphError>(())
+/// ```
 pub struct Scope<'g> {
     pub(super) graph: &'g mut Graph,
     pub(super) path: String,

@@ -36,6 +36,15 @@ impl Averaging {
 }
 
 /// The average that a run keeps, by name and with its attributes: `ema:decay=0.999` or `swa:start=0.75`.
+///
+/// ```
+/// use tilewright::optim::{Averaging, RunAverage};
+///
+/// let average: RunAverage = "swa:start=0.75".parse()?;
+/// // From the last step of epoch 3 of 4 on, of 100 steps each, counted from 0.
+/// assert_eq!(average.resolve(100, 4), Averaging::Swa { start: 299, every: 100 });
+/// # Ok::<(), tilewright::optim::AverageError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[expect(missing_docs, reason = "the formula of each says what its attributes are")]

@@ -29,6 +29,15 @@ pub enum OptimizerError {
 }
 
 /// An update rule with its attributes, each in its range.
+///
+/// ```
+/// use tilewright::optim::Optimizer;
+///
+/// let sgd: Optimizer = "sgd:momentum=0.9,nesterov=true".parse()?;
+/// assert_eq!((sgd.name(), sgd.weight_decay()), ("sgd", 0.0));
+/// assert!("sgd:momentum=-1".parse::<Optimizer>().is_err());
+/// # Ok::<(), tilewright::optim::OptimizerError>(())
+/// ```
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct Optimizer {

@@ -24,6 +24,14 @@ use std::f64::consts::PI;
 ///
 /// As JSON or TOML it is a table with `name` and the attributes, or the command-line text:
 /// `{"name": "cosine", "T_max": 100}` is `"cosine:T_max=100"`.
+///
+/// ```
+/// use tilewright::optim::schedule::Schedule;
+///
+/// let cosine: Schedule = "cosine:T_max=100".parse()?;
+/// assert_eq!([0, 50, 100].map(|step| (1e3 * cosine.rate(0.2, step)).round()), [200.0, 100.0, 0.0]);
+/// # Ok::<(), tilewright::optim::schedule::ScheduleError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case", try_from = "serde_json::Value")]
 #[expect(missing_docs, reason = "the formula of each says what its attributes are")]

@@ -32,6 +32,21 @@ pub enum PlanError {
 }
 
 /// One step, ready to be replayed.
+///
+/// ```
+/// use tilewright::kernel::{DeviceClass, DeviceProfile};
+/// use tilewright::models::{self, ModelOptions};
+/// use tilewright::nn::Mode;
+/// use tilewright::plan::Plan;
+///
+/// // What a GPU with no more than WebGPU's limits would run, without having one.
+/// let graph = models::find("lenet5")?.graph(&ModelOptions::new(), 32, Mode::Eval)?.graph;
+/// let plan = Plan::new(&graph, &DeviceProfile::webgpu_defaults(DeviceClass::Gpu))?;
+/// let shaders: Vec<&str> = plan.steps.iter().map(|step| step.kernel.shader.name).collect();
+/// assert_eq!(shaders[0], "conv/workgroup_tile");
+/// assert!(plan.memory.peak() < 8 << 20);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Plan {

@@ -19,6 +19,16 @@ use serde_json::{Map, Value};
 use std::path::PathBuf;
 
 /// Settings of a run. Written to `config.toml`, read back by `--resume`.
+///
+/// ```
+/// use tilewright::recipe::TrainConfig;
+///
+/// let recipe = TrainConfig::from_toml("model = 'lenet5'\nbatch = 64\nlr = 0.01")?;
+/// assert_eq!((recipe.batch, recipe.epochs), (64, TrainConfig::default().epochs));
+/// let wrong = TrainConfig::from_toml("bach = 64").unwrap_err();
+/// assert!(wrong.contains("bach"), "{wrong}");
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {

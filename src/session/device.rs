@@ -5,6 +5,16 @@ use crate::gpu::{DeviceOptions, DeviceSelector, Gpu, GpuError};
 use crate::kernel::Choices;
 
 /// A GPU, or the CPU reference. Cloning shares it.
+///
+/// ```
+/// use tilewright::gpu::DeviceOptions;
+/// use tilewright::session::Device;
+///
+/// // `auto`, an index or a part of a name for a GPU.
+/// let device = Device::open("cpu", DeviceOptions::default())?;
+/// assert_eq!(device.name(), "CPU reference");
+/// # Ok::<(), tilewright::gpu::GpuError>(())
+/// ```
 #[derive(Clone)]
 pub struct Device {
     gpu: Option<Gpu>,

@@ -19,6 +19,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A device with parameters, running statistics and optimizer state by name, which all programs that are prepared here
 /// share. Cloning shares it.
+///
+/// ```
+/// use tilewright::graph::{Graph, Init};
+/// use tilewright::ops::Mul;
+/// use tilewright::session::{Device, Session};
+/// use tilewright::tensor::TensorSpec;
+///
+/// let mut graph = Graph::new();
+/// let x = graph.input("x", TensorSpec::f32([3]))?;
+/// let scale = graph.parameter("scale", [3], Init::ONES)?;
+/// let y = graph.apply_one(Mul, &[x, scale])?;
+/// graph.output("y", y);
+///
+/// let session = Session::new(&Device::reference(), 1);
+/// let [mut program] = session.prepare([&graph])?;
+/// session.set("scale", &[1.0, 10.0, 100.0])?;
+/// program.write(program.input("x")?, &[1.0f32, 2.0, 3.0])?;
+/// program.run()?;
+/// assert_eq!(program.read(program.output("y")?)?.wait()?.f32(), [1.0, 20.0, 300.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Session {
     device: Device,

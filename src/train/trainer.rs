@@ -43,6 +43,22 @@ pub struct Outcome {
 }
 
 /// A run, from its data to its last checkpoint.
+///
+/// ```
+/// use tilewright::recipe::TrainConfig;
+/// use tilewright::session::Device;
+/// use tilewright::train::{Silent, Trainer};
+///
+/// let mut recipe = TrainConfig::for_model("lenet5")?;
+/// recipe.data = "synthetic:1x28x28:2:20".parse()?;
+/// (recipe.epochs, recipe.batch) = (1, 10);
+/// let folder = tempfile::tempdir()?;
+/// let run = folder.path().join("run");
+/// let outcome = Trainer::create(recipe, &Device::reference(), Some(&run))?.run(&mut Silent)?;
+/// assert_eq!(outcome.best_epoch, 1);
+/// assert!(run.join("checkpoint.safetensors").exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Trainer {
     splits: Arc<Splits>,
     resolved: Resolved,
