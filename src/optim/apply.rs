@@ -21,7 +21,7 @@ pub struct ApplyDirections {
     pub decay: f64,
     /// Of the directions.
     pub factor: f64,
-    /// Whether the directions are multiplied by ratios, one for each [`BLOCK`](super::trust::BLOCK).
+    /// Whether the directions are multiplied by ratios, one for each block of `PACK_ALIGNMENT` elements.
     pub trusted: bool,
 }
 
