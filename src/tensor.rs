@@ -1,5 +1,6 @@
 //! Shapes, element types and tensors in host memory: the words every other part speaks in.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 
@@ -123,6 +124,9 @@ impl Shapes<'_> {
         self.inputs.iter().chain(&self.outputs).map(|shape| shape.elements() as u64 * 4).sum()
     }
 }
+
+/// Tensors by name.
+pub type Tensors = HashMap<String, HostTensor>;
 
 /// A tensor in host memory, row-major.
 ///

@@ -1,39 +1,30 @@
 //! Holds the GPU against the CPU reference: the same graph, the same inputs, every element compared.
 
 mod case;
-mod cases;
-mod edges;
-mod epilogues;
-mod infinities;
 mod sweep;
 
-pub use case::{Case, add_gradients};
-pub use cases::cases;
+pub use crate::ops::card::{Case, Tolerance};
+pub use case::add_gradients;
 pub use sweep::{CheckFailure, Variant, Verdict, sweep};
 pub(crate) use sweep::{reproduces, same_dispatches};
 
 use crate::gpu::Gpu;
 use crate::graph::Graph;
+use crate::ops::card::Card;
 use crate::reference::{self, Tensors};
 use crate::session::{SessionError, run_once};
 use crate::tensor::HostTensor;
+use crate::{nn, ops, optim};
 use std::fmt;
 
-/// Two results agree when each element's difference is within `absolute` + `relative` * the largest
-/// finite magnitude of the expected tensor.
-#[derive(Clone, Copy, Debug)]
-pub struct Tolerance {
-    /// Share of the expected tensor's largest finite magnitude.
-    pub relative: f64,
-    /// What is allowed besides, in the tensor's own unit.
-    pub absolute: f64,
+/// Every card: of ops, of what is made of several ops, and of updates.
+pub fn cards() -> impl Iterator<Item = &'static Card> {
+    ops::ALL.iter().chain(nn::ALL).copied().chain([&optim::CARD])
 }
 
-impl Default for Tolerance {
-    /// Room for the rounding of a few thousand f32 additions.
-    fn default() -> Self {
-        Tolerance { relative: 1e-5, absolute: 1e-6 }
-    }
+/// Every op on awkward shapes and on numbers at the edge: what `tilewright check` runs.
+pub fn cases() -> Vec<Case> {
+    cards().flat_map(|card| (card.cases)()).collect()
 }
 
 /// Where a tensor is wrong.

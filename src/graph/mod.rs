@@ -8,12 +8,14 @@ mod dump;
 mod error;
 mod freeze;
 mod init;
+mod onnx;
 mod op;
 mod summary;
 
 pub use error::GraphError;
 pub use freeze::is_meant;
 pub use init::Init;
+pub use onnx::{OnnxAttribute, OnnxConstant, OnnxGraph, OnnxNode, OnnxOperator, OnnxSize, OnnxValue};
 use op::Inferred;
 pub use op::{Applied, Backward, Cost, Op};
 pub use summary::LayerRow;
@@ -299,6 +301,11 @@ impl Graph {
     /// Puts `node` in the place of node `index`, whose outputs it has.
     pub(crate) fn replace_node(&mut self, index: usize, node: Node) {
         self.nodes[index] = node;
+    }
+
+    /// The layer that nodes are added to, such as `layer1.0.conv1`.
+    pub fn layer(&self) -> &str {
+        &self.layer
     }
 
     /// In which layer the nodes lie that are added from now on.

@@ -1,6 +1,6 @@
 //! What a graph's nodes are made of: the trait of all ops, and how one is differentiated.
 
-use super::{Graph, GraphError, Node, Value};
+use super::{Graph, GraphError, Node, OnnxNode, Value};
 use crate::kernel::{Launch, Unsupported};
 use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};
 use std::any::Any;
@@ -55,7 +55,17 @@ pub trait Op: Any + Debug + Send + Sync {
     fn is_view(&self) -> bool {
         false
     }
+
+    /// Adds the operators of ONNX that compute the same, of operator set 17.
+    ///
+    /// # Errors
+    /// Why there are none; so for every op that does not say otherwise.
+    fn onnx(&self, _: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        Err(NOT_IN_ONNX.to_owned())
+    }
 }
+
+const NOT_IN_ONNX: &str = "it has no counterpart there, or is only for training";
 
 /// An [`Op`] on inputs of certain shapes: what a node holds. Its methods are the op's, with the geometry that it
 /// inferred.
@@ -94,6 +104,14 @@ pub trait Applied: Any + Debug + Send + Sync {
     /// As [`Op::is_view`].
     fn is_view(&self) -> bool {
         false
+    }
+
+    /// As [`Op::onnx`].
+    ///
+    /// # Errors
+    /// Why the op has no counterpart.
+    fn onnx(&self, _: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        Err(NOT_IN_ONNX.to_owned())
     }
 }
 
@@ -135,6 +153,10 @@ impl<O: Op> Applied for Inferred<O> {
 
     fn is_view(&self) -> bool {
         self.op.is_view()
+    }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        self.op.onnx(node)
     }
 }
 

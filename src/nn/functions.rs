@@ -160,8 +160,7 @@ impl Scope<'_> {
     /// # Errors
     /// When x is no image.
     pub fn zero_pad2d(&mut self, x: Value, padding: [usize; 4]) -> Result<Value, GraphError> {
-        let [left, right, top, bottom] = padding;
-        self.apply(ZeroPad { before: vec![0, 0, top, left], after: vec![0, 0, bottom, right] }, &[x])
+        self.apply(ZeroPad::around_images(padding), &[x])
     }
 
     /// Mean over the dimensions `dims`, which stay as dimensions of size 1 when `keepdim`.

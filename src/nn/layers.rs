@@ -2,7 +2,7 @@
 
 use super::{Mode, Scope};
 use crate::graph::{GraphError, Init, Value};
-use crate::ops::{self, BatchNormalize, BatchStatistics, Dropout, Fill, Linear, UpdateRunningStatistics};
+use crate::ops::{self, Dropout, Fill, Linear};
 use crate::random::fnv1a64;
 use crate::tensor::{Shape, TensorSpec};
 
@@ -193,22 +193,13 @@ impl Scope<'_> {
         let bias = self.graph.parameter(&format!("{path}.bias"), [channels], Init::ZEROS)?;
         let running_mean = self.graph.buffer(&format!("{path}.running_mean"), [channels], Init::ZEROS)?;
         let running_var = self.graph.buffer(&format!("{path}.running_var"), [channels], Init::ONES)?;
-        let train = self.mode == Mode::Train && !self.graph.is_frozen(&format!("{path}.weight"));
-        let (mean, var) = match train {
-            true => {
-                let count = self.shape(x).elements() / channels.max(1);
-                if count == 1 {
-                    return Err(GraphError::OneValuePerChannel { layer: path, shape: self.shape(x).clone() });
-                }
-                let statistics = self.apply_all(&path, BatchStatistics, &[x])?;
-                let update = UpdateRunningStatistics { momentum: layer.momentum, count };
-                self.apply_all(&path, update, &[statistics[0], statistics[1], running_mean, running_var])?;
-                (statistics[0], statistics[1])
-            }
-            false => (running_mean, running_var),
+        let norm = ops::BatchNorm {
+            eps: layer.eps,
+            momentum: layer.momentum,
+            batch_statistics: self.mode == Mode::Train && !self.graph.is_frozen(&format!("{path}.weight")),
         };
-        let normalize = BatchNormalize { eps: layer.eps, batch_statistics: train, affine: true };
-        self.apply_in(&path, normalize, &[x, weight, bias, mean, var])
+        self.graph.enter_layer(&path);
+        norm.apply(self.graph, x, Some([weight, bias]), Some([running_mean, running_var]))
     }
 
     /// Dropout with probability `p`: the identity in eval mode and for p = 0.

@@ -1,7 +1,11 @@
 //! Activations: functions of one element.
 
+mod card;
+
+pub(crate) use card::{CARD, merged};
+
 use super::{expect_finite, expect_inputs};
-use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::graph::{Backward, Cost, GraphError, OnnxAttribute, OnnxNode, Op, Value};
 use crate::kernel::{Epilogue, Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{HostTensor, Shapes, TensorSpec};
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
@@ -171,6 +175,42 @@ impl Op for Activation {
 
     fn cost(&self, (): &(), shapes: &Shapes<'_>) -> Cost {
         Cost { flops: shapes.outputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        let inputs = node.inputs();
+        let alpha = |alpha| vec![OnnxAttribute::float("alpha", alpha)];
+        let (kind, attributes) = match *self {
+            Activation::Relu => ("Relu", vec![]),
+            Activation::LeakyRelu { negative_slope } => ("LeakyRelu", alpha(negative_slope)),
+            Activation::Elu { alpha: slope } => ("Elu", alpha(slope)),
+            Activation::Sigmoid => ("Sigmoid", vec![]),
+            Activation::Tanh => ("Tanh", vec![]),
+            Activation::HardSigmoid => ("HardSigmoid", alpha(1.0 / 6.0)),
+            Activation::HardSwish => ("HardSwish", vec![]),
+            Activation::Relu6 => {
+                let bounds = [node.scalar(0.0), node.scalar(6.0)];
+                node.give("Clip", [inputs, bounds.into()].concat(), vec![]);
+                return Ok(());
+            }
+            Activation::Silu => {
+                let gate = node.step("Sigmoid", inputs.clone(), vec![]);
+                node.give("Mul", [inputs, vec![gate]].concat(), vec![]);
+                return Ok(());
+            }
+            // x * (1/2 + erf(x / sqrt(2)) / 2): ONNX has a Gelu since operator set 20.
+            Activation::Gelu => {
+                let [half, root] = [0.5, std::f32::consts::FRAC_1_SQRT_2].map(|value| node.scalar(value));
+                let scaled = node.step("Mul", vec![inputs[0].clone(), root], vec![]);
+                let erf = node.step("Erf", vec![scaled], vec![]);
+                let halved = node.step("Mul", vec![erf, half.clone()], vec![]);
+                let share = node.step("Add", vec![halved, half], vec![]);
+                node.give("Mul", [inputs, vec![share]].concat(), vec![]);
+                return Ok(());
+            }
+        };
+        node.give(kind, inputs, attributes);
+        Ok(())
     }
 }
 

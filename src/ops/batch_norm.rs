@@ -1,8 +1,12 @@
 //! Batch normalisation (Ioffe and Szegedy 2015) of dimension 1, with batch or running statistics.
 
+mod card;
+
+pub(crate) use card::CARD;
+
 use super::reduce::channel_lanes;
 use super::{expect_finite, expect_inputs};
-use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::graph::{Backward, Cost, Graph, GraphError, OnnxAttribute, OnnxNode, OnnxSize, Op, Value};
 use crate::kernel::{DeviceClass, Kernel, Launch, MAX_LOOP_STEPS, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};
 use rayon::prelude::*;
@@ -103,6 +107,56 @@ impl Layout {
     }
 }
 
+/// Batch normalisation as a layer has it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNorm {
+    /// Added to each variance.
+    pub eps: f32,
+    /// Share of the new batch in the running statistics.
+    pub momentum: f32,
+    /// Whether x is normalised by its own statistics, of which the running ones take their share, or by these.
+    pub batch_statistics: bool,
+}
+
+impl BatchNorm {
+    /// Adds the nodes that normalise x, with weight and bias, and running mean and variance, each `[C]`.
+    ///
+    /// # Errors
+    /// When x has one value per channel, of which its own variance is taken, or none.
+    pub fn apply(
+        &self,
+        graph: &mut Graph,
+        x: Value,
+        affine: Option<[Value; 2]>,
+        running: Option<[Value; 2]>,
+    ) -> Result<Value, GraphError> {
+        let [mean, var] = match (self.batch_statistics, running) {
+            (false, Some(running)) => running,
+            (false, None) => {
+                return Err(GraphError::attribute("batch_statistics", false, "there are running statistics then"));
+            }
+            (true, running) => {
+                let shape = graph.shape(x);
+                let count = shape.elements() / shape.get(1).copied().unwrap_or(1).max(1);
+                if count == 1 {
+                    let (layer, shape) = (graph.layer().to_owned(), shape.clone());
+                    return Err(GraphError::OneValuePerChannel { layer, shape });
+                }
+                let own = graph.apply(BatchStatistics, &[x])?;
+                if let Some([running_mean, running_var]) = running {
+                    let update = UpdateRunningStatistics { momentum: self.momentum, count };
+                    graph.apply(update, &[own[0], own[1], running_mean, running_var])?;
+                }
+                [own[0], own[1]]
+            }
+        };
+        let inputs: Vec<Value> = [x].into_iter().chain(affine.into_iter().flatten()).chain([mean, var]).collect();
+        let normalize =
+            BatchNormalize { eps: self.eps, batch_statistics: self.batch_statistics, affine: affine.is_some() };
+        graph.apply_one(normalize, &inputs)
+    }
+}
+
 fn check(inputs: &[&TensorSpec], vectors: usize) -> Result<Layout, String> {
     expect_inputs(inputs, 1 + vectors)?;
     let layout = Layout::of(&inputs[0].shape)?;
@@ -162,6 +216,11 @@ impl Op for BatchStatistics {
 
     fn cost(&self, _: &Layout, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 4 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+
+    /// Part of the layer normalisation that reads them.
+    fn onnx(&self, _: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        Ok(())
     }
 }
 
@@ -257,6 +316,30 @@ impl Op for BatchNormalize {
 
     fn cost(&self, _: &Layout, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 2 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+
+    /// With running statistics batch normalisation. With those of each row of a single image, which is how a layer
+    /// normalisation is computed here, that.
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        let (mut inputs, epsilon) = (node.inputs(), OnnxAttribute::float("epsilon", self.eps));
+        if self.batch_statistics {
+            let [OnnxSize::Fixed(1), _, OnnxSize::Fixed(columns)] = node.input_sizes(0)?[..] else {
+                return Err("it normalises by the statistics of the batch".to_owned());
+            };
+            if self.affine {
+                return Err("a weight for each row of a layer normalisation has no counterpart".to_owned());
+            }
+            let scale = node.repeated(1.0, columns);
+            let attributes = vec![OnnxAttribute::int("axis", 2), epsilon];
+            node.give("LayerNormalization", vec![inputs[0].clone(), scale], attributes);
+            return Ok(());
+        }
+        if !self.affine {
+            let channels = node.input_shape(1).elements();
+            inputs.splice(1..1, [node.repeated(1.0, channels), node.repeated(0.0, channels)]);
+        }
+        node.give("BatchNormalization", inputs, vec![epsilon]);
+        Ok(())
     }
 }
 

@@ -1,9 +1,13 @@
 //! Numpy's broadcasting: shapes are aligned at their last dimension, and a dimension of size 1, or
 //! one that is missing, repeats.
 
+mod card;
+
+pub(crate) use card::CARD;
+
 use super::walk::{Walk, row_major};
 use super::{expect_inputs, reduce, sum_parts};
-use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::graph::{Backward, Cost, GraphError, OnnxNode, OnnxSize, Op, Value};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 
@@ -97,6 +101,13 @@ impl Op for BroadcastTo {
 
     fn launch(&self, &walk: &Walk, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         super::layout::gather(launch, walk, 0, self.factor);
+        Ok(())
+    }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        let sizes = node.output_sizes(0)?;
+        let shape = node.shape_list(&sizes);
+        node.give_scaled("Expand", [node.inputs(), vec![shape]].concat(), self.factor);
         Ok(())
     }
 }
@@ -193,6 +204,21 @@ impl Op for SumTo {
 
     fn cost(&self, _: &Reduction, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+
+    /// A sum over the dimensions that have the size 1 in the result.
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        let (x, y) = (node.input_sizes(0)?, node.output_sizes(0)?);
+        if x.len() != y.len() {
+            return Err("it sums leading dimensions away".to_owned());
+        }
+        let dims: Vec<usize> = (0..x.len()).filter(|&dim| x[dim] != y[dim]).collect();
+        if dims.iter().any(|&dim| matches!(x[dim], OnnxSize::Batch(_))) {
+            return Err("it sums over the batch".to_owned());
+        }
+        let axes = node.ints(dims.iter().map(|&dim| dim as i64));
+        node.give_scaled("ReduceSum", [node.inputs(), vec![axes]].concat(), self.factor);
+        Ok(())
     }
 }
 

@@ -1,5 +1,9 @@
 //! Softmax cross-entropy with label smoothing (Szegedy et al. 2016).
 
+pub(super) mod card;
+
+pub(crate) use card::CARD;
+
 use super::expect_inputs;
 use crate::graph::{Backward, Cost, GraphError, Op, Value};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};

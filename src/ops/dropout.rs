@@ -1,5 +1,9 @@
 //! Dropout (Srivastava et al. 2014) with counter-based random bits.
 
+mod card;
+
+pub(crate) use card::{CARD, not_finite, seed_and_step};
+
 use super::expect_inputs;
 use crate::graph::{Backward, GraphError, Op, Value};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};

@@ -1,9 +1,13 @@
 //! Sums, products, copies and constants, element by element.
 
+mod card;
+
+pub(crate) use card::CARD;
+
 use super::broadcast::{broadcast_shape, broadcast_strides, sum_to_input};
 use super::walk::Walk;
 use super::{expect_finite, expect_inputs};
-use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::graph::{Backward, Cost, GraphError, OnnxNode, Op, Value};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 
@@ -99,6 +103,11 @@ impl Op for Add {
     fn cost(&self, _: &[Walk; 2], shapes: &Shapes<'_>) -> Cost {
         Cost { flops: shapes.outputs[0].elements() as u64, bytes: shapes.bytes() }
     }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        node.give("Add", node.inputs(), vec![]);
+        Ok(())
+    }
 }
 
 impl Op for Mul {
@@ -135,6 +144,11 @@ impl Op for Mul {
 
     fn cost(&self, _: &[Walk; 2], shapes: &Shapes<'_>) -> Cost {
         Cost { flops: shapes.outputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        node.give("Mul", node.inputs(), vec![]);
+        Ok(())
     }
 }
 
@@ -182,6 +196,12 @@ impl Op for Scale {
     fn cost(&self, (): &(), shapes: &Shapes<'_>) -> Cost {
         Cost { flops: shapes.outputs[0].elements() as u64, bytes: shapes.bytes() }
     }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        let factor = node.scalar(self.factor);
+        node.give("Mul", [node.inputs(), vec![factor]].concat(), vec![]);
+        Ok(())
+    }
 }
 
 /// y = x, in memory of its own.
@@ -211,6 +231,11 @@ impl Op for Copy {
     fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
         launch.linear(Kernel::new(&COPY), count, [("x", Operand::input(0)), ("y", Operand::output(0))]);
+        Ok(())
+    }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        node.give("Identity", node.inputs(), vec![]);
         Ok(())
     }
 }

@@ -1,9 +1,13 @@
 //! Ops that move elements: slices, zero padding, concatenation and transposition.
 
+mod card;
+
+pub(crate) use card::CARD;
+
 use super::elementwise::FILL;
 use super::expect_inputs;
 use super::walk::{Walk, row_major};
-use crate::graph::{Backward, GraphError, Op, Value};
+use crate::graph::{Backward, GraphError, OnnxAttribute, OnnxNode, OnnxSize, Op, Value};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
 
@@ -106,6 +110,24 @@ impl Op for Slice {
         gather(launch, place.walk, place.first, 1.0);
         Ok(())
     }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        let (sizes, whole) = (node.input_sizes(0)?, node.input_shape(0));
+        let dims: Vec<usize> = (0..whole.len()).filter(|&dim| whole[dim] != self.size[dim]).collect();
+        if dims.iter().any(|&dim| matches!(sizes[dim], OnnxSize::Batch(_))) {
+            return Err("it takes some of the batch's images".to_owned());
+        }
+        if dims.is_empty() {
+            node.give("Identity", node.inputs(), vec![]);
+            return Ok(());
+        }
+        let mut list = |value: &dyn Fn(usize) -> usize| node.ints(dims.iter().map(|&dim| value(dim) as i64));
+        let starts = list(&|dim| self.start[dim]);
+        let ends = list(&|dim| self.start[dim] + self.size[dim]);
+        let axes = list(&|dim| dim);
+        node.give("Slice", [node.inputs(), vec![starts, ends, axes]].concat(), vec![]);
+        Ok(())
+    }
 }
 
 /// x with `before[d]` zeros before and `after[d]` zeros after it in each dimension d.
@@ -118,6 +140,11 @@ pub struct ZeroPad {
 }
 
 impl ZeroPad {
+    /// Zeros around images `[N, C, H, W]`: left, right, top, bottom.
+    pub fn around_images([left, right, top, bottom]: [usize; 4]) -> Self {
+        ZeroPad { before: vec![0, 0, top, left], after: vec![0, 0, bottom, right] }
+    }
+
     /// Where x lies in the output.
     fn inner(&self, x: &Shape) -> Slice {
         Slice { start: self.before.clone(), size: x.to_vec() }
@@ -158,6 +185,12 @@ impl Op for ZeroPad {
         let kernel = Kernel::new(&FILL).constant("VALUE", 0.0);
         launch.linear(kernel, launch.output(0).elements(), [("y", Operand::output(0))]);
         scatter(launch, 0, place);
+        Ok(())
+    }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        let pads = node.ints(self.before.iter().chain(&self.after).map(|&zeros| zeros as i64));
+        node.give("Pad", [node.inputs(), vec![pads]].concat(), vec![]);
         Ok(())
     }
 }
@@ -234,6 +267,11 @@ impl Op for Concat {
         }
         Ok(())
     }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        node.give("Concat", node.inputs(), vec![OnnxAttribute::int("axis", self.dim)]);
+        Ok(())
+    }
 }
 
 /// x with its dimensions in another order: dimension d of y is dimension `order[d]` of x.
@@ -287,6 +325,11 @@ impl Op for Permute {
 
     fn launch(&self, &walk: &Walk, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         gather(launch, walk, 0, 1.0);
+        Ok(())
+    }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        node.give("Transpose", node.inputs(), vec![OnnxAttribute::ints("perm", self.order.iter().copied())]);
         Ok(())
     }
 }

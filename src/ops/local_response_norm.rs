@@ -1,7 +1,11 @@
 //! Local response normalisation across channels (Krizhevsky et al. 2012).
 
+mod card;
+
+pub(crate) use card::CARD;
+
 use super::{expect_finite, expect_inputs};
-use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::graph::{Backward, Cost, GraphError, OnnxAttribute, OnnxNode, Op, Value};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{ElementType, HostTensor, Shapes, TensorSpec};
 use std::ops::RangeInclusive;
@@ -109,6 +113,20 @@ impl Op for LocalResponseNorm {
 
     fn cost(&self, _: &Channels, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 2 * (self.size * shapes.inputs[0].elements()) as u64, bytes: shapes.bytes() }
+    }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        if self.size.is_multiple_of(2) {
+            return Err(format!("its window of {} channels, an even number, lies otherwise there", self.size));
+        }
+        let attributes = vec![
+            OnnxAttribute::float("alpha", self.alpha),
+            OnnxAttribute::float("beta", self.beta),
+            OnnxAttribute::float("bias", self.k),
+            OnnxAttribute::int("size", self.size),
+        ];
+        node.give("LRN", node.inputs(), attributes);
+        Ok(())
     }
 }
 

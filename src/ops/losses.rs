@@ -1,5 +1,9 @@
 //! Losses beside cross-entropy: means over rows of a function of a row's logits and its target.
 
+mod card;
+
+pub(crate) use card::CARD;
+
 use super::cross_entropy::{MEAN_OF_ROWS, expect_rows, log_sum_exp};
 use super::{expect_finite, expect_inputs};
 use crate::graph::{Backward, Cost, GraphError, Op, Value};

@@ -1,8 +1,12 @@
 //! Matrix products of many pairs of matrices, as attention needs them. Layers use
 //! [`super::Linear`], whose kernels are the fast ones.
 
+mod card;
+
+pub(crate) use card::CARD;
+
 use super::expect_inputs;
-use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::graph::{Backward, Cost, GraphError, OnnxAttribute, OnnxNode, Op, Value};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 
@@ -118,5 +122,20 @@ impl Op for MatMul {
 
     fn cost(&self, s: &Sizes, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 2 * (s.batch * s.m * s.n * s.k) as u64, bytes: shapes.bytes() }
+    }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        let mut inputs = node.inputs();
+        for (index, transposed) in [self.transpose_a, self.transpose_b].into_iter().enumerate() {
+            if transposed {
+                let rank = node.input_shape(index).len();
+                let mut order: Vec<usize> = (0..rank).collect();
+                order.swap(rank - 2, rank - 1);
+                let input = vec![inputs[index].clone()];
+                inputs[index] = node.step("Transpose", input, vec![OnnxAttribute::ints("perm", order)]);
+            }
+        }
+        node.give("MatMul", inputs, vec![]);
+        Ok(())
     }
 }

@@ -1,15 +1,15 @@
-//! Every op the engine knows, one file each: what it is, its shape rule, its gradient, its plain
-//! reference, its launch on the GPU and its cost.
+//! Every op the engine knows, one room each: what it is, its shape rule, its gradient, its plain
+//! reference, its launch on the GPU, its cost, what it is in ONNX, and its [card](card::Card).
 //!
-//! To add an op, write one file here and one folder under `shaders/`, and name the file below.
+//! To add an op, write one room here and one folder under `shaders/`, and name its card in [`ALL`].
 
-mod activation;
+pub(crate) mod activation;
 mod batch_norm;
 mod broadcast;
-pub mod catalog;
+pub mod card;
 mod conv;
 mod cross_entropy;
-mod dropout;
+pub(crate) mod dropout;
 mod elementwise;
 mod epilogue;
 mod layout;
@@ -24,7 +24,9 @@ mod softmax;
 mod walk;
 
 pub use activation::{Activation, ActivationBackward};
-pub use batch_norm::{BatchNormInputGradient, BatchNormSums, BatchNormalize, BatchStatistics, UpdateRunningStatistics};
+pub use batch_norm::{
+    BatchNorm, BatchNormInputGradient, BatchNormSums, BatchNormalize, BatchStatistics, UpdateRunningStatistics,
+};
 pub use broadcast::{BroadcastTo, SumTo};
 pub use conv::{Conv2d, ConvGeometry, ConvInputGradient, ConvWeightGradient, Linear, output_size};
 pub use conv::{ConvKernels, ConvPass, ConvShape};
@@ -44,6 +46,37 @@ pub use shape::Reshape;
 pub use softmax::{Softmax, SoftmaxBackward};
 
 use crate::tensor::TensorSpec;
+use card::Card;
+
+/// The card of every room.
+pub static ALL: &[&Card] = &[
+    &conv::CARD,
+    &activation::CARD,
+    &elementwise::CARD,
+    &broadcast::CARD,
+    &reduce::CARD,
+    &shape::CARD,
+    &layout::CARD,
+    &pool::CARD,
+    &batch_norm::CARD,
+    &local_response_norm::CARD,
+    &dropout::CARD,
+    &softmax::CARD,
+    &matmul::CARD,
+    &cross_entropy::CARD,
+    &losses::CARD,
+    &multiply_adds::CARD,
+];
+
+/// Files that several ops import.
+pub const SHARED: &[(&str, &str)] = &[
+    ("lib/grid", "index of an invocation in a one-dimensional grid that is folded into x and y"),
+    ("activation/epilogue", "activation of what a kernel stores, where a plan has merged one into it"),
+    ("conv/texture_pixels", "tiles of pixels of the convolutions whose operands are textures"),
+    ("lib/nan", "bounds and comparisons that hold for NaN"),
+    ("lib/strided", "offset of an element that is walked with up to six strides"),
+    ("lib/sum", "sums whose error does not grow with the number of terms"),
+];
 
 /// Checks the number of inputs of an op.
 pub(crate) fn expect_inputs(inputs: &[&TensorSpec], count: usize) -> Result<(), String> {

@@ -1,5 +1,9 @@
 //! Arithmetic and nothing else: what a device's peak is measured with.
 
+mod card;
+
+pub(crate) use card::CARD;
+
 use crate::graph::{Cost, Op};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, write};
 use crate::tensor::{HostTensor, Shapes, TensorSpec};

@@ -1,5 +1,6 @@
 //! Sums over all but the channel dimension, in two stages of fixed order.
 
+use super::card::{Card, Case, Chapter, Entry, INFINITY, NO_GRADIENT, set};
 use super::expect_inputs;
 use crate::graph::{Cost, Op};
 use crate::kernel::{
@@ -101,4 +102,36 @@ pub(crate) fn sum_parts(
     let kernel =
         Kernel::new(&SUM_PARTS).arguments([("stride", stride), ("part_stride", part_stride), ("parts", parts)]);
     launch.linear(kernel, count, [("x", x), ("y", y)]);
+}
+
+pub(crate) static CARD: Card = Card::new(
+    Chapter::Elementwise,
+    &[Entry {
+        name: "channel_sum",
+        computes: "y[c] = sum over o and i of x[o, c, i], in two stages of fixed order: a bias's gradient",
+        shapes: "x of outer * C * inner elements; y [C]",
+        gradient: NO_GRADIENT,
+        shaders: &["reduce/channel_partial", "reduce/sum_parts"],
+        flops: "elements of x",
+    }],
+)
+.cases(cases);
+
+fn case([outer, channels, inner]: [usize; 3], what: &str) -> Case {
+    Case::new("channel_sum", what, move |graph| {
+        let x = graph.input("x0", TensorSpec::f32([outer, channels, inner]))?;
+        let y = graph.apply_one(ChannelSum { outer, channels, inner }, &[x])?;
+        graph.output("y", y);
+        Ok(())
+    })
+}
+
+/// Many equal terms, whose rounding errors are equal too and add up; infinities of one sign and of both.
+fn cases() -> Vec<Case> {
+    let equal = case([16, 2, 65_536], "1048576 equal terms per channel").tolerance(2e-7, 0.0);
+    let infinite = case([4, 3, 256], "channels with infinities");
+    vec![
+        equal.prepare(|tensors| tensors.values_mut().for_each(|tensor| tensor.f32_mut().fill(0.1))),
+        infinite.prepare(|tensors| set(tensors, "x0", &[(40, -INFINITY), (260, INFINITY), (1030, -INFINITY)])),
+    ]
 }

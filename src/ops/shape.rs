@@ -1,7 +1,11 @@
 //! Ops that only say the shape anew.
 
+mod card;
+
+pub(crate) use card::CARD;
+
 use super::expect_inputs;
-use crate::graph::{Backward, GraphError, Op, Value};
+use crate::graph::{Backward, GraphError, OnnxNode, OnnxSize, Op, Value};
 use crate::kernel::{Launch, Unsupported};
 use crate::tensor::{HostTensor, Shape, TensorSpec};
 
@@ -43,5 +47,20 @@ impl Op for Reshape {
 
     fn is_view(&self) -> bool {
         true
+    }
+
+    /// One size may follow from the others.
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        let sizes = node.output_sizes(0)?;
+        let number = |size: &OnnxSize| match size {
+            OnnxSize::Fixed(size) => *size as i64,
+            OnnxSize::Batch(_) => -1,
+        };
+        let shape = match sizes.iter().filter(|size| matches!(size, OnnxSize::Batch(_))).count() {
+            0 | 1 => node.ints(sizes.iter().map(number)),
+            _ => node.shape_list(&sizes),
+        };
+        node.give("Reshape", [node.inputs(), vec![shape]].concat(), vec![]);
+        Ok(())
     }
 }

@@ -1,7 +1,11 @@
 //! Softmax and its logarithm over one dimension.
 
+mod card;
+
+pub(crate) use card::CARD;
+
 use super::expect_inputs;
-use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::graph::{Backward, Cost, GraphError, OnnxAttribute, OnnxNode, Op, Value};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 
@@ -91,6 +95,12 @@ impl Op for Softmax {
 
     fn cost(&self, _: &Rows, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: 5 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        let kind = if self.log { "LogSoftmax" } else { "Softmax" };
+        node.give(kind, node.inputs(), vec![OnnxAttribute::int("axis", self.dim)]);
+        Ok(())
     }
 }
 

@@ -28,6 +28,7 @@ mod attribute;
 mod attributes;
 mod average;
 mod averaging;
+mod card;
 mod clip;
 mod gradient;
 mod groups;
@@ -39,6 +40,8 @@ mod rules;
 pub mod schedule;
 mod step;
 mod trust;
+
+pub(crate) use card::CARD;
 
 pub use apply::ApplyDirections;
 pub use attach::{ACCUMULATED, Attached, PART_SHARE, SCALARS, UpdateConfig, accumulate, accumulated_gradients};

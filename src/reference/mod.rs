@@ -1,12 +1,12 @@
 //! Runs a graph on the CPU through each op's reference function: the judge of the GPU.
 
 use crate::graph::{Graph, Init, Role, Value};
+pub use crate::tensor::Tensors;
+
 use crate::setting::Setting;
 use crate::tensor::{ElementType, HostTensor, Shape};
-use std::collections::HashMap;
 
-/// Tensors that live on between runs, by name.
-pub type Tensors = HashMap<String, HostTensor>;
+use std::collections::HashMap;
 
 /// Tensors of a graph that the host has no room for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

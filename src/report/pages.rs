@@ -4,7 +4,8 @@ use super::published::published;
 use crate::data::Source;
 use crate::models::{self, ModelError, ModelOptions};
 use crate::nn::Mode;
-use crate::ops::catalog::{self, Entry};
+use crate::ops::card::{Chapter, Entry};
+use crate::ops::{self, card::Card};
 use crate::optim::schedule::{self, Attribute};
 use crate::optim::{self, LossFunction, Optimizer, RunAverage};
 use std::fmt::Write as _;
@@ -55,10 +56,12 @@ fn ops() -> String {
          counts as two. Unless its row says otherwise, an op reads every input once and writes every output \
          once: these are the bytes that `profile` and `bench` count. An op whose gradient is `none` is a \
          backward op, a metric or a part of the update, and is not differentiated.\n\n\
-         The facts are in `src/ops/catalog.rs`; a test holds names and shader files against the ops.\n",
+         The facts stand on the cards of src/ops and src/optim; a test holds names and shader files against the ops.\n",
     );
-    for chapter in catalog::CHAPTERS {
-        let rows = chapter.entries.iter().map(|entry: &Entry| {
+    let cards: Vec<&Card> = ops::ALL.iter().copied().chain([&optim::CARD]).collect();
+    for chapter in Chapter::ALL {
+        let entries = cards.iter().filter(|card| card.chapter == chapter).flat_map(|card| card.ops);
+        let rows = entries.map(|entry: &Entry| {
             let shaders: Vec<String> = entry.shaders.iter().map(|name| shader_link(name)).collect();
             let shaders = if shaders.is_empty() { "a view, none".to_owned() } else { shaders.join(", ") };
             [
@@ -70,11 +73,11 @@ fn ops() -> String {
                 entry.flops.to_owned(),
             ]
         });
-        write_chapter(&mut text, chapter.title);
+        write_chapter(&mut text, chapter.title());
         write_table(&mut text, ["op", "computes", "shapes", "gradient", "shaders", "FLOPs"], rows);
     }
     write_chapter(&mut text, "Shared pieces");
-    let rows = catalog::SHARED.iter().map(|&(name, what)| [shader_link(name), what.to_owned()]);
+    let rows = ops::SHARED.iter().map(|&(name, what)| [shader_link(name), what.to_owned()]);
     write_table(&mut text, ["file", "what it is"], rows);
     text
 }

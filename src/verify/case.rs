@@ -1,6 +1,7 @@
 //! One case file: its JSON, and its tensors.
 
 use super::CaseError;
+use crate::ops::card::FixtureError;
 use crate::tensor::Shape;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
@@ -108,7 +109,7 @@ impl Case {
     }
 
     pub(super) fn tensor(&self, name: &str) -> Result<&CaseTensor, CaseError> {
-        self.tensors.get(name).ok_or_else(|| CaseError::MissingTensor { tensor: name.to_owned() })
+        self.tensors.get(name).ok_or_else(|| FixtureError::MissingTensor { tensor: name.to_owned() }.into())
     }
 }
 

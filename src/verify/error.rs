@@ -3,6 +3,7 @@
 use crate::check::Difference;
 use crate::graph::GraphError;
 use crate::models::ModelError;
+use crate::ops::card::FixtureError;
 use crate::optim::OptimizerError;
 use crate::optim::schedule::ScheduleError;
 use crate::session::SessionError;
@@ -17,18 +18,10 @@ pub enum CaseError {
     File { reason: String },
     #[error("the case cannot be read: {reason}")]
     Metadata { reason: String },
-    #[error("the case has no tensor `{tensor}`")]
-    MissingTensor { tensor: String },
     #[error("the tensor `{tensor}` holds {found}, not {expected}")]
     ElementType { tensor: String, found: String, expected: &'static str },
     #[error("the file expects a tensor `{tensor}`, which this case of kind `{kind}` does not compute")]
     Unexpected { tensor: String, kind: String },
-    #[error("`{of}` needs the attribute `{attribute}`")]
-    MissingAttribute { of: String, attribute: String },
-    #[error("`{of}` has no attribute `{attribute}`; it knows {known}")]
-    UnknownAttribute { of: String, attribute: String, known: String },
-    #[error("`{of}` has the attribute `{attribute}` = {value}, which is not {expected}")]
-    BadAttribute { of: String, attribute: String, value: String, expected: String },
     #[error("`{tensor}` has the shape {got}, not {want}")]
     Shape { tensor: String, got: Shape, want: Shape },
     #[error("{}", told(differences))]
@@ -37,6 +30,8 @@ pub enum CaseError {
     Unsupported { what: String },
     #[error("the engine broke off, which is a defect of it: {message}")]
     Defect { message: String },
+    #[error(transparent)]
+    Fixture(#[from] FixtureError),
     #[error(transparent)]
     Graph(#[from] GraphError),
     #[error(transparent)]
@@ -61,6 +56,7 @@ impl CaseError {
             _ => matches!(
                 self,
                 CaseError::Unsupported { .. }
+                    | CaseError::Fixture(FixtureError::Unsupported { .. })
                     | CaseError::Model(ModelError::UnknownModel { .. })
                     | CaseError::Optimizer(OptimizerError::Unknown { .. })
                     | CaseError::Schedule(ScheduleError::UnknownSchedule { .. })

@@ -1,10 +1,9 @@
 //! Cases of kind `loss`: a mean over rows of logits, and its gradient.
 
-use super::attributes::Attributes;
 use super::case::Case;
-use super::{CaseError, Computed};
-use crate::graph::{Graph, Value};
-use crate::ops::{CrossEntropy, Loss};
+use super::{CaseError, Computed, build};
+use crate::graph::Graph;
+use crate::ops::card::FixtureError;
 use crate::reference::Tensors;
 use crate::session::{Device, run_once};
 use crate::tensor::{HostTensor, TensorSpec};
@@ -20,10 +19,11 @@ pub(super) fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
     let target = graph.input("target", TensorSpec::u32(given.shape.clone()))?;
     tensors.insert("target".to_owned(), HostTensor::U32(given.classes()?));
 
-    let loss = build(&mut graph, case, logits, target)?;
+    let operands = [("in.logits", logits), ("in.target", target)].map(|(name, value)| (name.to_owned(), value));
+    let loss = build(case, case.text("loss")?, true, &mut graph, operands.into())?;
     let gradients = graph.gradients(loss, &[logits])?;
     let gradient =
-        *gradients.get(&logits).ok_or_else(|| CaseError::MissingTensor { tensor: "grad.logits".to_owned() })?;
+        *gradients.get(&logits).ok_or_else(|| FixtureError::MissingTensor { tensor: "grad.logits".to_owned() })?;
     graph.output("loss", loss);
     graph.output("grad.logits", gradient);
     let (outputs, _) = run_once(device, &graph, &tensors)?;
@@ -32,28 +32,4 @@ pub(super) fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
         computed.insert_f32(name, graph.shape(*value).clone(), output.f32());
     }
     Ok(computed)
-}
-
-/// Adds the loss of a case: the table from its name to the graph.
-fn build(graph: &mut Graph, case: &Case, logits: Value, target: Value) -> Result<Value, CaseError> {
-    let name = case.text("loss")?;
-    let mut attributes = Attributes::new(name, &case.attrs);
-    let inputs = [logits, target];
-    let outputs = match name {
-        "cross_entropy" => {
-            let label_smoothing = attributes.number("label_smoothing", Some(0.0))? as f32;
-            graph.apply(CrossEntropy { label_smoothing }, &inputs)?
-        }
-        "focal" => {
-            let alpha = attributes.number("alpha", Some(1.0))? as f32;
-            let gamma = attributes.number("gamma", Some(2.0))? as f32;
-            graph.apply(Loss::Focal { alpha, gamma }, &inputs)?
-        }
-        "mse" => graph.apply(Loss::Mse, &inputs)?,
-        "mse_softmax" => graph.apply(Loss::MseSoftmax, &inputs)?,
-        "nll" => graph.apply(Loss::Nll, &inputs)?,
-        _ => return Err(CaseError::unsupported(format!("the loss `{name}`"))),
-    };
-    attributes.finish()?;
-    Ok(outputs[0])
 }

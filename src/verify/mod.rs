@@ -3,7 +3,6 @@
 //! One `.safetensors` file is one case. [`find_cases`] lists the files, [`run_case`] runs one of them
 //! on a [`Device`] and judges every tensor that the file expects.
 
-mod attributes;
 mod case;
 mod error;
 mod filling;
@@ -17,6 +16,8 @@ pub use case::find_cases;
 pub use error::CaseError;
 
 use crate::check::{self, Tolerance};
+use crate::graph::{Graph, Pass, Value};
+use crate::ops::card::{Attributes, Fixture};
 use crate::session::Device;
 use crate::tensor::Shape;
 use case::Case;
@@ -62,6 +63,27 @@ fn judge_file(file: &Path, device: &Device) -> Result<(), CaseError> {
         kind => return Err(CaseError::unsupported(format!("cases of kind `{kind}`"))),
     };
     judge(&case, &computed)
+}
+
+/// Builds what a case of one op or loss names of what the case gives, and gives its output: the readers stand on the
+/// [cards](crate::check::cards) of ops.
+fn build(
+    case: &Case,
+    name: &str,
+    train: bool,
+    graph: &mut Graph,
+    operands: BTreeMap<String, Value>,
+) -> Result<Value, CaseError> {
+    let readers = check::cards().flat_map(|card| card.conformance);
+    let Some((_, reader)) = readers.into_iter().find(|(known, _)| *known == name) else {
+        return Err(CaseError::unsupported(format!("the {} `{name}`", case.kind)));
+    };
+    graph.within(Pass::Forward, name, |graph| {
+        let mut fixture = Fixture { graph, operands, train, attributes: Attributes::new(name, &case.attrs) };
+        let out = reader(&mut fixture)?;
+        fixture.attributes.finish()?;
+        Ok(out)
+    })
 }
 
 /// What the engine computed, under the names of a case's expected tensors.

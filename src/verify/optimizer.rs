@@ -3,6 +3,7 @@
 use super::case::Case;
 use super::{CaseError, Computed};
 use crate::graph::{Graph, Init, Role, Value};
+use crate::ops::card::FixtureError;
 use crate::optim::{Averaging, GradientTransform, Optimizer, UpdateConfig};
 use crate::reference::Tensors;
 use crate::session::{Device, run_once};
@@ -100,11 +101,11 @@ fn config(case: &Case) -> Result<(UpdateConfig, f64), CaseError> {
     Ok((UpdateConfig { optimizer, transform, averaging }, lr))
 }
 
-fn number(of: &str, attribute: &str, value: Option<Json>) -> Result<f64, CaseError> {
+fn number(of: &str, attribute: &str, value: Option<Json>) -> Result<f64, FixtureError> {
     let (of, attribute) = (of.to_owned(), attribute.to_owned());
     match value {
-        None => Err(CaseError::MissingAttribute { of, attribute }),
-        Some(value) => value.as_f64().ok_or_else(|| CaseError::BadAttribute {
+        None => Err(FixtureError::MissingAttribute { of, attribute }),
+        Some(value) => value.as_f64().ok_or_else(|| FixtureError::BadAttribute {
             of,
             attribute,
             value: value.to_string(),

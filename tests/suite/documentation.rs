@@ -9,7 +9,8 @@ use tilewright::graph::Graph;
 use tilewright::kernel::{DeviceClass, DeviceProfile};
 use tilewright::models::{self, ModelOptions};
 use tilewright::nn::Mode;
-use tilewright::ops::catalog;
+use tilewright::ops;
+use tilewright::ops::card::Entry;
 use tilewright::optim::Optimizer;
 use tilewright::plan::Plan;
 use tilewright::report::{Page, published};
@@ -191,39 +192,28 @@ fn the_readme_or_the_guide_tells_of_every_command() {
     }
 }
 
+fn entries() -> impl Iterator<Item = &'static Entry> {
+    check::cards().flat_map(|card| card.ops)
+}
+
 #[test]
 fn every_shader_file_is_in_the_table_of_ops_and_every_entry_is_a_file() {
     let there: BTreeSet<&str> = SOURCES.iter().map(|(name, _)| *name).collect();
-    let shared = catalog::SHARED.iter().map(|(name, _)| *name);
+    let shared = ops::SHARED.iter().map(|(name, _)| *name);
     let rules = Optimizer::all().into_iter().map(|optimizer| optimizer.shader());
-    let listed = catalog::entries().flat_map(|entry| entry.shaders).copied();
+    let listed = entries().flat_map(|entry| entry.shaders).copied();
     let told: BTreeSet<&str> = listed.chain(shared).chain(rules).collect();
     assert_eq!(told, there);
 }
 
-/// The ops' source files.
-fn sources() -> Vec<(PathBuf, String)> {
-    let all = ["src/ops", "src/optim", "src/bench"].map(|folder| files(&root().join(folder), "rs")).concat();
-    all.into_iter()
-        .map(|file| (file.clone(), read(&file)))
-        .filter(|(_, text)| text.contains("\nimpl Op for "))
-        .collect()
-}
-
 #[test]
-fn every_op_of_the_source_has_one_row_and_every_row_an_op() {
-    let mut names = BTreeSet::new();
-    for (_, text) in &sources() {
-        for start in ["fn name(&self) -> &'static str {", "fn function(&self) -> &'static str {"] {
-            for body in text.split(start).skip(1) {
-                let body = body.split("\n    }").next().unwrap_or(body);
-                names.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));
-            }
-        }
-    }
-    let rows: Vec<String> = catalog::entries().map(|entry| entry.name.to_owned()).collect();
+fn every_op_has_one_row_and_every_row_an_op_that_is_checked() {
+    let mut graphs: Vec<Graph> = check::cases().iter().map(|case| case.graph().unwrap()).collect();
+    graphs.extend(models::all().map(|model| model.graph(&ModelOptions::new(), 2, Mode::Train).unwrap().graph));
+    let met: BTreeSet<&str> = graphs.iter().flat_map(Graph::nodes).map(|node| node.op.name()).collect();
+    let rows: Vec<&str> = entries().map(|entry| entry.name).collect();
     assert_eq!(rows.iter().collect::<BTreeSet<_>>().len(), rows.len(), "an op has two rows");
-    assert_eq!(rows.into_iter().collect::<BTreeSet<_>>(), names);
+    assert_eq!(rows.into_iter().collect::<BTreeSet<_>>(), met);
 }
 
 #[test]
@@ -231,7 +221,7 @@ fn the_kernels_of_every_plan_are_in_their_ops_rows() {
     let mut graphs: Vec<Graph> = check::cases().iter().map(|case| case.graph().unwrap()).collect();
     let small = models::all().filter(|model| model.input[1] <= 32);
     graphs.extend(small.map(|model| model.graph(&ModelOptions::new(), 2, Mode::Train).unwrap().graph));
-    let rows: BTreeMap<&str, &[&str]> = catalog::entries().map(|entry| (entry.name, entry.shaders)).collect();
+    let rows: BTreeMap<&str, &[&str]> = entries().map(|entry| (entry.name, entry.shaders)).collect();
     let mut met = BTreeSet::new();
     for (class, plain_kernels) in [(DeviceClass::Gpu, false), (DeviceClass::Cpu, false), (DeviceClass::Cpu, true)] {
         let mut profile = DeviceProfile::webgpu_defaults(class);

@@ -1,21 +1,18 @@
-//! Writes a model as ONNX: the inference graph, node by node, for any number of images.
-//!
-//! Our graphs know their batch, ONNX's need not. The graph is built for two and for three images: a
-//! size that is the same in both does not depend on the batch, one in the ratio 2 : 3 is a multiple
-//! of it.
+//! Writes a model as ONNX: the inference graph, node by node, for any number of images. What a node is there, its op says
+//! ([`Op::onnx`](crate::graph::Op::onnx)).
 
-mod ops;
 pub mod schema;
-mod writer;
 
-use self::schema::{GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto, ValueInfoProto};
-use self::writer::Writer;
+use self::schema::{
+    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto, ValueInfoProto,
+};
 use super::export::{inference_graph, weights_of};
 use super::{Definition, InteropError, StateDict};
 use crate::atomic_file::replace_file;
 use crate::checkpoint::Checkpoint;
-use crate::graph::{Graph, Role};
+use crate::graph::{Graph, OnnxGraph, Role};
 use prost::Message;
+use std::collections::HashSet;
 use std::path::Path;
 
 /// Version of the operators: the first with layer normalisation.
@@ -71,33 +68,36 @@ pub fn model(checkpoint: &Checkpoint, path: &Path, fold_batch_norm: bool) -> Res
 
 /// The graph for two and for three images as one for any number.
 fn convert(two: &Graph, three: &Graph, weights: &StateDict) -> Result<GraphProto, InteropError> {
-    let mut writer = Writer::new(two, three);
+    let mut onnx = OnnxGraph::new(two, three, IMAGES);
     let mut graph = GraphProto::default();
     for value in two.values() {
         let tensor = two.tensor(value);
         match tensor.role {
             Role::Input => {
-                writer.name(value, IMAGES);
+                onnx.name(value, IMAGES);
                 graph.input.push(ValueInfoProto::batch_of(IMAGES, &tensor.spec.shape[1..]));
             }
-            Role::Parameter { .. } | Role::Buffer { .. } => writer.name(value, &tensor.name),
+            Role::Parameter { .. } | Role::Buffer { .. } => onnx.name(value, &tensor.name),
             Role::Pack { .. } | Role::Node { .. } => {}
         }
     }
     for &(_, value) in two.outputs() {
-        writer.name(value, LOGITS);
+        onnx.name(value, LOGITS);
         graph.output.push(ValueInfoProto::batch_of(LOGITS, &two.shape(value)[1..]));
     }
-    let live = two.live_nodes();
-    for (node, other) in two.nodes().iter().zip(three.nodes()).zip(live).filter_map(|(pair, live)| live.then_some(pair))
-    {
-        ops::convert(&mut writer, node, other).map_err(|reason| InteropError::NotInOnnx {
+    for node in two.nodes().iter().zip(two.live_nodes()).filter_map(|(node, live)| live.then_some(node)) {
+        onnx.add(node).map_err(|reason| InteropError::NotInOnnx {
             layer: node.layer.clone(),
             op: node.op.name().to_owned(),
             reason,
         })?;
     }
-    (graph.node, graph.initializer) = writer.finish(weights);
+    let read: HashSet<&str> = onnx.operators.iter().flat_map(|operator| &operator.inputs).map(String::as_str).collect();
+    let weights = weights.iter().filter(|(name, _)| read.contains(name.as_str()));
+    let weights = weights.map(|(name, (shape, data))| TensorProto::floats(name, shape, data));
+    let constants = onnx.constants.iter().map(|(name, constant)| TensorProto::constant(name, constant));
+    graph.initializer = weights.chain(constants).collect();
+    graph.node = onnx.operators.into_iter().map(NodeProto::from).collect();
     Ok(graph)
 }
 
@@ -106,7 +106,6 @@ mod tests {
     use super::*;
     use crate::models::{self, ModelOptions};
     use crate::nn::Mode;
-    use std::collections::HashSet;
 
     #[test]
     fn every_model_is_a_graph_for_any_batch_whose_nodes_read_what_is_there() {

@@ -3,6 +3,7 @@
 
 #![expect(missing_docs, reason = "onnx.proto3 says what each is")]
 
+use crate::graph::{OnnxAttribute, OnnxConstant, OnnxOperator, OnnxValue};
 use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]
@@ -134,18 +135,26 @@ pub struct DimensionProto {
 pub const FLOAT: i32 = 1;
 pub const INT64: i32 = 7;
 
-impl AttributeProto {
-    pub fn float(name: &str, f: f32) -> Self {
-        AttributeProto { name: name.to_owned(), f: Some(f), r#type: 1, ..AttributeProto::default() }
+impl From<OnnxOperator> for NodeProto {
+    fn from(operator: OnnxOperator) -> Self {
+        NodeProto {
+            input: operator.inputs,
+            output: vec![operator.output],
+            name: operator.name,
+            op_type: operator.kind.to_owned(),
+            attribute: operator.attributes.into_iter().map(AttributeProto::from).collect(),
+        }
     }
+}
 
-    pub fn int(name: &str, i: usize) -> Self {
-        AttributeProto { name: name.to_owned(), i: Some(i as i64), r#type: 2, ..AttributeProto::default() }
-    }
-
-    pub fn ints(name: &str, ints: impl IntoIterator<Item = usize>) -> Self {
-        let ints = ints.into_iter().map(|size| size as i64).collect();
-        AttributeProto { name: name.to_owned(), ints, r#type: 7, ..AttributeProto::default() }
+impl From<OnnxAttribute> for AttributeProto {
+    fn from(OnnxAttribute { name, value }: OnnxAttribute) -> Self {
+        let named = AttributeProto { name: name.to_owned(), ..AttributeProto::default() };
+        match value {
+            OnnxValue::Float(f) => AttributeProto { f: Some(f), r#type: 1, ..named },
+            OnnxValue::Int(i) => AttributeProto { i: Some(i), r#type: 2, ..named },
+            OnnxValue::Ints(ints) => AttributeProto { ints, r#type: 7, ..named },
+        }
     }
 }
 
@@ -159,7 +168,15 @@ impl TensorProto {
         }
     }
 
-    pub fn ints(name: &str, data: &[i64]) -> Self {
+    /// A constant, which has that name.
+    pub fn constant(name: &str, constant: &OnnxConstant) -> Self {
+        match constant {
+            OnnxConstant::Floats { sizes, elements } => TensorProto::floats(name, sizes, elements),
+            OnnxConstant::Ints(numbers) => TensorProto::ints(name, numbers),
+        }
+    }
+
+    fn ints(name: &str, data: &[i64]) -> Self {
         TensorProto {
             dims: vec![data.len() as i64],
             data_type: INT64,

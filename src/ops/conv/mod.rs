@@ -2,6 +2,7 @@
 //!
 //! A linear layer is a 1x1 convolution of 1x1 images, so all of them share their kernels.
 
+mod card;
 mod choice;
 mod cooperative;
 mod depthwise;
@@ -13,10 +14,12 @@ mod split;
 mod texture;
 mod workgroup;
 
+pub(crate) use card::CARD;
+
 pub use choice::{ConvKernels, ConvPass, ConvShape};
 pub use geometry::{ConvGeometry, output_size};
 
-use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::graph::{Backward, Cost, GraphError, OnnxAttribute, OnnxNode, Op, Value};
 use crate::kernel::{DeviceClass, Launch, Operand, Precision, Unsupported};
 use crate::ops::ChannelSum;
 use crate::ops::reduce::sum_parts;
@@ -122,6 +125,19 @@ impl Op for Conv2d {
     fn cost(&self, geometry: &ConvGeometry, shapes: &Shapes<'_>) -> Cost {
         cost(geometry, shapes)
     }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        let kernel = node.input_shape(1)[2..].to_vec();
+        let attributes = vec![
+            OnnxAttribute::ints("kernel_shape", kernel),
+            OnnxAttribute::ints("strides", self.stride),
+            OnnxAttribute::ints("pads", [self.padding, self.padding].concat()),
+            OnnxAttribute::ints("dilations", self.dilation),
+            OnnxAttribute::int("group", self.groups),
+        ];
+        node.give("Conv", node.inputs(), attributes);
+        Ok(())
+    }
 }
 
 /// y = x W^T + b over the last dimension; inputs x `[..., in]`, weight `[out, in]` and, optionally,
@@ -179,6 +195,24 @@ impl Op for Linear {
 
     fn cost(&self, geometry: &ConvGeometry, shapes: &Shapes<'_>) -> Cost {
         cost(geometry, shapes)
+    }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        let inputs = node.inputs();
+        if node.input_shape(0).len() == 2 {
+            node.give("Gemm", inputs, vec![OnnxAttribute::int("transB", 1)]);
+            return Ok(());
+        }
+        let weight = node.step("Transpose", vec![inputs[1].clone()], vec![OnnxAttribute::ints("perm", [1, 0])]);
+        let factors = vec![inputs[0].clone(), weight];
+        match inputs.get(2) {
+            Some(bias) => {
+                let product = node.step("MatMul", factors, vec![]);
+                node.give("Add", vec![product, bias.clone()], vec![]);
+            }
+            None => node.give("MatMul", factors, vec![]),
+        }
+        Ok(())
     }
 }
 

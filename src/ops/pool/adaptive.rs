@@ -1,7 +1,7 @@
 //! Average pooling to an output of given size; global average pooling is its output of one pixel.
 
 use super::plane;
-use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::graph::{Backward, Cost, GraphError, OnnxAttribute, OnnxNode, Op, Value};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::ops::broadcast::Reduction;
 use crate::ops::layout::gather;
@@ -19,13 +19,6 @@ static BACKWARD: Shader = Shader::new("pool/adaptive_backward", &[read("dy"), wr
 pub struct AdaptiveAvgPool2d {
     /// (height, width).
     pub output_size: [usize; 2],
-}
-
-impl AdaptiveAvgPool2d {
-    /// The rows (columns) of window `o` of `out` in an image of `size`.
-    pub fn window(o: usize, out: usize, size: usize) -> Range<usize> {
-        window(o, out, size)
-    }
 }
 
 /// The rows (columns) of window `o` of `out`.
@@ -136,6 +129,36 @@ impl Op for AdaptiveAvgPool2d {
 
     fn cost(&self, _: &Self::Geometry, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
+    }
+
+    /// One window, equal windows, or windows of different sizes as products with a matrix on each side.
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        let (inputs, x) = (node.inputs(), node.input_shape(0));
+        let [size, out] = [[x[2], x[3]], self.output_size];
+        if out == [1, 1] {
+            node.give("GlobalAveragePool", inputs, vec![]);
+            return Ok(());
+        }
+        if size[0].is_multiple_of(out[0]) && size[1].is_multiple_of(out[1]) {
+            let window = [size[0] / out[0], size[1] / out[1]];
+            let attributes = ["kernel_shape", "strides"].map(|name| OnnxAttribute::ints(name, window));
+            node.give("AveragePool", inputs, attributes.into());
+            return Ok(());
+        }
+        let [rows, columns] = [0, 1].map(|axis| {
+            let (size, out) = (size[axis], out[axis]);
+            let mut means = vec![0.0; out * size];
+            for (o, row) in means.chunks_exact_mut(size).enumerate() {
+                let window = window(o, out, size);
+                let share = 1.0 / window.len() as f32;
+                row[window].fill(share);
+            }
+            node.floats(&format!("constant/means[{out},{size}]"), &[out, size], means)
+        });
+        let columns = node.step("Transpose", vec![columns], vec![OnnxAttribute::ints("perm", [1, 0])]);
+        let narrow = node.step("MatMul", vec![inputs[0].clone(), columns], vec![]);
+        node.give("MatMul", vec![rows, narrow], vec![]);
+        Ok(())
     }
 }
 

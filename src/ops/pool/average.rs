@@ -1,7 +1,7 @@
 //! Average pooling.
 
 use super::{Geometry, Window, plane};
-use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::graph::{Backward, Cost, GraphError, OnnxAttribute, OnnxNode, Op, Value};
 use crate::kernel::{Launch, Operand, Shader, Unsupported, read, write};
 use crate::ops::expect_inputs;
 use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};
@@ -129,6 +129,21 @@ impl Op for AvgPool2d {
 
     fn cost(&self, g: &Geometry, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: g.window_elements(), bytes: shapes.bytes() }
+    }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        let end = self.window().end_padding(node.input_shape(0), node.output_shape(0));
+        if end != self.padding && self.count_include_pad {
+            return Err("its last windows reach past the padding, which then counts into the mean".to_owned());
+        }
+        let attributes = vec![
+            OnnxAttribute::ints("kernel_shape", self.kernel),
+            OnnxAttribute::ints("strides", self.stride),
+            OnnxAttribute::ints("pads", [self.padding, end].concat()),
+            OnnxAttribute::int("count_include_pad", self.count_include_pad.into()),
+        ];
+        node.give("AveragePool", node.inputs(), attributes);
+        Ok(())
     }
 }
 

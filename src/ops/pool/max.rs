@@ -1,7 +1,7 @@
 //! Max pooling.
 
 use super::{Geometry, Window, plane};
-use crate::graph::{Backward, Cost, GraphError, Op, Value};
+use crate::graph::{Backward, Cost, GraphError, OnnxAttribute, OnnxNode, Op, Value};
 use crate::kernel::{Launch, Operand, Shader, Unsupported, read, write};
 use crate::ops::expect_inputs;
 use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
@@ -123,6 +123,18 @@ impl Op for MaxPool2d {
 
     fn cost(&self, g: &Geometry, shapes: &Shapes<'_>) -> Cost {
         Cost { flops: g.window_elements(), bytes: shapes.bytes() }
+    }
+
+    fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
+        let end = self.window().end_padding(node.input_shape(0), node.output_shape(0));
+        let attributes = vec![
+            OnnxAttribute::ints("kernel_shape", self.kernel),
+            OnnxAttribute::ints("strides", self.stride),
+            OnnxAttribute::ints("pads", [self.padding, end].concat()),
+            OnnxAttribute::ints("dilations", self.dilation),
+        ];
+        node.give("MaxPool", node.inputs(), attributes);
+        Ok(())
     }
 }
 

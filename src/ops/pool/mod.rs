@@ -2,9 +2,12 @@
 
 mod adaptive;
 mod average;
+mod card;
 mod max;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use card::CARD;
 
 pub use adaptive::{AdaptiveAvgPool2d, AdaptiveAvgPoolBackward};
 pub use average::{AvgPool2d, AvgPoolBackward};
@@ -65,6 +68,15 @@ impl Window {
             None => Ok(out),
             Some(_) => Err(format!("a window of {extent} holds no element of the {size} with padding {padding}")),
         }
+    }
+
+    /// Padding below and to the right that gives y's size without ONNX's `ceil_mode`, whose last window runtimes have
+    /// not agreed upon.
+    fn end_padding(&self, x: &Shape, y: &Shape) -> [usize; 2] {
+        [0, 1].map(|axis| {
+            let reached = (y[2 + axis] - 1) * self.stride[axis] + self.extent(axis);
+            self.padding[axis].max(reached.saturating_sub(x[2 + axis] + self.padding[axis]))
+        })
     }
 
     /// The rows (columns) of the image that window `o` looks at.

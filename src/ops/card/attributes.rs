@@ -1,9 +1,10 @@
 //! Reads the attributes of a case, and refuses those that nobody asked for.
 
-use super::CaseError;
+use super::FixtureError;
 use serde_json::{Map, Value};
 
-pub(super) struct Attributes<'a> {
+/// The attributes of a case. Each is asked for by name, with its default.
+pub struct Attributes<'a> {
     /// The op, loss or optimizer that they belong to.
     of: &'a str,
     attrs: &'a Map<String, Value>,
@@ -11,24 +12,37 @@ pub(super) struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    pub(super) fn new(of: &'a str, attrs: &'a Map<String, Value>) -> Self {
+    /// Those of `of`, a name for errors.
+    pub fn new(of: &'a str, attrs: &'a Map<String, Value>) -> Self {
         Attributes { of, attrs, asked: Vec::new() }
     }
 
-    pub(super) fn number(&mut self, name: &'static str, default: Option<f64>) -> Result<f64, CaseError> {
+    /// A finite number.
+    ///
+    /// # Errors
+    /// When it is missing and has no default, or is something else; so in all that follow.
+    pub fn number(&mut self, name: &'static str, default: Option<f64>) -> Result<f64, FixtureError> {
         self.read(name, default, "a number", |value| value.as_f64().filter(|number| number.is_finite()))
     }
 
-    pub(super) fn flag(&mut self, name: &'static str, default: bool) -> Result<bool, CaseError> {
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    /// As [`Attributes::number`].
+    pub fn flag(&mut self, name: &'static str, default: bool) -> Result<bool, FixtureError> {
         self.read(name, Some(default), "true or false", Value::as_bool)
     }
 
-    pub(super) fn count(&mut self, name: &'static str, default: Option<usize>) -> Result<usize, CaseError> {
+    /// A whole number of at least 0.
+    ///
+    /// # Errors
+    /// As [`Attributes::number`].
+    pub fn count(&mut self, name: &'static str, default: Option<usize>) -> Result<usize, FixtureError> {
         self.read(name, default, "a whole number of at least 0", whole)
     }
 
     /// One number for both, or `[vertical, horizontal]`.
-    pub(super) fn pair(&mut self, name: &'static str, default: Option<[usize; 2]>) -> Result<[usize; 2], CaseError> {
+    pub fn pair(&mut self, name: &'static str, default: Option<[usize; 2]>) -> Result<[usize; 2], FixtureError> {
         self.read(name, default, "a whole number or a pair of them", |value| match value {
             Value::Array(items) => items.iter().map(whole).collect::<Option<Vec<_>>>()?.try_into().ok(),
             single => whole(single).map(|size| [size; 2]),
@@ -36,7 +50,7 @@ impl<'a> Attributes<'a> {
     }
 
     /// A list of whole numbers, or one.
-    pub(super) fn list(&mut self, name: &'static str) -> Result<Vec<usize>, CaseError> {
+    pub fn list(&mut self, name: &'static str) -> Result<Vec<usize>, FixtureError> {
         self.read(name, None, "a list of whole numbers", |value| match value {
             Value::Array(items) => items.iter().map(whole).collect(),
             single => whole(single).map(|size| vec![size]),
@@ -44,28 +58,24 @@ impl<'a> Attributes<'a> {
     }
 
     /// N whole numbers.
-    pub(super) fn counts<const N: usize>(
-        &mut self,
-        name: &'static str,
-        expected: &str,
-    ) -> Result<[usize; N], CaseError> {
+    pub fn counts<const N: usize>(&mut self, name: &'static str, expected: &str) -> Result<[usize; N], FixtureError> {
         self.read(name, None, expected, |value| {
             value.as_array()?.iter().map(whole).collect::<Option<Vec<_>>>()?.try_into().ok()
         })
     }
 
     /// A dimension of a tensor that has `rank` of them; negative ones count from the last.
-    pub(super) fn dimension(
+    pub fn dimension(
         &mut self,
         name: &'static str,
         default: Option<usize>,
         rank: usize,
-    ) -> Result<usize, CaseError> {
+    ) -> Result<usize, FixtureError> {
         self.read(name, default, "a dimension of the tensor", |value| dimension(value, rank))
     }
 
     /// A list of dimensions, or one.
-    pub(super) fn dimensions(&mut self, name: &'static str, rank: usize) -> Result<Vec<usize>, CaseError> {
+    pub fn dimensions(&mut self, name: &'static str, rank: usize) -> Result<Vec<usize>, FixtureError> {
         self.read(name, None, "a list of dimensions of the tensor", |value| match value {
             Value::Array(items) => items.iter().map(|item| dimension(item, rank)).collect(),
             single => dimension(single, rank).map(|dimension| vec![dimension]),
@@ -73,10 +83,10 @@ impl<'a> Attributes<'a> {
     }
 
     /// Refuses what was not asked for: a misread attribute would go unseen.
-    pub(super) fn finish(self) -> Result<(), CaseError> {
+    pub fn finish(self) -> Result<(), FixtureError> {
         match self.attrs.keys().find(|key| !self.asked.contains(&key.as_str())) {
             None => Ok(()),
-            Some(key) => Err(CaseError::UnknownAttribute {
+            Some(key) => Err(FixtureError::UnknownAttribute {
                 of: self.of.to_owned(),
                 attribute: key.clone(),
                 known: match self.asked.is_empty() {
@@ -93,13 +103,13 @@ impl<'a> Attributes<'a> {
         default: Option<T>,
         expected: &str,
         parse: impl Fn(&Value) -> Option<T>,
-    ) -> Result<T, CaseError> {
+    ) -> Result<T, FixtureError> {
         self.asked.push(name);
         let of = || self.of.to_owned();
         match (self.attrs.get(name), default) {
             (None, Some(default)) => Ok(default),
-            (None, None) => Err(CaseError::MissingAttribute { of: of(), attribute: name.to_owned() }),
-            (Some(value), _) => parse(value).ok_or_else(|| CaseError::BadAttribute {
+            (None, None) => Err(FixtureError::MissingAttribute { of: of(), attribute: name.to_owned() }),
+            (Some(value), _) => parse(value).ok_or_else(|| FixtureError::BadAttribute {
                 of: of(),
                 attribute: name.to_owned(),
                 value: value.to_string(),
