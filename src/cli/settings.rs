@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 use tilewright::data::{ClassMatching, ImageSize, Normalize, Source};
 use tilewright::models;
-use tilewright::optim::schedule::{CATALOG, RunSchedule};
+use tilewright::optim::schedule::{self, RunSchedule};
 use tilewright::optim::{Exclude, LossFunction, Optimizer, ParameterGroup, RunAverage};
 use tilewright::path_text;
 use tilewright::recipe::TrainConfig;
@@ -174,7 +174,7 @@ fn average_help() -> String {
 /// Every schedule with its attributes.
 fn schedule_help() -> String {
     let listed: String =
-        CATALOG.iter().map(|entry| format!("  {}: {}\n", entry.name, entry.attributes_text())).collect();
+        schedule::all().iter().map(|form| format!("  {}: {}\n", form.name, form.attributes_text())).collect();
     format!(
         "Learning-rate schedule, such as `cosine` or `warmup:steps=1epochs/linear` [default: the recipe's, else \
          cosine]\n\nWhat has an end ends with the run, unless a length is given: in steps, such as \

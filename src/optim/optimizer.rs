@@ -102,11 +102,7 @@ impl Optimizer {
     /// # Errors
     /// For an unknown name or attribute, a value of the wrong type, or one out of range.
     pub fn from_attributes(name: &str, attributes: &Map<String, Value>) -> Result<Optimizer, OptimizerError> {
-        let given = attributes.iter().map(|(name, value)| {
-            let given = serde_json::from_value(value.clone()).unwrap_or_else(|_| Given::Word(value.to_string()));
-            (name.clone(), given)
-        });
-        Optimizer::of(name, given)
+        Optimizer::of(name, attributes.iter().map(|(name, value)| (name.clone(), Given::of(value))))
     }
 
     fn of(name: &str, given: impl IntoIterator<Item = (String, Given)>) -> Result<Optimizer, OptimizerError> {
@@ -122,16 +118,14 @@ impl Optimizer {
     /// # Errors
     /// When it has no such attribute, or the value is out of its range.
     pub fn with(mut self, attribute: &str, value: impl Into<Value>) -> Result<Optimizer, OptimizerError> {
-        let value = value.into();
-        let given = serde_json::from_value(value.clone()).unwrap_or_else(|_| Given::Word(value.to_string()));
-        self.set(attribute, &given)?;
+        self.set(attribute, &Given::of(&value.into()))?;
         self.checked()
     }
 
     /// As [`Optimizer::with`], of a value in the range of an attribute that it has.
     pub(super) fn set_to(mut self, attribute: &str, value: AttributeValue) -> Optimizer {
         if let Some((_, own)) = self.values.find(attribute) {
-            *own = value;
+            *own = Some(value);
         }
         self
     }
@@ -149,7 +143,7 @@ impl Optimizer {
             value: given.to_string(),
             expected: row.takes.to_string(),
         };
-        *value = row.takes.read(given).ok_or_else(refused)?;
+        *value = Some(row.takes.read(given).ok_or_else(refused)?);
         Ok(())
     }
 
@@ -237,7 +231,7 @@ impl Serialize for Optimizer {
         let mut table = serializer.serialize_map(None)?;
         table.serialize_entry("name", self.name())?;
         for (name, value) in self.values.iter() {
-            table.serialize_entry(name, &value)?;
+            table.serialize_entry(name, value)?;
         }
         table.end()
     }

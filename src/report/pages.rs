@@ -6,8 +6,7 @@ use crate::models::{self, ModelError, ModelOptions};
 use crate::nn::Mode;
 use crate::ops::card::{Chapter, Entry};
 use crate::ops::{self, card::Card};
-use crate::optim::schedule::{self, Attribute};
-use crate::optim::{self, LossFunction, Optimizer, RunAverage};
+use crate::optim::{self, Attribute, LossFunction, Optimizer, RunAverage};
 use std::fmt::Write as _;
 
 /// A page under docs/ that a command writes.
@@ -97,24 +96,17 @@ fn settings() -> String {
          `30epochs`, `0.5epochs`. What has an end ends with the run where no length is given, behind a warm-up too. \
          Attributes are named and defaulted as in PyTorch, apart from these lengths.\n\n",
     );
-    let rows = schedule::CATALOG.iter().map(|entry| {
-        let attribute =
-            |Attribute { name, takes, default }: &Attribute| format!("`{name}`: {}; {default}", takes.describe());
-        let attributes: Vec<String> = entry.attributes.iter().map(attribute).collect();
-        [format!("`{}`", entry.name), entry.formula.to_owned(), attributes.join("<br>")]
-    });
-    write_table(&mut text, ["schedule", "rate", "attributes: values; default"], rows);
+    let rows = optim::schedule::all()
+        .into_iter()
+        .map(|form| [format!("`{}`", form.name), form.formula.to_owned(), cell(form.attributes)]);
+    write_table(&mut text, ["schedule", "rate", "attributes: what they are; values; default"], rows);
     write_chapter(&mut text, "Optimizers");
     text.push_str(
         "With their attributes and the defaults of these, which are PyTorch's where it has the optimizer.\n\n",
     );
     let rows = Optimizer::all().into_iter().map(|optimizer| {
-        let attribute = |row: &optim::Attribute| {
-            format!("`{}`: {}; {}; {}", row.name, row.about, row.takes, row.takes.default_value())
-        };
-        let attributes: Vec<String> = optimizer.rule().attributes().iter().map(attribute).collect();
         let name = format!("[`{}`](../shaders/{}.wgsl)", optimizer.name(), optimizer.shader());
-        [name, optimizer.rule().about().to_owned(), attributes.join("<br>")]
+        [name, optimizer.rule().about().to_owned(), cell(optimizer.rule().attributes())]
     });
     write_table(
         &mut text,
@@ -136,6 +128,14 @@ fn settings() -> String {
     let rows = Source::FORMS.map(|(form, images)| [format!("`{form}`"), images.to_owned()]);
     write_table(&mut text, ["source", "images"], rows);
     text
+}
+
+/// What each attribute is, its values and its default, in one cell of a table.
+fn cell(rows: &[Attribute]) -> String {
+    let told = rows
+        .iter()
+        .map(|row| format!("`{}`: {}; {}; {}", row.name, row.about, row.takes.describe(), row.takes.default_text()));
+    told.collect::<Vec<_>>().join("<br>")
 }
 
 fn shader_link(name: &str) -> String {

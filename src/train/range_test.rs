@@ -80,7 +80,10 @@ impl RangeTest {
     /// Never for a test that is [valid](RangeTest::validate).
     pub fn learning_rate(&self) -> Result<LearningRate, TrainError> {
         let gamma = (self.to / self.from).powf(1.0 / self.steps.saturating_sub(1) as f64);
-        Ok(LearningRate::new(Schedule::Exponential { gamma }, self.from)?)
+        Ok(LearningRate::new(
+            Schedule::from_attributes("exponential", &serde_json::json!({ "gamma": gamma }))?,
+            self.from,
+        )?)
     }
 
     /// Trains `config` at these rates, whatever rate and schedule it has, and leaves the curve as a table and

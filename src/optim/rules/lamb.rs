@@ -72,6 +72,6 @@ impl Rule for Lamb {
     }
 
     fn cases(&self) -> &'static [&'static str] {
-        &["weight_decay=0", "always_adapt=true,weight_decay=0,trust_clip=true"]
+        &["weight_decay=0", "always_adapt=true,weight_decay=0", "trust_clip=true,eps=10"]
     }
 }

@@ -15,7 +15,7 @@ static ATTRIBUTES: [Attribute; 9] = [
     Attribute::new("momentum", Takes::Number(0.95, Range::BelowOne), "decay of the average of gradients"),
     Attribute::new("nesterov", Takes::Flag(true), "looks a step of momentum ahead"),
     Attribute::weight_decay(0.1),
-    Attribute::new("ns_steps", Takes::Count(5, 99), "Newton-Schulz steps"),
+    Attribute::new("ns_steps", Takes::Count(5, [0, 99]), "Newton-Schulz steps"),
     Attribute::new("eps", Takes::Number(1e-7, Range::NotNegative), "the least norm that a matrix is divided by"),
     Attribute::new(
         "adjust_lr_fn",

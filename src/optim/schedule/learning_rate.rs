@@ -1,6 +1,7 @@
 //! A schedule at work: its base rate, and what `plateau` remembers of the metric.
 
-use super::{Mode, Plateau, Schedule, ScheduleError, ThresholdMode};
+use super::form::Observed;
+use super::{Schedule, ScheduleError};
 use serde::{Deserialize, Serialize};
 
 /// The learning rate of a run.
@@ -11,25 +12,16 @@ pub struct LearningRate {
     schedule: Schedule,
     base_lr: f64,
     /// Present when the schedule's rate depends on a metric.
-    plateau: Option<PlateauState>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct PlateauState {
-    lr: f64,
-    best: Option<f64>,
-    bad: u64,
-    cooling: u64,
+    plateau: Option<Observed>,
 }
 
 impl LearningRate {
-    /// Refuses attributes out of range and a base rate that is negative or not finite.
+    /// Refuses a base rate that is negative or not finite.
     pub fn new(schedule: Schedule, base_lr: f64) -> Result<LearningRate, ScheduleError> {
-        schedule.validate()?;
         if !base_lr.is_finite() || base_lr < 0.0 {
             return Err(ScheduleError::BadBaseRate(base_lr));
         }
-        let plateau = schedule.plateau().map(|_| PlateauState { lr: base_lr, best: None, bad: 0, cooling: 0 });
+        let plateau = schedule.observer().map(|_| Observed { lr: base_lr, best: None, bad: 0, cooling: 0 });
         Ok(LearningRate { schedule, base_lr, plateau })
     }
 
@@ -44,8 +36,8 @@ impl LearningRate {
     ///
     /// A metric that is not finite is never better than the best so far.
     pub fn observe(&mut self, metric: f64) -> bool {
-        match (self.schedule.plateau(), &mut self.plateau) {
-            (Some(plateau), Some(state)) => state.observe(plateau, metric),
+        match (self.schedule.observer(), &mut self.plateau) {
+            (Some((of, observe)), Some(state)) => observe(of, state, metric),
             _ => false,
         }
     }
@@ -59,7 +51,7 @@ impl LearningRate {
         }
         if let (Some(state), Some(earlier)) = (&mut self.plateau, earlier.plateau) {
             let lr = if is_same_rate { earlier.lr } else { state.lr };
-            *state = PlateauState { lr, ..earlier };
+            *state = Observed { lr, ..earlier };
         }
     }
 
@@ -76,42 +68,5 @@ impl LearningRate {
     /// The rate that the schedule scales.
     pub fn base_lr(&self) -> f64 {
         self.base_lr
-    }
-}
-
-impl PlateauState {
-    fn observe(&mut self, plateau: &Plateau, metric: f64) -> bool {
-        if metric.is_finite() && self.best.is_none_or(|best| plateau.better(metric, best)) {
-            self.best = Some(metric);
-            self.bad = 0;
-        } else {
-            self.bad += 1;
-        }
-        if self.cooling > 0 {
-            self.cooling -= 1;
-            self.bad = 0;
-        }
-        if self.bad <= plateau.patience {
-            return false;
-        }
-        self.cooling = plateau.cooldown;
-        self.bad = 0;
-        let lower = (self.lr * plateau.factor).max(plateau.min_lr);
-        let falls = self.lr - lower > plateau.eps;
-        if falls {
-            self.lr = lower;
-        }
-        falls
-    }
-}
-
-impl Plateau {
-    fn better(&self, metric: f64, best: f64) -> bool {
-        match (self.threshold_mode, self.mode) {
-            (ThresholdMode::Rel, Mode::Min) => metric < best * (1.0 - self.threshold),
-            (ThresholdMode::Rel, Mode::Max) => metric > best * (1.0 + self.threshold),
-            (ThresholdMode::Abs, Mode::Min) => metric < best - self.threshold,
-            (ThresholdMode::Abs, Mode::Max) => metric > best + self.threshold,
-        }
     }
 }

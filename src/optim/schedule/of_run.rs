@@ -1,9 +1,9 @@
 //! A schedule as a run is told it: what it leaves open, the run decides.
 
 use super::super::attributes::excerpt;
-use super::catalog::{self, Takes};
 use super::text::{Head, build, heads_of_json, heads_of_text, write_head};
-use super::{Schedule, ScheduleError};
+use super::{Schedule, ScheduleError, form};
+use crate::optim::Takes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -44,12 +44,12 @@ impl RunSchedule {
         // Two at least: a `one_cycle` of one step is over before it begins.
         let mut left = run.total_steps.max(2);
         for head in &self.heads {
+            let form = form::find(&head.name)?;
             let mut head = Head { attributes: in_steps(head, run.steps_per_epoch)?, ..head.clone() };
-            let warmup = ["steps", "warmup_steps"].into_iter().find_map(|name| head.attributes.get(name)?.as_u64());
-            left = left.saturating_sub(warmup.unwrap_or(0)).max(2);
-            for attribute in catalog::entry(&head.name).into_iter().flat_map(|entry| entry.attributes) {
+            left = left.saturating_sub(form.warmup_of(&head.attributes)).max(2);
+            for attribute in form.attributes {
                 let open = match attribute.takes {
-                    Takes::StepsToEnd => Value::from(left),
+                    Takes::StepsToEnd(_) => Value::from(left),
                     Takes::Rate => Value::from(run.lr),
                     _ => continue,
                 };
@@ -66,17 +66,17 @@ impl RunSchedule {
 /// The attributes of a head, with lengths in epochs as steps.
 fn in_steps(head: &Head, steps_per_epoch: u64) -> Result<serde_json::Map<String, Value>, ScheduleError> {
     let mut attributes = head.attributes.clone();
-    let entry = catalog::entry(&head.name);
-    for attribute in entry.into_iter().flat_map(|entry| entry.attributes) {
+    let form = form::find(&head.name)?;
+    for attribute in form.attributes {
         let Some(value) = attributes.get_mut(attribute.name) else { continue };
         let bad = |value: &Value| ScheduleError::BadAttribute {
-            schedule: head.name.clone(),
+            schedule: form.name,
             attribute: attribute.name,
             value: excerpt(&value.to_string()),
-            expected: attribute.takes.describe().to_owned(),
+            expected: attribute.takes.describe(),
         };
         match (attribute.takes, &mut *value) {
-            (Takes::Steps | Takes::StepsToEnd, Value::String(text)) => {
+            (Takes::Steps(_) | Takes::StepsToEnd(_), Value::String(text)) => {
                 *value = steps_of(text, steps_per_epoch).ok_or_else(|| bad(&Value::from(text.as_str())))?;
             }
             (Takes::StepList, Value::String(text)) => {

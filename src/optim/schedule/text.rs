@@ -4,6 +4,7 @@
 //! Text and JSON are first read into a chain of heads, warm-ups and then one schedule, of which
 //! [`Schedule::from_attributes`] makes the schedule.
 
+use super::super::attribute::number_text;
 use super::super::attributes::{excerpt, read_attributes};
 use super::{Schedule, ScheduleError};
 use serde_json::{Map, Value};
@@ -87,7 +88,7 @@ pub(super) fn build(heads: &[Head]) -> Result<Schedule, ScheduleError> {
     for Head { name, attributes } in heads.iter().rev() {
         let mut attributes = attributes.clone();
         if let Some(then) = built.take()
-            && attributes.insert("then".to_owned(), then.to_json()).is_some()
+            && attributes.insert("then".to_owned(), Value::from(then.to_string())).is_some()
         {
             let reason = "what follows the warm-up is given twice".to_owned();
             return Err(ScheduleError::Syntax { text: name.clone(), reason });
@@ -129,36 +130,14 @@ pub(super) fn write_head(f: &mut fmt::Formatter<'_>, name: &str, attributes: &Ma
     Ok(())
 }
 
-impl fmt::Display for Schedule {
-    /// The text that [`FromStr`] reads back as the same schedule, with every attribute in it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let json = self.to_json();
-        write_head(f, self.name(), json.as_object().unwrap_or(&Map::new()))?;
-        match self {
-            Schedule::Warmup { then, .. } => write!(f, "/{then}"),
-            _ => Ok(()),
-        }
-    }
-}
-
 fn value_text(value: &Value) -> String {
     match value {
         Value::String(word) => word.clone(),
         Value::Array(items) => items.iter().map(value_text).collect::<Vec<_>>().join("+"),
-        // `{}` gives 100 where `{:?}` gives 100.0, and `{:?}` 1e-8 where `{}` gives 0.00000001.
         Value::Number(number) => match number.as_f64() {
-            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 1e15 => {
-                format!("{float}")
-            }
-            Some(float) if number.is_f64() => format!("{float:?}"),
+            Some(float) if number.is_f64() => number_text(float),
             _ => number.to_string(),
         },
         other => other.to_string(),
-    }
-}
-
-impl Schedule {
-    fn to_json(&self) -> Value {
-        serde_json::to_value(self).expect("a schedule has only string keys")
     }
 }

@@ -42,8 +42,7 @@ fn help_is_short_or_long_with_options_in_groups() {
         let rest = rest.split("\n\n").next().unwrap_or_default();
         assert_eq!(rest.lines().filter(|line| line.trim_start().starts_with('-')).count(), 1, "{rest}");
     }
-    for attribute in ["T_max (to the end of the run)", "milestones (must be given)", "momentum=0.0", "betas=0.9+0.999"]
-    {
+    for attribute in ["T_max (to the end of the run)", "milestones (must be given)", "momentum=0,", "betas=0.9+0.999"] {
         assert!(long.contains(attribute), "{attribute}\n{long}");
     }
 }

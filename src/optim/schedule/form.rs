@@ -1,0 +1,110 @@
+//! What a schedule is made of, the list of them, and those of a program of its own.
+
+use super::{ALL, ScheduleError};
+use crate::optim::attribute::Given;
+use crate::optim::attributes::excerpt;
+use crate::optim::{Attribute, Values};
+use serde_json::{Map, Value};
+use std::sync::{PoisonError, RwLock};
+
+/// A formula of the learning rate. Each is a file in `src/optim/schedule/forms` with a line in [`ALL`](super::ALL); a program
+/// [registers](register) formulas of its own:
+///
+/// ```
+/// use tilewright::optim::{Attribute, Takes, schedule::{self, Form, Schedule}};
+///
+/// static ATTRIBUTES: [Attribute; 1] = [Attribute::new("every", Takes::Steps(1), "steps between halvings")];
+/// static HALVING: Form = Form::new("halving", "lr 2^-floor(t / every)", &ATTRIBUTES, |of, base_lr, step| {
+///     base_lr * 0.5f64.powi((step / of.count("every")) as i32)
+/// });
+/// schedule::register(&HALVING);
+/// assert_eq!("halving:every=10".parse::<Schedule>()?.rate(1.0, 25), 0.25);
+/// # Ok::<(), tilewright::optim::schedule::ScheduleError>(())
+/// ```
+pub struct Form {
+    /// As it is written.
+    pub name: &'static str,
+    /// The rate in step t, with `lr` the base rate, for people.
+    pub formula: &'static str,
+    /// What may be set of it.
+    pub attributes: &'static [Attribute],
+    /// The rate of a base rate in a step.
+    pub(super) rate: fn(&Values, f64, u64) -> f64,
+    /// The step after which a falling rate rises again.
+    pub(super) turn: fn(&Values) -> Option<u64>,
+    /// Steps before what the name says begins.
+    pub(super) warmup: fn(&Values) -> u64,
+    /// Where the base rate follows a metric.
+    pub(super) observe: Option<Observe>,
+    /// Whether another schedule follows it.
+    pub(super) leads: bool,
+}
+
+/// Takes notice of a metric; true if the rate fell.
+pub(super) type Observe = fn(&Values, &mut Observed, f64) -> bool;
+
+/// What is remembered of a metric.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Observed {
+    pub lr: f64,
+    pub best: Option<f64>,
+    pub bad: u64,
+    pub cooling: u64,
+}
+
+impl Form {
+    /// A form with that name and formula. `rate` has the values of the attributes, the base rate, and the step, counted
+    /// from 0.
+    pub const fn new(
+        name: &'static str,
+        formula: &'static str,
+        attributes: &'static [Attribute],
+        rate: fn(&Values, f64, u64) -> f64,
+    ) -> Form {
+        Form { name, formula, attributes, rate, turn: |_| None, warmup: |_| 0, observe: None, leads: false }
+    }
+
+    /// Steps before what the name says begins, with these attributes and what holds where others are not given.
+    pub(super) fn warmup_of(&self, attributes: &Map<String, Value>) -> u64 {
+        let mut values = Values::of(self.attributes);
+        for (name, value) in attributes {
+            if let Some((row, slot)) = values.find(name) {
+                *slot = row.takes.read(&Given::of(value));
+            }
+        }
+        (self.warmup)(&values)
+    }
+
+    /// `T_max (to the end of the run), eta_min (0)`, or that there are none.
+    pub fn attributes_text(&self) -> String {
+        let told = self.attributes.iter().map(|row| format!("{} ({})", row.name, row.takes.default_text()));
+        let told: Vec<String> = told.collect();
+        if told.is_empty() { "none".to_owned() } else { told.join(", ") }
+    }
+}
+
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+static OWN: RwLock<Vec<&'static Form>> = RwLock::new(Vec::new());
+
+/// Gives this program a schedule of its own, under its name. The last one of a name holds; the names of this crate's
+/// schedules keep their meaning.
+pub fn register(form: &'static Form) {
+    OWN.write().unwrap_or_else(PoisonError::into_inner).insert(0, form);
+}
+
+/// Every schedule, those of this program last.
+pub fn all() -> Vec<&'static Form> {
+    let own = OWN.read().unwrap_or_else(PoisonError::into_inner);
+    ALL.iter().copied().chain(own.iter().copied()).collect()
+}
+
+/// The schedule of that name.
+pub(super) fn find(name: &str) -> Result<&'static Form, ScheduleError> {
+    let unknown = || ScheduleError::UnknownSchedule { name: excerpt(name) };
+    all().into_iter().find(|form| form.name == name).ok_or_else(unknown)
+}
