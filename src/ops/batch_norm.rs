@@ -4,7 +4,7 @@ mod card;
 
 pub(crate) use card::CARD;
 
-use super::reduce::channel_lanes;
+use super::reduce::{channel_lanes, plane_lanes};
 use super::{expect_finite, expect_inputs};
 use crate::graph::{Backward, Cost, Graph, GraphError, OnnxAttribute, OnnxNode, OnnxSize, Op, Value};
 use crate::kernel::{DeviceClass, Kernel, Launch, MAX_LOOP_STEPS, Operand, Shader, Unsupported, read, write};
@@ -80,8 +80,7 @@ impl Layout {
 
     /// A kernel whose results are elements, every so many of a plane one invocation's.
     ///
-    /// GPUs take an invocation an element, and divide by constants. On CPU adapters a load of what a channel has
-    /// in common costs as much as an element: few invocations share a plane, and layers share the pipeline.
+    /// GPUs divide by constants; on CPU adapters layers share the pipeline.
     fn launch_by_planes(
         &self,
         launch: &mut Launch<'_>,
@@ -90,15 +89,10 @@ impl Layout {
     ) {
         let Layout { batch, channels, inner } = *self;
         let planes = batch * channels;
-        let class = launch.profile().class;
-        let lanes = match class {
-            DeviceClass::Gpu => inner,
-            DeviceClass::Cpu => 1024usize.div_ceil(planes.max(1)).max(inner.div_ceil(MAX_LOOP_STEPS)).min(inner),
-        };
-        let lanes = lanes.max(1);
+        let lanes = plane_lanes(launch.profile(), planes, inner);
         let kernel = kernel
             .arguments([("batch", batch), ("channels", channels), ("inner", inner), ("lanes", lanes)])
-            .specialise(class == DeviceClass::Gpu);
+            .specialise(launch.profile().class == DeviceClass::Gpu);
         launch.linear(kernel, planes * lanes, operands);
     }
 

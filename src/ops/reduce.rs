@@ -89,6 +89,18 @@ pub(super) fn channel_lanes(profile: &DeviceProfile, channels: usize, elements: 
     lanes.max(elements.div_ceil(MAX_LOOP_STEPS)).clamp(1, MAX_LOOP_STEPS)
 }
 
+/// Invocations that share a plane of a kernel whose results are elements.
+///
+/// GPUs take an invocation an element. On CPU adapters a load of what a plane has in common costs as much as an element:
+/// few invocations share a plane.
+pub(super) fn plane_lanes(profile: &DeviceProfile, planes: usize, inner: usize) -> usize {
+    let lanes = match profile.class {
+        DeviceClass::Gpu => inner,
+        DeviceClass::Cpu => 1024usize.div_ceil(planes.max(1)).max(inner.div_ceil(MAX_LOOP_STEPS)).min(inner),
+    };
+    lanes.max(1)
+}
+
 /// y[i] = sum over p below `parts` of x[i * `stride` + p * `part_stride`], in the order of p.
 pub(crate) fn sum_parts(
     launch: &mut Launch<'_>,

@@ -92,6 +92,7 @@ fn convert(two: &Graph, three: &Graph, weights: &StateDict) -> Result<GraphProto
             reason,
         })?;
     }
+    drop_unread(&mut onnx);
     let read: HashSet<&str> = onnx.operators.iter().flat_map(|operator| &operator.inputs).map(String::as_str).collect();
     let weights = weights.iter().filter(|(name, _)| read.contains(name.as_str()));
     let weights = weights.map(|(name, (shape, data))| TensorProto::floats(name, shape, data));
@@ -99,6 +100,21 @@ fn convert(two: &Graph, three: &Graph, weights: &StateDict) -> Result<GraphProto
     graph.initializer = weights.chain(constants).collect();
     graph.node = onnx.operators.into_iter().map(NodeProto::from).collect();
     Ok(graph)
+}
+
+/// Drops the operators whose results nobody reads: what an op computes here in several nodes may be one operator there.
+fn drop_unread(onnx: &mut OnnxGraph<'_>) {
+    let mut read = HashSet::from([LOGITS.to_owned()]);
+    let mut kept = Vec::with_capacity(onnx.operators.len());
+    for operator in std::mem::take(&mut onnx.operators).into_iter().rev() {
+        if read.contains(&operator.output) {
+            read.extend(operator.inputs.iter().cloned());
+            kept.push(operator);
+        }
+    }
+    kept.reverse();
+    onnx.constants.retain(|name, _| read.contains(name));
+    onnx.operators = kept;
 }
 
 #[cfg(test)]
@@ -128,6 +144,25 @@ mod tests {
                 assert_eq!(names.len(), graph.node.len(), "{}: two nodes have one name", model.name);
             }
         }
+    }
+
+    #[test]
+    fn a_normalisation_of_groups_is_one_of_instances_and_its_statistics_are_not_written_twice() {
+        use crate::nn::Scope;
+        use crate::tensor::TensorSpec;
+        let [two, three] = [2, 3].map(|batch| {
+            let mut graph = Graph::new();
+            let x = graph.input("x", TensorSpec::f32([batch, 6, 3, 5])).unwrap();
+            let y = Scope::new(&mut graph, Mode::Eval).group_norm("norm", x, 3).unwrap();
+            graph.output("logits", y);
+            graph
+        });
+        let vector = |value| (crate::tensor::Shape::from([6]), vec![value; 6]);
+        let weights = [("norm.weight".to_owned(), vector(2.0)), ("norm.bias".to_owned(), vector(0.5))].into();
+        let graph = convert(&two, &three, &weights).unwrap();
+        let kinds: Vec<&str> = graph.node.iter().map(|node| node.op_type.as_str()).collect();
+        let expected = ["Reshape", "InstanceNormalization", "Reshape", "Reshape", "Reshape", "Mul", "Add"];
+        assert_eq!(kinds, expected);
     }
 
     #[test]
