@@ -12,6 +12,7 @@ mod cross_entropy;
 pub(crate) mod dropout;
 mod elementwise;
 mod epilogue;
+mod group_norm;
 mod layout;
 mod local_response_norm;
 mod losses;
@@ -34,6 +35,7 @@ pub use cross_entropy::{CountCorrect, CrossEntropy, CrossEntropyBackward, IGNORE
 pub use dropout::Dropout;
 pub use elementwise::{Add, Copy, Fill, Mul, Scale};
 pub use epilogue::Activated;
+pub use group_norm::{GroupNorm, GroupNormInputGradient, GroupNormSums, GroupNormalize};
 pub use layout::{Concat, Permute, Slice, ZeroPad};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormBackward};
 pub use losses::{Loss, LossBackward};
@@ -59,6 +61,7 @@ pub static ALL: &[&Card] = &[
     &layout::CARD,
     &pool::CARD,
     &batch_norm::CARD,
+    &group_norm::CARD,
     &local_response_norm::CARD,
     &dropout::CARD,
     &softmax::CARD,

@@ -13,7 +13,7 @@ use tilewright::verify::{Outcome, find_cases, run_case};
 
 /// A test for the cases of each kind, and one for each model, on both backends.
 pub(crate) fn trials() -> Vec<Trial> {
-    let sample = find_cases(&[fixture("conformance"), fixture("optimizers")]).unwrap();
+    let sample = find_cases(&[fixture("conformance"), fixture("ops"), fixture("optimizers")]).unwrap();
     let held: BTreeSet<Option<OsString>> = sample.iter().map(|file| name(file)).collect();
     let mut more = match Need::Cases.is_there() {
         true => find_cases(&[beside("conformance/cases")]).unwrap(),
