@@ -1,19 +1,20 @@
 //! Batch normalisation (Ioffe and Szegedy 2015) of dimension 1, with batch or running statistics.
 
+mod backward;
 mod card;
+mod statistics;
 
+pub use backward::{BatchNormInputGradient, BatchNormSums};
 pub(crate) use card::CARD;
+pub use statistics::{BatchStatistics, UpdateRunningStatistics};
 
-use super::reduce::{channel_lanes, plane_lanes};
-use super::{expect_finite, expect_inputs};
+use super::reduce::plane_lanes;
+use super::expect_inputs;
 use crate::graph::{Backward, Cost, Graph, GraphError, OnnxAttribute, OnnxNode, OnnxSize, Op, Value};
-use crate::kernel::{DeviceClass, Kernel, Launch, MAX_LOOP_STEPS, Operand, Shader, Unsupported, read, write};
+use crate::kernel::{DeviceClass, Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};
 use rayon::prelude::*;
 
-static PARTIAL_STATISTICS: Shader = Shader::new("batch_norm/partial_statistics", &[read("x"), write("part")]);
-static MERGE_STATISTICS: Shader =
-    Shader::new("batch_norm/merge_statistics", &[read("part"), write("mean"), write("variance")]);
 static NORMALIZE: Shader = Shader::new(
     "batch_norm/normalize",
     &[
@@ -24,31 +25,6 @@ static NORMALIZE: Shader = Shader::new(
         read("variance"),
         write("y"),
     ],
-);
-static PARTIAL_SUMS: Shader =
-    Shader::new("batch_norm/partial_sums", &[read("x"), read("dy"), read("mean"), write("part").vec2()]);
-static MERGE_SUMS: Shader =
-    Shader::new("batch_norm/merge_sums", &[read("part").vec2(), read("variance"), write("dweight"), write("dbias")]);
-static INPUT_GRADIENT: Shader = Shader::new(
-    "batch_norm/input_gradient",
-    &[
-        read("dy"),
-        read("variance"),
-        read("x"),
-        read("mean"),
-        read("dweight"),
-        read("dbias"),
-        read("weight").when("affine"),
-        write("dx"),
-    ],
-);
-static INPUT_GRADIENT_RUNNING: Shader = Shader::new(
-    "batch_norm/input_gradient_running",
-    &[read("dy"), read("variance"), read("weight").when("affine"), write("dx")],
-);
-static UPDATE_RUNNING: Shader = Shader::new(
-    "batch_norm/update_running",
-    &[read("mean"), read("variance"), write("running_mean"), write("running_var")],
 );
 
 /// x `[N, C]` or `[N, C, ...]` as N x C x inner.
@@ -157,64 +133,6 @@ fn check(inputs: &[&TensorSpec], vectors: usize) -> Result<Layout, String> {
     match inputs[1..].iter().all(|vector| vector.shape[..] == [layout.channels]) {
         true => Ok(layout),
         false => Err(format!("its weight, bias and statistics have the shape [{}]", layout.channels)),
-    }
-}
-
-/// Mean and biased variance of each channel; input x.
-///
-/// Partial sums are shifted by the first element they meet and merged by Chan, Golub and LeVeque's
-/// formula, less the mean of their means, so that a mean of 10,000 with a deviation of 1 costs the variance
-/// no digit and the mean its last one.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BatchStatistics;
-
-impl Op for BatchStatistics {
-    type Geometry = Layout;
-
-    fn name(&self) -> &'static str {
-        "batch_statistics"
-    }
-
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
-        let layout = check(inputs, 0)?;
-        if layout.count() == 0 {
-            return Err("a batch without elements has no mean".to_owned());
-        }
-        Ok((vec![TensorSpec::f32([layout.channels]); 2], layout))
-    }
-
-    fn reference(&self, layout: &Layout, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
-        let x = inputs[0].f32();
-        let count = layout.count() as f64;
-        for c in 0..layout.channels {
-            let values = || layout.planes(x, c).flatten().map(|&x| f64::from(x));
-            let mean = values().sum::<f64>() / count;
-            let variance = values().map(|x| (x - mean) * (x - mean)).sum::<f64>() / count;
-            outputs[0].f32_mut()[c] = mean as f32;
-            outputs[1].f32_mut()[c] = variance as f32;
-        }
-    }
-
-    fn launch(&self, layout: &Layout, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let lanes = channel_lanes(launch.profile(), layout.channels, layout.count());
-        // They are merged in two loops over all lanes.
-        let lanes = lanes.min(MAX_LOOP_STEPS / 2);
-        let partial = launch.scratch(3 * layout.channels * lanes);
-        let kernel = layout.kernel(&PARTIAL_STATISTICS).constant("LANES", lanes);
-        launch.linear(kernel, layout.channels * lanes, [("x", Operand::input(0)), ("part", partial)]);
-        let kernel = Kernel::new(&MERGE_STATISTICS).arguments([("elements", layout.count()), ("lanes", lanes)]);
-        let operands = [("part", partial), ("mean", Operand::output(0)), ("variance", Operand::output(1))];
-        launch.linear(kernel, layout.channels, operands);
-        Ok(())
-    }
-
-    fn cost(&self, _: &Layout, shapes: &Shapes<'_>) -> Cost {
-        Cost { flops: 4 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
-    }
-
-    /// Part of the layer normalisation that reads them.
-    fn onnx(&self, _: &mut OnnxNode<'_, '_>) -> Result<(), String> {
-        Ok(())
     }
 }
 
@@ -333,185 +251,6 @@ impl Op for BatchNormalize {
             inputs.splice(1..1, [node.repeated(1.0, channels), node.repeated(0.0, channels)]);
         }
         node.give("BatchNormalization", inputs, vec![epsilon]);
-        Ok(())
-    }
-}
-
-/// `dweight[c]` = sum of dy * (x - mean) / sqrt(var + eps) and `dbias[c]` = sum of dy; inputs x, dy, mean, var.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BatchNormSums {
-    /// Added to the variance.
-    pub eps: f32,
-}
-
-impl Op for BatchNormSums {
-    type Geometry = Layout;
-
-    fn name(&self) -> &'static str {
-        "batch_norm_sums"
-    }
-
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
-        let [x, dy, ..] = inputs else { return Err("it takes x, dy, mean and var".to_owned()) };
-        if x.shape != dy.shape {
-            return Err("x and its gradient have one shape".to_owned());
-        }
-        let layout = check(&[&[inputs[0]], &inputs[2..]].concat(), 2)?;
-        Ok((vec![TensorSpec::f32([layout.channels]); 2], layout))
-    }
-
-    fn reference(&self, layout: &Layout, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
-        for c in 0..layout.channels {
-            let mean = f64::from(inputs[2].f32()[c]);
-            let scale = 1.0 / (f64::from(inputs[3].f32()[c]) + f64::from(self.eps)).sqrt();
-            let x = layout.planes(inputs[0].f32(), c).flatten();
-            let dy = layout.planes(inputs[1].f32(), c).flatten();
-            let (mut weight, mut bias) = (0.0, 0.0);
-            for (&x, &dy) in x.zip(dy) {
-                weight += f64::from(dy) * (f64::from(x) - mean) * scale;
-                bias += f64::from(dy);
-            }
-            outputs[0].f32_mut()[c] = weight as f32;
-            outputs[1].f32_mut()[c] = bias as f32;
-        }
-    }
-
-    fn launch(&self, layout: &Layout, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let lanes = channel_lanes(launch.profile(), layout.channels, layout.count());
-        let partial = launch.scratch(2 * layout.channels * lanes);
-        let kernel = layout.kernel(&PARTIAL_SUMS).constant("LANES", lanes);
-        let operands = Operand::inputs(&["x", "dy", "mean"]).chain([("part", partial)]);
-        launch.linear(kernel, layout.channels * lanes, operands);
-        let kernel = Kernel::new(&MERGE_SUMS).constant("EPS", self.eps).argument("lanes", lanes);
-        let operands = [
-            ("part", partial),
-            ("variance", Operand::input(3)),
-            ("dweight", Operand::output(0)),
-            ("dbias", Operand::output(1)),
-        ];
-        launch.linear(kernel, layout.channels, operands);
-        Ok(())
-    }
-
-    fn cost(&self, _: &Layout, shapes: &Shapes<'_>) -> Cost {
-        Cost { flops: 4 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
-    }
-}
-
-/// dx of [`BatchNormalize`]: weight / sqrt(var + eps) * dy, and with batch statistics less the mean of
-/// dy and the normalised x times its mean product with dy. Inputs dy and var; with batch statistics x,
-/// mean and the two sums of [`BatchNormSums`]; then weight if affine.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BatchNormInputGradient(pub BatchNormalize);
-
-impl Op for BatchNormInputGradient {
-    type Geometry = Layout;
-
-    fn name(&self) -> &'static str {
-        "batch_norm_input_gradient"
-    }
-
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
-        let count = 2 + 4 * usize::from(self.0.batch_statistics) + usize::from(self.0.affine);
-        expect_inputs(inputs, count)?;
-        Ok((vec![inputs[0].clone()], Layout::of(&inputs[0].shape)?))
-    }
-
-    fn reference(&self, layout: &Layout, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
-        let count = layout.count() as f64;
-        let dy = inputs[0].f32();
-        outputs[0].f32_mut().par_chunks_mut(layout.inner).enumerate().for_each(|(plane, dx)| {
-            let c = plane % layout.channels;
-            let at = |input: usize| f64::from(inputs[input].f32()[c]);
-            let scale = 1.0 / (at(1) + f64::from(self.0.eps)).sqrt();
-            let weight = if self.0.affine { at(inputs.len() - 1) } else { 1.0 };
-            let first = plane * layout.inner;
-            for (i, dx) in dx.iter_mut().enumerate() {
-                let mut centred = f64::from(dy[first + i]);
-                if self.0.batch_statistics {
-                    let (mean, product, sum) = (at(3), at(4), at(5));
-                    let normal = (f64::from(inputs[2].f32()[first + i]) - mean) * scale;
-                    centred -= (sum + normal * product) / count;
-                }
-                *dx = (weight * scale * centred) as f32;
-            }
-        });
-    }
-
-    fn launch(&self, layout: &Layout, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let shader = match self.0.batch_statistics {
-            true => &INPUT_GRADIENT,
-            false => &INPUT_GRADIENT_RUNNING,
-        };
-        let kernel = Kernel::new(shader).constant("EPS", self.0.eps).condition("affine", self.0.affine);
-        let mut names = vec!["dy", "variance"];
-        if self.0.batch_statistics {
-            names.extend(["x", "mean", "dweight", "dbias"]);
-        }
-        if self.0.affine {
-            names.push("weight");
-        }
-        layout.launch_by_planes(launch, kernel, Operand::inputs(&names).chain([("dx", Operand::output(0))]));
-        Ok(())
-    }
-
-    fn cost(&self, _: &Layout, shapes: &Shapes<'_>) -> Cost {
-        Cost { flops: 6 * shapes.inputs[0].elements() as u64, bytes: shapes.bytes() }
-    }
-}
-
-/// running = (1 - momentum) * running + momentum * batch, the variance unbiased; inputs mean, var,
-/// running_mean, running_var, the latter two updated.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct UpdateRunningStatistics {
-    /// Share of the new batch, from 0 to 1.
-    pub momentum: f32,
-    /// Elements of a channel.
-    pub count: usize,
-}
-
-impl UpdateRunningStatistics {
-    /// Factor from biased to unbiased variance.
-    fn correction(&self) -> f32 {
-        (self.count as f64 / (self.count as f64 - 1.0)) as f32
-    }
-}
-
-impl Op for UpdateRunningStatistics {
-    type Geometry = ();
-
-    fn name(&self) -> &'static str {
-        "update_running_statistics"
-    }
-
-    fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
-        expect_inputs(inputs, 4)?;
-        expect_finite("momentum", self.momentum)?;
-        match self.count {
-            0 | 1 => Err("it takes the variance of more than one value per channel".to_owned()),
-            _ => Ok((vec![], ())),
-        }
-    }
-
-    fn updates(&self) -> &'static [usize] {
-        &[2, 3]
-    }
-
-    fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
-        let momentum = f64::from(self.momentum);
-        for (which, correction) in [(0, 1.0), (1, f64::from(self.correction()))] {
-            for (running, &batch) in outputs[which].f32_mut().iter_mut().zip(inputs[which].f32()) {
-                let new = (1.0 - momentum) * f64::from(*running) + momentum * f64::from(batch) * correction;
-                *running = new as f32;
-            }
-        }
-    }
-
-    fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let kernel =
-            Kernel::new(&UPDATE_RUNNING).constant("MOMENTUM", self.momentum).argument("correction", self.correction());
-        let operands = Operand::inputs(&["mean", "variance", "running_mean", "running_var"]);
-        launch.linear(kernel, launch.input(0).elements(), operands);
         Ok(())
     }
 }
