@@ -19,7 +19,7 @@ fn network(graph: &mut Graph, mode: Mode) -> Result<Value, GraphError> {
     let images = graph.input("images", TensorSpec::f32([BATCH, 1, 28, 28]))?;
     let mut net = Scope::new(graph, mode);
     let x = net.conv2d("conv", images, Conv2d::square(16, 5).stride(3))?;
-    let x = net.relu(x);
+    let x = net.relu(x)?;
     let x = net.flatten(x)?;
     net.linear("fc", x, 10)
 }

@@ -18,9 +18,9 @@ fn small(net: &mut Scope, images: Value, with: &Settings) -> Result<Value, Graph
     let width = with.count("width")?;
     let x = net.conv2d("conv1", images, Conv2d::square(width, 5).stride(2).without_bias())?;
     let x = net.batch_norm("bn1", x)?;
-    let x = net.relu(x);
+    let x = net.relu(x)?;
     let x = net.conv2d("conv2", x, Conv2d::square(2 * width, 3))?;
-    let x = net.relu(x);
+    let x = net.relu(x)?;
     let x = net.max_pool2d(x, MaxPool2d::square(2))?;
     let x = net.flatten(x)?;
     net.linear("fc", x, with.num_classes)

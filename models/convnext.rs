@@ -78,7 +78,7 @@ fn inverted_bottleneck(net: &mut Scope, x: Value, scale: f32, dropped: f32) -> R
     let y = net.permute(y, &[0, 2, 3, 1])?;
     let y = net.layer_norm("block.2", y, NORM)?;
     let y = net.linear_with("block.3", y, 4 * channels, WEIGHT, Init::ZEROS)?;
-    let y = net.activation(y, Activation::Gelu);
+    let y = net.activation(y, Activation::Gelu)?;
     let y = net.linear_with("block.5", y, channels, WEIGHT, Init::ZEROS)?;
     let y = net.permute(y, &[0, 3, 1, 2])?;
     let y = net.mul(y, scale)?;

@@ -57,7 +57,7 @@ fn densenet(net: &mut Scope, x: Value, with: &Settings, blocks: [usize; 4]) -> R
     let first = if small { conv(channels, 3) } else { conv(channels, 7).stride(2) };
     let mut y = features.conv2d("conv0", x, first)?;
     y = features.batch_norm("norm0", y)?;
-    y = features.relu(y);
+    y = features.relu(y)?;
     if !small {
         y = features.scope("pool0").max_pool2d(y, MaxPool2d::square(3).stride(2).padding(1))?;
     }
@@ -71,7 +71,7 @@ fn densenet(net: &mut Scope, x: Value, with: &Settings, blocks: [usize; 4]) -> R
         }
     }
     y = features.batch_norm("norm5", y)?;
-    y = net.relu(y);
+    y = net.relu(y)?;
     y = net.scope("avgpool").global_avg_pool2d(y)?;
     y = net.flatten(y)?;
     let weight = Init::torch_default(net.channels(y));
@@ -81,10 +81,10 @@ fn densenet(net: &mut Scope, x: Value, with: &Settings, blocks: [usize; 4]) -> R
 /// concat(x, H(x)) with H of a 1x1 and a 3x3 convolution, each after its norm and ReLU.
 fn bottleneck_layer(net: &mut Scope, x: Value, layer: DenseLayer) -> Result<Value, GraphError> {
     let y = net.batch_norm("norm1", x)?;
-    let y = net.relu(y);
+    let y = net.relu(y)?;
     let y = net.conv2d("conv1", y, conv(layer.inside, 1))?;
     let y = net.batch_norm("norm2", y)?;
-    let y = net.relu(y);
+    let y = net.relu(y)?;
     let y = net.conv2d("conv2", y, conv(layer.growth, 3))?;
     let y = net.dropout("dropout", y, layer.dropout)?;
     net.concat(&[x, y], 1)
@@ -94,7 +94,7 @@ fn bottleneck_layer(net: &mut Scope, x: Value, layer: DenseLayer) -> Result<Valu
 fn transition(net: &mut Scope, x: Value, compression: f64) -> Result<Value, GraphError> {
     let channels = ((net.channels(x) as f64 * compression) as usize).max(1);
     let y = net.batch_norm("norm", x)?;
-    let y = net.relu(y);
+    let y = net.relu(y)?;
     let y = net.conv2d("conv", y, conv(channels, 1))?;
     net.scope("pool").avg_pool2d(y, AvgPool2d::square(2))
 }
@@ -122,7 +122,7 @@ fn densenet_cifar(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, G
         }
     }
     y = net.batch_norm("norm", y)?;
-    y = net.relu(y);
+    y = net.relu(y)?;
     y = net.scope("avgpool").global_avg_pool2d(y)?;
     y = net.flatten(y)?;
     net.linear("fc", y, with.num_classes)
@@ -144,7 +144,7 @@ fn layers_of_a_block(depth: usize, has_bottlenecks: bool) -> Result<usize, Graph
 /// concat(x, H(x)) with H of a norm, a ReLU and a 3x3 convolution.
 fn plain_layer(net: &mut Scope, x: Value, layer: DenseLayer) -> Result<Value, GraphError> {
     let y = net.batch_norm("norm", x)?;
-    let y = net.relu(y);
+    let y = net.relu(y)?;
     let y = net.conv2d("conv", y, conv(layer.growth, 3))?;
     let y = net.dropout("dropout", y, layer.dropout)?;
     net.concat(&[x, y], 1)

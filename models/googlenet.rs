@@ -105,7 +105,7 @@ fn auxiliary_classifier(net: &mut Scope, x: Value, with: &Settings, unit: Unit) 
     let y = net.flatten(y)?;
     let bias = Init::torch_default(net.channels(y));
     let y = net.linear_with("fc1", y, 1024, weight, bias)?;
-    let y = net.relu(y);
+    let y = net.relu(y)?;
     let y = net.dropout("dropout", y, if with.dropout()? == 0.0 { 0.0 } else { 0.7 })?;
     let logits = net.linear_with("fc2", y, with.num_classes, weight, Init::torch_default(1024))?;
     net.auxiliary(logits, 0.3);
@@ -160,6 +160,6 @@ impl Unit {
             }
             None => net.conv2d("conv", x, conv)?,
         };
-        Ok(net.relu(y))
+        net.relu(y)
     }
 }

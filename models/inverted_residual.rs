@@ -15,7 +15,7 @@ pub(super) fn unit(
     let y = net.conv2d("0", x, conv)?;
     let y = net.batch_norm_with("1", y, norm)?;
     Ok(match act {
-        Some(function) => net.activation(y, function),
+        Some(function) => net.activation(y, function)?,
         None => y,
     })
 }
@@ -92,9 +92,9 @@ impl Squeeze {
         let channels = net.channels(x);
         let y = net.scope("avgpool").global_avg_pool2d(x)?;
         let y = net.conv2d("fc1", y, Conv2d::square(self.channels, 1).init(ConvInit::KaimingNormalFanOut))?;
-        let y = net.activation(y, self.act);
+        let y = net.activation(y, self.act)?;
         let y = net.conv2d("fc2", y, Conv2d::square(channels, 1).init(ConvInit::KaimingNormalFanOut))?;
-        let y = net.activation(y, self.gate);
+        let y = net.activation(y, self.gate)?;
         net.mul(x, y)
     }
 }

@@ -42,19 +42,19 @@ fn lenet5(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, GraphErro
     };
 
     let y = net.conv2d("conv1", x, Conv2d::square(6, 5).padding(2))?;
-    let y = net.activation(y, act);
+    let y = net.activation(y, act)?;
     let y = pool(net, "pool1", y)?;
     let y = net.conv2d("conv2", y, Conv2d::square(16, 5))?;
-    let y = net.activation(y, act);
+    let y = net.activation(y, act)?;
     let y = pool(net, "pool2", y)?;
     let y = net.flatten(y)?;
     let y = net.linear("fc1", y, 120)?;
-    let y = net.activation(y, act);
+    let y = net.activation(y, act)?;
     let y = net.linear("fc2", y, 84)?;
-    let y = net.activation(y, act);
+    let y = net.activation(y, act)?;
     let y = net.linear("fc3", y, with.num_classes)?;
     match with.flag("out_activation")? {
-        true => Ok(net.activation(y, act)),
+        true => net.activation(y, act),
         false => Ok(y),
     }
 }

@@ -100,7 +100,7 @@ fn mobilenet_v3(net: &mut Scope, x: Value, with: &Settings, rows: &[Row], hidden
     y = net.scope("avgpool").global_avg_pool2d(y)?;
     y = net.flatten(y)?;
     y = net.linear_with("classifier.0", y, wide(hidden), normal, Init::ZEROS)?;
-    y = net.activation(y, HardSwish);
+    y = net.activation(y, HardSwish)?;
     y = net.dropout("classifier.2", y, with.dropout()?)?;
     net.linear_with("classifier.3", y, with.num_classes, normal, Init::ZEROS)
 }

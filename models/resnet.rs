@@ -143,7 +143,7 @@ fn resnet(net: &mut Scope, x: Value, with: &Settings, figure: &ResNet) -> Result
     let first = if small { conv(channels, 3, 1) } else { conv(channels, 7, 2) };
     let mut y = net.conv2d("conv1", x, first)?;
     y = net.batch_norm("bn1", y)?;
-    y = net.activation(y, figure.act);
+    y = net.activation(y, figure.act)?;
     if !small {
         y = net.scope("maxpool").max_pool2d(y, MaxPool2d::square(3).stride(2).padding(1))?;
     }
@@ -177,7 +177,7 @@ fn grouped_width(with: &Settings) -> Result<(usize, usize), GraphError> {
 fn basic_block(net: &mut Scope, x: Value, figure: &ResNet, stride: usize) -> Result<Value, GraphError> {
     let y = net.conv2d("conv1", x, conv(figure.width, 3, stride))?;
     let y = net.batch_norm("bn1", y)?;
-    let y = net.activation(y, figure.act);
+    let y = net.activation(y, figure.act)?;
     let y = net.conv2d("conv2", y, conv(figure.channels, 3, 1))?;
     let y = net.batch_norm_with("bn2", y, figure.last_norm)?;
     add_identity(net, x, y, figure, stride)
@@ -188,10 +188,10 @@ fn bottleneck(net: &mut Scope, x: Value, figure: &ResNet, stride: usize) -> Resu
     let [first, second] = if figure.v1 { [stride, 1] } else { [1, stride] };
     let y = net.conv2d("conv1", x, conv(figure.width, 1, first))?;
     let y = net.batch_norm("bn1", y)?;
-    let y = net.activation(y, figure.act);
+    let y = net.activation(y, figure.act)?;
     let y = net.conv2d("conv2", y, conv(figure.width, 3, second).groups(figure.groups))?;
     let y = net.batch_norm("bn2", y)?;
-    let y = net.activation(y, figure.act);
+    let y = net.activation(y, figure.act)?;
     let y = net.conv2d("conv3", y, conv(figure.channels, 1, 1))?;
     let y = net.batch_norm_with("bn3", y, figure.last_norm)?;
     add_identity(net, x, y, figure, stride)
@@ -208,7 +208,7 @@ fn add_identity(net: &mut Scope, x: Value, mut y: Value, figure: &ResNet, stride
         identity = net.batch_norm("downsample.1", identity)?;
     }
     let sum = net.add(y, identity)?;
-    Ok(net.activation(sum, figure.act))
+    net.activation(sum, figure.act)
 }
 
 /// y = x * sigmoid(fc2(relu(fc1(mean of x over H and W)))) (Hu et al. 2018, figure 2).
@@ -220,9 +220,9 @@ fn squeeze_excitation(net: &mut Scope, x: Value, reduction: usize) -> Result<Val
     let y = net.global_avg_pool2d(x)?;
     let y = net.flatten(y)?;
     let y = net.linear("fc1", y, channels / reduction)?;
-    let y = net.relu(y);
+    let y = net.relu(y)?;
     let y = net.linear("fc2", y, channels)?;
-    let y = net.activation(y, Activation::Sigmoid);
+    let y = net.activation(y, Activation::Sigmoid)?;
     let batch = net.shape(x)[0];
     let y = net.reshape(y, [batch, channels, 1, 1])?;
     net.mul(x, y)
@@ -247,7 +247,7 @@ fn preact_resnet18_cifar(net: &mut Scope, x: Value, with: &Settings) -> Result<V
         }
     }
     y = net.batch_norm("bn", y)?;
-    y = net.activation(y, act);
+    y = net.activation(y, act)?;
     y = net.scope("avgpool").global_avg_pool2d(y)?;
     y = net.flatten(y)?;
     net.linear("fc", y, with.num_classes)
@@ -262,10 +262,10 @@ fn preact_block(
     act: Activation,
 ) -> Result<Value, GraphError> {
     let activated = net.batch_norm("bn1", x)?;
-    let activated = net.activation(activated, act);
+    let activated = net.activation(activated, act)?;
     let y = net.conv2d("conv1", activated, conv(channels, 3, stride))?;
     let y = net.batch_norm("bn2", y)?;
-    let y = net.activation(y, act);
+    let y = net.activation(y, act)?;
     let y = net.conv2d("conv2", y, conv(channels, 3, 1))?;
     let identity = match stride != 1 || net.channels(x) != channels {
         true => net.conv2d("shortcut", activated, conv(channels, 1, stride))?,

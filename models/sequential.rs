@@ -25,7 +25,7 @@ pub(super) fn sequential(net: &mut Scope, mut x: Value, layers: &[Layer]) -> Res
         x = match layer {
             Layer::Conv(conv) => net.conv2d(&name, x, conv)?,
             Layer::BatchNorm => net.batch_norm_with(&name, x, BatchNorm::default())?,
-            Layer::Act(function) => net.scope(name).activation(x, function),
+            Layer::Act(function) => net.scope(name).activation(x, function)?,
             Layer::MaxPool(pool) => net.scope(name).max_pool2d(x, pool)?,
             Layer::Dropout(p) => net.dropout(&name, x, p)?,
             Layer::Flatten => net.scope(name).flatten(x)?,

@@ -33,7 +33,7 @@ fn shufflenet_v2(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, Gr
     let first = if small { conv(24, 3) } else { conv(24, 3).stride(2) };
 
     let mut y = conv_norm(&mut net.scope("conv1"), x, 0, first)?;
-    y = net.relu(y);
+    y = net.relu(y)?;
     if !small {
         y = net.scope("maxpool").max_pool2d(y, MaxPool2d::square(3).stride(2).padding(1))?;
     }
@@ -44,7 +44,7 @@ fn shufflenet_v2(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, Gr
         }
     }
     y = conv_norm(&mut net.scope("conv5"), y, 0, conv(with.count("features")?, 1))?;
-    y = net.relu(y);
+    y = net.relu(y)?;
     y = net.scope("avgpool").global_avg_pool2d(y)?;
     y = net.flatten(y)?;
     net.linear("fc", y, with.num_classes)
@@ -66,7 +66,7 @@ fn down_unit(net: &mut Scope, x: Value, half: usize) -> Result<Value, GraphError
     let mut branch = net.scope("branch1");
     let left = conv_norm(&mut branch, x, 0, conv(inputs, 3).stride(2).groups(inputs))?;
     let left = conv_norm(&mut branch, left, 2, conv(half, 1))?;
-    let left = branch.relu(left);
+    let left = branch.relu(left)?;
     let right = filter(&mut net.scope("branch2"), x, half, 2)?;
     let y = net.concat(&[left, right], 1)?;
     net.channel_shuffle(y, 2)
@@ -75,10 +75,10 @@ fn down_unit(net: &mut Scope, x: Value, half: usize) -> Result<Value, GraphError
 /// 1x1, depthwise 3x3 and 1x1 convolution.
 fn filter(net: &mut Scope, x: Value, channels: usize, stride: usize) -> Result<Value, GraphError> {
     let y = conv_norm(net, x, 0, conv(channels, 1))?;
-    let y = net.relu(y);
+    let y = net.relu(y)?;
     let y = conv_norm(net, y, 3, conv(channels, 3).stride(stride).groups(channels))?;
     let y = conv_norm(net, y, 5, conv(channels, 1))?;
-    Ok(net.relu(y))
+    net.relu(y)
 }
 
 /// Convolution `index` and the batch norm after it.

@@ -19,7 +19,7 @@ fn squeezenet1_1(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, Gr
     let first = if small { conv(64, 3).padding(1) } else { conv(64, 3).stride(2) };
 
     let mut y = net.conv2d("features.0", x, first)?;
-    y = net.relu(y);
+    y = net.relu(y)?;
     if !small {
         y = pool(&mut net.scope("features.2"), y)?;
     }
@@ -35,7 +35,7 @@ fn squeezenet1_1(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, Gr
     y = fire(&mut net.scope("features.12"), y, 256, ratio)?;
     y = net.dropout("classifier.0", y, with.dropout()?)?;
     y = net.conv2d("classifier.1", y, Conv2d::square(with.num_classes, 1).init(ConvInit::Normal(0.01)))?;
-    y = net.relu(y);
+    y = net.relu(y)?;
     y = net.scope("classifier.3").global_avg_pool2d(y)?;
     net.flatten(y)
 }
@@ -44,11 +44,11 @@ fn squeezenet1_1(net: &mut Scope, x: Value, with: &Settings) -> Result<Value, Gr
 fn fire(net: &mut Scope, x: Value, expand: usize, ratio: f64) -> Result<Value, GraphError> {
     let squeeze = ((2 * expand) as f64 * ratio).ceil() as usize;
     let squeezed = net.conv2d("squeeze", x, conv(squeeze, 1))?;
-    let squeezed = net.relu(squeezed);
+    let squeezed = net.relu(squeezed)?;
     let one = net.conv2d("expand1x1", squeezed, conv(expand, 1))?;
-    let one = net.relu(one);
+    let one = net.relu(one)?;
     let three = net.conv2d("expand3x3", squeezed, conv(expand, 3).padding(1))?;
-    let three = net.relu(three);
+    let three = net.relu(three)?;
     net.concat(&[one, three], 1)
 }
 

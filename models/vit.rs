@@ -99,7 +99,7 @@ fn block(net: &mut Scope, x: Value, figure: &Transformer) -> Result<Value, Graph
 
     let y = net.layer_norm("ln_2", x, NORM)?;
     let y = perceptron_layer(net, "mlp.0", y, figure.mlp)?;
-    let y = net.activation(y, Activation::Gelu);
+    let y = net.activation(y, Activation::Gelu)?;
     let y = net.dropout("mlp.2", y, figure.dropout)?;
     let y = perceptron_layer(net, "mlp.3", y, figure.hidden)?;
     let y = net.dropout("mlp.4", y, figure.dropout)?;

@@ -29,7 +29,7 @@
 //! let target = graph.input("labels", TensorSpec::u32([16]))?;
 //! let mut net = Scope::new(&mut graph, Mode::Train);
 //! let x = net.conv2d("conv", x, Conv2d::square(4, 3).stride(2).padding(1))?;
-//! let x = net.relu(x);
+//! let x = net.relu(x)?;
 //! let x = net.flatten(x)?;
 //! let logits = net.linear("classifier", x, 2)?;
 //! let loss = graph.apply_one(CrossEntropy { label_smoothing: 0.0 }, &[logits, target])?;

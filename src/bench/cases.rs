@@ -160,7 +160,7 @@ fn pool(class: DeviceClass) -> Result<Vec<Case>, GraphError> {
     add("average pool 2x2/2", &|scope, x| scope.avg_pool2d(x, average))?;
     add("adaptive average pool to 7x7", &|scope, x| scope.adaptive_avg_pool2d(x, [7; 2]))?;
     add("global average pool", &|scope, x| scope.global_avg_pool2d(x))?;
-    add("relu", &|scope, x| Ok(scope.relu(x)))?;
+    add("relu", &|scope, x| scope.relu(x))?;
     Ok(all)
 }
 

@@ -62,12 +62,18 @@ impl<'g> Scope<'g> {
     }
 
     /// y = f(x).
-    pub fn activation(&mut self, x: Value, function: Activation) -> Value {
-        self.apply(function, &[x]).unwrap_or_else(|_| unreachable!("an activation takes any shape"))
+    ///
+    /// # Errors
+    /// When the function's slope is no finite number.
+    pub fn activation(&mut self, x: Value, function: Activation) -> Result<Value, GraphError> {
+        self.apply(function, &[x])
     }
 
     /// max(x, 0), element by element.
-    pub fn relu(&mut self, x: Value) -> Value {
+    ///
+    /// # Errors
+    /// As [`Scope::apply`].
+    pub fn relu(&mut self, x: Value) -> Result<Value, GraphError> {
         self.activation(x, Activation::Relu)
     }
 

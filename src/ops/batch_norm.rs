@@ -8,8 +8,8 @@ pub use backward::{BatchNormInputGradient, BatchNormSums};
 pub(crate) use card::CARD;
 pub use statistics::{BatchStatistics, UpdateRunningStatistics};
 
-use super::reduce::plane_lanes;
 use super::expect_inputs;
+use super::reduce::plane_lanes;
 use crate::graph::{Backward, Cost, Graph, GraphError, OnnxAttribute, OnnxNode, OnnxSize, Op, Value};
 use crate::kernel::{DeviceClass, Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};

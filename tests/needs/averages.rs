@@ -35,7 +35,7 @@ fn normed(net: &mut Scope, images: Value, with: &Settings) -> Result<Value, Grap
     let x = net.batch_norm("norm", images)?;
     let x = net.flatten(x)?;
     let x = net.linear("first", x, 6)?;
-    let x = net.relu(x);
+    let x = net.relu(x)?;
     let x = net.dropout("drop", x, 0.25)?;
     net.linear("second", x, with.num_classes)
 }

@@ -36,7 +36,7 @@ fn logits(graph: &mut Graph, mode: Mode) -> tilewright::graph::Value {
     let x = graph.input("x", TensorSpec::f32([4, 3])).unwrap();
     let mut net = Scope::new(graph, mode);
     let x = net.linear("first", x, 5).unwrap();
-    let x = net.relu(x);
+    let x = net.relu(x).unwrap();
     net.linear("second", x, 2).unwrap()
 }
 
