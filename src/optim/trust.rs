@@ -14,8 +14,9 @@ static TRUST_RATIO: Shader = Shader::new("optimizer/trust_ratio", &[read("parts"
 /// Elements that have one ratio: a member of a pack begins at a multiple of them.
 pub(super) const BLOCK: usize = PACK_ALIGNMENT;
 
-/// ||p|| / ||d|| of each member of a pack, 1 where one of the norms is 0 or NaN, for each block of `PACK_ALIGNMENT` elements. Inputs:
-/// the pack, and as many directions. The sums are taken in a fixed order: blocks, lanes of a member, members.
+/// ||p|| / ||d|| of each member of a pack, 1 where one of the norms is 0 or NaN, for each block of `PACK_ALIGNMENT`
+/// elements. Inputs: the pack, and as many directions. The sums are taken in a fixed order: blocks, lanes of a member,
+/// members.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrustRatios {
     /// The first element of each member.
