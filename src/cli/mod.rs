@@ -23,6 +23,7 @@ mod man;
 mod models;
 mod output;
 mod place;
+mod plain;
 mod precision;
 mod predict;
 mod profile;

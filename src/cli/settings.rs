@@ -2,6 +2,7 @@
 
 use super::CliError;
 use super::images::ImageOptions;
+use super::plain::{PlainOptions, about};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Command, Id};
 use serde_json::Value;
@@ -17,7 +18,7 @@ use tilewright::train::Changes;
 /// Headings of the help.
 pub(super) const DATA: &str = "Data";
 pub(super) const MODEL: &str = "Model and weights";
-const TRAINING: &str = "Training";
+pub(super) const TRAINING: &str = "Training";
 
 #[derive(Args)]
 pub(super) struct Settings {
@@ -30,37 +31,14 @@ pub(super) struct Settings {
     /// noise, to try a model without data; docs/settings.md has all of them.
     #[arg(long, value_name = "SOURCE", value_parser = source_parser(), help_heading = DATA)]
     data: Option<Source>,
-    /// Images in a step [default: the recipe's, else 64]
-    #[arg(long, value_name = "IMAGES", help_heading = TRAINING)]
-    batch: Option<usize>,
-    /// Run each batch in parts of so many images, which takes less device memory
-    ///
-    /// The gradients are averaged over the parts, and batch normalisation sees one part at a time.
-    #[arg(long, value_name = "IMAGES", help_heading = TRAINING)]
-    micro_batch: Option<usize>,
-    /// Leave the last batch of an epoch out where it is short, rather than run it with the images it has
-    #[arg(long, help_heading = TRAINING)]
-    drop_last: bool,
     /// Optimizer, such as `sgd:momentum=0.9,weight_decay=5e-4` [default: the recipe's, else adam]
     #[arg(long, long_help = optimizer_help(), help_heading = TRAINING)]
     optimizer: Option<Optimizer>,
-    /// Seed of initialisation, shuffling, augmentation and dropout [default: 1]
-    #[arg(long, help_heading = TRAINING)]
-    seed: Option<u64>,
-    /// At most so many images of each split, classes in turn
-    #[arg(long, value_name = "IMAGES", help_heading = DATA)]
-    limit: Option<usize>,
     /// Resize images to HEIGHTxWIDTH
     #[arg(long, value_name = "HxW", value_parser = parse_size, help_heading = DATA)]
     size: Option<(usize, usize)>,
-    /// Hold this share of each class out of the training images, to choose the best checkpoint by
-    ///
-    /// It is for data that have no validation images of their own; the same images are held out every time.
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = DATA)]
-    validation: Option<f64>,
-    /// Refuse images of more pixels, before they are decoded [default: 100000000]
-    #[arg(long, value_name = "PIXELS", help_heading = DATA)]
-    max_pixels: Option<u64>,
+    #[command(flatten)]
+    plain: PlainOptions,
     #[command(flatten)]
     images: ImageOptions,
     /// What images are normalised by [default: as the weights of --init expect, else data]
@@ -72,41 +50,20 @@ pub(super) struct Settings {
     /// What training makes small, such as `focal:gamma=2,alpha=0.25` [default: cross_entropy]
     #[arg(long, long_help = loss_help(), help_heading = TRAINING)]
     loss: Option<LossFunction>,
-    /// Share of the target that is spread over all classes
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = TRAINING)]
-    label_smoothing: Option<f64>,
     /// Evaluate and keep an average of the weights, such as `ema:decay=0.999` or `swa:start=0.75`
     #[arg(long, long_help = average_help(), help_heading = TRAINING)]
     average: Option<RunAverage>,
-    /// Scale all gradients so that their norm is at most this
-    #[arg(long, value_name = "NORM", allow_negative_numbers = true, help_heading = TRAINING)]
-    clip_grad_norm: Option<f64>,
-    /// Limit each gradient to plus or minus this
-    #[arg(long, value_name = "VALUE", allow_negative_numbers = true, help_heading = TRAINING)]
-    clip_grad_value: Option<f64>,
-    /// Pull every parameter towards 0: adds this times its sign to its gradient
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, help_heading = TRAINING)]
-    l1: Option<f64>,
     /// Leave parameters out of weight decay: `bias`, `norm` (weights of one dimension), or a path; with commas
     ///
     /// `--decay-exclude bias,norm` is what papers mean by no weight decay on biases and norms.
     #[arg(long, value_name = "bias,norm,...", value_delimiter = ',', help_heading = TRAINING)]
     decay_exclude: Vec<Exclude>,
-    /// Train each layer at this times the rate of the layer after it, for fine-tuning
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, help_heading = TRAINING)]
-    layer_decay: Option<f64>,
     /// Train parameters in another way, such as `layer1*:lr=0.1,weight_decay=0`; may be given again
     ///
     /// The pattern is a path as --freeze takes it, `lr` a factor of the learning rate. The last one that means a
     /// parameter counts.
     #[arg(long, value_name = "PATTERN:lr=F,weight_decay=W", help_heading = TRAINING)]
     group: Vec<ParameterGroup>,
-    /// Mirror training images at random
-    #[arg(long, help_heading = DATA)]
-    flip: bool,
-    /// Crop training images at random from ones with so many black pixels around
-    #[arg(long, value_name = "PIXELS", help_heading = DATA)]
-    crop: Option<usize>,
     /// An attribute of the model, such as `dropout=0.2`; may be given again
     ///
     /// `tilewright summary MODEL` shows which a model takes, and docs/models.md those of all models.
@@ -118,9 +75,6 @@ pub(super) struct Settings {
     /// With --init, where the file has weights under several keys or prefixes: which of them
     #[arg(long, value_name = "NAME", help_heading = MODEL)]
     init_key: Option<String>,
-    /// With --init: the classifier's last layer starts fresh, for so many classes
-    #[arg(long, value_name = "CLASSES", help_heading = MODEL)]
-    head: Option<usize>,
     /// With --init: match classes of data and weights `by-name`, or `by-position` [default: by-name]
     ///
     /// By name, the rows of the last layer are put in the order of the data's classes, and other classes are refused.
@@ -205,27 +159,15 @@ impl Settings {
                 None => TrainConfig { data: Source::Mnist, ..TrainConfig::for_model(default)? },
             },
         };
+        self.plain.set(&mut config);
         set(&mut config.model, &self.model);
         set(&mut config.data, &self.data);
-        set(&mut config.batch, &self.batch);
         set(&mut config.optimizer, &self.optimizer);
-        set(&mut config.seed, &self.seed);
         set(&mut config.loss, &self.loss);
-        set(&mut config.label_smoothing, &self.label_smoothing);
-        set(&mut config.max_pixels, &self.max_pixels);
-        set(&mut config.crop, &self.crop);
-        set(&mut config.l1, &self.l1);
         config.average = self.average.or(config.average);
-        config.drop_last |= self.drop_last;
         config.decay_exclude.extend(self.decay_exclude.iter().cloned());
-        config.layer_decay = self.layer_decay.or(config.layer_decay);
         config.group.extend(self.group.iter().cloned());
-        config.micro_batch = self.micro_batch.or(config.micro_batch);
-        config.validation = self.validation.or(config.validation);
-        config.limit = self.limit.or(config.limit);
         config.size = self.size.or(config.size);
-        config.clip_grad_norm = self.clip_grad_norm.or(config.clip_grad_norm);
-        config.clip_grad_value = self.clip_grad_value.or(config.clip_grad_value);
         config.resize = self.images.resize.or(config.resize);
         config.interpolation = self.images.interpolation.or(config.interpolation);
         config.crop_share = self.images.crop_share.or(config.crop_share);
@@ -233,9 +175,7 @@ impl Settings {
         config.init_key = self.init_key.clone().or(config.init_key);
         config.init = self.init.clone().or(config.init);
         set(&mut config.classes, &self.classes);
-        config.head = self.head.or(config.head);
         config.freeze.extend(self.freeze.iter().cloned());
-        config.flip |= self.flip;
         config.attributes.extend(self.attributes.iter().cloned());
         Ok(config)
     }
@@ -259,11 +199,9 @@ impl Settings {
 /// How long, and at which rate.
 #[derive(Args)]
 pub(super) struct Pace {
-    /// Passes over the training images [default: the recipe's, else 5]
-    #[arg(long, help_heading = TRAINING)]
+    #[arg(long, help = about("epochs"), help_heading = TRAINING)]
     epochs: Option<u64>,
-    /// Base learning rate [default: the recipe's, else 0.001]
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = TRAINING)]
+    #[arg(long, help = about("lr"), value_name = "RATE", allow_negative_numbers = true, help_heading = TRAINING)]
     lr: Option<f64>,
     /// Learning-rate schedule, such as `cosine` or `warmup:steps=1epochs/linear` [default: the recipe's, else cosine]
     #[arg(long, long_help = schedule_help(), help_heading = TRAINING)]

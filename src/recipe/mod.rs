@@ -1,10 +1,12 @@
 //! Everything that decides a training run, as it stands in a recipe or in its run folder.
 
 mod error;
+mod plain;
 mod run_record;
 mod size_text;
 
 pub use error::RecipeError;
+pub use plain::{Kind, PLAIN, Plain, Row, Topic};
 pub use run_record::{RunRecord, SplitRecord};
 
 use crate::data::{
@@ -179,24 +181,14 @@ impl TrainConfig {
     /// The first setting that cannot be used, with what it must be.
     pub fn validate(&self) -> Result<(), RecipeError> {
         let refuse = |setting, value: String, rule: &str| Err(BadSetting::new(setting, value, rule).into());
-        if self.batch == 0 {
-            return refuse("batch", self.batch.to_string(), "at least 1");
-        }
-        if self.epochs == 0 {
-            return refuse("epochs", self.epochs.to_string(), "at least 1");
-        }
-        if !((self.lr as f32).is_finite() && self.lr >= 0.0) {
-            return refuse("lr", self.lr.to_string(), "a number of at least 0");
-        }
-        if !(0.0..=1.0).contains(&self.label_smoothing) {
-            return refuse("label_smoothing", self.label_smoothing.to_string(), "in [0, 1]");
+        for row in &PLAIN {
+            if let Some(value) = row.refused(self) {
+                return refuse(row.name, value.to_string(), row.range.rule);
+            }
         }
         if self.label_smoothing > 0.0 && !self.takes_label_smoothing() {
             let rule = format!("0 with {}, which takes none", Setting("loss").to(&self.loss));
             return refuse("label_smoothing", self.label_smoothing.to_string(), &rule);
-        }
-        if let Some(share) = self.validation.filter(|share| !(*share > 0.0 && *share < 1.0)) {
-            return refuse("validation", share.to_string(), "a share above 0 and below 1");
         }
         if self.head.is_some() && self.init.is_none() {
             return refuse(
@@ -208,12 +200,6 @@ impl TrainConfig {
         if self.init_key.is_some() && self.init.is_none() {
             let rule = format!("a file with weights where {} is given", Setting("init_key"));
             return refuse("init", "not given".to_owned(), &rule);
-        }
-        let clips = [("clip_grad_norm", self.clip_grad_norm), ("clip_grad_value", self.clip_grad_value)];
-        for (what, value) in clips {
-            if let Some(value) = value.filter(|value| !((*value as f32).is_finite() && *value > 0.0)) {
-                return refuse(what, value.to_string(), "a number above 0");
-            }
         }
         self.groups().validate()?;
         self.gradient().validate()?;

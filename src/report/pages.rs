@@ -7,6 +7,7 @@ use crate::nn::Mode;
 use crate::ops::card::{Chapter, Entry};
 use crate::ops::{self, card::Card};
 use crate::optim::{self, Attribute, LossFunction, Optimizer, RunAverage};
+use crate::recipe::{PLAIN, TrainConfig};
 use std::fmt::Write as _;
 
 /// A page under docs/ that a command writes.
@@ -84,12 +85,29 @@ fn ops() -> String {
 fn settings() -> String {
     let mut text = String::from(
         "<!-- Written by `tilewright docs settings`; do not edit. -->\n\n\
-         # Settings with attributes\n\n\
+         # Settings\n\n\
          What `schedule`, `optimizer`, `loss`, `average` and `data` take, on the command line, in a recipe and in a sweep: a name, and \
          after a colon attributes as `NAME=VALUE` with commas between them. A list is written `3,5`, `[3,5]` or `3+5`. In \
          a recipe, a schedule or an optimizer may also be a table with `name` and its attributes. The attributes of \
          models are in [models.md](models.md#attributes).\n",
     );
+    write_chapter(&mut text, "Numbers and flags");
+    text.push_str(
+        "Keys of a recipe, each with its unit. The command line has hyphens in place of underscores; a sweep varies what \
+         does not decide which images there are.\n\n",
+    );
+    let rows = PLAIN.iter().map(|row| {
+        let default = row.get(&TrainConfig::default()).map_or_else(|| "none".to_owned(), |value| value.to_string());
+        let values = match row.range.rule {
+            "" => row.kind.to_string(),
+            rule if rule.starts_with("a ") => rule.to_owned(),
+            rule => format!("{}, {rule}", row.kind),
+        };
+        let varies = if row.varies { "yes" } else { "no" };
+        let about = [row.about, row.more].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(". ");
+        [format!("`{}`", row.name), row.unit.to_owned(), values, default, varies.to_owned(), about]
+    });
+    write_table(&mut text, ["setting", "unit", "values", "default", "in sweeps", "what it does"], rows);
     write_chapter(&mut text, "Schedules");
     text.push_str(
         "The learning rate in step t = 0, 1, ..., with lr the base rate. A number of steps may be written in epochs: \

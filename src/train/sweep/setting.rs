@@ -4,7 +4,7 @@ use super::SweepError;
 use crate::models::{Model, Takes};
 use crate::optim::Optimizer;
 use crate::optim::schedule::RunSchedule;
-use crate::recipe::TrainConfig;
+use crate::recipe::{self, PLAIN, Row, TrainConfig};
 use serde_json::Value;
 
 /// A setting by its name.
@@ -27,24 +27,20 @@ pub(super) enum Kind {
     Any,
 }
 
+/// The settings that are written as a text of their own, beside the [rows](PLAIN) of numbers and flags.
+const TEXTS: [(&str, Kind); 4] =
+    [("optimizer", Kind::Optimizer), ("schedule", Kind::Schedule), ("loss", Kind::Any), ("average", Kind::Any)];
+
 /// Names and kinds.
-const SETTINGS: [(&str, Kind); 15] = [
-    ("lr", Kind::Real),
-    ("batch", Kind::Whole),
-    ("micro_batch", Kind::Whole),
-    ("epochs", Kind::Whole),
-    ("seed", Kind::Whole),
-    ("optimizer", Kind::Optimizer),
-    ("schedule", Kind::Schedule),
-    ("loss", Kind::Any),
-    ("label_smoothing", Kind::Real),
-    ("average", Kind::Any),
-    ("flip", Kind::Flag),
-    ("crop", Kind::Whole),
-    ("clip_grad_norm", Kind::Real),
-    ("clip_grad_value", Kind::Real),
-    ("l1", Kind::Real),
-];
+fn settings() -> impl Iterator<Item = (&'static str, Kind)> {
+    let kind = |row: &Row| match row.kind {
+        recipe::Kind::Whole => Kind::Whole,
+        recipe::Kind::Real => Kind::Real,
+        recipe::Kind::Flag => Kind::Flag,
+    };
+    let varied = PLAIN.iter().filter(|row| row.varies);
+    varied.map(move |row| (row.name, kind(row))).chain(TEXTS)
+}
 
 /// Begins the name of an optimizer's attribute.
 const OF_OPTIMIZER: &str = "optimizer.";
@@ -53,7 +49,7 @@ const OF_MODEL: &str = "set.";
 
 /// All names, for people.
 pub(super) fn known() -> String {
-    let names = SETTINGS.map(|(name, _)| name).join(", ");
+    let names = settings().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
     format!("{names}, {OF_OPTIMIZER}ATTRIBUTE and {OF_MODEL}ATTRIBUTE")
 }
 
@@ -62,14 +58,14 @@ impl SweepSetting {
     /// When there is no setting of that name. Whether the optimizer has an attribute, or the model, shows when it is
     /// [set](SweepSetting::set).
     pub(super) fn named(name: &str, model: &Model) -> Result<SweepSetting, SweepError> {
-        let listed = SETTINGS.iter().find(|(known, _)| *known == name).map(|&(_, kind)| kind);
+        let listed = settings().find(|(known, _)| *known == name).map(|(_, kind)| kind);
         let attribute = || name.strip_prefix(OF_MODEL).map(|attribute| kind_of(model, attribute));
         let of_optimizer = || name.strip_prefix(OF_OPTIMIZER).map(|_| Kind::Any);
         match listed.or_else(attribute).or_else(of_optimizer) {
             Some(kind) => Ok(SweepSetting { name: name.to_owned(), kind }),
             None => {
                 let likeness = |known: &str| strsim::normalized_damerau_levenshtein(name, known);
-                let closest = SETTINGS.iter().map(|(known, _)| *known).filter(|known| likeness(known) >= 0.5);
+                let closest = settings().map(|(known, _)| known).filter(|known| likeness(known) >= 0.5);
                 let close = closest.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
                 Err(SweepError::UnknownSetting { name: name.to_owned(), close })
             }
