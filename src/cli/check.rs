@@ -6,6 +6,7 @@ use super::shaders::ShadersOption;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
+use std::collections::HashSet;
 use tilewright::check::{self, Case};
 use tilewright::gpu::Gpu;
 use tilewright::kernel::{MatrixUnits, Precision};
@@ -54,9 +55,9 @@ impl Check {
             .into_iter()
             .filter(|case| self.op.as_ref().is_none_or(|part| case.op.contains(part.as_str())))
             .collect();
-        if cases.is_empty() {
-            let ops = op_names();
-            return Err(CliError::usage(format!("no op's name holds what `--op` says; there are {}", ops.join(", "))));
+        if let (Some(part), true) = (&self.op, cases.is_empty()) {
+            let ops = op_names().join(", ");
+            return Err(CliError::usage(format!("no op's name holds `{part}`, as `--op` asks; there are {ops}")));
         }
         let gpu = self.shaders.checked(self.gpu(global)?)?;
         let mut rows: Vec<Row> = Vec::new();
@@ -134,7 +135,6 @@ fn half_kernels(gpu: &Gpu) -> String {
 }
 
 fn op_names() -> Vec<&'static str> {
-    let mut names: Vec<&'static str> = check::cases().iter().map(|case| case.op).collect();
-    names.dedup();
-    names
+    let mut seen = HashSet::new();
+    check::cases().iter().map(|case| case.op).filter(|&op| seen.insert(op)).collect()
 }

@@ -123,7 +123,7 @@ pub struct Launched {
 }
 
 /// Invocations in a workgroup of a one-dimensional grid.
-const LINEAR_WORKGROUP: u32 = 64;
+pub(crate) const LINEAR_WORKGROUP: u32 = 64;
 
 impl<'a> Launch<'a> {
     /// Nothing yet, for the node at `site` on such a device.

@@ -9,6 +9,7 @@ mod shader;
 
 pub use bind::{BindingError, BindingFault};
 pub use choices::{ChoiceKey, Choices};
+pub(crate) use launch::LINEAR_WORKGROUP;
 pub use launch::{Dispatch, Epilogue, Launch, Launched, Operand, ScratchTexture, Site, Storage};
 pub use profile::{DeviceClass, DeviceProfile, MAX_LOOP_STEPS, MatrixUnits, Precision};
 pub use shader::{Access, Binding, Condition, Content, Shader, read, read_texture, write, write_texture};

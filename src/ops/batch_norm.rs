@@ -11,7 +11,7 @@ pub use statistics::{BatchStatistics, UpdateRunningStatistics};
 use super::expect_inputs;
 use super::reduce::plane_lanes;
 use crate::graph::{Backward, Cost, Graph, GraphError, OnnxAttribute, OnnxNode, OnnxSize, Op, Value};
-use crate::kernel::{DeviceClass, Kernel, Launch, Operand, Shader, Unsupported, read, write};
+use crate::kernel::{DeviceClass, Kernel, LINEAR_WORKGROUP, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};
 use rayon::prelude::*;
 
@@ -26,6 +26,9 @@ static NORMALIZE: Shader = Shader::new(
         write("y"),
     ],
 );
+
+/// Lanes from which on a workgroup merges them.
+const LONG_MERGE: usize = 64;
 
 /// x `[N, C]` or `[N, C, ...]` as N x C x inner.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +73,22 @@ impl Layout {
             .arguments([("batch", batch), ("channels", channels), ("inner", inner), ("lanes", lanes)])
             .specialise(launch.profile().class == DeviceClass::Gpu);
         launch.linear(kernel, planes * lanes, operands);
+    }
+
+    /// A kernel that merges what `lanes` lanes have of each channel: one invocation a channel, or on a GPU, where that is
+    /// a long way for one, a workgroup.
+    fn launch_merge(
+        &self,
+        launch: &mut Launch<'_>,
+        [alone, together]: [&'static Shader; 2],
+        lanes: usize,
+        finish: impl Fn(Kernel) -> Kernel,
+        operands: impl IntoIterator<Item = (&'static str, Operand)>,
+    ) {
+        let is_long = launch.profile().class == DeviceClass::Gpu && lanes >= LONG_MERGE;
+        let (shader, invocations) = if is_long { (together, LINEAR_WORKGROUP as usize) } else { (alone, 1) };
+        let kernel = finish(Kernel::new(shader).argument("lanes", lanes));
+        launch.linear(kernel, self.channels * invocations, operands);
     }
 
     fn kernel(&self, shader: &'static Shader) -> Kernel {

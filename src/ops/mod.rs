@@ -78,6 +78,7 @@ pub const SHARED: &[(&str, &str)] = &[
     ("conv/texture_pixels", "tiles of pixels of the convolutions whose operands are textures"),
     ("lib/nan", "bounds and comparisons that hold for NaN"),
     ("lib/strided", "offset of an element that is walked with up to six strides"),
+    ("lib/together", "sums over the invocations of a workgroup"),
     ("lib/sum", "sums whose error does not grow with the number of terms"),
 ];
 

@@ -12,6 +12,10 @@ static PARTIAL_SUMS: Shader =
     Shader::new("batch_norm/partial_sums", &[read("x"), read("dy"), read("mean"), write("part").vec2()]);
 static MERGE_SUMS: Shader =
     Shader::new("batch_norm/merge_sums", &[read("part").vec2(), read("variance"), write("dweight"), write("dbias")]);
+static MERGE_TOGETHER: Shader = Shader::new(
+    "batch_norm/merge_sums_together",
+    &[read("part").vec2(), read("variance"), write("dweight"), write("dbias")],
+);
 static INPUT_GRADIENT: Shader = Shader::new(
     "batch_norm/input_gradient",
     &[
@@ -75,14 +79,14 @@ impl Op for BatchNormSums {
         let kernel = layout.kernel(&PARTIAL_SUMS).constant("LANES", lanes);
         let operands = Operand::inputs(&["x", "dy", "mean"]).chain([("part", partial)]);
         launch.linear(kernel, layout.channels * lanes, operands);
-        let kernel = Kernel::new(&MERGE_SUMS).constant("EPS", self.eps).argument("lanes", lanes);
         let operands = [
             ("part", partial),
             ("variance", Operand::input(3)),
             ("dweight", Operand::output(0)),
             ("dbias", Operand::output(1)),
         ];
-        launch.linear(kernel, layout.channels, operands);
+        let finish = |kernel: Kernel| kernel.constant("EPS", self.eps);
+        layout.launch_merge(launch, [&MERGE_SUMS, &MERGE_TOGETHER], lanes, finish, operands);
         Ok(())
     }
 

@@ -14,7 +14,7 @@ pub(crate) static CARD: Card = Card::new(Chapter::Normalisation, &[
         computes: "mean and biased variance of each channel, by shifted sums that are merged as Chan, Golub and LeVeque do",
         shapes: "x [N, C, ...]; mean [C], variance [C]",
         gradient: "goes through batch_norm",
-        shaders: &["batch_norm/partial_statistics", "batch_norm/merge_statistics"],
+        shaders: &["batch_norm/partial_statistics", "batch_norm/merge_statistics", "batch_norm/merge_statistics_together"],
         flops: "4 elements of x",
     },
     Entry {
@@ -30,7 +30,7 @@ pub(crate) static CARD: Card = Card::new(Chapter::Normalisation, &[
         computes: "dweight[c] = sum of dy * normalised x, dbias[c] = sum of dy",
         shapes: "x, dy, mean, var; two of [C]",
         gradient: NO_GRADIENT,
-        shaders: &["batch_norm/partial_sums", "batch_norm/merge_sums"],
+        shaders: &["batch_norm/partial_sums", "batch_norm/merge_sums", "batch_norm/merge_sums_together"],
         flops: "4 elements of x",
     },
     Entry {

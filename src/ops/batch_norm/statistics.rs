@@ -10,6 +10,8 @@ use crate::tensor::{HostTensor, Shapes, TensorSpec};
 static PARTIAL_STATISTICS: Shader = Shader::new("batch_norm/partial_statistics", &[read("x"), write("part")]);
 static MERGE_STATISTICS: Shader =
     Shader::new("batch_norm/merge_statistics", &[read("part"), write("mean"), write("variance")]);
+static MERGE_TOGETHER: Shader =
+    Shader::new("batch_norm/merge_statistics_together", &[read("part"), write("mean"), write("variance")]);
 static UPDATE_RUNNING: Shader = Shader::new(
     "batch_norm/update_running",
     &[read("mean"), read("variance"), write("running_mean"), write("running_var")],
@@ -57,9 +59,9 @@ impl Op for BatchStatistics {
         let partial = launch.scratch(3 * layout.channels * lanes);
         let kernel = layout.kernel(&PARTIAL_STATISTICS).constant("LANES", lanes);
         launch.linear(kernel, layout.channels * lanes, [("x", Operand::input(0)), ("part", partial)]);
-        let kernel = Kernel::new(&MERGE_STATISTICS).arguments([("elements", layout.count()), ("lanes", lanes)]);
         let operands = [("part", partial), ("mean", Operand::output(0)), ("variance", Operand::output(1))];
-        launch.linear(kernel, layout.channels, operands);
+        let finish = |kernel: Kernel| kernel.argument("elements", layout.count());
+        layout.launch_merge(launch, [&MERGE_STATISTICS, &MERGE_TOGETHER], lanes, finish, operands);
         Ok(())
     }
 

@@ -81,6 +81,40 @@ impl ConvGeometry {
     }
 }
 
+/// Along one axis, the inputs `first`, `first + step`, ... that the taps `tap`, `tap + tap_step`, ... meet, and no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Phase {
+    pub first: usize,
+    pub step: usize,
+    pub inputs: usize,
+    pub tap: usize,
+    pub tap_step: usize,
+    pub taps: usize,
+}
+
+impl ConvGeometry {
+    /// All inputs, all taps, and in between zeros where the stride leaves inputs out.
+    pub(super) fn whole(&self, axis: usize) -> Phase {
+        Phase { first: 0, step: 1, inputs: self.size[axis], tap: 0, tap_step: 1, taps: self.kernel[axis] }
+    }
+
+    /// Along `axis`, the phases that together have every input: as many as the stride is long.
+    pub(super) fn phases(&self, axis: usize) -> Vec<Phase> {
+        let (step, size) = (self.stride[axis], self.size[axis]);
+        let phase = |first: usize| {
+            let meets = |tap: &usize| (first + self.padding[axis]) % step == tap * self.dilation[axis] % step;
+            let met: Vec<usize> = (0..self.kernel[axis]).filter(meets).collect();
+            let tap_step = match met[..] {
+                [first, second, ..] => second - first,
+                _ => 1,
+            };
+            let tap = met.first().copied().unwrap_or(0);
+            Phase { first, step, inputs: (size - first).div_ceil(step), tap, tap_step, taps: met.len() }
+        };
+        (0..step.min(size)).map(phase).collect()
+    }
+}
+
 trait DivCeil {
     fn div_ceil_to(self, divisor: isize) -> usize;
 }

@@ -1,6 +1,7 @@
 //! Convolution for GPUs: the classic tiled matrix product in workgroup memory, whose load functions
 //! read the image where it lies (implicit GEMM, no im2col buffer).
 
+use super::geometry::Phase;
 use super::part::Part;
 use super::plain::kernel;
 use super::split::Split;
@@ -193,14 +194,34 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part, body: Body) {
     product.launch(launch, kernel, &tile, operands);
 }
 
+/// Phases from which on a gradient is computed in one dispatch for all of them, most of whose products are with zero: a
+/// dispatch for each would be many small ones.
+const MANY_PHASES: usize = 9;
+
 pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Operand, body: Body) {
     let g = &part.geometry;
-    let [rows, columns, depth] = sizes(ConvPass::InputGradient, g);
-    let product = Product { rows, columns, depth, groups: g.groups, parts: 1 };
-    let tile = body.tile(launch.profile(), [product.rows, product.columns, product.groups], |_| 1);
-    let kernel = kernel(tile.shader, part).operands(&INPUT_GRADIENT);
-    let operands = [("dy", Operand::input(0)), ("weight", part.weight(Operand::input(1))), ("dx", dx)];
-    product.launch(launch, kernel, &tile, operands);
+    let strides = g.stride[0] * g.stride[1];
+    let is_split = (2..MANY_PHASES).contains(&strides);
+    let [down, across] = [0, 1].map(|axis| if is_split { g.phases(axis) } else { vec![g.whole(axis)] });
+    for (y, x) in down.iter().flat_map(|y| across.iter().map(move |x| (y, x))) {
+        let (rows, columns) = (g.group_channels(), g.batch * y.inputs * x.inputs);
+        let product = Product { rows, columns, depth: g.group_filters() * y.taps * x.taps, groups: g.groups, parts: 1 };
+        let tile = body.tile(launch.profile(), [rows, columns, g.groups], |_| 1);
+        let kernel = kernel(tile.shader, part)
+            .operands(&INPUT_GRADIENT)
+            .condition("whole", !is_split)
+            .condition("scattered", !is_split && strides > 1)
+            .constants(phase_constants(["PHASE_HEIGHT", "FIRST_Y", "STEP_Y", "TAPS_Y", "FIRST_TAP_Y", "TAP_STEP_Y"], y))
+            .constants(phase_constants(["PHASE_WIDTH", "FIRST_X", "STEP_X", "TAPS_X", "FIRST_TAP_X", "TAP_STEP_X"], x));
+        let operands = [("dy", Operand::input(0)), ("weight", part.weight(Operand::input(1))), ("dx", dx)];
+        product.launch(launch, kernel, &tile, operands);
+    }
+}
+
+/// A phase that no tap meets has no steps; its taps are one, since a shader divides by them.
+fn phase_constants(names: [&'static str; 6], phase: &Phase) -> impl Iterator<Item = (&'static str, i32)> {
+    let Phase { first, step, inputs, tap, tap_step, taps } = *phase;
+    names.into_iter().zip([inputs, first, step, taps.max(1), tap, tap_step].map(|value| value as i32))
 }
 
 /// Parts of a weight gradient's reduction that run side by side.

@@ -78,8 +78,8 @@ fn cases() -> Vec<Case> {
     for (x, groups) in all {
         cases.extend([true, false].map(|affine| case(x, groups, affine, "")));
     }
-    // Mean of squares less square of mean would have no digit left.
-    cases.push(case(&[4, 6, 13, 13], 3, true, " around 1000").tolerance(1e-5, 1e-6).prepare(|tensors| {
+    // Mean of squares less square of mean would have no digit left. One unit in the last place of the mean is 6e-5.
+    cases.push(case(&[4, 6, 13, 13], 3, true, " around 1000").tolerance(1e-4, 1e-6).prepare(|tensors| {
         if let Some(x) = tensors.get_mut("x0") {
             x.f32_mut().iter_mut().for_each(|x| *x = 1.7 * *x + 1000.0);
         }
