@@ -44,7 +44,7 @@ pub(crate) fn run(device: &str) -> Result<f64, Box<dyn Error>> {
     let session = Session::new(&Device::open(device, DeviceOptions::default())?, 1);
     let [mut step, mut test] = session.prepare([&training, &testing])?;
 
-    let digits = Source::Mnist.load(&LoadOptions::default().limit(1000))?;
+    let digits = Source::mnist().load(&LoadOptions::default().limit(1000))?;
     let normalization = Normalization::of(&digits.train);
     let (mut images, mut labels) = (vec![0.0; BATCH * 28 * 28], vec![0; BATCH]);
     for epoch in 0..3 {

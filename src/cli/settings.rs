@@ -156,7 +156,7 @@ impl Settings {
             }
             None => match &self.model {
                 Some(model) => self.recipe_of(model)?,
-                None => TrainConfig { data: Source::Mnist, ..TrainConfig::for_model(default)? },
+                None => TrainConfig { data: Source::mnist(), ..TrainConfig::for_model(default)? },
             },
         };
         self.plain.set(&mut config);
@@ -183,7 +183,7 @@ impl Settings {
     /// The model's own recipe. Its data are an example, of which nobody who names none knows.
     fn recipe_of(&self, model: &str) -> Result<TrainConfig, CliError> {
         let config = TrainConfig::for_model(model)?;
-        let missing = config.data.folder().filter(|folder| self.data.is_none() && !folder.is_dir());
+        let missing = config.data.directory().filter(|folder| self.data.is_none() && !folder.is_dir());
         let Some(folder) = missing else { return Ok(config) };
         let [channels, height, width] = models::find(model)?.input;
         Err(CliError::usage(format!(

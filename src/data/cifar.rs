@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::DataError;
-use super::{Dataset, Splits};
+use super::source::Kind;
+use super::{Dataset, LoadOptions, Splits};
+use crate::path_text;
 
 const SIDE: usize = 32;
 const PIXELS: usize = 3 * SIDE * SIDE;
@@ -14,6 +16,8 @@ const MAX_RECORDS: usize = 1_000_000;
 
 /// What tells one CIFAR from the other.
 pub(crate) struct Cifar {
+    word: &'static str,
+    form: (&'static str, &'static str),
     train: &'static [&'static str],
     test: &'static str,
     /// The folder that the archive unpacks to; looked into beside the folder itself.
@@ -24,7 +28,9 @@ pub(crate) struct Cifar {
     remedy: &'static str,
 }
 
-pub(crate) const CIFAR10: Cifar = Cifar {
+pub(crate) static CIFAR10: Cifar = Cifar {
+    word: "cifar10",
+    form: ("cifar10:DIR", "the binary version of CIFAR-10"),
     train: &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"],
     test: "test_batch.bin",
     subfolder: "cifar-10-batches-bin",
@@ -33,7 +39,9 @@ pub(crate) const CIFAR10: Cifar = Cifar {
     remedy: "Download and unpack the binary version of CIFAR-10 (cifar-10-binary.tar.gz).",
 };
 
-pub(crate) const CIFAR100: Cifar = Cifar {
+pub(crate) static CIFAR100: Cifar = Cifar {
+    word: "cifar100",
+    form: ("cifar100:DIR", "the binary version of CIFAR-100, with its 100 fine classes"),
     train: &["train.bin"],
     test: "test.bin",
     subfolder: "cifar-100-binary",
@@ -50,19 +58,27 @@ pub(crate) const CIFAR100: Cifar = Cifar {
     remedy: "Download and unpack the binary version of CIFAR-100 (cifar-100-binary.tar.gz).",
 };
 
-/// Loads both splits from `dir` or from the usual folder in it.
-///
-/// # Errors
-/// A folder or file that is missing, a file that is not whole records, or a label that is no class.
-pub(crate) fn load(cifar: &Cifar, dir: &Path, name: &str) -> Result<Splits, DataError> {
-    super::require_folder(dir, "the .bin files of the data set in it")?;
-    let folders = [dir, &dir.join(cifar.subfolder)];
-    let find = |file: &str| super::find_file(&folders, vec![file.to_owned()], cifar.remedy);
-    // All of them before the first is read: a missing last one is told at once.
-    let train = cifar.train.iter().map(|file| find(file)).collect::<Result<Vec<_>, _>>()?;
-    let test = find(cifar.test)?;
-    let train = cifar.read(&train, format!("{name} (train)"))?;
-    Ok(Splits::new(train, cifar.read(&[test], format!("{name} (test)"))?))
+impl Kind for Cifar {
+    fn word(&self) -> &'static str {
+        self.word
+    }
+
+    fn form(&self) -> (&'static str, &'static str) {
+        self.form
+    }
+
+    /// From the folder or from the usual one in it.
+    fn load(&self, dir: &str, name: &str, _: &LoadOptions) -> Result<Splits, DataError> {
+        let dir = path_text::from_text(dir);
+        super::require_folder(&dir, "the .bin files of the data set in it")?;
+        let folders = [dir.as_path(), &dir.join(self.subfolder)];
+        let find = |file: &str| super::find_file(&folders, vec![file.to_owned()], self.remedy);
+        // All of them before the first is read: a missing last one is told at once.
+        let train = self.train.iter().map(|file| find(file)).collect::<Result<Vec<_>, _>>()?;
+        let test = find(self.test)?;
+        let train = self.read(&train, format!("{name} (train)"))?;
+        Ok(Splits::new(train, self.read(&[test], format!("{name} (test)"))?))
+    }
 }
 
 impl Cifar {

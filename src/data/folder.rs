@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use super::decode::{Header, decode_image, read_header};
 use super::error::{DataError, ImageSize, all_or_damaged};
 use super::left_out::{LeftOut, Reason};
+use super::source::Kind;
 use super::{Dataset, LoadOptions, Preprocessing, Splits, allocate, held_out, require_folder, round_robin};
 
 const IMAGE_ENDINGS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
@@ -32,6 +33,27 @@ struct Files {
     labels: Vec<u32>,
 }
 
+/// `folder:DIR`: `DIR/train/CLASS/**/*.jpg|jpeg|png|webp|bmp`, and the same under `DIR/test` and `DIR/val`.
+pub(super) struct Folder;
+
+impl Kind for Folder {
+    fn word(&self) -> &'static str {
+        "folder"
+    }
+
+    fn form(&self) -> (&'static str, &'static str) {
+        ("folder:DIR", "files of images, in DIR/train/CLASS, DIR/test/CLASS and DIR/val/CLASS, and in folders within")
+    }
+
+    fn heeds_options(&self) -> bool {
+        true
+    }
+
+    fn load(&self, dir: &str, name: &str, options: &LoadOptions) -> Result<Splits, DataError> {
+        load(&path_text::from_text(dir), name, options)
+    }
+}
+
 /// Loads the splits that there are. Only as many files are decoded as the limit asks for.
 ///
 /// Without a test folder, the validation images are the test images; without either, some of the training images.
@@ -39,7 +61,7 @@ struct Files {
 /// # Errors
 /// Folders or images that are missing or damaged, a file that is no image, images of several sizes when no
 /// size is asked for, or a test class that training does not have.
-pub(crate) fn load(dir: &Path, name: &str, options: &LoadOptions) -> Result<Splits, DataError> {
+fn load(dir: &Path, name: &str, options: &LoadOptions) -> Result<Splits, DataError> {
     if let Some(channels) = options.channels.filter(|channels| ![1, 3].contains(channels)) {
         let expected = "1 (grey) or 3 (colour) for image files";
         return Err(BadSetting::new("input_channels", channels, expected).into());

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 
 use super::error::{DataError, ImageSize};
-use super::{Dataset, Splits};
+use super::source::Kind;
+use super::{Dataset, LoadOptions, Splits};
+use crate::path_text;
 
 /// Magic number of labels: unsigned bytes, 1 dimension.
 pub const LABELS_MAGIC: u32 = 0x0000_0801;
@@ -34,6 +36,55 @@ pub struct IdxImages {
     pub width: usize,
     /// From 0 (black) to 255, row by row.
     pub pixels: Vec<u8>,
+}
+
+/// `idx:DIR`.
+pub(super) struct Idx;
+
+impl Kind for Idx {
+    fn word(&self) -> &'static str {
+        "idx"
+    }
+
+    fn form(&self) -> (&'static str, &'static str) {
+        ("idx:DIR", "the four files of MNIST, Fashion-MNIST or KMNIST, gzipped or not")
+    }
+
+    fn has_class_names(&self) -> bool {
+        false
+    }
+
+    fn load(&self, dir: &str, name: &str, _: &LoadOptions) -> Result<Splits, DataError> {
+        load(&path_text::from_text(dir), name)
+    }
+}
+
+/// `mnist`.
+pub(super) struct Bundled;
+
+impl Kind for Bundled {
+    fn word(&self) -> &'static str {
+        "mnist"
+    }
+
+    fn form(&self) -> (&'static str, &'static str) {
+        ("mnist", "the sample in the program: 10,000 training and 2,000 test digits")
+    }
+
+    fn rest(&self, given: Option<&str>) -> Result<Option<String>, String> {
+        match given {
+            None => Ok(None),
+            Some(_) => Err("the bundled mnist takes no folder; idx:DIR does".to_owned()),
+        }
+    }
+
+    fn is_folder(&self) -> bool {
+        false
+    }
+
+    fn load(&self, _: &str, _: &str, _: &LoadOptions) -> Result<Splits, DataError> {
+        load_bundled()
+    }
 }
 
 /// Loads the four files of a folder. Classes are named by number, up to the largest label.

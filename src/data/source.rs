@@ -2,7 +2,7 @@
 
 use crate::setting::BadSetting;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -11,11 +11,56 @@ use crate::path_text;
 
 use super::decode::MAX_PIXELS;
 use super::error::{DataError, ImageSize};
-use super::synthetic::{DEFAULT_COUNT, Synthetic};
-use super::{Dataset, Preprocessing, Splits, cifar, convert, folder, idx, own};
+use super::{Dataset, Preprocessing, Splits, cifar, convert, folder, idx, own, synthetic};
 
 /// Longest side of an image and largest number of classes that a source may ask for.
-const MAX_EXTENT: usize = 65_535;
+pub(super) const MAX_EXTENT: usize = 65_535;
+
+/// Every kind of source that comes with the crate.
+static ALL: [&dyn Kind; 6] =
+    [&idx::Bundled, &idx::Idx, &cifar::CIFAR10, &cifar::CIFAR100, &folder::Folder, &synthetic::Patterns];
+
+/// A kind of source: what the word before the colon means. What is not said otherwise holds for a folder of files.
+pub(super) trait Kind: Sync {
+    /// The word.
+    fn word(&self) -> &'static str;
+
+    /// How sources of this kind are written, and what they are.
+    fn form(&self) -> (&'static str, &'static str);
+
+    /// What stands after the colon, as it is kept; or what is wrong with it.
+    fn rest(&self, given: Option<&str>) -> Result<Option<String>, String> {
+        match given {
+            Some(dir) if !dir.is_empty() => Ok(Some(path_text::to_text(path_text::from_text(dir)))),
+            _ => Err(format!("{word} needs a folder, as in {word}:data", word = self.word())),
+        }
+    }
+
+    /// Whether `rest` is a folder.
+    fn is_folder(&self) -> bool {
+        true
+    }
+
+    /// Whether its classes have names, and are not only numbers.
+    fn has_class_names(&self) -> bool {
+        true
+    }
+
+    /// Whether `load` heeds the options by itself: it decodes no more than it must.
+    fn heeds_options(&self) -> bool {
+        false
+    }
+
+    /// Reads all splits into memory. `name` is the source as people read it.
+    ///
+    /// # Errors
+    /// Files that are missing, damaged or of another kind.
+    fn load(&self, rest: &str, name: &str, options: &LoadOptions) -> Result<Splits, DataError>;
+}
+
+fn kind(word: &str) -> Option<&'static dyn Kind> {
+    ALL.into_iter().find(|kind| kind.word() == word)
+}
 
 /// A place to load a data set from. `FromStr` and `Display` are inverse; serde uses the same text.
 ///
@@ -29,30 +74,12 @@ const MAX_EXTENT: usize = 65_535;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-#[non_exhaustive]
-pub enum Source {
-    /// `mnist`: the sample in the binary, 10,000 training and 2,000 test digits of 1x28x28.
-    Mnist,
-    /// `idx:DIR`: the four files of MNIST, Fashion-MNIST or KMNIST, gzipped or not.
-    Idx(PathBuf),
-    /// `cifar10:DIR`: the binary version, in the folder or in its `cifar-10-batches-bin`.
-    Cifar10(PathBuf),
-    /// `cifar100:DIR`: the binary version, in the folder or in its `cifar-100-binary`; the 100
-    /// fine classes.
-    Cifar100(PathBuf),
-    /// `folder:DIR`: `DIR/train/CLASS/**/*.jpg|jpeg|png|webp|bmp`, and the same under `DIR/test` and `DIR/val`.
-    /// Without either, a tenth of each class is held out of training, always the same one.
-    Folder(PathBuf),
-    /// `synthetic:CxHxW:CLASSES[:COUNT]`: class-dependent patterns under noise; 1,000 training
-    /// images unless COUNT says otherwise, a fifth of that for testing.
-    Synthetic(Synthetic),
-    /// `NAME` or `NAME:REST`: one that this program has [registered](super::register).
-    Own {
-        /// The word before the colon.
-        name: String,
-        /// What stands after it: what the source makes of it is its own.
-        rest: Option<String>,
-    },
+pub struct Source {
+    /// The word before the colon: of a kind that comes with the crate, or of one that this program has
+    /// [registered](super::register).
+    word: String,
+    /// What stands after it.
+    rest: Option<String>,
 }
 
 /// What to make of the images while loading. The default changes nothing.
@@ -107,57 +134,53 @@ impl LoadOptions {
 }
 
 impl Source {
-    /// Reads both splits into memory.
+    /// `mnist`: the sample in the program.
+    pub fn mnist() -> Source {
+        Source { word: idx::Bundled.word().to_owned(), rest: None }
+    }
+
+    /// `folder:DIR`: files of images.
+    pub fn folder(dir: impl Into<PathBuf>) -> Source {
+        Source { word: folder::Folder.word().to_owned(), rest: Some(path_text::to_text(dir.into())) }
+    }
+
+    /// How the sources that come with the crate are written, and what they are.
+    pub fn forms() -> impl Iterator<Item = (&'static str, &'static str)> {
+        ALL.into_iter().map(Kind::form)
+    }
+
+    /// Reads all splits into memory.
     ///
     /// # Errors
     /// See [`DataError`]: options that cannot work, or files that are missing, damaged or of
     /// another kind.
     pub fn load(&self, options: &LoadOptions) -> Result<Splits, DataError> {
         options.check()?;
-        let name = self.to_string();
-        let splits = match self {
-            Self::Mnist => idx::load_bundled()?,
-            Self::Idx(dir) => idx::load(dir, &name)?,
-            Self::Cifar10(dir) => cifar::load(&cifar::CIFAR10, dir, &name)?,
-            Self::Cifar100(dir) => cifar::load(&cifar::CIFAR100, dir, &name)?,
-            // Decodes no more than it must, so it heeds the options by itself.
-            Self::Folder(dir) => return folder::load(dir, &name, options),
-            Self::Synthetic(synthetic) => synthetic.load(&name)?,
-            Self::Own { name, rest } => own::load(name, rest.as_deref().unwrap_or_default(), options)?,
+        let rest = self.rest.as_deref().unwrap_or_default();
+        let splits = match kind(&self.word) {
+            Some(kind) if kind.heeds_options() => return kind.load(rest, &self.to_string(), options),
+            Some(kind) => kind.load(rest, &self.to_string(), options)?,
+            None => own::load(&self.word, rest, options)?,
         };
         let validation = splits.validation.map(|validation| options.apply(validation)).transpose()?;
         let (train, test) = (options.apply(splits.train)?, options.apply(splits.test)?);
         Ok(Splits { train, validation, test, notes: splits.notes })
     }
-}
 
-impl Source {
     /// Whether its classes have names: labels of IDX files and of synthetic images are numbers.
     pub fn has_class_names(&self) -> bool {
-        !matches!(self, Self::Idx(_) | Self::Synthetic(_))
+        kind(&self.word).is_none_or(Kind::has_class_names)
     }
-}
-
-impl Source {
-    /// How sources are written, and what they are.
-    pub const FORMS: [(&str, &str); 6] = [
-        ("mnist", "the sample in the program: 10,000 training and 2,000 test digits"),
-        ("idx:DIR", "the four files of MNIST, Fashion-MNIST or KMNIST, gzipped or not"),
-        ("cifar10:DIR", "the binary version of CIFAR-10"),
-        ("cifar100:DIR", "the binary version of CIFAR-100, with its 100 fine classes"),
-        ("folder:DIR", "files of images, in DIR/train/CLASS, DIR/test/CLASS and DIR/val/CLASS, and in folders within"),
-        (
-            "synthetic:CxHxW:CLASSES[:COUNT]",
-            "patterns under noise, to try a model without data: COUNT training images, 1,000 where it is not given",
-        ),
-    ];
 
     /// The folder that the images lie in, if they do.
-    pub fn folder(&self) -> Option<&Path> {
-        match self {
-            Self::Idx(dir) | Self::Cifar10(dir) | Self::Cifar100(dir) | Self::Folder(dir) => Some(dir),
-            Self::Mnist | Self::Synthetic(_) | Self::Own { .. } => None,
-        }
+    pub fn directory(&self) -> Option<PathBuf> {
+        kind(&self.word).filter(|kind| kind.is_folder())?;
+        self.rest.as_deref().map(path_text::from_text)
+    }
+
+    /// As it is written, with `rest`.
+    fn written(&self, rest: Option<String>) -> String {
+        rest.map_or_else(|| self.word.clone(), |rest| format!("{}:{rest}", self.word))
     }
 }
 
@@ -194,28 +217,11 @@ impl LoadOptions {
     }
 }
 
-impl Source {
-    /// As it is written, with the path as `text` has it.
-    fn written(&self, text: impl Fn(&Path) -> String) -> String {
-        match self {
-            Self::Mnist => "mnist".to_owned(),
-            Self::Idx(dir) => format!("idx:{}", text(dir)),
-            Self::Cifar10(dir) => format!("cifar10:{}", text(dir)),
-            Self::Cifar100(dir) => format!("cifar100:{}", text(dir)),
-            Self::Folder(dir) => format!("folder:{}", text(dir)),
-            Self::Synthetic(Synthetic { channels, height, width, classes, count }) => {
-                let count = if *count == DEFAULT_COUNT { String::new() } else { format!(":{count}") };
-                format!("synthetic:{channels}x{height}x{width}:{classes}{count}")
-            }
-            Self::Own { name, rest } => rest.iter().fold(name.clone(), |name, rest| format!("{name}:{rest}")),
-        }
-    }
-}
-
 /// For people: a path that is no text is told as one.
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written(path_text::lossy))
+        let rest = self.directory().map(|dir| path_text::lossy(&dir)).or_else(|| self.rest.clone());
+        f.write_str(&self.written(rest))
     }
 }
 
@@ -223,28 +229,17 @@ impl FromStr for Source {
     type Err = DataError;
 
     fn from_str(given: &str) -> Result<Self, DataError> {
-        let (kind, rest) = match given.split_once(':') {
-            Some((kind, rest)) => (kind, Some(rest)),
+        let (word, rest) = match given.split_once(':') {
+            Some((word, rest)) => (word, Some(rest)),
             None => (given, None),
         };
-        let dir = || match rest {
-            Some(dir) if !dir.is_empty() => Ok(path_text::from_text(dir)),
-            _ => Err(format!("{kind} needs a folder, as in {kind}:data")),
+        let kept = match kind(word) {
+            Some(kind) => kind.rest(rest),
+            None if own::is_registered(word) => Ok(rest.map(str::to_owned)),
+            None => Err(format!("there is no kind '{word}'")),
         };
-        let source = match kind {
-            "mnist" => match rest {
-                None => Ok(Self::Mnist),
-                Some(_) => Err("the bundled mnist takes no folder; idx:DIR does".to_owned()),
-            },
-            "idx" => dir().map(Self::Idx),
-            "cifar10" => dir().map(Self::Cifar10),
-            "cifar100" => dir().map(Self::Cifar100),
-            "folder" => dir().map(Self::Folder),
-            "synthetic" => parse_synthetic(rest.unwrap_or_default()).map(Self::Synthetic),
-            name if own::is_registered(name) => Ok(Self::Own { name: name.to_owned(), rest: rest.map(str::to_owned) }),
-            _ => Err(format!("there is no kind '{kind}'")),
-        };
-        source.map_err(|problem| DataError::Syntax { given: given.to_owned(), problem })
+        let kept = kept.map_err(|problem| DataError::Syntax { given: given.to_owned(), problem })?;
+        Ok(Source { word: word.to_owned(), rest: kept })
     }
 }
 
@@ -258,29 +253,6 @@ impl TryFrom<String> for Source {
 
 impl From<Source> for String {
     fn from(source: Source) -> Self {
-        source.written(|path| path_text::to_text(path))
+        source.written(source.rest.clone())
     }
-}
-
-fn parse_synthetic(text: &str) -> Result<Synthetic, String> {
-    let number = |what: &str, text: &str, most: usize| match text.parse() {
-        Ok(number) if (1..=most).contains(&number) => Ok(number),
-        _ => Err(format!("{what} is '{text}', but must be a whole number of 1 to {most}")),
-    };
-    let form = || "synthetic needs a shape and classes, as in synthetic:3x32x32:10".to_owned();
-    let (shape, classes, count) = match text.split(':').collect::<Vec<_>>()[..] {
-        [shape, classes] => (shape, classes, None),
-        [shape, classes, count] => (shape, classes, Some(count)),
-        _ => return Err(form()),
-    };
-    let [channels, height, width] = shape.split('x').collect::<Vec<_>>()[..] else {
-        return Err(form());
-    };
-    Ok(Synthetic {
-        channels: number("C", channels, MAX_EXTENT)?,
-        height: number("H", height, MAX_EXTENT)?,
-        width: number("W", width, MAX_EXTENT)?,
-        classes: number("CLASSES", classes, MAX_EXTENT)?,
-        count: count.map_or(Ok(DEFAULT_COUNT), |count| number("COUNT", count, 1 << 31))?,
-    })
 }

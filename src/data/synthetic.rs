@@ -4,30 +4,96 @@
 use rayon::prelude::*;
 
 use super::error::DataError;
-use super::{Dataset, Splits, allocate};
+use super::source::{Kind, MAX_EXTENT};
+use super::{Dataset, LoadOptions, Splits, allocate};
 use crate::random::SplitMix64;
+use std::fmt;
 
 /// How many training images there are when the source does not say.
-pub(super) const DEFAULT_COUNT: usize = 1000;
+const DEFAULT_COUNT: usize = 1000;
 
 /// Cells of a pattern from side to side.
 const CELLS: usize = 4;
 
 /// The shape of a synthetic data set. The test set is a fifth of `count`, at least one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Synthetic {
-    pub channels: usize,
-    pub height: usize,
-    pub width: usize,
-    pub classes: usize,
+struct Synthetic {
+    channels: usize,
+    height: usize,
+    width: usize,
+    classes: usize,
     /// Training images.
-    pub count: usize,
+    count: usize,
+}
+
+/// `synthetic:CxHxW:CLASSES[:COUNT]`.
+pub(super) struct Patterns;
+
+impl Kind for Patterns {
+    fn word(&self) -> &'static str {
+        "synthetic"
+    }
+
+    fn form(&self) -> (&'static str, &'static str) {
+        (
+            "synthetic:CxHxW:CLASSES[:COUNT]",
+            "patterns under noise, to try a model without data: COUNT training images, 1,000 where it is not given",
+        )
+    }
+
+    fn rest(&self, given: Option<&str>) -> Result<Option<String>, String> {
+        parse(given.unwrap_or_default()).map(|shape| Some(shape.to_string()))
+    }
+
+    fn is_folder(&self) -> bool {
+        false
+    }
+
+    fn has_class_names(&self) -> bool {
+        false
+    }
+
+    fn load(&self, rest: &str, name: &str, _: &LoadOptions) -> Result<Splits, DataError> {
+        parse(rest).map_err(|problem| DataError::Syntax { given: name.to_owned(), problem })?.load(name)
+    }
+}
+
+impl fmt::Display for Synthetic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Synthetic { channels, height, width, classes, count } = self;
+        write!(f, "{channels}x{height}x{width}:{classes}")?;
+        if *count == DEFAULT_COUNT { Ok(()) } else { write!(f, ":{count}") }
+    }
+}
+
+/// The shape that a text has.
+fn parse(text: &str) -> Result<Synthetic, String> {
+    let number = |what: &str, text: &str, most: usize| match text.parse() {
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => Err(format!("{what} is '{text}', but must be a whole number of 1 to {most}")),
+    };
+    let form = || "synthetic needs a shape and classes, as in synthetic:3x32x32:10".to_owned();
+    let (shape, classes, count) = match text.split(':').collect::<Vec<_>>()[..] {
+        [shape, classes] => (shape, classes, None),
+        [shape, classes, count] => (shape, classes, Some(count)),
+        _ => return Err(form()),
+    };
+    let [channels, height, width] = shape.split('x').collect::<Vec<_>>()[..] else {
+        return Err(form());
+    };
+    Ok(Synthetic {
+        channels: number("C", channels, MAX_EXTENT)?,
+        height: number("H", height, MAX_EXTENT)?,
+        width: number("W", width, MAX_EXTENT)?,
+        classes: number("CLASSES", classes, MAX_EXTENT)?,
+        count: count.map_or(Ok(DEFAULT_COUNT), |count| number("COUNT", count, 1 << 31))?,
+    })
 }
 
 impl Synthetic {
     /// # Errors
     /// When the images do not fit into memory.
-    pub(crate) fn load(&self, name: &str) -> Result<Splits, DataError> {
+    fn load(&self, name: &str) -> Result<Splits, DataError> {
         let train = self.dataset(format!("{name} (train)"), 0, self.count)?;
         Ok(Splits::new(train, self.dataset(format!("{name} (test)"), 1, (self.count / 5).max(1))?))
     }

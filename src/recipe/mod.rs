@@ -133,7 +133,7 @@ impl Default for TrainConfig {
     fn default() -> Self {
         TrainConfig {
             model: "lenet5".to_owned(),
-            data: Source::Mnist,
+            data: Source::mnist(),
             size: None,
             resize: None,
             crop_share: None,

@@ -143,7 +143,7 @@ fn settings() -> String {
     let averages = RunAverage::FORMS.map(|(form, what)| [format!("`{form}`"), what.to_owned()]);
     write_table(&mut text, ["average", "what it is"], averages);
     write_chapter(&mut text, "Data");
-    let rows = Source::FORMS.map(|(form, images)| [format!("`{form}`"), images.to_owned()]);
+    let rows = Source::forms().map(|(form, images)| [format!("`{form}`"), images.to_owned()]);
     write_table(&mut text, ["source", "images"], rows);
     text
 }

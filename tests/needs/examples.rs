@@ -88,7 +88,7 @@ fn a_checkpoint_tells_the_digit_of_an_image_file() {
     (recipe.epochs, recipe.limit, recipe.lr) = (5, Some(1000), 3e-3);
     let device = Device::open("auto", DeviceOptions::default()).unwrap();
     Trainer::create(recipe, &device, Some(&run)).unwrap().run(&mut Silent).unwrap();
-    let digits = Source::Mnist.load(&LoadOptions::default().limit(20)).unwrap().test;
+    let digits = Source::mnist().load(&LoadOptions::default().limit(20)).unwrap().test;
     let mut right = 0;
     for (index, label) in digits.labels.iter().enumerate() {
         let path = folder.path().join(format!("{index}.png"));

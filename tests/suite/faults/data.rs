@@ -444,7 +444,7 @@ fn class_folders_whose_names_are_not_text_are_classes_of_their_own() {
         put(split, b"caf\xe8", images);
         put(split, b"caf\xe9", images);
     }
-    let load = || Source::Folder(folder.path().into()).load(&LoadOptions::default());
+    let load = || Source::folder(folder.path()).load(&LoadOptions::default());
     let splits = load().unwrap();
     assert_eq!(splits.train.classes, ["caf\\xe8", "caf\\xe9"]);
     assert_eq!((splits.train.labels, splits.test.labels), (vec![0, 0, 1, 1], vec![0, 1]));
