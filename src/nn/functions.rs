@@ -3,8 +3,8 @@
 use super::Scope;
 use crate::graph::{GraphError, Init, Value};
 use crate::ops::{
-    AdaptiveAvgPool2d, AvgPool2d, BatchNormalize, BatchStatistics, Concat, GroupNorm, LocalResponseNorm, Loss, MatMul,
-    MaxPool2d, Mul, Permute, Reshape, Scale, Slice, Softmax, SumTo, ZeroPad,
+    AdaptiveAvgPool2d, AvgPool2d, BatchNormalize, BatchStatistics, Concat, LocalResponseNorm, Loss, MatMul, MaxPool2d,
+    Mul, Permute, Reshape, Scale, Slice, Softmax, SumTo, ZeroPad,
 };
 use crate::tensor::Shape;
 use std::ops::Range;
@@ -229,20 +229,6 @@ impl Scope<'_> {
         let bias = scope.graph.parameter(&format!("{path}.bias"), &shape[outer..], Init::ZEROS)?;
         let scaled = scope.mul(normal, weight)?;
         scope.add(scaled, bias)
-    }
-
-    /// Group normalisation `name` (Wu and He 2018) of x `[N, C, ...]`: each image's channels are normalised in groups by
-    /// their mean and biased variance; parameters `name.weight` (ones) and `name.bias` (zeros), `[C]`, and PyTorch's eps
-    /// of 1e-5. One group normalises each image as a whole, as many as there are channels each channel.
-    ///
-    /// # Errors
-    /// When the groups do not divide the channels.
-    pub fn group_norm(&mut self, name: &str, x: Value, groups: usize) -> Result<Value, GraphError> {
-        let (path, channels) = (self.path_of(name), self.channels(x));
-        let weight = self.graph.parameter(&format!("{path}.weight"), [channels], Init::ONES)?;
-        let bias = self.graph.parameter(&format!("{path}.bias"), [channels], Init::ZEROS)?;
-        self.graph.enter_layer(&path);
-        GroupNorm { groups, eps: 1e-5 }.apply(self.graph, x, Some([weight, bias]))
     }
 
     /// (x - mean) / sqrt(var + eps) over the dimensions from `outer` on: what batch normalisation does

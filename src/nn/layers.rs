@@ -2,7 +2,7 @@
 
 use super::{Mode, Scope};
 use crate::graph::{GraphError, Init, Value};
-use crate::ops::{self, Dropout, Fill, Linear};
+use crate::ops::{self, Dropout, Fill, GroupNorm, Linear};
 use crate::random::fnv1a64;
 use crate::tensor::{Shape, TensorSpec};
 
@@ -200,6 +200,20 @@ impl Scope<'_> {
         };
         self.graph.enter_layer(&path);
         norm.apply(self.graph, x, Some([weight, bias]), Some([running_mean, running_var]))
+    }
+
+    /// Group normalisation `name` (Wu and He 2018) of x `[N, C, ...]`: each image's channels are normalised in groups by
+    /// their mean and biased variance; parameters `name.weight` (ones) and `name.bias` (zeros), `[C]`, and PyTorch's eps
+    /// of 1e-5. One group normalises each image as a whole, as many as there are channels each channel.
+    ///
+    /// # Errors
+    /// When the groups do not divide the channels.
+    pub fn group_norm(&mut self, name: &str, x: Value, groups: usize) -> Result<Value, GraphError> {
+        let (path, channels) = (self.path_of(name), self.channels(x));
+        let weight = self.graph.parameter(&format!("{path}.weight"), [channels], Init::ONES)?;
+        let bias = self.graph.parameter(&format!("{path}.bias"), [channels], Init::ZEROS)?;
+        self.graph.enter_layer(&path);
+        GroupNorm { groups, eps: 1e-5 }.apply(self.graph, x, Some([weight, bias]))
     }
 
     /// Dropout with probability `p`: the identity in eval mode and for p = 0.

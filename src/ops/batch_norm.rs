@@ -9,7 +9,7 @@ pub(crate) use card::CARD;
 pub use statistics::{BatchStatistics, UpdateRunningStatistics};
 
 use super::expect_inputs;
-use super::reduce::plane_lanes;
+use super::reduce::launch_by_planes;
 use crate::graph::{Backward, Cost, Graph, GraphError, OnnxAttribute, OnnxNode, OnnxSize, Op, Value};
 use crate::kernel::{DeviceClass, Kernel, LINEAR_WORKGROUP, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};
@@ -51,15 +51,13 @@ impl Layout {
         self.batch * self.inner
     }
 
-    /// The planes of one channel, one an image.
+    /// The planes of one channel, one per image.
     fn planes<'a>(&self, x: &'a [f32], channel: usize) -> impl Iterator<Item = &'a [f32]> + use<'a> {
         let Layout { channels, inner, .. } = *self;
         x.chunks_exact(inner).skip(channel).step_by(channels)
     }
 
-    /// A kernel whose results are elements, every so many of a plane one invocation's.
-    ///
-    /// GPUs divide by constants; on CPU adapters layers share the pipeline.
+    /// A kernel whose results are elements.
     fn launch_by_planes(
         &self,
         launch: &mut Launch<'_>,
@@ -67,15 +65,11 @@ impl Layout {
         operands: impl IntoIterator<Item = (&'static str, Operand)>,
     ) {
         let Layout { batch, channels, inner } = *self;
-        let planes = batch * channels;
-        let lanes = plane_lanes(launch.profile(), planes, inner);
-        let kernel = kernel
-            .arguments([("batch", batch), ("channels", channels), ("inner", inner), ("lanes", lanes)])
-            .specialise(launch.profile().class == DeviceClass::Gpu);
-        launch.linear(kernel, planes * lanes, operands);
+        let kernel = kernel.arguments([("batch", batch), ("channels", channels)]);
+        launch_by_planes(launch, kernel, [batch * channels, inner], operands);
     }
 
-    /// A kernel that merges what `lanes` lanes have of each channel: one invocation a channel, or on a GPU, where that is
+    /// A kernel that merges what `lanes` lanes have of each channel: one invocation per channel, or on a GPU, where that is
     /// a long way for one, a workgroup.
     fn launch_merge(
         &self,

@@ -6,10 +6,10 @@ mod card;
 pub use backward::{GroupNormInputGradient, GroupNormSums};
 pub(crate) use card::CARD;
 
-use super::reduce::plane_lanes;
+use super::reduce::launch_by_planes;
 use super::{BatchStatistics, Reshape, expect_inputs};
 use crate::graph::{Backward, Cost, Graph, GraphError, OnnxAttribute, OnnxNode, OnnxSize, Op, Value};
-use crate::kernel::{DeviceClass, Kernel, Launch, Operand, Shader, Unsupported, read, write};
+use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{HostTensor, Shapes, TensorSpec};
 
 static NORMALIZE: Shader = Shader::new(
@@ -40,7 +40,7 @@ impl GroupNorm {
     /// When the groups do not divide the channels, or x has no elements.
     pub fn apply(self, graph: &mut Graph, x: Value, affine: Option<[Value; 2]>) -> Result<Value, GraphError> {
         let groups = match graph.shape(x)[..] {
-            [batch, channels, ..] if self.groups > 0 && channels.is_multiple_of(self.groups) => batch * self.groups,
+            [batch, channels, ..] if self.divides(channels) => batch * self.groups,
             _ => {
                 let rule = format!("it divides the channels of a tensor of shape {}", graph.shape(x));
                 return Err(GraphError::attribute("groups", self.groups, rule));
@@ -52,6 +52,11 @@ impl GroupNorm {
         let statistics = graph.apply(BatchStatistics, &[rows])?;
         let inputs: Vec<Value> = [x].into_iter().chain(affine.into_iter().flatten()).chain(statistics).collect();
         graph.apply_one(GroupNormalize { norm: self, affine: affine.is_some() }, &inputs)
+    }
+
+    /// Whether so many channels fall into the groups, each of which has at least one.
+    fn divides(&self, channels: usize) -> bool {
+        channels > 0 && self.groups > 0 && channels.is_multiple_of(self.groups)
     }
 }
 
@@ -83,7 +88,7 @@ impl Groups {
         statistics: &[&TensorSpec],
     ) -> Result<Groups, String> {
         let (batch, channels) = match x.shape[..] {
-            [batch, channels, ..] if norm.groups > 0 && channels.is_multiple_of(norm.groups) => (batch, channels),
+            [batch, channels, ..] if norm.divides(channels) => (batch, channels),
             _ => return Err(format!("it normalises [N, C, ...] whose channels {} groups divide", norm.groups)),
         };
         if !(norm.eps.is_finite() && norm.eps >= 0.0) {
@@ -112,18 +117,15 @@ impl Groups {
         self.size * self.inner
     }
 
-    /// A kernel whose results are elements, every so many of a plane one invocation's: as batch normalisation's.
+    /// A kernel whose results are elements.
     fn launch_by_planes(
         &self,
         launch: &mut Launch<'_>,
         kernel: Kernel,
         operands: impl IntoIterator<Item = (&'static str, Operand)>,
     ) {
-        let lanes = plane_lanes(launch.profile(), self.planes(), self.inner);
-        let kernel = kernel
-            .arguments([("channels", self.channels), ("inner", self.inner), ("size", self.size), ("lanes", lanes)])
-            .specialise(launch.profile().class == DeviceClass::Gpu);
-        launch.linear(kernel, self.planes() * lanes, operands);
+        let kernel = kernel.arguments([("channels", self.channels), ("size", self.size)]);
+        launch_by_planes(launch, kernel, [self.planes(), self.inner], operands);
     }
 }
 
@@ -217,5 +219,23 @@ impl Op for GroupNormalize {
         let scaled = node.step("Mul", vec![normal, weight], vec![]);
         node.give("Add", vec![scaled, bias], vec![]);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_divide_the_channels_and_have_at_least_one() {
+        let norm = |groups: usize| GroupNorm { groups, eps: 1e-5 };
+        for (groups, channels, fits) in [(2, 6, true), (6, 6, true), (4, 6, false), (0, 6, false), (2, 0, false)] {
+            let (x, vector) = (TensorSpec::f32([3, channels, 4]), TensorSpec::f32([3 * groups]));
+            let sums = GroupNormSums(GroupNormalize { norm: norm(groups), affine: false });
+            assert_eq!(sums.infer(&[&x, &x, &vector, &vector]).is_ok(), fits, "{groups} groups of {channels}");
+            let mut graph = Graph::new();
+            let x = graph.input("x", x).unwrap();
+            assert_eq!(norm(groups).apply(&mut graph, x, None).is_ok(), fits, "{groups} groups of {channels}");
+        }
     }
 }

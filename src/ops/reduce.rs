@@ -89,16 +89,25 @@ pub(super) fn channel_lanes(profile: &DeviceProfile, channels: usize, elements: 
     lanes.max(elements.div_ceil(MAX_LOOP_STEPS)).clamp(1, MAX_LOOP_STEPS)
 }
 
-/// Invocations that share a plane of a kernel whose results are elements.
+/// A kernel whose results are the elements of planes of `inner` elements: it gets arguments `inner` and `lanes`, the number
+/// of invocations that share a plane, each of which takes every so many elements of it.
 ///
-/// GPUs take an invocation an element. On CPU adapters a load of what a plane has in common costs as much as an element:
-/// few invocations share a plane.
-pub(super) fn plane_lanes(profile: &DeviceProfile, planes: usize, inner: usize) -> usize {
-    let lanes = match profile.class {
+/// A GPU has one invocation per element, and divides by constants. On CPU adapters a load of what a plane has in common
+/// costs as much as an element, so that few invocations share one, and layers share the pipeline.
+pub(super) fn launch_by_planes(
+    launch: &mut Launch<'_>,
+    kernel: Kernel,
+    [planes, inner]: [usize; 2],
+    operands: impl IntoIterator<Item = (&'static str, Operand)>,
+) {
+    let class = launch.profile().class;
+    let lanes = match class {
         DeviceClass::Gpu => inner,
         DeviceClass::Cpu => 1024usize.div_ceil(planes.max(1)).max(inner.div_ceil(MAX_LOOP_STEPS)).min(inner),
     };
-    lanes.max(1)
+    let lanes = lanes.max(1);
+    let kernel = kernel.arguments([("inner", inner), ("lanes", lanes)]).specialise(class == DeviceClass::Gpu);
+    launch.linear(kernel, planes * lanes, operands);
 }
 
 /// y[i] = sum over p below `parts` of x[i * `stride` + p * `part_stride`], in the order of p.

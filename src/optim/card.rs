@@ -75,22 +75,8 @@ pub(crate) static CARD: Card = Card::new(Chapter::Optimizer, &[
 .cases(|| [optimizers(), not_finite(), clipped()].into_iter().flatten().collect());
 
 fn optimizers() -> Vec<Case> {
-    let transforms = [
-        GradientTransform::default(),
-        GradientTransform { l1: 0.02, clip_grad_value: Some(0.4), clip_grad_norm: Some(1.5) },
-    ];
-    let mut cases = Vec::new();
-    for rule in Optimizer::cases() {
-        for transform in transforms {
-            let what = format!("{rule}, clipped {}", transform.clip_grad_norm.is_some());
-            let rule = rule.clone();
-            let build = move |graph: &mut Graph| {
-                let averaging = Some(Averaging::Swa { start: 2, every: 1 });
-                update(graph, UpdateConfig { optimizer: optimizer(&rule)?, transform, averaging })
-            };
-            cases.push(Case::new("optimizer", what, build).prepare(plausible_state).tolerance(2e-6, 1e-7));
-        }
-    }
+    let averaging = Some(Averaging::Swa { start: 2, every: 1 });
+    let mut cases = each("", UpdateConfig { averaging, ..UpdateConfig::new(Optimizer::default()) }, plausible_state);
     for rule in ["adamw:weight_decay=0.3", "sgd:momentum=0.9,weight_decay=0.01"] {
         let build = move |graph: &mut Graph| {
             let refused = |reason: String| GraphError::attribute("optimizer", rule, reason);
@@ -102,6 +88,22 @@ fn optimizers() -> Vec<Case> {
         cases.push(case.prepare(plausible_state).tolerance(2e-6, 1e-7));
     }
     cases
+}
+
+/// Every optimizer in the place of the one of `config`, with its gradients as they are and with all that clips them.
+fn each(what: &str, config: UpdateConfig, prepare: fn(&mut Tensors)) -> Vec<Case> {
+    let clipped = GradientTransform { l1: 0.02, clip_grad_value: Some(0.4), clip_grad_norm: Some(1.5) };
+    let of = |rule: String| {
+        [GradientTransform::default(), clipped].map(|transform| {
+            let what = format!("{rule}{what}, clipped {}", transform.clip_grad_norm.is_some());
+            let (rule, config) = (rule.clone(), config.clone());
+            let build = move |graph: &mut Graph| {
+                update(graph, UpdateConfig { optimizer: optimizer(&rule)?, transform, ..config.clone() })
+            };
+            Case::new("optimizer", what, build).prepare(prepare).tolerance(2e-6, 1e-7)
+        })
+    };
+    Optimizer::cases().into_iter().flat_map(of).collect()
 }
 
 fn optimizer(text: &str) -> Result<Optimizer, GraphError> {
@@ -141,26 +143,10 @@ fn plausible_state(tensors: &mut Tensors) {
 
 /// Gradients that are not finite reach their own parameters alone, but for the norm, which is all gradients'.
 fn not_finite() -> Vec<Case> {
-    let transforms = [
-        GradientTransform::default(),
-        GradientTransform { l1: 0.02, clip_grad_value: Some(0.4), clip_grad_norm: Some(1.5) },
-    ];
-    let mut cases = Vec::new();
-    for rule in Optimizer::cases() {
-        for transform in transforms {
-            let what = format!("{rule}, gradients with NaN, clipped {}", transform.clip_grad_norm.is_some());
-            let rule = rule.clone();
-            let build = move |graph: &mut Graph| {
-                update(graph, UpdateConfig { transform, ..UpdateConfig::new(optimizer(&rule)?) })
-            };
-            let nan: fn(&mut Tensors) = |tensors| {
-                plausible_state(tensors);
-                set(tensors, "gradient of a", &[(3, NAN), (4, -NAN)]);
-            };
-            cases.push(Case::new("optimizer", what, build).prepare(nan).tolerance(2e-6, 1e-7));
-        }
-    }
-    cases
+    each(", gradients with NaN", UpdateConfig::new(Optimizer::default()), |tensors| {
+        plausible_state(tensors);
+        set(tensors, "gradient of a", &[(3, NAN), (4, -NAN)]);
+    })
 }
 
 /// The norm of gradients one of which is infinite is infinite: that one becomes NaN, and all others 0.

@@ -1,11 +1,10 @@
 //! Runs a graph on the CPU through each op's reference function: the judge of the GPU.
 
-use crate::graph::{Graph, Init, Role, Value};
 pub use crate::tensor::Tensors;
 
+use crate::graph::{Graph, Init, Role, Value};
 use crate::setting::Setting;
 use crate::tensor::{ElementType, HostTensor, Shape};
-
 use std::collections::HashMap;
 
 /// Tensors of a graph that the host has no room for.

@@ -10,10 +10,11 @@ use proptest::test_runner::{FileFailurePersistence, TestCaseError};
 use std::sync::OnceLock;
 use tilewright::check::{Case, add_gradients, sweep};
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
+use tilewright::graph::Init;
 use tilewright::nn::{BatchNorm, LayerNorm, Mode, Scope};
 use tilewright::ops::{
-    AdaptiveAvgPool2d, Add, AvgPool2d, Conv2d, CrossEntropy, IGNORED_TARGET, Linear, LocalResponseNorm, Loss, MatMul,
-    MaxPool2d, Mul, Softmax,
+    AdaptiveAvgPool2d, Add, AvgPool2d, Conv2d, CrossEntropy, GroupNorm, IGNORED_TARGET, Linear, LocalResponseNorm,
+    Loss, MatMul, MaxPool2d, Mul, Softmax,
 };
 use tilewright::reference::Tensors;
 use tilewright::tensor::TensorSpec;
@@ -26,6 +27,7 @@ trials! {
         every_average_pool_agrees,
         every_adaptive_pool_agrees,
         every_batch_norm_agrees,
+        every_group_norm_agrees,
         every_layer_norm_agrees,
         every_local_response_norm_agrees,
         every_softmax_agrees,
@@ -219,6 +221,26 @@ proptest! {
                 variance.f32_mut().iter_mut().for_each(|variance| *variance = variance.abs() + 0.5);
             }))?;
         }
+    }
+
+    fn every_group_norm_agrees(
+        batch in 1..=9usize, groups in 1..=9usize, each in 1..=9usize, size in pair(2..=12), affine in any::<bool>(),
+    ) {
+        let norm = GroupNorm { groups, eps: 0.01 };
+        let shape = vec![batch, groups * each, size[0], size[1]];
+        let what = format!("{shape:?}, {norm:?}, affine {affine}");
+        let case = Case::differentiated("group_norm", what, vec![shape], move |graph, x| {
+            let channels = graph.shape(x[0])[1];
+            let affine = match affine {
+                true => Some([
+                    graph.parameter("weight", [channels], Init::ONES)?,
+                    graph.parameter("bias", [channels], Init::ZEROS)?,
+                ]),
+                false => None,
+            };
+            norm.apply(graph, x[0], affine)
+        });
+        agrees(case.tolerance(2e-5, 2e-6))?;
     }
 
     fn every_layer_norm_agrees(shape in prop::collection::vec(2..=9usize, 1..=4), dims in 1..=3usize) {
