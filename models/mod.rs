@@ -35,8 +35,8 @@ pub use options::{Attribute, ModelOptions, Settings, Takes};
 
 use crate::graph::{Graph, GraphError, Value};
 use crate::nn::{Mode, Scope};
+use crate::registry::Registry;
 use crate::tensor::{Shape, TensorSpec};
-use std::sync::{PoisonError, RwLock};
 
 /// An architecture that can be built by name.
 ///
@@ -96,12 +96,11 @@ const FAMILIES: &[&[Model]] = &[
 ];
 
 /// Models that this program brings itself.
-static OWN: RwLock<Vec<&'static Model>> = RwLock::new(Vec::new());
+static OWN: Registry<&'static Model> = Registry::new();
 
 /// Every model, those of this program last.
 pub fn all() -> impl Iterator<Item = &'static Model> {
-    let own = OWN.read().unwrap_or_else(PoisonError::into_inner).clone();
-    FAMILIES.iter().copied().flatten().chain(own)
+    FAMILIES.iter().copied().flatten().chain(OWN.things())
 }
 
 /// Gives this program a model of its own: it is then [found](find) by its name, and is trained, evaluated, resumed,
@@ -114,7 +113,7 @@ pub fn register(model: Model) -> Result<&'static Model, ModelError> {
         return Err(ModelError::NameTaken { name: known.name });
     }
     let model: &'static Model = Box::leak(Box::new(model));
-    OWN.write().unwrap_or_else(PoisonError::into_inner).push(model);
+    OWN.register(model.name, model);
     Ok(model)
 }
 

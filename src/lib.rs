@@ -93,6 +93,7 @@ pub mod printable;
 pub mod random;
 pub mod recipe;
 pub mod reference;
+mod registry;
 #[doc(hidden)]
 pub mod regular_file;
 pub mod report;

@@ -1,7 +1,7 @@
 //! `tilewright eval`: accuracy of a checkpoint, or of several together, on a data set.
 
-use super::images::ImageOptions;
 use super::place::Place;
+use super::rows::ImageOptions;
 use super::settings::{DATA, source_parser};
 use super::{CliError, Global};
 use clap::Args;
@@ -66,7 +66,7 @@ impl Eval {
         let reporter = global.reporter();
         let reading = global.activity.enter(Stage::Reading, 0);
         let Eval { limit, max_pixels, classes, .. } = *self;
-        let data = TestData { source: self.data.clone(), limit, max_pixels, classes, asked: self.images.asked() };
+        let data = TestData { source: self.data.clone(), limit, max_pixels, classes, asked: self.images.asked()? };
         let ensemble = Ensemble::read(&paths, &data)?;
         ensemble.notes().iter().for_each(|note| global.note(note));
         drop(reading);

@@ -2,9 +2,9 @@
 
 use super::classes::class_names;
 use super::eval::checkpoint_file;
-use super::images::ImageOptions;
 use super::output::refuse_overwriting;
-use super::settings::{DATA, MODEL, parse_attribute, source_parser};
+use super::rows::ImageOptions;
+use super::settings::{DATA, MODEL, source_parser};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -15,6 +15,7 @@ use tilewright::data::{LoadOptions, Normalization, Normalize, Source};
 use tilewright::interop::{Definition, Labels, WeightsFile, expected_images, import, told_attributes};
 use tilewright::models::{self, Model, ModelOptions};
 use tilewright::path_text::lossy;
+use tilewright::recipe::read_attribute;
 
 /// Make a checkpoint of a state_dict, in safetensors or as torch.save writes it
 #[derive(Args)]
@@ -31,7 +32,7 @@ pub(super) struct Import {
     key: Option<String>,
     /// An attribute of the model, such as `dropout=0.2`; may be given again [default: what the file says, if tilewright
     /// wrote it, else the model's]. `num_classes` is taken from the weights
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_attribute, help_heading = MODEL)]
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = read_attribute, help_heading = MODEL)]
     attributes: Vec<(String, Value)>,
     /// The data that the weights were trained on: class names and normalisation are taken from it
     #[arg(long, value_name = "SOURCE", value_parser = source_parser(), help_heading = DATA,

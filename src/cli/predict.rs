@@ -1,8 +1,8 @@
 //! `tilewright predict`: classes and probabilities of single images.
 
 use super::eval::checkpoint_file;
-use super::images::ImageOptions;
 use super::place::Place;
+use super::rows::ImageOptions;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::{Value, json};

@@ -1,10 +1,11 @@
 //! Which training step `bench step`, `profile` and `tune` measure.
 
 use super::CliError;
-use super::settings::{parse_attribute, parse_size};
+use super::settings::parse_size;
 use clap::Args;
 use serde_json::Value;
 use tilewright::bench::{self, Case};
+use tilewright::recipe::read_attribute;
 
 /// Heading of the help.
 pub(super) const MODEL: &str = "Model";
@@ -30,7 +31,7 @@ pub(super) struct FormOptions {
     #[arg(long, value_name = "HxW", value_parser = parse_size, help_heading = MODEL)]
     pub size: Option<(usize, usize)>,
     /// An attribute of the model, such as `width_mult=0.5`; may be given again
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_attribute, help_heading = MODEL)]
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = read_attribute, help_heading = MODEL)]
     pub attributes: Vec<(String, Value)>,
 }
 

@@ -1,7 +1,6 @@
 //! `tilewright summary`: a model's layers, cost and memory, before anything is allocated.
 
 use super::place::DeviceOption;
-use super::settings::parse_attribute;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::{Value, json};
@@ -11,7 +10,7 @@ use tilewright::models::{self, ModelOptions};
 use tilewright::nn::Mode;
 use tilewright::optim::Optimizer;
 use tilewright::plan::{MemoryReport, Plan};
-use tilewright::recipe::TrainConfig;
+use tilewright::recipe::{TrainConfig, read_attribute};
 use tilewright::report::Table;
 use tilewright::train::{Batch, TrainError, evaluation_graph, training_graph};
 
@@ -24,7 +23,7 @@ pub(super) struct Summary {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
     /// An attribute of the model, such as `num_classes=100`; may be given again
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_attribute)]
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = read_attribute)]
     attributes: Vec<(String, Value)>,
     /// Optimizer whose state counts into the memory of training
     #[arg(long, default_value = "sgd:momentum=0.9")]

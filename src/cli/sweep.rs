@@ -2,8 +2,9 @@
 
 use super::interrupt::on_interrupt;
 use super::place::Place;
+use super::rows::{Given, OfPace};
 use super::settings::CHOSEN_ON_TEST;
-use super::settings::{Pace, Settings, names_of};
+use super::settings::{Settings, names_of};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -24,7 +25,7 @@ pub(super) struct Sweep {
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
-    pace: Pace,
+    pace: Given<OfPace>,
     /// Try each of these values with each of the other settings'; may be given again
     ///
     /// Such as `--grid lr=1e-3,1e-2 --grid optimizer=adam,sgd:momentum=0.9`, which makes four trials.
@@ -49,7 +50,7 @@ pub(super) struct Sweep {
     /// Go on with the sweep in this folder
     #[arg(long, value_name = "FOLDER", help_heading = SEARCH,
         conflicts_with_all = ["grid", "random", "trials", "halving", "out"],
-        conflicts_with_all = names_of::<Settings>(), conflicts_with_all = names_of::<Pace>())]
+        conflicts_with_all = names_of::<Settings>(), conflicts_with_all = names_of::<Given<OfPace>>())]
     resume: Option<PathBuf>,
     /// Write a line of JSON for each trial that is over to standard output, with --json's after the last
     ///
@@ -94,7 +95,7 @@ impl Sweep {
 
     fn config(&self, global: &Global) -> Result<SweepConfig, CliError> {
         let mut config = self.settings.config()?;
-        self.pace.set(&mut config);
+        self.pace.set(&mut config)?;
         config.tuned = global.tuned.clone().or(config.tuned);
         let (search, settings) = match self.random.is_empty() {
             true => (Search::Grid, &self.grid),

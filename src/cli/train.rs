@@ -2,7 +2,8 @@
 
 use super::interrupt::on_interrupt;
 use super::place::Place;
-use super::settings::{CHOSEN_ON_TEST, Pace, Settings, names_of, set};
+use super::rows::{Given, OfPace, OfRun};
+use super::settings::{CHOSEN_ON_TEST, Settings, names_of};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
@@ -17,10 +18,9 @@ pub(super) struct Train {
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
-    pace: Pace,
-    /// Steps between checkpoints, besides those after each epoch
-    #[arg(long, value_name = "STEPS", help_heading = "Run")]
-    checkpoint_every: Option<u64>,
+    pace: Given<OfPace>,
+    #[command(flatten)]
+    kept: Given<OfRun>,
     /// Folder of the run [default: runs/MODEL-1, or the next free number]
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     run: Option<PathBuf>,
@@ -51,7 +51,7 @@ impl Train {
                 }
                 let config = RunFolder::config(run)?;
                 let tuned = config.tuned.as_ref().map(|_| RunFolder::tuned(run));
-                let changes = self.pace.changes(self.checkpoint_every);
+                let changes = self.pace.changes(&self.kept)?;
                 Trainer::resume(run, &global.training_device(tuned.as_deref())?, &changes)?
             }
             None => {
@@ -111,8 +111,8 @@ impl Train {
     /// The given recipe or the model's own, with what the command line says.
     fn config(&self) -> Result<TrainConfig, CliError> {
         let mut config = self.settings.config()?;
-        self.pace.set(&mut config);
-        set(&mut config.checkpoint_every, &self.checkpoint_every);
+        self.pace.set(&mut config)?;
+        self.kept.set(&mut config)?;
         config.validate()?;
         Ok(config)
     }

@@ -1,9 +1,9 @@
 //! Data sources that a program brings itself.
 
 use super::{DataError, LoadOptions, Splits};
-use std::collections::BTreeMap;
+use crate::registry::Registry;
 use std::error::Error;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 /// Where a program of its own gets its images from.
 ///
@@ -23,22 +23,21 @@ impl<F: Fn(&str, &LoadOptions) -> Result<Splits, Box<dyn Error>> + Send + Sync> 
     }
 }
 
-static OWN: RwLock<BTreeMap<String, Arc<dyn Examples>>> = RwLock::new(BTreeMap::new());
+static OWN: Registry<Arc<dyn Examples>> = Registry::new();
 
 /// Gives this program a data source of its own: `NAME` and `NAME:REST` then stand for it, in recipes and checkpoints too.
 /// The last one of a name holds; the names of the built-in sources keep their meaning.
 pub fn register(name: impl Into<String>, examples: impl Examples + 'static) {
-    OWN.write().unwrap_or_else(PoisonError::into_inner).insert(name.into(), Arc::new(examples));
+    OWN.register(name, Arc::new(examples));
 }
 
 pub(super) fn is_registered(name: &str) -> bool {
-    OWN.read().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+    OWN.find(name).is_some()
 }
 
 pub(super) fn load(name: &str, rest: &str, options: &LoadOptions) -> Result<Splits, DataError> {
-    let examples = OWN.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
     let failed = |problem: String| DataError::Own { name: name.to_owned(), problem };
-    let examples = examples.ok_or_else(|| failed("this program does not have that source".to_owned()))?;
+    let examples = OWN.find(name).ok_or_else(|| failed("this program does not have that source".to_owned()))?;
     let splits = examples.load(rest, options).map_err(|error| failed(error.to_string()))?;
     let parts = [Some(&splits.train), splits.validation.as_ref(), Some(&splits.test)];
     parts.into_iter().flatten().try_for_each(|part| part.check().map_err(failed))?;

@@ -46,6 +46,15 @@ pub struct Asked {
     pub interpolation: Option<Interpolation>,
 }
 
+impl fmt::Display for Interpolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Interpolation::Bilinear => "bilinear",
+            Interpolation::Bicubic => "bicubic",
+        })
+    }
+}
+
 impl FromStr for Interpolation {
     type Err = DataError;
 
@@ -169,10 +178,7 @@ impl Cut {
 
 impl fmt::Display for Preprocessing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let interpolation = match self.interpolation {
-            Interpolation::Bilinear => "bilinear",
-            Interpolation::Bicubic => "bicubic",
-        };
+        let interpolation = self.interpolation;
         match self.resize {
             None => write!(f, "stretched ({interpolation})"),
             Some(resize) => write!(f, "resized to a shorter side of {resize} ({interpolation}), the centre cut out"),

@@ -1,6 +1,6 @@
 //! What may be set of an optimizer or a schedule: each attribute stands once, with its default, its range and what it is.
 
-use super::attributes::excerpt;
+use super::attributes::{excerpt, read_attributes};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -292,6 +292,23 @@ impl Values {
     /// The defaults.
     pub(super) fn of(rows: &'static [Attribute]) -> Values {
         Values { rows, values: rows.iter().map(|row| row.takes.default_value()).collect() }
+    }
+
+    /// The defaults, with what a text such as `gamma=2,alpha=0.25` says.
+    ///
+    /// # Errors
+    /// What is wrong with the text, or with the first attribute that is.
+    pub(super) fn read(rows: &'static [Attribute], list: &str) -> Result<Values, String> {
+        let mut values = Values::of(rows);
+        for (name, value) in read_attributes(list)? {
+            let given = Given::of(&value);
+            let Some((row, slot)) = values.find(&name) else {
+                return Err(format!("it has no attribute `{}`", excerpt(&name)));
+            };
+            let wrong = || format!("{name} is {given}, but must be {}", row.takes);
+            *slot = Some(row.takes.read(&given).ok_or_else(wrong)?);
+        }
+        Ok(values)
     }
 
     /// Name and value of each, in the order of the rows.

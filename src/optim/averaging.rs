@@ -1,6 +1,7 @@
 //! Averages of the weights by name, and the share that each step's weights have in one.
 
-use super::attributes::{excerpt, read_attributes};
+use super::attributes::excerpt;
+use super::{Attribute, Listing, Range, Takes, Values};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -67,18 +68,27 @@ pub enum AverageError {
     Syntax { text: String, reason: String },
 }
 
+static EMA: [Attribute; 2] = [
+    Attribute::new("decay", Takes::Number(0.999, Range::UpToOne), "share of the average that stays in each step"),
+    Attribute::new("warmup", Takes::Flag(true), "less of it stays in the first steps"),
+];
+static SWA: [Attribute; 1] =
+    [Attribute::new("start", Takes::Number(0.75, Range::BelowOne), "share of the run before the mean begins")];
+
 impl RunAverage {
-    /// The averages as they are written, with what they are.
-    pub const FORMS: [(&str, &str); 2] = [
-        (
-            "ema:decay=0.999,warmup=true",
-            "e = d e + (1 - d) w after each step, from the first weights on; d is decay in [0, 1], or while it warms up \
+    /// The averages of this crate.
+    pub const FORMS: [Listing; 2] = [
+        Listing::new(
+            "ema",
+            &EMA,
+            "e = d e + (1 - d) w after each step, from the first weights on; d is decay, or while it warms up \
              min(decay, (1 + t) / (10 + t)) in step t = 0, 1, ...",
         ),
-        (
-            "swa:start=0.75",
-            "mean of w after each epoch from this share of the run on, in [0, 1), and w itself before (Izmailov et al. \
-             2018); batch norm's running statistics are then those of a pass over the training images",
+        Listing::new(
+            "swa",
+            &SWA,
+            "mean of w after each epoch from start on, and w itself before (Izmailov et al. 2018); batch norm's running \
+             statistics are then those of a pass over the training images",
         ),
     ];
 
@@ -118,27 +128,11 @@ impl FromStr for RunAverage {
     fn from_str(text: &str) -> Result<Self, AverageError> {
         let syntax = |reason: String| AverageError::Syntax { text: excerpt(text), reason };
         let (name, list) = text.split_once(':').unwrap_or((text, ""));
-        let mut attributes = read_attributes(list).map_err(syntax)?;
-        let mut number = |attribute: &str, default: f64, rule: &str, holds: fn(f64) -> bool| {
-            let Some(value) = attributes.remove(attribute) else { return Ok(default) };
-            let wrong = || syntax(format!("{attribute} is {value}, but must be {rule}"));
-            value.as_f64().filter(|&number| holds(number)).ok_or_else(wrong)
-        };
-        let average = match name.trim() {
-            "ema" => {
-                let decay = number("decay", 0.999, "a number in [0, 1]", |decay| (0.0..=1.0).contains(&decay))?;
-                let warmup = attributes.remove("warmup").unwrap_or(true.into());
-                let wrong = || syntax(format!("warmup is {warmup}, but must be true or false"));
-                RunAverage::Ema { decay, warmup: warmup.as_bool().ok_or_else(wrong)? }
-            }
-            "swa" => RunAverage::Swa {
-                start: number("start", 0.75, "a number in [0, 1)", |start| (0.0..1.0).contains(&start))?,
-            },
-            name => return Err(AverageError::Unknown { name: excerpt(name) }),
-        };
-        match attributes.keys().next() {
-            None => Ok(average),
-            Some(other) => Err(syntax(format!("it has no attribute `{}`", excerpt(other)))),
+        let read = |attributes: &'static [Attribute]| Values::read(attributes, list).map_err(syntax);
+        match name.trim() {
+            "ema" => read(&EMA).map(|of| RunAverage::Ema { decay: of.number("decay"), warmup: of.flag("warmup") }),
+            "swa" => read(&SWA).map(|of| RunAverage::Swa { start: of.number("start") }),
+            name => Err(AverageError::Unknown { name: excerpt(name) }),
         }
     }
 }
@@ -151,9 +145,9 @@ mod tests {
 
     #[test]
     fn every_form_reads_back_as_it_is_written() {
-        for (form, _) in RunAverage::FORMS {
-            let average: RunAverage = form.parse().unwrap();
-            assert_eq!(average.to_string(), form);
+        for form in RunAverage::FORMS {
+            let average: RunAverage = form.text().parse().unwrap();
+            assert_eq!(average.to_string(), form.text());
         }
         assert_eq!("ema".parse(), Ok(RunAverage::Ema { decay: 0.999, warmup: true }));
         assert_eq!("ema:warmup=false,decay=1".parse(), Ok(RunAverage::Ema { decay: 1.0, warmup: false }));
@@ -165,10 +159,13 @@ mod tests {
         let told = |text: &str| text.parse::<RunAverage>().unwrap_err().to_string();
         assert!(told("polyak").contains("no average `polyak`; known are ema and swa"), "{}", told("polyak"));
         for decay in ["1.1", "-0.1", "nan", "inf", "true"] {
-            assert!(told(&format!("ema:decay={decay}")).contains("must be a number in [0, 1]"), "{decay}");
+            assert!(told(&format!("ema:decay={decay}")).contains("must be a number from 0 to 1"), "{decay}");
         }
         for start in ["1", "-0.5", "nan", "half"] {
-            assert!(told(&format!("swa:start={start}")).contains("must be a number in [0, 1)"), "{start}");
+            assert!(
+                told(&format!("swa:start={start}")).contains("must be a number of at least 0 and below 1"),
+                "{start}"
+            );
         }
         assert!(told("ema:warmup=2").contains("warmup is 2, but must be true or false"));
         assert!(told("swa:decay=0.9").contains("no attribute `decay`"));

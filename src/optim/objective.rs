@@ -1,13 +1,14 @@
 //! What training makes small: the losses by name, and those of a program of its own.
 
-use super::attributes::{excerpt, read_attributes};
+use super::attributes::excerpt;
+use super::{Attribute, Listing, Range, Takes, Values};
 use crate::graph::{Graph, GraphError, Op, Value};
 use crate::ops::{CrossEntropy, Loss};
+use crate::registry::Registry;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 /// A function of logits and labels whose mean over a batch training makes small.
 pub trait Objective: Send + Sync {
@@ -53,21 +54,29 @@ pub enum LossError {
     Syntax { text: String, reason: String },
 }
 
+static FOCAL: [Attribute; 2] = [
+    Attribute::new("alpha", Takes::Number(1.0, Range::NotNegative), "times the loss"),
+    Attribute::new(
+        "gamma",
+        Takes::Number(2.0, Range::NotNegative),
+        "how much less a row counts that is told apart well",
+    ),
+];
+
 impl LossFunction {
-    /// The losses as they are written, with what they are.
-    pub const FORMS: [(&str, &str); 5] = [
-        ("cross_entropy", "-log of the label's softmax, with the run's label smoothing"),
-        ("focal:alpha=1,gamma=2", "-alpha (1 - p)^gamma log p of the label's softmax p (Lin et al. 2017)"),
-        ("mse", "mean over classes of (logit - one-hot)^2"),
-        ("mse_softmax", "mean over classes of (softmax - one-hot)^2"),
-        ("nll", "-logit of the label, for a network that ends in log-probabilities"),
+    /// The losses of this crate.
+    pub const FORMS: [Listing; 5] = [
+        Listing::new("cross_entropy", &[], "-log of the label's softmax, with the run's label smoothing"),
+        Listing::new("focal", &FOCAL, "-alpha (1 - p)^gamma log p of the label's softmax p (Lin et al. 2017)"),
+        Listing::new("mse", &[], "mean over classes of (logit - one-hot)^2"),
+        Listing::new("mse_softmax", &[], "mean over classes of (softmax - one-hot)^2"),
+        Listing::new("nll", &[], "-logit of the label, for a network that ends in log-probabilities"),
     ];
 
     /// The names of all losses, those of this program too.
     pub fn names() -> Vec<String> {
-        let own = OWN.read().unwrap_or_else(PoisonError::into_inner);
-        let built_in = LossFunction::FORMS.iter().map(|(form, _)| form.split(':').next().unwrap_or(form).to_owned());
-        built_in.chain(own.keys().cloned()).collect()
+        let built_in = LossFunction::FORMS.iter().map(|form| form.name.to_owned());
+        built_in.chain(OWN.names()).collect()
     }
 
     /// What it adds to a graph, with this label smoothing where it takes one.
@@ -81,20 +90,17 @@ impl LossFunction {
             LossFunction::Mse => Arc::new(Loss::Mse),
             LossFunction::MseSoftmax => Arc::new(Loss::MseSoftmax),
             LossFunction::Nll => Arc::new(Loss::Nll),
-            LossFunction::Own(name) => {
-                let own = OWN.read().unwrap_or_else(PoisonError::into_inner);
-                own.get(name).cloned().ok_or_else(|| LossError::Unknown { name: name.clone() })?
-            }
+            LossFunction::Own(name) => OWN.find(name).ok_or_else(|| LossError::Unknown { name: name.clone() })?,
         })
     }
 }
 
-static OWN: RwLock<BTreeMap<String, Arc<dyn Objective>>> = RwLock::new(BTreeMap::new());
+static OWN: Registry<Arc<dyn Objective>> = Registry::new();
 
 /// Gives this program a loss of its own, under a name that recipes and checkpoints then have. The last one of a name
 /// holds.
 pub fn register(name: impl Into<String>, objective: impl Objective + 'static) {
-    OWN.write().unwrap_or_else(PoisonError::into_inner).insert(name.into(), Arc::new(objective));
+    OWN.register(name, Arc::new(objective));
 }
 
 impl Objective for CrossEntropy {
@@ -133,28 +139,21 @@ impl FromStr for LossFunction {
     fn from_str(text: &str) -> Result<Self, LossError> {
         let syntax = |reason: String| LossError::Syntax { text: excerpt(text), reason };
         let (name, list) = text.split_once(':').unwrap_or((text, ""));
-        let mut attributes = read_attributes(list).map_err(syntax)?;
-        let mut number = |attribute: &str, default: f64| match attributes.remove(attribute) {
-            None => Ok(default as f32),
-            Some(value) => {
-                let number = value.as_f64().filter(|number| (*number as f32).is_finite() && *number >= 0.0);
-                let wrong = || syntax(format!("{attribute} is {value}, but must be a number of at least 0"));
-                number.map(|number| number as f32).ok_or_else(wrong)
-            }
+        let name = name.trim();
+        let attributes = match LossFunction::FORMS.into_iter().find(|form| form.name == name) {
+            Some(form) => form.attributes,
+            None if OWN.find(name).is_some() => &[],
+            None => return Err(LossError::Unknown { name: excerpt(name) }),
         };
-        let loss = match name.trim() {
+        let of = Values::read(attributes, list).map_err(syntax)?;
+        Ok(match name {
             "cross_entropy" => LossFunction::CrossEntropy,
-            "focal" => LossFunction::Focal { alpha: number("alpha", 1.0)?, gamma: number("gamma", 2.0)? },
+            "focal" => LossFunction::Focal { alpha: of.number("alpha") as f32, gamma: of.number("gamma") as f32 },
             "mse" => LossFunction::Mse,
             "mse_softmax" => LossFunction::MseSoftmax,
             "nll" => LossFunction::Nll,
-            name if LossFunction::names().iter().any(|known| known == name) => LossFunction::Own(name.to_owned()),
-            name => return Err(LossError::Unknown { name: excerpt(name) }),
-        };
-        match attributes.keys().next() {
-            None => Ok(loss),
-            Some(other) => Err(syntax(format!("it has no attribute `{}`", excerpt(other)))),
-        }
+            own => LossFunction::Own(own.to_owned()),
+        })
     }
 }
 
@@ -166,9 +165,10 @@ mod tests {
 
     #[test]
     fn every_form_reads_back_as_it_is_written() {
-        for (form, _) in LossFunction::FORMS {
-            let loss: LossFunction = form.parse().unwrap();
-            assert_eq!(loss.to_string().parse(), Ok(loss), "{form}");
+        for form in LossFunction::FORMS {
+            let loss: LossFunction = form.text().parse().unwrap();
+            assert_eq!(form.name.parse(), Ok(loss.clone()), "{form}");
+            assert_eq!(loss.to_string(), form.text());
         }
         let focal: LossFunction = "focal:gamma=2,alpha=0.25".parse().unwrap();
         assert_eq!(focal, LossFunction::Focal { alpha: 0.25, gamma: 2.0 });
@@ -178,6 +178,7 @@ mod tests {
     fn what_is_no_loss_is_told_with_what_there_is() {
         let told = |text: &str| text.parse::<LossFunction>().unwrap_err().to_string();
         assert!(told("hinge").contains("known are cross_entropy, focal"), "{}", told("hinge"));
+        assert!(told("hinge:margin=1").contains("no loss `hinge`"));
         assert!(told("focal:beta=1").contains("no attribute `beta`"));
         assert!(told("focal:gamma=-1").contains("at least 0"));
         assert!(told("mse:gamma").contains("key=value"));

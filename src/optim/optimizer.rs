@@ -2,6 +2,7 @@
 
 use super::attribute::Given;
 use super::attributes::{excerpt, read_attributes};
+use super::listing::named_values;
 use super::rule::{self, Rule};
 use super::step::STEP;
 use super::{AttributeValue, Share, Values, rules};
@@ -240,12 +241,7 @@ impl Serialize for Optimizer {
 impl fmt::Display for Optimizer {
     /// `sgd:momentum=0.9,nesterov=true,...`, every attribute named.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())?;
-        for (index, (name, value)) in self.values.iter().enumerate() {
-            let separator = if index == 0 { ':' } else { ',' };
-            write!(f, "{separator}{name}={value}")?;
-        }
-        Ok(())
+        f.write_str(&named_values(self.name(), &self.values))
     }
 }
 

@@ -3,8 +3,8 @@
 use super::{Attribute, Optimizer, OptimizerError, Values, rules};
 use crate::graph::{Graph, GraphError, Value};
 use crate::kernel::Kernel;
+use crate::registry::Registry;
 use crate::tensor::Shape;
-use std::sync::{PoisonError, RwLock};
 
 /// An update rule. Each is a file in `src/optim/rules` with a WGSL snippet in `shaders/optimizer`, and a line in [`ALL`];
 /// a program [registers](register) rules of its own.
@@ -153,18 +153,17 @@ pub const ALL: &[&dyn Rule] = &[
     &rules::Muon,
 ];
 
-static OWN: RwLock<Vec<&'static dyn Rule>> = RwLock::new(Vec::new());
+static OWN: Registry<&'static dyn Rule> = Registry::new();
 
 /// Gives this program an optimizer of its own, under its name, which recipes and checkpoints then have. The last one of a
 /// name holds; the names of this crate's optimizers keep their meaning.
 pub fn register(rule: impl Rule) {
-    OWN.write().unwrap_or_else(PoisonError::into_inner).insert(0, Box::leak(Box::new(rule)));
+    OWN.register(rule.name(), Box::leak(Box::new(rule)));
 }
 
 /// Every optimizer, those of this program last.
 pub(super) fn all() -> Vec<&'static dyn Rule> {
-    let own = OWN.read().unwrap_or_else(PoisonError::into_inner);
-    ALL.iter().copied().chain(own.iter().copied()).collect()
+    ALL.iter().copied().chain(OWN.things()).collect()
 }
 
 /// The optimizer of that name.

@@ -20,6 +20,7 @@ pub use of_run::{RunLength, RunSchedule};
 use super::Values;
 use super::attribute::Given;
 use super::attributes::excerpt;
+use super::listing::named_values;
 use form::Observe;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
@@ -156,11 +157,7 @@ impl Serialize for Schedule {
 impl fmt::Display for Schedule {
     /// The text that [`FromStr`](std::str::FromStr) reads back as the same schedule, with every attribute in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())?;
-        for (index, (name, value)) in self.values.iter().enumerate() {
-            let separator = if index == 0 { ':' } else { ',' };
-            write!(f, "{separator}{name}={value}")?;
-        }
+        f.write_str(&named_values(self.name(), &self.values))?;
         self.then.as_ref().map_or(Ok(()), |then| write!(f, "/{then}"))
     }
 }

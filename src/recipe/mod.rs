@@ -1,12 +1,14 @@
 //! Everything that decides a training run, as it stands in a recipe or in its run folder.
 
 mod error;
-mod plain;
+mod row;
+mod rows;
 mod run_record;
 mod size_text;
 
 pub use error::RecipeError;
-pub use plain::{Kind, PLAIN, Plain, Row, Topic};
+pub use row::{Kind, Range, Row, SettingValue, Topic, read_attribute};
+pub use rows::ROWS;
 pub use run_record::{RunRecord, SplitRecord};
 
 use crate::data::{
@@ -181,7 +183,7 @@ impl TrainConfig {
     /// The first setting that cannot be used, with what it must be.
     pub fn validate(&self) -> Result<(), RecipeError> {
         let refuse = |setting, value: String, rule: &str| Err(BadSetting::new(setting, value, rule).into());
-        for row in &PLAIN {
+        for row in ROWS {
             if let Some(value) = row.refused(self) {
                 return refuse(row.name, value.to_string(), row.range.rule);
             }

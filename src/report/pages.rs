@@ -6,8 +6,8 @@ use crate::models::{self, ModelError, ModelOptions};
 use crate::nn::Mode;
 use crate::ops::card::{Chapter, Entry};
 use crate::ops::{self, card::Card};
-use crate::optim::{self, Attribute, LossFunction, Optimizer, RunAverage};
-use crate::recipe::{PLAIN, TrainConfig};
+use crate::optim::{self, Attribute, Listing, LossFunction, Optimizer, RunAverage};
+use crate::recipe::{Kind, ROWS, Row, TrainConfig};
 use std::fmt::Write as _;
 
 /// A page under docs/ that a command writes.
@@ -91,23 +91,29 @@ fn settings() -> String {
          a recipe, a schedule or an optimizer may also be a table with `name` and its attributes. The attributes of \
          models are in [models.md](models.md#attributes).\n",
     );
-    write_chapter(&mut text, "Numbers and flags");
+    write_chapter(&mut text, "All settings");
     text.push_str(
-        "Keys of a recipe, each with its unit. The command line has hyphens in place of underscores; a sweep varies what \
-         does not decide which images there are.\n\n",
+        "Keys of a recipe beside `model`. The command line has hyphens in place of underscores, and takes one item of a \
+         list at a time; a sweep varies what does not decide which images there are.\n\n",
     );
-    let rows = PLAIN.iter().map(|row| {
-        let default = row.get(&TrainConfig::default()).map_or_else(|| "none".to_owned(), |value| value.to_string());
-        let values = match row.range.rule {
-            "" => row.kind.to_string(),
-            rule if rule.starts_with("a ") => rule.to_owned(),
-            rule => format!("{}, {rule}", row.kind),
+    let spelled = |text: &str| Row::spelled(text, |name| format!("`{name}`"));
+    let rows = ROWS.iter().map(|row| {
+        let default = match row.otherwise {
+            "" => row.get(&TrainConfig::default()).map_or_else(|| "none".to_owned(), |value| value.to_string()),
+            otherwise => spelled(otherwise),
+        };
+        let values = match (row.range.rule, row.kind) {
+            ("", kind) => kind.to_string(),
+            (rule, Kind::List) => format!("a list: {rule}"),
+            (rule, Kind::Text | Kind::Path) => rule.to_owned(),
+            (rule, _) if rule.starts_with("a ") => rule.to_owned(),
+            (rule, kind) => format!("{kind}, {rule}"),
         };
         let varies = if row.varies { "yes" } else { "no" };
         let about = [row.about, row.more].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(". ");
-        [format!("`{}`", row.name), row.unit.to_owned(), values, default, varies.to_owned(), about]
+        [format!("`{}`", row.name), row.unit.to_owned(), values, default, varies.to_owned(), spelled(&about)]
     });
-    write_table(&mut text, ["setting", "unit", "values", "default", "in sweeps", "what it does"], rows);
+    write_table(&mut text, ["setting", "written", "values", "default", "in sweeps", "what it does"], rows);
     write_chapter(&mut text, "Schedules");
     text.push_str(
         "The learning rate in step t = 0, 1, ..., with lr the base rate. A number of steps may be written in epochs: \
@@ -132,16 +138,21 @@ fn settings() -> String {
         rows,
     );
     write_chapter(&mut text, "Losses");
-    let losses = LossFunction::FORMS.map(|(form, what)| [format!("`{form}`"), what.to_owned()]).to_vec();
-    write_table(&mut text, ["loss", "what it is, of the label of a row; its mean over rows is made small"], losses);
+    let row = |form: Listing| [format!("`{}`", form.name), form.about.to_owned(), cell(form.attributes)];
+    let titles = [
+        "loss",
+        "what it is, of the label of a row; its mean over rows is made small",
+        "attributes: what they are; values; default",
+    ];
+    write_table(&mut text, titles, LossFunction::FORMS.map(row));
     write_chapter(&mut text, "Averages of the weights");
     text.push_str(
         "Training goes on with the weights w; what is evaluated, kept as the best and exported is the average. A \
          checkpoint has it under the model's names, and w under `optimizer.raw.NAME`. With `ema`, the running statistics \
          of batch norm are those of w.\n\n",
     );
-    let averages = RunAverage::FORMS.map(|(form, what)| [format!("`{form}`"), what.to_owned()]);
-    write_table(&mut text, ["average", "what it is"], averages);
+    let titles = ["average", "what it is", "attributes: what they are; values; default"];
+    write_table(&mut text, titles, RunAverage::FORMS.map(row));
     write_chapter(&mut text, "Data");
     let rows = Source::forms().map(|(form, images)| [format!("`{form}`"), images.to_owned()]);
     write_table(&mut text, ["source", "images"], rows);

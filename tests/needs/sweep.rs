@@ -34,7 +34,7 @@ trials! {
         trials_on_one_device_are_the_runs_that_they_are_alone;
 }
 
-/// A task for the CPU reference: three steps an epoch.
+/// A task for the CPU reference: three steps per epoch.
 const SMALL: &[&str] = &["lenet5", "--device", "cpu", "--data", "synthetic:1x12x12:3:48", "--batch", "16"];
 
 /// The JSON object of a sweep over the small task, with its files in `folder`.
@@ -415,7 +415,10 @@ fn what_cannot_be_searched_is_wrong_usage_before_the_first_trial() {
     for (arguments, told) in [
         (&[][..], "--grid is missing, but must be given"),
         (&["--grid", "lr"], "`lr` says not what to search: write it like `lr=1e-3,1e-2`"),
-        (&["--grid", "bath=8"], "no setting `bath` to search, did you mean `batch`?; there are lr, batch"),
+        (
+            &["--grid", "bath=8"],
+            "no setting `bath` to search, did you mean `batch`?; there are flip, crop, epochs, batch",
+        ),
         (&["--grid", "lr=1e-3,fast"], "`lr` cannot be `fast`: it must be a number"),
         (&["--grid", "lr=1e-3,"], "`lr` cannot be ``: it must be a number"),
         (&["--grid", "lr=0.1,-1"], "trial 2 (lr=-1) cannot be trained: --lr is -1, but must be a number of at least 0"),

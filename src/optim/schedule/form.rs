@@ -4,8 +4,8 @@ use super::{ALL, ScheduleError};
 use crate::optim::attribute::Given;
 use crate::optim::attributes::excerpt;
 use crate::optim::{Attribute, Values};
+use crate::registry::Registry;
 use serde_json::{Map, Value};
-use std::sync::{PoisonError, RwLock};
 
 /// A formula of the learning rate. Each is a file in `src/optim/schedule/forms` with a line in [`ALL`](super::ALL); a program
 /// [registers](register) formulas of its own:
@@ -89,18 +89,17 @@ impl std::fmt::Debug for Form {
     }
 }
 
-static OWN: RwLock<Vec<&'static Form>> = RwLock::new(Vec::new());
+static OWN: Registry<&'static Form> = Registry::new();
 
 /// Gives this program a schedule of its own, under its name. The last one of a name holds; the names of this crate's
 /// schedules keep their meaning.
 pub fn register(form: &'static Form) {
-    OWN.write().unwrap_or_else(PoisonError::into_inner).insert(0, form);
+    OWN.register(form.name, form);
 }
 
 /// Every schedule, those of this program last.
 pub fn all() -> Vec<&'static Form> {
-    let own = OWN.read().unwrap_or_else(PoisonError::into_inner);
-    ALL.iter().copied().chain(own.iter().copied()).collect()
+    ALL.iter().copied().chain(OWN.things()).collect()
 }
 
 /// The schedule of that name.

@@ -1,9 +1,10 @@
 //! What is searched of one setting: its values, or a range that values are drawn from.
 
-use super::setting::{Kind, SweepSetting, real};
+use super::setting::SweepSetting;
 use super::{Search, SweepError};
 use crate::models::Model;
 use crate::random::SplitMix64;
+use crate::recipe::Kind;
 use serde_json::Value;
 
 /// A setting and where its values come from.
@@ -125,6 +126,11 @@ fn between(low: f64, high: f64, log: bool, share: f64) -> f64 {
     }
 }
 
+/// A finite number.
+fn real(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|value: &f64| value.is_finite())
+}
+
 /// Reads `LOW..HIGH` or `log:LOW..HIGH`.
 fn range(setting: &SweepSetting, text: &str) -> Result<Space, SweepError> {
     let bad = |rule: &str| setting.refuse(text, rule.to_owned());
@@ -132,15 +138,15 @@ fn range(setting: &SweepSetting, text: &str) -> Result<Space, SweepError> {
     let (low, high) = bounds.split_once("..").unwrap_or((bounds, ""));
     let (low, high) = (low.trim(), high.trim());
     let space = match setting.kind {
-        Kind::Whole => match (low.parse(), high.parse()) {
+        Some(Kind::Whole) => match (low.parse(), high.parse()) {
             (Ok(low), Ok(high)) => Space::Whole { low, high, log },
             _ => return Err(bad("a range of whole numbers, such as `16..128` or `log:16..128`")),
         },
-        Kind::Real | Kind::Any => match (real(low), real(high)) {
+        Some(Kind::Real) | None => match (real(low), real(high)) {
             (Some(low), Some(high)) => Space::Real { low, high, log },
             _ => return Err(bad("a range of numbers, such as `0..0.2` or `log:1e-4..1e-1`")),
         },
-        Kind::Flag | Kind::Optimizer | Kind::Schedule => return Err(bad("a list of values: it has no numbers")),
+        Some(_) => return Err(bad("a list of values: it has no numbers")),
     };
     let (low, high) = match space {
         Space::Whole { low, high, .. } => (low as f64, high as f64),
@@ -157,7 +163,7 @@ fn range(setting: &SweepSetting, text: &str) -> Result<Space, SweepError> {
 /// Reads values between commas, each of them another.
 fn choice(setting: &SweepSetting, text: &str) -> Result<Vec<Value>, SweepError> {
     let mut values: Vec<Value> = Vec::new();
-    let has_numbers = !matches!(setting.kind, Kind::Optimizer | Kind::Schedule);
+    let has_numbers = setting.kind != Some(Kind::Text);
     for piece in pieces(text, has_numbers) {
         let value = setting.value(piece.trim())?;
         if values.contains(&value) {

@@ -1,0 +1,225 @@
+//! Every setting of training: one row each. The check of a configuration, the options of the command line, the axes of a
+//! sweep and docs/settings.md are made from it.
+
+use super::TrainConfig;
+use super::row::{Held, Kind, Range, Row, SettingValue, Topic};
+use crate::optim::{LossFunction, Optimizer, RunAverage, schedule};
+use std::fmt;
+
+const fn range(rule: &'static str, holds: fn(f64) -> bool) -> Range {
+    Range { holds, rule }
+}
+
+/// What a text is, which says itself what is wrong with it.
+const fn text(rule: &'static str) -> Range {
+    range(rule, |_| true)
+}
+
+const ANY: Range = range("", |_| true);
+const FROM_1: Range = range("at least 1", |value| value >= 1.0);
+const FROM_0: Range = range("a number of at least 0", |value| (value as f32).is_finite() && value >= 0.0);
+const ABOVE_0: Range = range("a number above 0", |value| (value as f32).is_finite() && value > 0.0);
+const UP_TO_1: Range = range("in [0, 1]", |value| (0.0..=1.0).contains(&value));
+const SHARE: Range = range("a share above 0 and below 1", |value| value > 0.0 && value < 1.0);
+const FACTOR: Range = range("a factor above 0 and up to 1", |value| value > 0.0 && value <= 1.0);
+
+/// The kind of a field.
+const fn kind<T: Held>(_: fn(&TrainConfig) -> &T) -> Kind {
+    T::KIND
+}
+
+/// A row of the field of that name, and in a recipe of that key where it is another.
+macro_rules! row {
+    ($topic:ident, $field:ident, $unit:expr, $range:expr, $about:expr) => {
+        row!($topic, $field as stringify!($field), $unit, $range, $about)
+    };
+    ($topic:ident, $field:ident as $name:expr, $unit:expr, $range:expr, $about:expr) => {
+        Row {
+            name: $name,
+            unit: $unit,
+            kind: kind(|config| &config.$field),
+            range: $range,
+            topic: Topic::$topic,
+            varies: !matches!(kind(|config| &config.$field), Kind::Path | Kind::List),
+            about: $about,
+            more: "",
+            otherwise: "",
+            listed: None,
+            get: |config| config.$field.told(),
+            set: |config, value| config.$field.accept(value),
+            check: |value| check(|config| &config.$field, value),
+        }
+    };
+}
+
+/// Whether a value is one of the field's.
+fn check<T: Held>(_: fn(&TrainConfig) -> &T, value: &SettingValue) -> Result<(), String> {
+    T::read(value).map(drop)
+}
+
+/// Every setting, in the order of the help and of docs/settings.md.
+pub static ROWS: &[Row] = &[
+    row!(Data, data, "SOURCE", text("a source of images"),
+        "Images: mnist, idx:DIR, cifar10:DIR, cifar100:DIR, folder:DIR or synthetic:CxHxW:CLASSES[:COUNT]")
+        .more("Where it is not given, those of the recipe, the given one or the model's, else the digits that are part of the \
+               program (`mnist`). `folder:DIR` has images in DIR/train/CLASS and DIR/test/CLASS, `synthetic` makes \
+               patterns under noise, to try a model without data; docs/settings.md has all of them.")
+        .fixed(),
+    row!(Data, size, "HxW", text("height and width, such as 32x32"), "Resize images to HEIGHTxWIDTH").fixed(),
+    row!(Data, resize, "PIXELS", ANY, "Resize the shorter side of images to this, and cut the centre out")
+        .more("The centre is of the size that the model takes, or in training of {size}. Without weights that expect it, \
+               images are stretched.")
+        .otherwise("as the weights expect")
+        .fixed(),
+    row!(Data, crop_share, "SHARE", ANY,
+        "As {resize}, such that this share of the shorter side is seen, such as 0.875 for 224 of 256 pixels")
+        .fixed(),
+    row!(Data, interpolation, "bilinear|bicubic", text("bilinear or bicubic"),
+        "How pixels between pixels are found: bilinear or bicubic")
+        .otherwise("as the weights expect, else bilinear")
+        .fixed(),
+    row!(Data, normalize, "data|imagenet|MEAN/STD", text("data, imagenet, or means and deviations"),
+        "What images are normalised by")
+        .more("After division by 255, by mean and deviation of the data, of ImageNet, or by these, such as 0.5/0.25 or \
+               0.5,0.5,0.5/0.25,0.25,0.25.")
+        .otherwise("as the weights of {init} expect, else data")
+        .fixed(),
+    row!(Data, limit, "IMAGES", ANY, "At most so many images of each split, classes in turn").fixed(),
+    row!(Data, validation, "SHARE", SHARE,
+        "Hold this share of each class out of the training images, to choose the best checkpoint by")
+        .more("It is for data that have no validation images of their own; the same images are held out every time.")
+        .fixed(),
+    row!(Data, max_pixels, "PIXELS", ANY, "Refuse images of more pixels, before they are decoded").fixed(),
+    row!(Data, flip, "", ANY, "Mirror training images at random"),
+    row!(Data, crop, "PIXELS", ANY, "Crop training images at random from ones with so many black pixels around"),
+    row!(Model, attributes as "set", "NAME=VALUE", text("NAME=VALUE, such as dropout=0.2"),
+        "An attribute of the model, such as `dropout=0.2`")
+        .more("`tilewright summary MODEL` shows which a model takes, and docs/models.md those of all models."),
+    row!(Model, init, "FILE", text("a file with weights"),
+        "Start from these weights: a checkpoint, a run folder, or a state_dict of PyTorch (.safetensors, .pth)"),
+    row!(Model, init_key, "NAME", text("a key or prefix of the file"),
+        "With {init}, where the file has weights under several keys or prefixes: which of them")
+        .fixed(),
+    row!(Model, head, "CLASSES", ANY,
+        "Start the classifier's last layer fresh, for so many classes; only with weights to start from")
+        .fixed(),
+    row!(Model, classes, "MATCHING", text("by-name or by-position"),
+        "With {init}: match classes of data and weights `by-name`, or `by-position`")
+        .more("By name, the rows of the last layer are put in the order of the data's classes, and other classes are refused.")
+        .fixed(),
+    row!(Model, freeze, "PATTERN", text("a layer or parameter, or a pattern of them"),
+        "Leave a layer as it starts: a path such as `layer1` or `layer1*`")
+        .more("`*` stands for any characters. The running statistics of its batch norms stay too. A fresh {head} is trained \
+               in any case."),
+    row!(Training, epochs, "EPOCHS", FROM_1, "Passes over the training images"),
+    row!(Training, batch, "IMAGES", FROM_1, "Images in a step"),
+    row!(Training, micro_batch, "IMAGES", ANY,
+        "Run each batch in parts of so many images, which takes less device memory")
+        .more("The gradients are averaged over the parts, and batch normalisation sees one part at a time."),
+    row!(Training, drop_last, "", ANY,
+        "Leave the last batch of an epoch out where it is short, rather than run it with the images it has"),
+    row!(Training, lr, "RATE", FROM_0, "Base learning rate"),
+    row!(Training, schedule, "SCHEDULE", text("a schedule"),
+        "Learning-rate schedule, such as `cosine` or `warmup:steps=1epochs/linear`")
+        .more("What has an end ends with the run, unless a length is given: in steps, such as \
+               `step:step_size=500,gamma=0.1`, or in epochs, such as `multistep:milestones=30epochs,60epochs`. `warmup` \
+               comes before another one.")
+        .listed(|| {
+            let told = |form: &schedule::Form| format!("{}: {}", form.name, form.attributes_text());
+            lines("Attributes, and what holds where they are not given", schedule::all().into_iter().map(told))
+        }),
+    row!(Training, optimizer, "OPTIMIZER", text("an optimizer"),
+        "Optimizer, such as `sgd:momentum=0.9,weight_decay=5e-4`")
+        .listed(|| lines("With their attributes, and the defaults of these", Optimizer::all())),
+    row!(Training, loss, "LOSS", text("a loss"), "What training makes small, such as `focal:gamma=2,alpha=0.25`")
+        .listed(|| lines("Of the label of a row, with the defaults of the attributes", LossFunction::FORMS)),
+    row!(Training, label_smoothing, "SHARE", UP_TO_1, "Share of the target that is spread over all classes"),
+    row!(Training, average, "AVERAGE", text("an average"),
+        "Evaluate and keep an average of the weights, such as `ema:decay=0.999` or `swa:start=0.75`")
+        .more("Training goes on with the weights themselves; the tests, the best checkpoint, and what `eval`, `predict` and \
+               `export` read are the average.")
+        .listed(|| lines("Of weights w, with the defaults of the attributes", RunAverage::FORMS)),
+    row!(Training, clip_grad_norm, "NORM", ABOVE_0, "Scale all gradients so that their norm is at most this"),
+    row!(Training, clip_grad_value, "VALUE", ABOVE_0, "Limit each gradient to plus or minus this"),
+    row!(Training, l1, "FACTOR", FROM_0, "Pull every parameter towards 0: adds this times its sign to its gradient"),
+    row!(Training, decay_exclude, "bias,norm,...", text("bias, norm, or a layer or parameter"),
+        "Leave parameters out of weight decay: `bias`, `norm` (weights of one dimension), or a path; with commas")
+        .more("`bias,norm` is what papers mean by no weight decay on biases and norms."),
+    row!(Training, layer_decay, "FACTOR", FACTOR,
+        "Train each layer at this times the rate of the layer after it, for fine-tuning"),
+    row!(Training, group, "PATTERN:lr=F,weight_decay=W", text("a pattern with what is its own"),
+        "Train parameters in another way, such as `layer1*:lr=0.1,weight_decay=0`")
+        .more("The pattern is a path as {freeze} takes it, `lr` a factor of the learning rate. The last one that means a \
+               parameter counts."),
+    row!(Training, seed, "SEED", ANY, "Seed of initialisation, shuffling, augmentation and dropout"),
+    row!(Run, checkpoint_every, "STEPS", ANY, "Steps between checkpoints, besides those after each epoch").fixed(),
+];
+
+impl Row {
+    /// The row of that name.
+    pub fn find(name: &str) -> Option<&'static Row> {
+        ROWS.iter().find(|row| row.name == name)
+    }
+}
+
+/// A line for each, below a heading.
+fn lines(heading: &str, of: impl IntoIterator<Item = impl fmt::Display>) -> String {
+    of.into_iter().fold(format!("{heading}:"), |text, line| format!("{text}\n  {line}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Keys that are no options of this kind: a command names its model first, and `tuned` belongs to the device.
+    const NO_ROWS: [&str; 2] = ["model", "tuned"];
+
+    #[test]
+    fn every_key_of_a_recipe_has_a_row() {
+        let config = serde_json::to_value(TrainConfig::default()).unwrap();
+        let keys: BTreeSet<&str> = config.as_object().unwrap().keys().map(String::as_str).collect();
+        let rows: BTreeSet<&str> = ROWS.iter().map(|row| row.name).chain(NO_ROWS).collect();
+        assert_eq!(keys, rows);
+        assert_eq!(ROWS.len() + NO_ROWS.len(), rows.len(), "a row stands twice");
+    }
+
+    #[test]
+    fn every_row_reads_the_default_that_it_tells() {
+        for row in ROWS {
+            let Some(value) = row.get(&TrainConfig::default()) else { continue };
+            assert_eq!(row.read(&value.to_string()), Ok(value.clone()), "{}", row.name);
+            let mut config = TrainConfig::default();
+            row.set(&mut config, &value).unwrap();
+            assert_eq!(config, TrainConfig::default(), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn a_list_takes_one_more_and_a_text_is_checked_when_it_is_read() {
+        let mut config = TrainConfig::default();
+        for (name, text) in [("freeze", "layer1"), ("freeze", "fc*"), ("set", "dropout=0.2"), ("size", "32x48")] {
+            let row = Row::find(name).unwrap();
+            row.set(&mut config, &row.read(text).unwrap()).unwrap();
+        }
+        assert_eq!((config.freeze, config.size), (vec!["layer1".to_owned(), "fc*".to_owned()], Some((32, 48))));
+        assert_eq!(config.attributes["dropout"], 0.2);
+        for (name, text) in [("size", "32"), ("loss", "hinge"), ("set", "dropout"), ("epochs", "-1"), ("lr", "nan")] {
+            assert!(Row::find(name).unwrap().read(text).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn other_settings_are_named_as_the_reader_knows_them() {
+        for row in ROWS {
+            for text in [row.about, row.more, row.otherwise] {
+                let told = Row::spelled(text, |name| {
+                    assert!(Row::find(name).is_some(), "{} names `{name}`", row.name);
+                    format!("--{name}")
+                });
+                assert!(!told.contains(['{', '}']), "{told}");
+            }
+        }
+        assert_eq!(Row::spelled("as {resize}, or {size}.", str::to_uppercase), "as RESIZE, or SIZE.");
+    }
+}
