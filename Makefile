@@ -6,14 +6,16 @@ CARGO ?= cargo
 ARGS ?=
 # `make test SPIRV_TOOLS=0` does not install spirv-val; the tests that need it are then ignored.
 SPIRV_TOOLS ?= 1
+# `make test MESA=0` downloads no Mesa for `gpu-audit`, 60 MB of packages; the tests that need it are then ignored.
+MESA ?= 1
 
 tilewright := $(or $(CARGO_TARGET_DIR),./target)/release/tilewright
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check lint bench fuzz adapter build
+.PHONY: help train test check lint bench gpu-audit fuzz adapter build
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-17s %s\n", $$1, $$2 }'
 
 train: adapter build ## train: LeNet-5 on the bundled MNIST sample, or what ARGS says
 	$(tilewright) train $(ARGS)
@@ -23,6 +25,7 @@ train: adapter build ## train: LeNet-5 on the bundled MNIST sample, or what ARGS
 # tests ran: `cargo build` would compile naga and wgpu anew, without the translators that the tests ask of naga.
 test: ## run the tests, then every shader on this device against the CPU reference
 	sh scripts/ensure-adapter.sh $(if $(filter 1,$(SPIRV_TOOLS)),--spirv-tools)
+	$(if $(filter 1,$(MESA)),@python3 scripts/gpu_audit --fetch --suite trixie || echo "The tests that need it are ignored.")
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		set -x; $(CARGO) nextest run --release && $(CARGO) test --release --doc; \
 	else \
@@ -40,6 +43,10 @@ lint: ## formatting, clippy, and links in the documentation
 
 bench: adapter build ## measure this device's throughput
 	$(tilewright) bench $(ARGS)
+
+# `make gpu-audit ARGS="--devices navi31 --kernels workgroup_tile"` shows less.
+gpu-audit: build ## what GPU compilers make of the kernels of three training steps, without a GPU
+	python3 scripts/gpu_audit $(ARGS)
 
 # `make fuzz ARGS="FUZZ_TARGETS=torch,image FUZZ_SECONDS=600 FUZZ_SEED=2"` looks longer at some, from elsewhere.
 fuzz: ## feed every parser almost right bytes, a minute each

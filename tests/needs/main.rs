@@ -13,6 +13,7 @@ mod command_line;
 mod conformance;
 mod ensemble;
 mod examples;
+mod gpu_audit;
 mod kernels;
 mod layers;
 mod lr_find;
@@ -37,6 +38,7 @@ fn main() {
         conformance::trials(),
         ensemble::trials(),
         examples::trials(),
+        gpu_audit::trials(),
         kernels::trials(),
         layers::trials(),
         lr_find::trials(),

@@ -2,7 +2,7 @@
 
 use libtest_mimic::{Failed, Trial};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use tilewright::gpu::{Adapter, AdapterKind, adapters};
 
@@ -35,10 +35,14 @@ pub(crate) enum Need {
     Cases,
     /// MNIST and CIFAR-10, in a folder beside the repository.
     Data,
+    /// Python 3.11 or later.
+    Python,
+    /// Mesa's drivers and no-op devices, which `make test` downloads where it can.
+    MesaDrmShim,
 }
 
 /// Each need by the name that [`REQUIRE`] takes.
-const NAMES: [(&str, Need); 12] = [
+const NAMES: [(&str, Need); 14] = [
     ("nothing", Need::Nothing),
     ("adapter", Need::Adapter),
     ("cpu-adapter", Need::CpuAdapter),
@@ -51,6 +55,8 @@ const NAMES: [(&str, Need); 12] = [
     ("spirv-val-2023.3", Need::SpirvValOfMatrices),
     ("cases", Need::Cases),
     ("data", Need::Data),
+    ("python-3.11", Need::Python),
+    ("mesa-drm-shim", Need::MesaDrmShim),
 ];
 
 impl Need {
@@ -62,6 +68,7 @@ impl Need {
         // Asked once: each program has many tests that need it.
         static ADAPTER: LazyLock<Option<Adapter>> = LazyLock::new(|| adapters().into_iter().next());
         static SPIRV_VAL: LazyLock<Option<f64>> = LazyLock::new(spirv_val);
+        static PYTHON: LazyLock<bool> = LazyLock::new(python);
         let adapter = || ADAPTER.as_ref();
         match self {
             Need::Nothing => true,
@@ -76,6 +83,8 @@ impl Need {
             Need::SpirvValOfMatrices => SPIRV_VAL.is_some_and(|version| version >= 2023.3),
             Need::Cases => beside("conformance/cases").is_dir(),
             Need::Data => beside("data").is_dir(),
+            Need::Python => *PYTHON,
+            Need::MesaDrmShim => *PYTHON && gpu_audit_mesa().join("packages.txt").is_file(),
         }
     }
 }
@@ -86,6 +95,20 @@ fn spirv_val() -> Option<f64> {
     // It begins with `SPIRV-Tools v2023.1`.
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     Some(text.split_whitespace().find_map(|word| word.strip_prefix('v')?.parse().ok()).unwrap_or(0.0))
+}
+
+/// Whether `python3` is recent enough for `scripts/gpu_audit`.
+fn python() -> bool {
+    Command::new("python3")
+        .args(["-c", "import tomllib"])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Where `scripts/gpu_audit --fetch --suite trixie` puts Mesa: in the folder that cargo builds in.
+pub(crate) fn gpu_audit_mesa() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("gpu-audit").join("trixie")
 }
 
 /// A folder or file of `shared`, which may lie beside the repository.
