@@ -61,13 +61,13 @@ def main():
     for device, found in zip(options.devices, tables):
         shown = [kernel for kernel in found if re.search(options.kernels, kernel.name)]
         print(f"### {device.title}{version(mesa)}\n\n{table.markdown(shown)}\n")
-        broken += limits.broken(found, device.name)
-    if not options.command and set(options.models) == set(BATCHES):
+        broken += limits.broken(shown, device.name)
+    if not options.command and not options.kernels and set(options.models) == set(BATCHES):
         names = [device.name for device in options.devices]
         broken += [f"no kernel has a name like `{pattern}`, which has a limit" for pattern in limits.unused(names)]
     for sentence in broken:
         print(f"gpu_audit: {sentence}", file=sys.stderr)
-    print(f"gpu_audit: {sum(map(len, tables))} kernels on {len(tables)} devices, {len(broken)} past their limits", file=sys.stderr)
+    print(f"gpu_audit: {sum(map(len, tables))} kernels on {len(tables)} devices, {len(broken)} numbers past their limits", file=sys.stderr)
     return 1 if broken else 0
 
 
@@ -76,7 +76,7 @@ def read_options():
     names = [device.name for device in DEVICES]
     parser.add_argument("--devices", type=list_of(names), default=names, help="with commas between them: " + ", ".join(names))
     parser.add_argument("--models", type=list_of(BATCHES), default=list(BATCHES), help="with commas between them: " + ", ".join(BATCHES))
-    parser.add_argument("--kernels", default="", metavar="REGEX", help="rows to print; the limits hold for all")
+    parser.add_argument("--kernels", default="", metavar="REGEX", help="only rows whose name has this, and their limits")
     parser.add_argument("--binary", type=Path, default=TARGET / "release" / "tilewright")
     parser.add_argument("--suite", default="sid", help="the Debian suite whose Mesa is downloaded")
     parser.add_argument("--mesa", metavar="DIR", help="a folder with Mesa's packages unpacked, instead")

@@ -14,6 +14,8 @@ STATISTICS = {
     "shared": ("LDS size", "shared_size"),
     "instructions": ("Instructions", "Instruction count"),
 }
+# What a limit may name: these, what is made of them, and the kinds of instructions.
+NUMBERS = [*STATISTICS, "share", "vector per load", *machine_code.KINDS]
 
 
 @dataclass

@@ -4,6 +4,8 @@ import re
 import tomllib
 from dataclasses import dataclass
 
+from kernels import NUMBERS
+
 
 class WrongLimits(Exception):
     """The file of limits says what cannot be read."""
@@ -29,9 +31,15 @@ class Limits:
             self.entries = [self.limit(**entry) for entry in entries]
         except (OSError, KeyError, TypeError, re.error, tomllib.TOMLDecodeError) as error:
             raise WrongLimits(f"{path}: {error}") from error
-        unknown = {name for entry in self.entries for name in entry.devices} - set(devices)
-        if unknown:
-            raise WrongLimits(f"{path}: no device is called {', '.join(sorted(unknown))}; there are {', '.join(devices)}")
+        for entry in self.entries:
+            self.must_be_known(path, "device", entry.devices, devices)
+            self.must_be_known(path, "number", [*entry.at_most, *entry.at_least], NUMBERS)
+
+    @staticmethod
+    def must_be_known(path, what, names, known):
+        for name in names:
+            if name not in known:
+                raise WrongLimits(f"{path}: no {what} is called `{name}`; there are {', '.join(known)}")
 
     @staticmethod
     def limit(kernel, devices=(), at_most=None, at_least=None):

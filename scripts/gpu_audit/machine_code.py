@@ -3,7 +3,7 @@ and Apple's (Honeykrisp).
 
 Each of the three readers turns a line into an `Instruction` or a place that branches name. Kinds:
 
-    fma           multiply-add of f32, counted once for each lane
+    fma           multiply-add of f32 or f16
     matrix        product of small matrices
     slow          at a quarter of the rate or less: whole products of 32 bits, reciprocals, roots, exponentials
     vector        all other arithmetic that each lane does
@@ -16,6 +16,9 @@ Each of the three readers turns a line into an `Instruction` or a place that bra
 import re
 from collections import Counter
 from dataclasses import dataclass
+
+KINDS = ["fma", "matrix", "slow", "vector", "load", "store", "shared load", "shared store", "local load", "local store", "branch",
+         "barrier", "other"]
 
 
 @dataclass(frozen=True)
@@ -136,8 +139,8 @@ def amd(text):
             yield None, [amd_instruction(part.strip()) for part in line.split("::") if part]
 
 
-AMD_FMA = ("v_fma_f32", "v_fmac_f32", "v_fmaak_f32", "v_fmamk_f32", "v_mac_f32", "v_mad_f32", "v_pk_fma_f32",
-           "v_dual_fmac_f32", "v_dual_fmaak_f32", "v_dual_fmamk_f32")
+AMD_FMA = ("v_fma_f32", "v_fmac_f32", "v_fmaak_f32", "v_fmamk_f32", "v_mac_f32", "v_mad_f32", "v_pk_fma_", "v_fma_mix_f32",
+           "v_fma_f16", "v_fmac_f16", "v_dual_fmac_f32", "v_dual_fmaak_f32", "v_dual_fmamk_f32")
 AMD_SLOW = ("v_mul_lo_", "v_mul_hi_", "v_mad_u64_", "v_mad_i64_", "v_mad_co_u64_", "v_mad_co_i64_", "v_rcp_", "v_rsq_",
             "v_sqrt_", "v_exp_", "v_log_", "v_sin_", "v_cos_")
 
@@ -202,7 +205,7 @@ def nvidia_instruction(line, is_conditional):
         space = {"global": "", "shared": "shared ", "local": "local "}[suffixes[0]]
         bits = next(int(word[1:]) for word in suffixes if re.fullmatch(r"[bui]\d+", word))
         return Instruction(space + ("load" if name == "ld" else "store"), bits // 8)
-    if name == "ffma":
+    if name in ("ffma", "hfma2"):
         return Instruction("fma")
     if name in ("hmma", "imma"):
         return Instruction("matrix")

@@ -9,7 +9,7 @@ COLUMNS = [
     ("scratch", lambda kernel: text(kernel.number("scratch"))),
     ("waves", lambda kernel: text(kernel.number("waves"))),
     ("shared", lambda kernel: text(kernel.number("shared"))),
-    ("fma", lambda kernel: text(kernel.number("fma"))),
+    ("fma", lambda kernel: multiply_adds(kernel)),
     ("vector", lambda kernel: text(kernel.number("vector"))),
     ("slow", lambda kernel: text(kernel.number("slow"))),
     ("fma %", lambda kernel: text(kernel.number("share"))),
@@ -23,6 +23,11 @@ COLUMNS = [
 
 def text(number):
     return "-" if number is None else f"{number:.0f}" if number >= 100 or number == int(number) else f"{number:.1f}"
+
+
+def multiply_adds(kernel):
+    matrices = kernel.number("matrix")
+    return text(kernel.number("fma")) + (f" + {matrices} matrix" if matrices else "")
 
 
 def accesses(kernel, kind):

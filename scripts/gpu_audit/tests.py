@@ -146,7 +146,8 @@ class LimitsOfKernels(unittest.TestCase):
         self.assertEqual(limits.unused(["m1"]), ["gone"])
 
     def test_a_wrong_file_is_refused(self):
-        for text in ("", "[[limit]]\nmost = 1", '[[limit]]\nkernel = "("', '[[limit]]\nkernel = ""\ndevices = ["voodoo"]'):
+        for text in ("", "[[limit]]\nmost = 1", '[[limit]]\nkernel = "("', '[[limit]]\nkernel = ""\ndevices = ["voodoo"]',
+                     '[[limit]]\nkernel = ""\nat_most = { spillls = 0 }'):
             self.assertRaises(WrongLimits, self.limits, text)
 
 
