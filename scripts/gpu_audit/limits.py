@@ -15,12 +15,14 @@ class WrongLimits(Exception):
 class Limit:
     kernel: re.Pattern
     devices: list
+    of: str
     at_most: dict
     at_least: dict
     used: bool = False
 
     def holds_for(self, kernel, device):
-        return (not self.devices or device in self.devices) and self.kernel.search(kernel.name)
+        part = "loop" if kernel.loops else "all"
+        return (not self.devices or device in self.devices) and self.of in ("", part) and self.kernel.search(kernel.name)
 
 
 class Limits:
@@ -33,6 +35,7 @@ class Limits:
             raise WrongLimits(f"{path}: {error}") from error
         for entry in self.entries:
             self.must_be_known(path, "device", entry.devices, devices)
+            self.must_be_known(path, "part", [entry.of] if entry.of else [], ["loop", "all"])
             self.must_be_known(path, "number", [*entry.at_most, *entry.at_least], NUMBERS)
 
     @staticmethod
@@ -42,8 +45,8 @@ class Limits:
                 raise WrongLimits(f"{path}: no {what} is called `{name}`; there are {', '.join(known)}")
 
     @staticmethod
-    def limit(kernel, devices=(), at_most=None, at_least=None):
-        return Limit(re.compile(kernel), list(devices), at_most or {}, at_least or {})
+    def limit(kernel, devices=(), of="", at_most=None, at_least=None):
+        return Limit(re.compile(kernel), list(devices), of, at_most or {}, at_least or {})
 
     def of(self, kernel, device):
         """`(number, bound, at most?)` of a kernel; the last entry that names a number counts."""

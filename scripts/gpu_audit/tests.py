@@ -140,6 +140,11 @@ class LimitsOfKernels(unittest.TestCase):
         self.assertEqual(limits.broken([tile], "m1"), ["m1: tile has spills 1, the limit is at most 0"])
         self.assertEqual(len(limits.broken([tile], "navi31")), 2)
 
+    def test_a_limit_may_hold_for_loops_alone(self):
+        limits = self.limits('[[limit]]\nkernel = ""\nof = "loop"\nat_most = { spills = 0 }')
+        found = limits.broken([Kernel("rolled", {"spills": 1}, loops=True), Kernel("flat", {"spills": 1})], "m1")
+        self.assertEqual(found, ["m1: rolled has spills 1, the limit is at most 0"])
+
     def test_what_no_kernel_meets_is_told(self):
         limits = self.limits('[[limit]]\nkernel = "gone"\nat_most = { spills = 0 }')
         limits.broken([Kernel("here", {"spills": 0})], "m1")
@@ -147,7 +152,7 @@ class LimitsOfKernels(unittest.TestCase):
 
     def test_a_wrong_file_is_refused(self):
         for text in ("", "[[limit]]\nmost = 1", '[[limit]]\nkernel = "("', '[[limit]]\nkernel = ""\ndevices = ["voodoo"]',
-                     '[[limit]]\nkernel = ""\nat_most = { spillls = 0 }'):
+                     '[[limit]]\nkernel = ""\nof = "half"', '[[limit]]\nkernel = ""\nat_most = { spillls = 0 }'):
             self.assertRaises(WrongLimits, self.limits, text)
 
 

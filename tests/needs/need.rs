@@ -35,7 +35,7 @@ pub(crate) enum Need {
     Cases,
     /// MNIST and CIFAR-10, in a folder beside the repository.
     Data,
-    /// Python 3.11 or later.
+    /// Python 3.11 or later, on Unix.
     Python,
     /// Mesa's drivers and no-op devices, which `make test` downloads where it can.
     MesaDrmShim,
@@ -99,11 +99,9 @@ fn spirv_val() -> Option<f64> {
 
 /// Whether `python3` is recent enough for `scripts/gpu_audit`.
 fn python() -> bool {
-    Command::new("python3")
-        .args(["-c", "import tomllib"])
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+    let mut command = Command::new("python3");
+    command.args(["-c", "import tomllib"]).stderr(Stdio::null());
+    cfg!(unix) && command.status().is_ok_and(|status| status.success())
 }
 
 /// Where `scripts/gpu_audit --fetch --suite trixie` puts Mesa: in the folder that cargo builds in.
