@@ -1,4 +1,4 @@
-//! The model zoo: one file an architecture, under the names and shapes of its paper and the
+//! The model zoo: one file per architecture, under the names and shapes of its paper and the
 //! parameter names of torchvision's state_dict.
 //!
 //! ```

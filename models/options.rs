@@ -10,6 +10,15 @@ use serde_json::{Map, Value as Json};
 ///
 /// Every model takes `num_classes`, `image_size` (one number, or height and width) and
 /// `input_channels`; [`Model::attributes`] lists the others. As JSON it is one object.
+///
+/// ```
+/// use tilewright::models::{self, ModelOptions};
+///
+/// let options = ModelOptions::new().num_classes(5).with("stem", "cifar").image_size(64, 64);
+/// assert_eq!(models::find("resnet18")?.input(&options)?, [3, 64, 64]);
+/// assert!(models::find("resnet18")?.input(&ModelOptions::new().with("depth", 3)).is_err());
+/// # Ok::<(), models::ModelError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ModelOptions {

@@ -74,7 +74,7 @@ def main():
         f"{result['device']}. Measured peak: {flops[0]:.0f} to {flops[-1]:.0f} GFLOP/s, "
         f"{bandwidth[0]:.1f} to {bandwidth[-1]:.1f} GB/s.",
         table(["kernel", "ms", "GFLOP/s", "GB/s", "share of peak"], kernels),
-        table(["step", "images/s", "ms a step", "first step, cold cache, ms", "device memory"], steps),
+        table(["step", "images/s", "ms per step", "first step, cold cache, ms", "device memory"], steps),
     ])
     page = PAGE.read_text()
     before, rest = page.split(BEGIN)

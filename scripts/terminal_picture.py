@@ -138,7 +138,7 @@ def drawn(lines, title):
     fonts = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" width="920" height="{height}" viewBox="0 0 920 {height}" role="img" '
-        'aria-label="A terminal in the last epoch of tilewright train: what is trained on what, a line an epoch, and '
+        'aria-label="A terminal in the last epoch of tilewright train: what is trained on what, a line per epoch, and '
         'a progress bar">',
         f'  <rect width="920" height="{height}" rx="8" fill="#0d1117"/>',
         '  <rect width="920" height="30" rx="8" fill="#161b22"/>',

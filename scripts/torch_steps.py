@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Training steps in tilewright and in PyTorch, in turn on one machine, as a table of images a second.
+"""Training steps in tilewright and in PyTorch, in turn on one machine, as a table of images per second.
 
     cargo build --release
     scripts/torch_steps.py                             # on the CPU, tilewright through a software adapter
@@ -120,7 +120,7 @@ def main():
         rows.append(f"| {model} batch {batch} | {mine:.1f} | {other:.1f} | {100 * mine / other:.0f} % |")
 
     name = torch.cuda.get_device_name() if options.torch == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    print(f"tilewright on {device}; PyTorch {torch.__version__} on {name}; images a second.\n")
+    print(f"tilewright on {device}; PyTorch {torch.__version__} on {name}; images per second.\n")
     print("| step | tilewright | PyTorch | share |\n| --- | --- | --- | --- |")
     print("\n".join(rows))
 

@@ -1,4 +1,4 @@
-// dx[i] = f'(seen[i]) * dy[i], seen being x or y as the activation needs. One invocation an element.
+// dx[i] = f'(seen[i]) * dy[i], seen being x or y as the activation needs. One invocation per element.
 
 import package::constants::WORKGROUP;
 import package::arguments::arguments;

@@ -6,7 +6,7 @@
 //   mean = m + sum of n[l] d[l] / elements
 //   variance = (sum of squares[l] + n[l] d[l]^2 - elements (mean - m)^2) / elements
 //
-// (Chan, Golub and LeVeque 1983). Where m is not finite, it is the mean, and the variance NaN. part [channels, lanes, 3], mean and variance [channels]. One invocation a channel.
+// (Chan, Golub and LeVeque 1983). Where m is not finite, it is the mean, and the variance NaN. part [channels, lanes, 3], mean and variance [channels]. One invocation per channel.
 
 import package::constants::WORKGROUP;
 import package::arguments::arguments;

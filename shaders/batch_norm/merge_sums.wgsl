@@ -1,7 +1,7 @@
 // dweight[c] = sum over l of part[c, l].x / sqrt(variance[c] + EPS), dbias[c] = sum over l of
 // part[c, l].y, in order.
 //
-// part [channels, lanes] pairs, the vectors [channels]. One invocation a channel.
+// part [channels, lanes] pairs, the vectors [channels]. One invocation per channel.
 
 import package::constants::{WORKGROUP, EPS};
 import package::arguments::arguments;

@@ -1,5 +1,5 @@
 // running_mean += MOMENTUM * (mean - running_mean), running_var += MOMENTUM * (correction * var -
-// running_var), in place. One invocation a channel.
+// running_var), in place. One invocation per channel.
 
 import package::constants::{WORKGROUP, MOMENTUM};
 import package::arguments::arguments;

@@ -1,5 +1,5 @@
 // y[i] = sum of CHAINS vec4 chains of ROUNDS * STEPS dependent multiply-adds x := x / 2 + 1/4: nothing but the
-// arithmetic units limits it. One invocation an element.
+// arithmetic units limits it. One invocation per element.
 
 import package::constants::{WORKGROUP, ROUNDS, STEPS, CHAINS};
 import package::arguments::arguments;

@@ -1,5 +1,5 @@
 // The tile body of all three passes on matrix units: sums[row, column] = sum over steps of
-// left(row, step) * right(step, column), for TILE_ROWS x TILE_COLUMNS sums a workgroup. Factors are rounded
+// left(row, step) * right(step, column), for TILE_ROWS x TILE_COLUMNS sums per workgroup. Factors are rounded
 // to f16, their products are exact in f32, and sums are f32.
 //
 // TILE_DEPTH steps of both sides are brought into workgroup memory at a time, along the direction in which

@@ -5,7 +5,7 @@
 // Result channels are filters, the others channels of their group; the other way round with
 // `transposed`. With `rows`, channel c of a step is channel c / 4 at the column 4 * tap column + c mod 4.
 // Columns beyond the window are weights of 0: an infinity or NaN in up to three pixels there makes NaN of a result.
-// source [groups * filters, channels, kernel_height, kernel_width]. One invocation a texel.
+// source [groups * filters, channels, kernel_height, kernel_width]. One invocation per texel.
 
 import package::constants::{WORKGROUP, WEIGHT_ROW};
 import package::arguments::arguments;

@@ -1,7 +1,7 @@
 // dx[n,c,iy,ix] = sum over k, ky, kx of w[k,c,ky,kx] * dy[n,k,oy,ox], for the outputs that meet the
 // input there: oy*sy + ky*dy - py = iy, ox*sx + kx*dx - px = ix
 //
-// dy [N, K, oh, ow], w [K, C/groups, kh, kw], dx [N, C, H, W]. One invocation an element of dx.
+// dy [N, K, oh, ow], w [K, C/groups, kh, kw], dx [N, C, H, W]. One invocation per element of dx.
 
 import package::constants::{WORKGROUP, CHANNELS, HEIGHT, WIDTH, FIRST_FILTER, ALL_FILTERS, OUT_HEIGHT, OUT_WIDTH};
 import package::constants::{KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X};

@@ -2,7 +2,7 @@
 // With `bias_gradient`: db[k] = sum over n, oy, ox of dy[n,k,oy,ox], as well.
 //
 // x [N, C, H, W], dy [N, K, oh, ow], dw [PARTS, K, C/groups, kh, kw], db [PARTS, K]: part p sums rows
-// p * PART_ROWS and on of all N * oh. One invocation an element of dw, and then of db; rows are summed
+// p * PART_ROWS and on of all N * oh. One invocation per element of dw, and then of db; rows are summed
 // apart, so that long sums keep their digits.
 
 import package::constants::{WORKGROUP, CHANNELS, HEIGHT, WIDTH, FILTERS, OUT_HEIGHT, OUT_WIDTH};

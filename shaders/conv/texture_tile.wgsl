@@ -1,6 +1,6 @@
 // The tile body of all three passes on CPU adapters: sums[row, column] = sum over steps of
 // rows(step)[row] * columns(step)[column], for 4 * ROW_QUADS rows and COLUMN_TEXELS * TEXEL_COLUMNS
-// columns an invocation.
+// columns per invocation.
 //
 // `operands` says where a tile lies, which texels it multiplies, and where its sums go. A block is
 // what one texel of the columns covers: four steps of one column (`steps_in_texel`), or one step of

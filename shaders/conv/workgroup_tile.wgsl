@@ -1,5 +1,5 @@
 // The tile body of all three passes on GPUs: sums[row, column] = sum over steps of
-// left(row, step) * right(step, column), for TILE_ROWS x TILE_COLUMNS sums a workgroup.
+// left(row, step) * right(step, column), for TILE_ROWS x TILE_COLUMNS sums per workgroup.
 //
 // TILE_DEPTH steps of both sides are brought into workgroup memory at a time, four rows or columns a
 // vec4, one vec4 of padding a step against bank conflicts; a thread keeps THREAD x THREAD sums in

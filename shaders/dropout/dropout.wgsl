@@ -1,6 +1,6 @@
 // y[i] = x[i] * (0 where bits(i) < THRESHOLD, else SCALE); the bits come from seed, step, SALT and i.
 //
-// A product, so that of what is not finite NaN is left. // numbers: seed's low and high half, step. One invocation an element.
+// A product, so that of what is not finite NaN is left. // numbers: seed's low and high half, step. One invocation per element.
 
 import package::constants::{WORKGROUP, SALT, THRESHOLD, SCALE};
 import package::arguments::arguments;

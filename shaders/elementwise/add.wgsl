@@ -1,4 +1,4 @@
-// y[i] = f(a[i] + b[i]), f an activation or none. One invocation an element.
+// y[i] = f(a[i] + b[i]), f an activation or none. One invocation per element.
 
 import package::constants::WORKGROUP;
 import package::arguments::arguments;

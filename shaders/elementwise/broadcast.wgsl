@@ -1,5 +1,5 @@
 // y[i] = f(a[j] + b[k]), f an activation or none, or a[j] * b[k], j and k being where i lies in the
-// broadcast a and b. One invocation an element of y.
+// broadcast a and b. One invocation per element of y.
 
 import package::constants::{WORKGROUP, SIZES, A_STRIDES, B_STRIDES};
 import package::arguments::arguments;

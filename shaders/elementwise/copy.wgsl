@@ -1,4 +1,4 @@
-// y[i] = x[i]. One invocation an element.
+// y[i] = x[i]. One invocation per element.
 
 import package::constants::WORKGROUP;
 import package::arguments::arguments;

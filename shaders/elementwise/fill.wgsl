@@ -1,4 +1,4 @@
-// y[i] = VALUE. One invocation an element.
+// y[i] = VALUE. One invocation per element.
 
 import package::constants::{WORKGROUP, VALUE};
 import package::arguments::arguments;

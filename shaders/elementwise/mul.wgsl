@@ -1,4 +1,4 @@
-// y[i] = a[i] * b[i]. One invocation an element.
+// y[i] = a[i] * b[i]. One invocation per element.
 
 import package::constants::WORKGROUP;
 import package::arguments::arguments;

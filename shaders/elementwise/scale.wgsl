@@ -1,4 +1,4 @@
-// y[i] = FACTOR * x[i]. One invocation an element.
+// y[i] = FACTOR * x[i]. One invocation per element.
 
 import package::constants::{WORKGROUP, FACTOR};
 import package::arguments::arguments;

@@ -1,6 +1,6 @@
 // dweight[c] = sum of part[n, c, l].x and dbias[c] = sum of part[n, c, l].y over the images n and the lanes l, in order.
 //
-// part [batch, channels, lanes] pairs, dweight and dbias [channels]. One invocation a channel.
+// part [batch, channels, lanes] pairs, dweight and dbias [channels]. One invocation per channel.
 
 import package::constants::WORKGROUP;
 import package::arguments::arguments;

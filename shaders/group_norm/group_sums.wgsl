@@ -1,7 +1,7 @@
 // product[g] = sum of weight[c] * part[p, l].x and sum[g] = sum of weight[c] * part[p, l].y over the planes p of group g, c
 // the channel of p, and the lanes l, in order.
 //
-// part [batch * channels, lanes] pairs, weight [channels], product and sum [batch * groups]. One invocation a group.
+// part [batch * channels, lanes] pairs, weight [channels], product and sum [batch * groups]. One invocation per group.
 
 import package::constants::WORKGROUP;
 import package::arguments::arguments;

@@ -1,5 +1,5 @@
 // y[i] = FACTOR * x[OFFSET + where step i of the walk lies in x]: a transposition, a slice or a
-// broadcast. One invocation an element of y.
+// broadcast. One invocation per element of y.
 
 import package::constants::{WORKGROUP, SIZES, STRIDES, OFFSET, FACTOR};
 import package::arguments::arguments;

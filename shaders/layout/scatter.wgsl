@@ -1,5 +1,5 @@
 // y[OFFSET + where step i of the walk lies in y] = x[i]: the place of one tensor in a larger one. One
-// invocation an element of x.
+// invocation per element of x.
 
 import package::constants::{WORKGROUP, SIZES, STRIDES, OFFSET};
 import package::arguments::arguments;

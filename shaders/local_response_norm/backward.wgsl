@@ -2,7 +2,7 @@
 // j from c - (SIZE-1)/2 to c + SIZE/2
 //
 // All tensors [N, CHANNELS, INNER]; ALPHA is already divided by the size, terms come from
-// backward_terms.wgsl. One invocation an element.
+// backward_terms.wgsl. One invocation per element.
 
 import package::constants::{WORKGROUP, CHANNELS, INNER, SIZE, ALPHA, BETA};
 import package::arguments::arguments;

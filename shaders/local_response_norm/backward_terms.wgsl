@@ -1,6 +1,6 @@
 // terms = dy x / s^(BETA+1): what each element adds to the gradients of the channels in its sum
 //
-// All tensors [N, CHANNELS, INNER]. One invocation an element.
+// All tensors [N, CHANNELS, INNER]. One invocation per element.
 
 import package::constants::{WORKGROUP, BETA};
 import package::arguments::arguments;

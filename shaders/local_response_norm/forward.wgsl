@@ -1,7 +1,7 @@
 // s[n,c,i] = K + ALPHA * sum of x[n,j,i]^2 over the channels j from c - SIZE/2 to c + (SIZE-1)/2 that
 // exist, y = x / s^BETA
 //
-// x, y and s [N, CHANNELS, INNER]; ALPHA is already divided by the size. One invocation an element. A
+// x, y and s [N, CHANNELS, INNER]; ALPHA is already divided by the size. One invocation per element. A
 // channel before the first wraps around to a huge number, so that one comparison finds both ends.
 
 import package::constants::{WORKGROUP, CHANNELS, INNER, SIZE, ALPHA, BETA, K};

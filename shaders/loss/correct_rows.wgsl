@@ -1,7 +1,7 @@
 // correct[n] = 1 where fewer than K logits of row n are larger than the target's (of equal ones the
 // first is larger, and NaN than any number), else 0.
 //
-// logits [N, CLASSES], targets [N], correct [N]. One invocation a row.
+// logits [N, CLASSES], targets [N], correct [N]. One invocation per row.
 
 import package::constants::{WORKGROUP, CLASSES, K};
 import package::arguments::arguments;

@@ -1,7 +1,7 @@
 // dlogits[n,c] = (p[n,c] - (1-s) [c = target] - s/C) * upstream / max(1, rows), p = exp((z - m) - log
 // sum); 0 in a row that does not count.
 //
-// logits and dlogits [N, CLASSES], targets [N], sums [N] pairs (m, log sum). One invocation an element.
+// logits and dlogits [N, CLASSES], targets [N], sums [N] pairs (m, log sum). One invocation per element.
 
 import package::constants::{WORKGROUP, CLASSES, SMOOTHING};
 import package::arguments::arguments;

@@ -3,7 +3,7 @@
 //
 // All logits are taken less m, so logits of 90 neither overflow nor cancel. One of -infinity is a class that has no
 // probability; only smoothing asks for its logarithm. logits [N, CLASSES], targets [N], losses and sums [N] pairs. One
-// invocation a row.
+// invocation per row.
 
 import package::constants::{WORKGROUP, CLASSES, SMOOTHING};
 import package::arguments::arguments;

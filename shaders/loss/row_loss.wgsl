@@ -8,7 +8,7 @@
 //
 // The losses through softmax also leave numbers[n] = (m, log of the sum of exp(z - m), g) for the
 // backward pass, m the largest logit, g = dloss / dlog p_t (focal) or sum of p (p - y) (mse_softmax).
-// logits [N, CLASSES], targets [N], losses [N, 2], numbers [N, 3]. One invocation a row.
+// logits [N, CLASSES], targets [N], losses [N, 2], numbers [N, 3]. One invocation per row.
 
 import package::constants::{WORKGROUP, CLASSES};
 @if(focal) import package::constants::{ALPHA, GAMMA, SMALLEST_BASE};

@@ -1,7 +1,7 @@
 // y[p,m,n] = sum over k of A[p,m,k] B[p,k,n] for each pair p of matrices
 //
 // A[p,m,k] = a[p * M * K + m * A_ROW + k * A_COLUMN] and B[p,k,n] = b[p * K * N + k * B_ROW + n *
-// B_COLUMN], so that either may be stored transposed; y [pairs, M, N]. One invocation a tile of 4 x 4
+// B_COLUMN], so that either may be stored transposed; y [pairs, M, N]. One invocation per tile of 4 x 4
 // elements of y in registers: 16 multiply-adds for 8 loads. A tile past the border reads the last row or
 // column again, and does not store it.
 

@@ -1,5 +1,5 @@
 // p := (1 - lr DECAY) p - lr FACTOR r d, lr = RATE times the step's, r 1 or the trust ratio of the tensor that p is of.
-// One invocation an element.
+// One invocation per element.
 
 import package::constants::{WORKGROUP, RATE, DECAY, FACTOR, BLOCK};
 import package::arguments::arguments;

@@ -1,4 +1,4 @@
-// e := (1 - share) * e + share * w, in place. One invocation an element.
+// e := (1 - share) * e + share * w, in place. One invocation per element.
 
 import package::constants::WORKGROUP;
 import package::arguments::arguments;

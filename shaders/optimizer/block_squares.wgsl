@@ -1,4 +1,4 @@
-// squares[2 b], squares[2 b + 1] = the sums of p^2 and of d^2 over the BLOCK elements of block b. One invocation a block;
+// squares[2 b], squares[2 b + 1] = the sums of p^2 and of d^2 over the BLOCK elements of block b. One invocation per block;
 // `first` is the block that the bindings begin with.
 
 import package::constants::{WORKGROUP, BLOCK};

@@ -1,5 +1,5 @@
 // part[FIRST + l] = sum of g(e)^2 over the elements e with e mod count = l, g the transformed
-// gradient. One invocation a part.
+// gradient. One invocation per part.
 
 import package::constants::{WORKGROUP, ELEMENTS, FIRST};
 import package::arguments::arguments;

@@ -1,6 +1,6 @@
 // p := p - lr * direction(g) over a pack of parameters; or, where more than that makes a step, d = direction(g). The rule
 // of the optimizer is package::operands, whose bindings are its state. scalars: lr, three factors of the step, 1 in the
-// first step. One invocation an element.
+// first step. One invocation per element.
 
 import package::constants::{WORKGROUP, WEIGHT_DECAY, RATE};
 import package::arguments::arguments;

@@ -1,4 +1,4 @@
-// y = x / max(norm, EPS), norm = sqrt(square). One invocation an element.
+// y = x / max(norm, EPS), norm = sqrt(square). One invocation per element.
 
 import package::constants::{WORKGROUP, EPS};
 import package::arguments::arguments;

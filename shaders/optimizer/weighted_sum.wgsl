@@ -1,4 +1,4 @@
-// y = A a + B b. One invocation an element.
+// y = A a + B b. One invocation per element.
 
 import package::constants::{WORKGROUP, A, B};
 import package::arguments::arguments;

@@ -2,7 +2,7 @@
 //
 // Windows oy = floor(row OH / H) .. ceil((row + 1) OH / H) - 1 cover a row, of windows that start at
 // floor(oy H / OH) and end before ceil((oy + 1) H / OH); columns alike. dx [planes, HEIGHT, WIDTH], dy
-// [planes, OUT_HEIGHT, OUT_WIDTH]. One invocation an element of dx.
+// [planes, OUT_HEIGHT, OUT_WIDTH]. One invocation per element of dx.
 
 import package::constants::{WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH};
 import package::arguments::arguments;

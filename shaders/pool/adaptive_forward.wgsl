@@ -1,6 +1,6 @@
 // y[p,oy,ox] = mean of x[p] over rows floor(oy H / OH) .. ceil((oy + 1) H / OH) - 1, columns alike
 //
-// x [planes, HEIGHT, WIDTH], y [planes, OUT_HEIGHT, OUT_WIDTH]. One invocation an element of y. Rows are
+// x [planes, HEIGHT, WIDTH], y [planes, OUT_HEIGHT, OUT_WIDTH]. One invocation per element of y. Rows are
 // summed one by one, so that rounding grows with a window's sides and not with its area.
 
 import package::constants::{WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH};

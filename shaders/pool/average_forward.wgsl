@@ -1,7 +1,7 @@
 // y[p,oy,ox] = sum over i, j of x[p, oy * STRIDE_Y - PADDING_Y + i, ox * STRIDE_X - PADDING_X + j] inside
 // the image / area of the window
 //
-// x [planes, HEIGHT, WIDTH], y [planes, OUT_HEIGHT, OUT_WIDTH]. One invocation an element of y. Rows
+// x [planes, HEIGHT, WIDTH], y [planes, OUT_HEIGHT, OUT_WIDTH]. One invocation per element of y. Rows
 // above the image wrap around to huge numbers, so that one comparison finds both borders.
 
 import package::constants::{WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH};

@@ -2,7 +2,7 @@
 // inside the image; argmax[p,oy,ox] = where in its plane the first such maximum lies. NaN is larger than any number,
 // and the last of them counts.
 //
-// x [planes, HEIGHT, WIDTH], y and argmax [planes, OUT_HEIGHT, OUT_WIDTH]. One invocation an element
+// x [planes, HEIGHT, WIDTH], y and argmax [planes, OUT_HEIGHT, OUT_WIDTH]. One invocation per element
 // of y. Rows above the image wrap around to huge numbers, so that one comparison finds both borders.
 
 import package::constants::{WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH};

@@ -1,6 +1,6 @@
 // part[c, l] = sum of x[o, c, i] over the elements e = o * INNER + i of channel c with e mod LANES = l
 //
-// x [OUTER, CHANNELS, INNER], part [CHANNELS, LANES]. One invocation an element of part: neighbours
+// x [OUTER, CHANNELS, INNER], part [CHANNELS, LANES]. One invocation per element of part: neighbours
 // read neighbouring elements.
 
 import package::constants::{WORKGROUP, OUTER, CHANNELS, INNER, LANES};

@@ -1,7 +1,7 @@
 // part[o, l] = FACTOR * sum of x[kept(o) + reduced(r)] over the r < REDUCED with r mod LANES = l
 //
 // x any tensor, whose dimensions are either kept or reduced; kept(o) and reduced(r) walk over the two
-// sorts. part [outputs, LANES]. One invocation an element of part: neighbours differ in r.
+// sorts. part [outputs, LANES]. One invocation per element of part: neighbours differ in r.
 
 import package::constants::{WORKGROUP, LANES, REDUCED, FACTOR};
 import package::constants::{KEPT_SIZES, KEPT_STRIDES, REDUCED_SIZES, REDUCED_STRIDES};

@@ -1,7 +1,7 @@
 // dx = y (dy - sum), or dy - exp(y) sum for the logarithm, with the sum of the row from
 // row_gradients.wgsl
 //
-// y, dy and dx [outer, SIZE, INNER], sums [outer * INNER]. One invocation an element.
+// y, dy and dx [outer, SIZE, INNER], sums [outer * INNER]. One invocation per element.
 
 import package::constants::{WORKGROUP, SIZE, INNER};
 import package::arguments::arguments;

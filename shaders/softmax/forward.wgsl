@@ -1,6 +1,6 @@
 // y = exp(x - m) / s, or x - m - log s, with (m, s) of x's row from row_sums.wgsl
 //
-// x and y [outer, SIZE, INNER], sums [outer * INNER, 2]. One invocation an element.
+// x and y [outer, SIZE, INNER], sums [outer * INNER, 2]. One invocation per element.
 
 import package::constants::{WORKGROUP, SIZE, INNER};
 import package::arguments::arguments;

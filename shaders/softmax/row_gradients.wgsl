@@ -1,6 +1,6 @@
 // sums[r] = sum of y dy over row r of softmax, or sum of dy for its logarithm
 //
-// y and dy [outer, SIZE, INNER], sums [outer * INNER]. One invocation a row.
+// y and dy [outer, SIZE, INNER], sums [outer * INNER]. One invocation per row.
 
 import package::constants::{WORKGROUP, SIZE, INNER};
 import package::arguments::arguments;

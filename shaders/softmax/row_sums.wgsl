@@ -1,7 +1,7 @@
 // sums[r] = (m, s): the largest x of row r, and the sum of exp(x - m), or its logarithm
 //
 // x [outer, SIZE, INNER] holds a row for each of its outer x INNER columns, whose elements lie INNER
-// apart. sums [rows, 2]. One invocation a row.
+// apart. sums [rows, 2]. One invocation per row.
 
 import package::constants::{WORKGROUP, SIZE, INNER};
 import package::arguments::arguments;

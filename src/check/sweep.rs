@@ -18,7 +18,7 @@ pub enum Variant {
     Gpu,
     /// What is fast on a CPU adapter: register tiles, no barriers.
     Cpu,
-    /// One invocation an output: the measure of the others.
+    /// One invocation per output: the measure of the others.
     Plain,
     /// What is fast on a GPU with matrix units: factors in f16, sums in f32.
     MatrixUnits,

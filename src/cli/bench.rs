@@ -147,7 +147,7 @@ fn step(global: &Global, gpu: &Gpu, case: &Case, batch: usize) -> Result<Value, 
     let timing = bench::measure(gpu, &case.graph)?;
     let images = batch as f64 / timing.median;
     global.say(format_args!(
-        "{}: {:.1} images/s, {:.2} ms a step ({}), {:.1} GFLOP/s, first step after {:.0} ms, {:.1} MiB",
+        "{}: {:.1} images/s, {:.2} ms per step ({}), {:.1} GFLOP/s, first step after {:.0} ms, {:.1} MiB",
         case.name,
         images,
         1e3 * timing.median,

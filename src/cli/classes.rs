@@ -1,4 +1,4 @@
-//! Files with the names of classes, one a line.
+//! Files with the names of classes, one per line.
 
 use super::CliError;
 use std::collections::HashMap;

@@ -33,13 +33,13 @@ fn tell(global: &Global, index: usize, adapter: &Adapter) {
     global.say(format_args!("   driver           {}", info.driver));
     global.say(format_args!("   used for         {}", used_for(index, info.kind)));
     global.say(format_args!(
-        "   largest tensor   {} MiB a binding, {} MiB a buffer, {} storage buffers a kernel",
+        "   largest tensor   {} MiB per binding, {} MiB per buffer, {} storage buffers per kernel",
         mib(adapter.max_binding_bytes),
         mib(adapter.max_buffer_bytes),
         adapter.max_storage_buffers
     ));
     global.say(format_args!(
-        "   workgroups       {} invocations, {} KiB memory, {} a dimension",
+        "   workgroups       {} invocations, {} KiB memory, {} per dimension",
         adapter.max_invocations,
         adapter.workgroup_memory >> 10,
         adapter.max_workgroups

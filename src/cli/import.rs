@@ -38,7 +38,7 @@ pub(super) struct Import {
     #[arg(long, value_name = "SOURCE", value_parser = source_parser(), help_heading = DATA,
         conflicts_with_all = ["classes", "mean", "std"])]
     data: Option<Source>,
-    /// A file with the name of each class, one a line [default: what the file says, else numbers]
+    /// A file with the name of each class, one per line [default: what the file says, else numbers]
     #[arg(long, value_name = "FILE", help_heading = DATA)]
     classes: Option<PathBuf>,
     /// What images are normalised by, after division by 255: imagenet, MEAN/STD, or data, which needs --data [default:

@@ -5,7 +5,7 @@ use clap::{Args, CommandFactory};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Write the manual pages, one a command, into a folder
+/// Write the manual pages, one per command, into a folder
 ///
 /// `man -l DIR/tilewright-train.1` shows one; in a folder `man1` of your MANPATH, `man tilewright-train` finds it.
 #[derive(Args)]

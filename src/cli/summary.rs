@@ -91,7 +91,7 @@ impl Summary {
         };
         let shape = Batch { shape: [batch, channels, height, width], classes };
         let (profile, planned_for) = profile(global)?;
-        global.say(format_args!("memory planned for {planned_for}, {batch} images a step"));
+        global.say(format_args!("memory planned for {planned_for}, {batch} images per step"));
         let training = training_graph(&config, shape).map(|(graph, _)| graph);
         let inference = evaluation_graph(&config, shape);
         let training = self.plan(global, "training", training, &profile)?;

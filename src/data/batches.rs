@@ -17,9 +17,9 @@ pub const IGNORED_LABEL: u32 = u32::MAX;
 /// by 255. Taken from the training set and used for every other set as well.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normalization {
-    /// One a channel.
+    /// One per channel.
     pub mean: Vec<f32>,
-    /// One a channel, never 0.
+    /// One per channel, never 0.
     pub std: Vec<f32>,
 }
 
@@ -72,6 +72,18 @@ enum Change {
 }
 
 /// One pass over a data set, batch by batch.
+///
+/// ```
+/// use tilewright::data::{Batches, IGNORED_LABEL, LoadOptions, Normalization, Source};
+///
+/// let images = Source::mnist().load(&LoadOptions::default().limit(10))?.train;
+/// let batches = Batches::new(&images, 4, &Normalization::of(&images))?.shuffled(1, 0);
+/// let (mut pixels, mut labels) = (vec![0.0; 4 * images.image_len()], [0; 4]);
+/// assert_eq!(batches.fill(0, &mut pixels, &mut labels), 4);
+/// // The last batch has the two images that are left.
+/// assert_eq!((batches.fill(2, &mut pixels, &mut labels), labels[2]), (2, IGNORED_LABEL));
+/// # Ok::<(), tilewright::data::DataError>(())
+/// ```
 pub struct Batches<'a> {
     dataset: &'a Dataset,
     batch_size: usize,
@@ -134,7 +146,7 @@ impl<'a> Batches<'a> {
         Self { change: Change::Fixed(view), ..self }
     }
 
-    /// Rows a batch.
+    /// Rows of a batch.
     pub fn batch_size(&self) -> usize {
         self.batch_size
     }

@@ -14,7 +14,7 @@ pub enum Normalize {
     Data,
     /// By those of ImageNet.
     Imagenet,
-    /// By these; one number for all channels, or one a channel.
+    /// By these; one number for all channels, or one per channel.
     By {
         /// What is subtracted from pixels, which go from 0 to 1.
         mean: Vec<f32>,

@@ -4,7 +4,7 @@ use super::{Graph, Role, Value};
 use std::fmt::Write as _;
 
 impl Graph {
-    /// One line a node: outputs, op with its attributes, inputs.
+    /// One line per node: outputs, op with its attributes, inputs.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         for value in self.values() {

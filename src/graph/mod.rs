@@ -26,8 +26,8 @@ use crate::tensor::{Shape, TensorSpec};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// Beyond any memory, and so far below what 64 bits count that sizes, bytes and costs of a graph do not overflow.
-const MOST_ELEMENTS: usize = 1 << 40;
+/// Beyond any memory, and so far below what can be counted that sizes, bytes and costs of a graph do not overflow.
+const MOST_ELEMENTS: usize = 1 << if usize::BITS < 64 { 28 } else { 40 };
 
 /// A static computation graph.
 ///

@@ -66,7 +66,7 @@ pub struct Dispatch {
     pub workgroups: [u32; 3],
 }
 
-/// A texture of four floats a texel, by its size in texels.
+/// A texture of four floats per texel, by its size in texels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScratchTexture {
     /// Texels in a row.

@@ -120,12 +120,12 @@ pub const fn write(name: &'static str) -> Binding {
     Binding { name, access: Access::Write, content: FLOATS, condition: None }
 }
 
-/// A texture of four floats a texel that a shader reads.
+/// A texture of four floats per texel that a shader reads.
 pub const fn read_texture(name: &'static str) -> Binding {
     Binding { name, access: Access::Read, content: Content::Texture, condition: None }
 }
 
-/// A texture of four floats a texel that a shader writes.
+/// A texture of four floats per texel that a shader writes.
 pub const fn write_texture(name: &'static str) -> Binding {
     Binding { name, access: Access::Write, content: Content::Texture, condition: None }
 }

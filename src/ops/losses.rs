@@ -27,7 +27,7 @@ static ROW_LOSS_BACKWARD: Shader = Shader::new(
 );
 
 /// A loss of logits `[N, C]` and targets `[N]` of u32; outputs the loss `[1]`, the number of rows that
-/// count `[1]` and, where the loss goes through softmax, three numbers a row for the backward pass,
+/// count `[1]` and, where the loss goes through softmax, three numbers per row for the backward pass,
 /// `[N, 3]`.
 ///
 /// A row whose target is [`super::IGNORED_TARGET`] pads a short batch (as does any other target that

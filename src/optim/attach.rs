@@ -27,6 +27,15 @@ pub const ACCUMULATED: &str = "accumulated.";
 const PACK_ELEMENTS: usize = 32 << 20;
 
 /// How parameters are updated.
+///
+/// ```
+/// use tilewright::optim::{GradientTransform, UpdateConfig};
+///
+/// let transform = GradientTransform { clip_grad_norm: Some(1.0), ..GradientTransform::default() };
+/// let update = UpdateConfig { transform, ..UpdateConfig::new("sgd:momentum=0.9".parse()?) };
+/// assert_eq!((update.optimizer.name(), update.averaging), ("sgd", None));
+/// # Ok::<(), tilewright::optim::OptimizerError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpdateConfig {
     /// The rule, with its attributes.

@@ -23,6 +23,15 @@ pub trait Objective: Send + Sync {
 
 /// A loss by name, with its attributes: `cross_entropy`, `focal:gamma=2,alpha=0.25`, or one that was [registered](
 /// register).
+///
+/// ```
+/// use tilewright::optim::LossFunction;
+///
+/// let focal: LossFunction = "focal:gamma=2,alpha=0.25".parse()?;
+/// assert_eq!(focal, LossFunction::Focal { alpha: 0.25, gamma: 2.0 });
+/// assert!("focal:gamma=-1".parse::<LossFunction>().is_err());
+/// # Ok::<(), tilewright::optim::LossError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]

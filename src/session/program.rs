@@ -10,7 +10,28 @@ use crate::tensor::{ElementType, HostTensor, TensorSpec};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A graph on its device.
+/// A graph on its device. A handle to an input or an output is found by its name once, and used in every run.
+///
+/// ```
+/// use tilewright::graph::Graph;
+/// use tilewright::ops::Scale;
+/// use tilewright::session::{Device, Session};
+/// use tilewright::tensor::TensorSpec;
+///
+/// let mut graph = Graph::new();
+/// let x = graph.input("x", TensorSpec::f32([2]))?;
+/// let y = graph.apply_one(Scale { factor: 3.0 }, &[x])?;
+/// graph.output("y", y);
+/// let [mut program] = Session::new(&Device::reference(), 1).prepare([&graph])?;
+/// let (input, output) = (program.input("x")?, program.output("y")?);
+/// for step in 0..3 {
+///     program.write(input, &[1.0f32, step as f32])?;
+///     program.run()?;
+///     assert_eq!(program.read(output)?.wait()?.f32(), [3.0, 3.0 * step as f32]);
+/// }
+/// assert!(program.input("z").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Program {
     /// Tells handles of one program from those of another.
     id: u64,

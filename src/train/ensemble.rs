@@ -118,7 +118,7 @@ impl Ensemble {
     /// Runs one member after the other on `device`, in batches of at most `batch` images. The
     /// probabilities of a member are the mean over the views of `augmentation`, in pixels of the size that it takes.
     ///
-    /// Of several members, the host holds the probabilities of all images, 16 bytes an image and class.
+    /// Of several members, the host holds the probabilities of all images, 16 bytes per image and class.
     ///
     /// # Errors
     /// Views that leave nothing of an image, a checkpoint that does not suit its model, or a device that fails.

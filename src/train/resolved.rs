@@ -45,7 +45,7 @@ impl Resolved {
         let total_steps = steps_per_epoch.saturating_mul(config.epochs);
         if total_steps > MOST_STEPS {
             let most = MOST_STEPS / steps_per_epoch.max(1);
-            let rule = format!("at most {most} with {steps_per_epoch} steps an epoch: more would take years");
+            let rule = format!("at most {most} with {steps_per_epoch} steps per epoch: more would take years");
             return Err(BadSetting::new("epochs", config.epochs.to_string(), rule).into());
         }
         Ok(Resolved { batch, parts, rest, left_out, steps_per_epoch, total_steps })

@@ -1,6 +1,6 @@
 //! The folder of a run: configuration, metrics and checkpoints.
 //!
-//! `config.toml` is the resolved configuration, `steps.csv` has a row a step, `epochs.csv` a row an
+//! `config.toml` is the resolved configuration, `steps.csv` has a row per step, `epochs.csv` a row per
 //! epoch, `checkpoint.safetensors` is the last checkpoint and `best.safetensors` the one with the
 //! highest test accuracy. `tuned.toml` is a copy of the table of kernels, if the run takes one. `curves.svg` shows the
 //! tables, and a file of events has them for TensorBoard.

@@ -62,7 +62,7 @@ fn splits() -> Splits {
     Splits::new(images("train", IMAGES), images("test", 9))
 }
 
-/// Three steps an epoch, the last a short one.
+/// Three steps per epoch, the last a short one.
 fn config(average: Option<&str>) -> TrainConfig {
     // The tests of one program share the name.
     let _ = models::register(NORMED);

@@ -249,7 +249,7 @@ fn a_file_that_cannot_be_read_is_a_failed_case_with_the_reason() {
     let ended = tilewright(&["verify", "--device", "cpu", folder.path().to_str().unwrap()], 1);
     assert_eq!(ended.stdout.lines().last(), Some("2 passed, 6 failed, 0 unsupported"), "{}", ended.stderr);
     ended.says("3_cut: the file cannot be read").says("5_other_format: the case cannot be read: its format is 2");
-    assert_eq!(ended.stdout.lines().count(), 9, "one line a case: {}", ended.stderr);
+    assert_eq!(ended.stdout.lines().count(), 9, "one line per case: {}", ended.stderr);
 
     tilewright(&["verify", "/no/such/folder"], 1).says("error: ").says("/no/such/folder");
     let empty = tempfile::tempdir().unwrap();

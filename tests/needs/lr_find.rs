@@ -83,7 +83,7 @@ fn its_losses_are_those_of_a_run_under_an_exponential_schedule() {
     let range = ["--from", "1e-4", "--to", "0.01", "--steps", "30"];
     let result = find(&out, &[SMALL, &range, &["--flip", "--clip-grad-norm", "1"]].concat());
     let schedule = format!("exponential:gamma={}", 100f64.powf(1.0 / 29.0));
-    // Three steps an epoch: the images are shuffled anew in between.
+    // Three steps per epoch: the images are shuffled anew in between.
     let train = ["train", "lenet5", "--epochs", "10", "--lr", "1e-4", "--schedule", &schedule, "--flip"];
     let rest = ["--clip-grad-norm", "1", "--run", run.to_str().unwrap()];
     tilewright(&[&train[..], SMALL, &rest].concat(), 0);

@@ -25,7 +25,7 @@ trials! {
         a_damaged_cache_of_compiled_kernels_is_dropped_with_a_line;
 }
 
-/// The smallest run there is: the reference, 12x12 images, four steps an epoch.
+/// The smallest run there is: the reference, 12x12 images, four steps per epoch.
 pub(crate) const TINY: &[&str] = &[
     "lenet5",
     "--device",

@@ -301,7 +301,7 @@ fn every_kernel_is_valid_and_binds_what_its_launch_declares_within_the_limits() 
         assert_eq!(entry.name, shader::ENTRY_POINT, "{at}");
         let invocations: u32 = entry.workgroup_size.iter().product();
         let most = planned.profile.max_invocations;
-        assert!((1..=most).contains(&invocations), "{at}: {invocations} invocations a workgroup");
+        assert!((1..=most).contains(&invocations), "{at}: {invocations} invocations per workgroup");
         let bytes = workgroup_memory(&module);
         assert!(bytes <= planned.profile.workgroup_memory, "{at}: {bytes} bytes of workgroup memory");
     });

@@ -19,7 +19,7 @@ trials! {
 }
 
 /// Everything that draws random numbers or has a memory of its own: dropout, augmentation, momentum,
-/// a schedule that watches the test loss. 20 steps an epoch.
+/// a schedule that watches the test loss. 20 steps per epoch.
 const SETTINGS: &[&str] = &[
     "cifar_cnn",
     "--data",
@@ -215,7 +215,7 @@ fn a_cosine_ends_with_the_run_also_when_a_later_command_makes_it_longer() {
     let [short, own] = ["short", "own"].map(|name| folder.path().join(name));
     let settings = ["lenet5", "--device", "cpu", "--data", "synthetic:1x12x12:2:8", "--batch", "4", "--lr", "1"];
     let longer = |run: &Path, epochs: &str| resume(run, &["--device", "cpu", "--epochs", epochs]);
-    // Two steps an epoch.
+    // Two steps per epoch.
     let cosine = |t: f64, end: f64| (1.0 + (std::f64::consts::PI * t / end).cos()) / 2.0;
     let said = train(&short, &[&settings[..], &["--epochs", "2"]].concat());
     assert!(!said.contains("periodic"), "{said}");

@@ -390,7 +390,7 @@ proptest! {
     }
 }
 
-/// What a run of so many steps makes of a schedule, at a rate of 0.5 and with ten steps an epoch.
+/// What a run of so many steps makes of a schedule, at a rate of 0.5 and with ten steps per epoch.
 fn of_run(text: &str, total_steps: u64) -> String {
     let schedule: RunSchedule = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
     assert_eq!(schedule.to_string().parse::<RunSchedule>().unwrap(), schedule, "{text}");

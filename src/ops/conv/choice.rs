@@ -100,7 +100,7 @@ impl fmt::Display for ConvShape {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ConvKernels {
-    /// One invocation an output: the measure of the others.
+    /// One invocation per output: the measure of the others.
     Plain,
     /// Kernels of their own for convolutions of one channel a filter.
     Depthwise,

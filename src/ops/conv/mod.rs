@@ -260,7 +260,7 @@ impl Op for ConvWeightGradient {
 /// Which family of kernels runs a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Variant {
-    /// One invocation an output: the measure of the others, and the last resort.
+    /// One invocation per output: the measure of the others, and the last resort.
     Plain,
     /// Operands packed into textures, register tiles of so many rows and columns at most, no barriers: for CPU
     /// adapters.

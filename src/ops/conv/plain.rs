@@ -1,4 +1,4 @@
-//! One invocation an output, storage loads only: what the fast kernels are measured against.
+//! One invocation per output, storage loads only: what the fast kernels are measured against.
 
 use super::part::Part;
 use super::split::Split;

@@ -13,6 +13,16 @@ use std::str::FromStr;
 ///
 /// `polynomial`, `warmup:steps=1epochs/cosine:eta_min=1e-5` and `one_cycle` all end with the run, whatever its length;
 /// [`RunSchedule::resolve`] gives the formula in steps.
+///
+/// ```
+/// use tilewright::optim::schedule::{RunLength, RunSchedule};
+///
+/// let schedule: RunSchedule = "warmup:steps=1epochs/linear".parse()?;
+/// let run = RunLength { steps_per_epoch: 10, total_steps: 50, lr: 0.1 };
+/// let rates = schedule.resolve(run)?;
+/// assert_eq!((rates.warmup(), rates.rate(0.1, 10), rates.rate(0.1, 50)), (10, 0.1, 0.0));
+/// # Ok::<(), tilewright::optim::schedule::ScheduleError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "String")]
 pub struct RunSchedule {

@@ -39,6 +39,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// The definition of a sweep, as it stands in `sweep.toml`.
+///
+/// ```
+/// use tilewright::recipe::TrainConfig;
+/// use tilewright::train::sweep::{Sweep, SweepConfig};
+///
+/// let config = TrainConfig { limit: Some(100), ..TrainConfig::default() };
+/// let settings = vec!["lr=1e-3,1e-2".to_owned(), "optimizer=adam,sgd:momentum=0.9".to_owned()];
+/// let sweep = Sweep::new(SweepConfig { settings, config, ..SweepConfig::default() })?;
+/// assert_eq!(sweep.trials().len(), 4);
+/// # Ok::<(), tilewright::train::sweep::SweepError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SweepConfig {

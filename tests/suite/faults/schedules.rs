@@ -4,7 +4,7 @@ use crate::common::tilewright;
 use std::fs;
 use std::path::Path;
 
-/// Two steps an epoch, on the CPU reference.
+/// Two steps per epoch, on the CPU reference.
 const SMALL: &[&str] =
     &["train", "lenet5", "--device", "cpu", "--data", "synthetic:1x12x12:2:8", "--batch", "4", "--lr", "1"];
 
@@ -82,7 +82,7 @@ fn what_would_never_end_is_refused_before_the_first_step() {
     let of_run = |options: &[&str], part: &str| {
         tilewright(&[SMALL, options].concat(), 2).says(part).never_says("epoch 1/");
     };
-    of_run(&["--epochs", &most], "at most 2147483648 with 2 steps an epoch");
+    of_run(&["--epochs", &most], "at most 2147483648 with 2 steps per epoch");
     of_run(&["--epochs", "3000000000"], "--epochs is 3000000000");
     tilewright(&["lr-find", "--steps", &most], 2).says("--steps is").says("to 100000");
     tilewright(&["landscape", "--steps", &most], 2).says("--steps is").says("to 100000");

@@ -4,7 +4,7 @@ use crate::common::{command, tilewright};
 use serde_json::Value;
 use std::fs;
 
-/// Two steps an epoch, on the CPU reference.
+/// Two steps per epoch, on the CPU reference.
 const SMALL: &[&str] = &["train", "lenet5", "--device", "cpu", "--data", "synthetic:1x12x12:2:8", "--batch", "4"];
 
 fn help(arguments: &[&str]) -> String {

@@ -1,6 +1,6 @@
-//! Convolution for CPU adapters: operands are packed into textures, four channels a texel, whose
+//! Convolution for CPU adapters: operands are packed into textures, four channels per texel, whose
 //! loads are cheap there (docs/decisions/0002-texture-operands.md); one tile body then keeps up to 16 x 16
-//! sums an invocation in registers.
+//! sums per invocation in registers.
 //!
 //! In all three passes a row of the tile is a channel of the result and a step is one element of the
 //! reduction. Forward and input gradient: columns are pixels, and one texel of the image holds four
@@ -110,7 +110,7 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Operand, 
     let tap_step: [usize; 2] = std::array::from_fn(|axis| g.stride[axis] / common[axis]);
     let shift: [usize; 2] = std::array::from_fn(|axis| g.dilation[axis] / common[axis]);
     let tiles = tile.tiles() * row_tiles;
-    // Whole workgroups a class, so that the taps are the same for all lanes of one.
+    // Whole workgroups per class, so that the taps are the same for all lanes of one.
     let class_invocations = tiles.next_multiple_of(WORKGROUP as usize);
     let kernel = tile_kernel(&INPUT_GRADIENT, rows, tile.columns(), Texel::Steps)
         .specialise(is_specialised(g))

@@ -173,7 +173,7 @@ pub(super) fn signed<const N: usize>(sizes: [(&'static str, usize); N]) -> [(&'s
     sizes.map(|(name, size)| (name, Argument::I32(size as i32)))
 }
 
-/// The weights as texels of four result channels, one a reduction step: steps side by side.
+/// The weights as texels of four result channels, one per reduction step: steps side by side.
 pub(super) fn pack_weights(
     launch: &mut Launch<'_>,
     geometry: &ConvGeometry,
