@@ -16,7 +16,7 @@ use super::source::Kind;
 use super::{Dataset, LoadOptions, Preprocessing, Splits, allocate, held_out, require_folder, round_robin};
 
 const IMAGE_ENDINGS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
-const LAYOUT: &str = "one folder a class in it, with .jpg, .jpeg, .png, .webp or .bmp files";
+const LAYOUT: &str = "one folder per class in it, with .jpg, .jpeg, .png, .webp or .bmp files";
 
 /// Names that the folders of the splits have, in any case.
 const TRAIN: [&str; 2] = ["train", "training"];
@@ -66,7 +66,7 @@ fn load(dir: &Path, name: &str, options: &LoadOptions) -> Result<Splits, DataErr
         let expected = "1 (grey) or 3 (colour) for image files";
         return Err(BadSetting::new("input_channels", channels, expected).into());
     }
-    require_folder(dir, "a folder train in it, with one folder a class")?;
+    require_folder(dir, "a folder train in it, with one folder per class")?;
     let train_dir = split_folder(dir, &TRAIN)?.unwrap_or_else(|| dir.join(TRAIN[0]));
     require_folder(&train_dir, LAYOUT)?;
     let validation_dir = split_folder(dir, &VALIDATION)?;
@@ -96,6 +96,11 @@ fn load(dir: &Path, name: &str, options: &LoadOptions) -> Result<Splits, DataErr
         splits.iter_mut().flatten().for_each(|files| files.truncate(limit, classes.len()));
     }
 
+    if options.only_test {
+        let [train, validation, _] = &mut splits;
+        *validation = None;
+        train.iter_mut().for_each(|files| *files = Files::new(std::mem::take(&mut files.name)));
+    }
     let headers = |files: &Files| files.headers(options.max_pixels);
     let headers: Vec<Vec<Header>> = splits.iter().flatten().map(headers).collect::<Result<_, _>>()?;
     let size = match options.image_size() {
@@ -137,7 +142,7 @@ impl Files {
         let folders = class_folders(dir, &mut left_out)?;
         let empty = |path: &Path, expected, remedy| DataError::Empty { path: path.into(), expected, remedy };
         if folders.is_empty() {
-            return Err(empty(dir, LAYOUT, "Sort the images into one folder a class."));
+            return Err(empty(dir, LAYOUT, "Sort the images into one folder per class."));
         }
         let mut files = Self::new(name);
         for (label, folder) in folders.iter().enumerate() {
@@ -197,7 +202,7 @@ impl Files {
             true => Err(DataError::Empty {
                 path: train_dir.with_file_name("test"),
                 expected: "test images, since no class in train has two images to hold one out of",
-                remedy: "Put test images there, one folder a class.",
+                remedy: "Put test images there, one folder per class.",
             }),
         }
     }
@@ -244,7 +249,7 @@ impl Files {
 fn one_size<'a>(splits: impl Iterator<Item = (&'a Files, &'a Vec<Header>)>) -> Result<ImageSize, DataError> {
     let mut sizes =
         splits.flat_map(|(files, headers)| files.paths.iter().zip(headers.iter().map(|header| header.size)));
-    let (first, first_size) = sizes.next().expect("training has an image of every class");
+    let (first, first_size) = sizes.next().expect("there is a test image");
     match sizes.find(|(_, size)| *size != first_size) {
         None => Ok(first_size),
         Some((path, size)) => {

@@ -96,6 +96,8 @@ pub struct LoadOptions {
     pub limit: Option<usize>,
     /// A file with an image of more pixels is refused before it is decoded.
     pub max_pixels: u64,
+    /// Only the test images are wanted: the others are not decoded, and the splits come without them.
+    pub only_test: bool,
 }
 
 impl Default for LoadOptions {
@@ -106,6 +108,7 @@ impl Default for LoadOptions {
             channels: None,
             limit: None,
             max_pixels: MAX_PIXELS,
+            only_test: false,
         }
     }
 }
@@ -129,6 +132,13 @@ impl LoadOptions {
     #[must_use]
     pub fn limit(mut self, limit: usize) -> LoadOptions {
         self.limit = Some(limit);
+        self
+    }
+
+    /// Wants the test images alone.
+    #[must_use]
+    pub fn only_test(mut self) -> LoadOptions {
+        self.only_test = true;
         self
     }
 }
@@ -162,8 +172,12 @@ impl Source {
             Some(kind) => kind.load(rest, &self.to_string(), options)?,
             None => own::load(&self.word, rest, options)?,
         };
-        let validation = splits.validation.map(|validation| options.apply(validation)).transpose()?;
-        let (train, test) = (options.apply(splits.train)?, options.apply(splits.test)?);
+        let (train, validation) = match options.only_test {
+            true => (splits.train.truncated(0), None),
+            false => (splits.train, splits.validation),
+        };
+        let validation = validation.map(|validation| options.apply(validation)).transpose()?;
+        let (train, test) = (options.apply(train)?, options.apply(splits.test)?);
         Ok(Splits { train, validation, test, notes: splits.notes })
     }
 

@@ -280,6 +280,7 @@ impl TrainConfig {
                 channels: Some(channels),
                 limit: self.limit,
                 max_pixels: self.max_pixels,
+                only_test: false,
             }),
         }
     }

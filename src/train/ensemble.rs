@@ -230,7 +230,8 @@ fn test_images(
     let [channels, height, width] = header.input;
     let TestData { limit, max_pixels, .. } = *data;
     let (size, channels) = (Some((height, width)), Some(channels));
-    let options = LoadOptions { size, preprocessing: header.preprocessing, channels, limit, max_pixels };
+    let options =
+        LoadOptions { size, preprocessing: header.preprocessing, channels, limit, max_pixels, only_test: true };
     let splits = source.load(&options)?;
     notes.extend(splits.notes);
     let test = splits.test;

@@ -419,7 +419,7 @@ fn folders_that_are_missing_empty_or_unknown_are_told() {
     let dir = TempDir::new().unwrap();
     let source = in_dir("folder", &dir);
     assert_says(load("folder:no/such"), &["no/such does not exist", "a folder train in it"]);
-    assert_says(load(&source), &["train does not exist", "one folder a class"]);
+    assert_says(load(&source), &["train does not exist", "one folder per class"]);
     fs::create_dir(dir.path().join("train")).unwrap();
     assert_says(load(&source), &["train is empty", "Sort the images"]);
     fs::create_dir(dir.path().join("train/a")).unwrap();

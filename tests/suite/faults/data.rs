@@ -305,6 +305,13 @@ fn classes_are_matched_by_name_and_another_set_is_an_error_that_lists_the_differ
     let told = |init: &str, options: &[&str]| go_on(&images.source(), &[&["--init", init], options].concat(), 0);
     // At a rate of nothing, the weights stay: what the two runs have learnt is the same.
     assert_eq!(told(&turned, &[])["test_accuracy"], eval(&turned, &images.source(), &[], 0).json()["test_accuracy"]);
+    // A file that was exported names its classes, too.
+    let exported = run.path().join("exported.safetensors").to_str().unwrap().to_owned();
+    tilewright(&["export", &turned, &exported], 0);
+    assert_eq!(told(&exported, &[])["test_accuracy"], told(&turned, &[])["test_accuracy"]);
+    assert_ne!(told(&exported, &["--classes", "by-position"])["test_loss"], told(&exported, &[])["test_loss"]);
+    let refused = go_on(&other.source(), &["--init", &exported, "--size", "12x12"], 2);
+    assert!(refused["error"].as_str().unwrap().contains("lack `ant`"), "{refused}");
     let refused = go_on(&other.source(), &["--init", checkpoint, "--size", "12x12"], 2);
     assert!(refused["error"].as_str().unwrap().contains("lack `ant`"), "{refused}");
     go_on(&other.source(), &["--init", checkpoint, "--classes", "by-position"], 0);
@@ -472,4 +479,22 @@ fn an_image_that_there_is_no_memory_for_is_refused_before_it_is_decoded() {
     for part in ["large.png is 9000x9000 pixels large, takes 567000000 bytes", "none.png"] {
         assert!(told.contains(part), "{told}");
     }
+}
+
+#[test]
+fn eval_does_not_read_the_images_that_it_is_not_measured_on() {
+    let (run, images) = run_on("a b", &[]);
+    let (run, data) = (run.path().to_str().unwrap(), images.source());
+    let eval = ["eval", run, "--device", "cpu", "--json"];
+    let before = tilewright(&eval, 0).json();
+    images.write("train/a/0.png", b"no image any more").write("val/b/0.png", b"no image");
+    let after = tilewright(&eval, 0).json();
+    assert_eq!((&after["images"], &after["test_loss"]), (&before["images"], &before["test_loss"]));
+    train(&data, &["--size", "12x12"], 1).says("train/a/0.png cannot be decoded");
+    images.write("test/a/0.png", b"no image any more");
+    tilewright(&eval, 1).says("test/a/0.png");
+    let test = LoadOptions::default().only_test().size(14, 14);
+    let splits = "synthetic:1x12x12:2:20".parse::<Source>().unwrap().load(&test).unwrap();
+    assert_eq!((splits.train.len(), splits.test.height, splits.validation), (0, 14, None));
+    assert!(!splits.test.is_empty());
 }
