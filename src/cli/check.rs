@@ -7,7 +7,7 @@ use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
 use std::collections::HashSet;
-use tilewright::check::{self, Case};
+use tilewright::check::{self, Case, Verdict};
 use tilewright::gpu::Gpu;
 use tilewright::kernel::{MatrixUnits, Precision};
 
@@ -61,7 +61,7 @@ impl Check {
         }
         let gpu = self.shaders.checked(self.gpu(global)?)?;
         let mut rows: Vec<Row> = Vec::new();
-        check::sweep(&gpu, &cases, |verdict| {
+        let mut judge = |verdict: Verdict<'_>| {
             let op = verdict.case.op;
             if !rows.iter().any(|row| row.op == op) {
                 rows.push(Row { op, ..Row::default() });
@@ -85,7 +85,11 @@ impl Check {
                 }
             };
             global.say(format_args!("{word}: {op}, {}, {}: {failure}", verdict.variant, verdict.case.what));
-        });
+        };
+        for (index, case) in cases.iter().enumerate() {
+            global.at_work_on(&format!("case {} of {}, {}", index + 1, cases.len(), case.op));
+            check::sweep(&gpu, std::slice::from_ref(case), &mut judge);
+        }
 
         if rows.is_empty() {
             return Err(CliError::usage("none of these ops has a kernel in f16, which `--precision` asks for"));
@@ -95,7 +99,7 @@ impl Check {
         global.say(format_args!("driver   {}", info.driver));
         global.say(format_args!("backend  {}", info.backend));
         global.say(format_args!("version  tilewright {}", env!("CARGO_PKG_VERSION")));
-        global.say(format_args!("mode     {}", if global.checked { "checked" } else { "trusted" }));
+        global.say(format_args!("mode     {}", if gpu.is_checked() { "checked" } else { "trusted" }));
         global.say(format_args!("f16      {}", half_kernels(&gpu)));
         global.say(format_args!("{:<28}{:>8}{:>8}{:>13}", "op", "passed", "failed", "unsupported"));
         for Row { op, passed, failed, unsupported } in &rows {
@@ -114,7 +118,7 @@ impl Check {
             "failed": failed,
             "unsupported": unsupported,
             "device": info.to_string(),
-            "checked": global.checked,
+            "checked": gpu.is_checked(),
             "f16": half_kernels(&gpu),
             "ops": ops,
         }));

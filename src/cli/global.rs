@@ -159,6 +159,13 @@ impl Global {
         with_table(gpu, self.tuned.as_deref())
     }
 
+    /// What the lines that tell how a command on a GPU goes on begin with from now on.
+    pub(crate) fn at_work_on(&self, title: &str) {
+        if let Some(lines) = self.lines.get() {
+            lines.entitle(title);
+        }
+    }
+
     fn open_gpu(&self, options: DeviceOptions) -> Result<Gpu, CliError> {
         let gpu = Gpu::open(&self.selector(), options)?;
         if let Some(note) = gpu.note() {

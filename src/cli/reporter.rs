@@ -4,6 +4,7 @@ use super::sweep::trial_json;
 use super::terminal::TerminalReporter;
 use serde_json::{Value, json};
 use std::io::{self, Write};
+use std::time::Duration;
 use tilewright::train::sweep::{Trial, TrialResult};
 use tilewright::train::{EpochRow, Reporter};
 
@@ -34,6 +35,12 @@ impl Reporter for LineReporter {
     fn begin(&mut self, title: &str, done: u64, steps: u64) {
         if let Some(people) = &mut self.people {
             people.begin(title, done, steps);
+        }
+    }
+
+    fn expect(&mut self, left: Duration) {
+        if let Some(people) = &mut self.people {
+            people.expect(left);
         }
     }
 

@@ -33,6 +33,8 @@ struct Shown {
     steps: u64,
     /// Of the steps whose metrics are known.
     news: String,
+    /// Until the run ends, as far as it can be told.
+    left: Option<Duration>,
     last_line: Instant,
     is_over: bool,
 }
@@ -75,6 +77,7 @@ impl Default for TerminalReporter {
             title: None,
             steps: 0,
             news: String::new(),
+            left: None,
             last_line: Instant::now(),
             is_over: false,
         };
@@ -100,6 +103,11 @@ impl TerminalReporter {
         let reporter = TerminalReporter::watching(activity);
         reporter.shown().is_terminal = false;
         reporter
+    }
+
+    /// From now on, lines begin with this.
+    pub(crate) fn entitle(&self, title: &str) {
+        self.shown().title = Some(title.to_owned());
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {
@@ -174,7 +182,7 @@ impl Shown {
             // Loss and accuracy come later than the step is submitted.
             (Some(bar), Stage::Training) if self.news.is_empty() => bar.set_position(now.done),
             (Some(bar), Stage::Training) => {
-                bar.set_style(style(BAR_WITH_NEWS));
+                bar.set_style(self.style_with_news());
                 bar.set_message(self.news.clone());
                 bar.set_position(now.done);
             }
@@ -183,6 +191,11 @@ impl Shown {
                 bar.set_message(words(now));
             }
         }
+    }
+
+    /// The time of the run, or where it is not known that of what has the title.
+    fn style_with_news(&self) -> ProgressStyle {
+        style(if self.left.is_some() { BAR_WITH_STAGE } else { BAR_WITH_NEWS })
     }
 
     fn clear(&mut self) {
@@ -211,17 +224,30 @@ fn update_passing_bar(bar: &ProgressBar, now: Position) {
 fn words(now: Position) -> String {
     let Position { done, total, .. } = now;
     let seconds = now.stood().as_secs();
+    // What has only begun is told by its name.
+    let lasting = |what: &str| if seconds == 0 { what.to_owned() } else { format!("{what}, for {seconds} s") };
     match now.stage {
         Stage::Idle => "waiting".to_owned(),
-        Stage::Reading => format!("reading the images, for {seconds} s"),
-        Stage::Planning => format!("planning the kernels, for {seconds} s"),
+        Stage::Reading => lasting("reading the images"),
+        Stage::Planning => lasting("planning the kernels"),
         Stage::Compiling => format!("compiling {} of {total} kernels", (done + 1).min(total)),
         Stage::Training if seconds >= LINE_EVERY.as_secs() && done > 0 => {
             format!("step {done}/{total} submitted {seconds} s ago, waiting for the device")
         }
         Stage::Training => format!("step {done}/{total} submitted"),
         Stage::Testing => format!("testing, batch {} of {total}", (done + 1).min(total)),
-        Stage::Saving => format!("writing the checkpoint, for {seconds} s"),
+        Stage::Saving => lasting("writing the checkpoint"),
+    }
+}
+
+/// A time to wait, no more exact than it is known.
+fn about(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match seconds {
+        ..90.0 => format!("{seconds:.0} s"),
+        ..5400.0 => format!("{:.0} min", seconds / 60.0),
+        ..172_800.0 => format!("{:.1} h", seconds / 3600.0),
+        _ => format!("{:.1} days", seconds / 86_400.0),
     }
 }
 
@@ -249,12 +275,18 @@ impl Reporter for TerminalReporter {
         }
     }
 
+    fn expect(&mut self, left: Duration) {
+        self.shown().left = Some(left);
+    }
+
     fn advance(&mut self, done: u64, loss: f64, accuracy: f64, images_per_second: f64) {
         let mut shown = self.shown();
-        shown.news = format!("loss {loss:.4}, accuracy {:.2} %, {images_per_second:.0} images/s", 100.0 * accuracy);
+        let left = shown.left.map_or_else(String::new, |left| format!(", {} left", about(left)));
+        let accuracy = 100.0 * accuracy;
+        shown.news = format!("loss {loss:.4}, accuracy {accuracy:.2} %, {images_per_second:.0} images/s{left}");
         match &shown.bar {
             Some(bar) => {
-                bar.set_style(style(BAR_WITH_NEWS));
+                bar.set_style(shown.style_with_news());
                 bar.set_message(shown.news.clone());
                 bar.set_position(done.max(bar.position()));
             }
@@ -291,7 +323,7 @@ mod tests {
     fn shown(silent: u64) -> Shown {
         let last_line = Instant::now().checked_sub(Duration::from_secs(silent)).unwrap();
         let (bar, title, news) = (None, None, String::new());
-        Shown { is_terminal: false, bar, title, steps: 0, news, last_line, is_over: false }
+        Shown { is_terminal: false, bar, title, steps: 0, news, left: None, last_line, is_over: false }
     }
 
     fn position(stage: Stage, done: u64, total: u64, seconds: u64) -> Position {
@@ -331,10 +363,24 @@ mod tests {
             "epoch 1/5, step 2/600 submitted 20 s ago, waiting for the device"
         );
         assert_eq!(shown.line(position(Stage::Testing, 0, 8, 11)), "epoch 1/5: testing, batch 1 of 8");
+        assert_eq!(shown.line(position(Stage::Planning, 0, 0, 0)), "epoch 1/5: planning the kernels");
+        assert_eq!(shown.line(position(Stage::Planning, 0, 0, 12)), "epoch 1/5: planning the kernels, for 12 s");
         shown.news = "loss 2.3000".to_owned();
         assert_eq!(
             shown.line(position(Stage::Training, 9, 600, 3)),
             "epoch 1/5, step 9/600 submitted: loss 2.3000 so far"
         );
+    }
+    #[test]
+    fn the_time_that_is_left_of_a_run_is_part_of_its_news() {
+        let told = |seconds: f64| about(Duration::from_secs_f64(seconds));
+        assert_eq!([4.4, 89.0, 600.0, 7200.0, 259_200.0].map(told), ["4 s", "89 s", "10 min", "2.0 h", "3.0 days"]);
+        let mut reporter = TerminalReporter::default();
+        reporter.begin("epoch 1/5", 0, 600);
+        reporter.advance(16, 2.3, 0.1, 50.0);
+        assert_eq!(reporter.shown().news, "loss 2.3000, accuracy 10.00 %, 50 images/s");
+        reporter.expect(Duration::from_secs(720));
+        reporter.advance(32, 2.2, 0.2, 50.0);
+        assert_eq!(reporter.shown().news, "loss 2.2000, accuracy 20.00 %, 50 images/s, 12 min left");
     }
 }

@@ -294,6 +294,11 @@ impl Gpu {
         Gpu { profile: Arc::new(profile), ..self.clone() }
     }
 
+    /// Whether its kernels run with bounds checks.
+    pub fn is_checked(&self) -> bool {
+        self.pipelines.are_checked()
+    }
+
     /// The same device, with kernels from `sources`. They run checked, however the device was opened:
     /// no test has shown that they stay within their tensors.
     pub fn with_shaders(&self, sources: Sources) -> Gpu {

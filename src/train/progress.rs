@@ -2,6 +2,7 @@
 
 use super::run_folder::EpochRow;
 use super::sweep::{Trial, TrialResult};
+use std::time::Duration;
 
 /// Hears of a run as it goes on.
 pub trait Reporter {
@@ -10,6 +11,9 @@ pub trait Reporter {
 
     /// What has this title, such as `epoch 1/5`, begins at step `done` of its `steps` steps.
     fn begin(&mut self, title: &str, done: u64, steps: u64);
+
+    /// So long the run goes on from here, by the speed of its steps; testing and writing are not part of it.
+    fn expect(&mut self, _left: Duration) {}
 
     /// `done` of these steps are known to have run, at this mean loss and accuracy.
     fn advance(&mut self, done: u64, loss: f64, accuracy: f64, images_per_second: f64);

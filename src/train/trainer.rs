@@ -17,7 +17,7 @@ use crate::session::{Device, Pending};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +68,8 @@ pub struct Trainer {
     pub(super) folder: RunFolder,
     sums: StepSums,
     stop: Arc<AtomicBool>,
+    /// The step that it is trained to at present.
+    last_step: u64,
     pub(super) saved: Saved,
     /// What a person should know before the first step.
     pub(super) notes: Vec<String>,
@@ -154,6 +156,7 @@ impl Trainer {
             folder,
             sums,
             stop: Arc::default(),
+            last_step: resolved.total_steps,
             saved: Saved::default(),
             notes,
         }
@@ -244,6 +247,7 @@ impl Trainer {
     pub fn run_to(&mut self, epochs: u64, reporter: &mut dyn Reporter) -> Result<Outcome, TrainError> {
         let begin = Instant::now();
         let last_step = self.resolved.steps_per_epoch.saturating_mul(epochs).min(self.resolved.total_steps);
+        self.last_step = last_step;
         self.notes.drain(..).for_each(|note| reporter.note(&note));
         let first_step = self.header.progress.step;
         let mut train_accuracy = 0.0;
@@ -412,6 +416,8 @@ impl Trainer {
                 let rate = resolved.images(first..progress.step) as f64 / begin.elapsed().as_secs_f64();
                 let images = progress.images.max(1.0);
                 let (loss, accuracy) = (progress.loss_sum / images, progress.correct / images);
+                let left = resolved.images(progress.step..self.last_step.max(progress.step)) as f64 / rate;
+                reporter.expect(Duration::try_from_secs_f64(left).unwrap_or_default());
                 reporter.advance(progress.step - epoch * steps, loss, accuracy, rate);
             }
         }

@@ -340,7 +340,8 @@ fn a_closed_pipe_is_no_crash() {
 fn check_takes_a_changed_shader_without_a_build_and_says_what_it_breaks() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap().to_owned();
-    tilewright(&["check", "--op", "scale", "--shaders", &path], 0).says("0 failed");
+    tilewright(&["check", "--op", "scale"], 0).says("mode     trusted");
+    tilewright(&["check", "--op", "scale", "--shaders", &path], 0).says("0 failed").says("mode     checked");
     let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders/elementwise/scale.wgsl"));
     fs::create_dir(folder.path().join("elementwise")).unwrap();
     let file = folder.path().join("elementwise/scale.wgsl");
