@@ -131,12 +131,9 @@ pub(super) fn initialise(
 ) -> Result<Start, TrainError> {
     let [_, channels, height, width] = batch.shape;
     let Some(path) = &config.init else {
-        let normalization = match &config.normalize {
-            None | Some(Normalize::Data) => data.clone(),
-            Some(asked) => asked.of(channels)?.unwrap_or_else(|| data.clone()),
-        };
-        let notes = config.normalize.iter().map(|asked| format!("images are normalised by {normalization} ({asked})"));
-        let notes = notes.collect();
+        let asked = config.normalize.clone().unwrap_or(Normalize::Data);
+        let normalization = asked.of(channels)?.unwrap_or_else(|| data.clone());
+        let notes = vec![format!("images are normalised by {normalization} ({asked})")];
         return Ok(Start { normalization, notes });
     };
     let path = &weights_file(path);

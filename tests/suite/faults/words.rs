@@ -159,11 +159,15 @@ fn what_a_run_is_normalised_by_is_told_by_every_command_that_trains() {
             arguments.extend(["--size".to_owned(), "8x8".to_owned()]);
         }
         arguments.extend(extra.iter().map(|word| word.to_string()));
-        arguments.extend(["--normalize".into(), "0.5/0.25".into(), out.into(), path(name)]);
-        // Whether a rate is suggested is not the question.
-        let ended = command().args(&arguments).output().unwrap();
-        let told = String::from_utf8_lossy(&ended.stderr);
-        assert!(told.contains("images are normalised by"), "{name}: {told}");
+        for (normalize, by) in [(&[][..], "(data)"), (&["--normalize", "0.5/0.25"], "(0.5/0.25)")] {
+            let folder = path(&format!("{name}-{}", normalize.len()));
+            // Whether a rate is suggested is not the question.
+            let ended = command().args(&arguments).args(normalize).args([out, &folder]).output().unwrap();
+            let told = String::from_utf8_lossy(&ended.stderr);
+            let line = told.lines().find(|line| line.contains("images are normalised by"));
+            assert!(line.is_some_and(|line| line.contains(by)), "{name}: {told}");
+        }
+        arguments.extend([out.into(), path(name)]);
         tilewright(&[&arguments[..], &["--init-key".to_owned(), "ema".to_owned()]].concat(), 2)
             .says("--init is not given, but must be a file with weights where --init-key is given");
     }
