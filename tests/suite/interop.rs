@@ -2,13 +2,15 @@
 //! layers stay as they came. The fixtures are made by tests/data/make.py.
 
 use crate::common::fixture;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 use tilewright::checkpoint::{Checkpoint, load_checkpoint, save_checkpoint};
 use tilewright::data::Normalization;
 use tilewright::graph::Graph;
-use tilewright::interop::{Labels, StateDict, export_safetensors, import, model_tensors, read_state_dict};
+use tilewright::interop::{
+    Definition, Labels, StateDict, WeightsFile, export_safetensors, import, model_tensors, onnx, read_state_dict,
+};
 use tilewright::models::{self, ModelOptions};
 use tilewright::nn::Mode;
 use tilewright::recipe::TrainConfig;
@@ -139,6 +141,47 @@ fn what_is_exported_is_what_was_imported_and_a_counter_for_each_batch_norm() {
     for (name, view) in counters {
         assert_eq!((view.dtype(), view.shape()), (safetensors::Dtype::I64, &[][..]), "{name}");
         assert_eq!(view.data(), 7i64.to_le_bytes(), "{name}");
+    }
+}
+
+/// A zoo's worth of layers: what is small enough to be written and read in a moment.
+const MOST_PARAMETERS: usize = 3_000_000;
+
+#[test]
+fn every_small_model_of_the_zoo_comes_back_from_files_as_the_network_that_was_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let [path, out] = ["checkpoint", "out.safetensors"].map(|name| folder.path().join(name));
+    let options = ModelOptions::new().num_classes(3);
+    let is_small = |model: &&models::Model| {
+        let graph = model.graph(&options, 1, Mode::Eval).unwrap().graph;
+        graph.parameter_count() < MOST_PARAMETERS
+    };
+    let small: Vec<&models::Model> = models::all().filter(is_small).collect();
+    assert!(small.len() >= 10, "{} models", small.len());
+    for model in small {
+        let weights = weights_of(model.name, &options);
+        let mut labels = Labels::default();
+        labels.classes = Some(["cow", "ant", "bee"].map(str::to_owned).to_vec());
+        let checkpoint = import(model, &options, weights.clone(), &path, labels).unwrap();
+        save_checkpoint(&path, &checkpoint).unwrap();
+        let checkpoint = load_checkpoint(&path).unwrap();
+        let definition = Definition::of(&checkpoint.header);
+
+        export_safetensors(&checkpoint, &path, &out).unwrap();
+        let file = WeightsFile::open(&out).unwrap();
+        assert_eq!(file.definition(), Some(&definition), "{}", model.name);
+        let own = definition.options(&Default::default()).num_classes(definition.classes.len());
+        let read = file.weights(model, &own, &BTreeSet::new(), None).unwrap();
+        assert!(read.tensors == weights, "{}: the tensors differ", model.name);
+
+        let onnx = onnx::model(&checkpoint, &path, false).unwrap();
+        let entries: HashMap<String, String> =
+            onnx.metadata_props.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect();
+        assert_eq!(Definition::read(&entries).unwrap(), Some(definition), "{}", model.name);
+        let held: BTreeSet<&str> =
+            onnx.graph.iter().flat_map(|graph| &graph.initializer).map(|t| t.name.as_str()).collect();
+        let lost: Vec<&String> = weights.keys().filter(|name| !held.contains(name.as_str())).collect();
+        assert!(lost.is_empty(), "{}: the ONNX file lacks {lost:?}", model.name);
     }
 }
 
