@@ -94,6 +94,9 @@ def download(state, suite):
         "Dir::Cache": state / "cache",
         # apt's own user may not write here.
         "APT::Sandbox::User": "root",
+        # Where there is no network, the answer comes soon.
+        "Acquire::Retries": "1",
+        "Acquire::http::Timeout": "20",
         "Acquire::Languages": "none",
         "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
     }
