@@ -74,9 +74,13 @@ class Code:
             yield first, sorted(inside)
 
     def hot_loop(self):
-        """The loop that computes most, the shortest of equals; `None` where there is none that computes or loads."""
+        """The loop that computes most, the shortest of equals. `None` where there is none, or where most was unrolled, and
+        what is left of loops does less than an eighth of the work."""
         found = [Mix(self, first, inside) for first, inside in self.loops()]
-        return max((mix for mix in found if mix.work() > 0), key=lambda mix: (mix.work(), -mix.length), default=None)
+        hot = max(found, key=lambda mix: (mix.work(), -mix.length), default=None)
+        if hot is None or hot.work() == 0 or 8 * hot.work() < self.whole().work():
+            return None
+        return hot
 
     def whole(self):
         return Mix(self, 0, range(len(self.instructions)))
@@ -91,8 +95,8 @@ class Mix:
         self.counts = Counter(instruction.kind for instruction in chosen)
         self.widths = Counter((instruction.kind, instruction.bytes) for instruction in chosen)
         within = set(inside)
-        self.counts["branch"] = sum(instruction.kind == "branch" and code.divides(index, first, within)
-                                    for index, instruction in zip(inside, chosen))
+        self.counts["branch"] = sum(code.instructions[index].kind == "branch" and code.divides(index, first, within)
+                                    for index in within)
 
     def __getitem__(self, kind):
         return self.counts[kind]

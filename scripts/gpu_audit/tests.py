@@ -89,6 +89,11 @@ class Instructions(unittest.TestCase):
         self.assertEqual(sorted(len(inside) for _, inside in code.loops()), [2, 5])
         self.assertEqual(code.hot_loop()["load"], 1)
 
+    def test_where_most_is_unrolled_all_code_counts(self):
+        lines = "".join("\tv_fma_f32 v1, v2, v3, v4\n" for _ in range(20))
+        code = machine_code.read({"Assembly": "BB0:\n" + lines + "BB1:\n\tds_load_b32 v1, v2\n\ts_cbranch_scc0 BB1\n"})
+        self.assertIsNone(code.hot_loop())
+
     def test_code_of_an_unknown_driver_is_unknown(self):
         self.assertIsNone(machine_code.read({"Some assembly": "add r0, r1"}))
 
