@@ -13,7 +13,10 @@
 
 import package::constants::{TILE_ROWS, TILE_COLUMNS, TILE_DEPTH, THREADS, EDGE, SLOTS, GRID_COLUMNS};
 import package::constants::{ROW_TILES, COLUMN_TILES, GROUPS, PARTS, PART_DEPTH, ROWS, COLUMNS, DEPTH};
-import package::operands::{load_left, load_right, store, LEFT_RUNS_ALONG_STEPS, RIGHT_RUNS_ALONG_STEPS};
+import package::conv::place::together;
+import package::operands::{LEFT_RUNS_ALONG_STEPS, left_row, left_step, load_left};
+import package::operands::{RIGHT_RUNS_ALONG_STEPS, right_column, right_step, meets, load_right};
+import package::operands::{result_column, store};
 @if(!emulated)
 import package::conv::cooperative_units::{Sums, left_matrix, right_matrix, multiply_add, put};
 @if(emulated)
@@ -37,7 +40,7 @@ var<workgroup> left: array<f16, LEFT_SIZE>;
 var<workgroup> right: array<f16, RIGHT_SIZE>;
 var<workgroup> results: array<f32, SLOTS * EDGE * EDGE>;
 
-struct Place {
+struct Tile {
     group: u32,
     part: u32,
     first_row: u32,
@@ -51,13 +54,13 @@ fn main(
     @if(!emulated) @builtin(subgroup_id) subgroup: u32,
 ) {
     let index = workgroup.y * GRID_COLUMNS + workgroup.x;
-    var place: Place;
-    place.first_column = index % COLUMN_TILES * TILE_COLUMNS;
-    place.first_row = index / COLUMN_TILES % ROW_TILES * TILE_ROWS;
-    place.group = index / (COLUMN_TILES * ROW_TILES) % GROUPS;
-    place.part = index / (COLUMN_TILES * ROW_TILES * GROUPS);
+    var tile: Tile;
+    tile.first_column = index % COLUMN_TILES * TILE_COLUMNS;
+    tile.first_row = index / COLUMN_TILES % ROW_TILES * TILE_ROWS;
+    tile.group = index / (COLUMN_TILES * ROW_TILES) % GROUPS;
+    tile.part = index / (COLUMN_TILES * ROW_TILES * GROUPS);
     // The last row of the grid may reach beyond the tiles; all threads of a workgroup leave together.
-    if (place.part >= PARTS) {
+    if (tile.part >= PARTS) {
         return;
     }
     @if(emulated) let subgroup = thread / LANES;
@@ -70,28 +73,29 @@ fn main(
     var sums01: Sums;
     var sums10: Sums;
     var sums11: Sums;
-    let end = min((place.part + 1) * PART_DEPTH, u32(DEPTH));
-    for (var first = place.part * PART_DEPTH; first < end; first += TILE_DEPTH) {
+    let end = min((tile.part + 1) * PART_DEPTH, u32(DEPTH));
+    for (var first = tile.part * PART_DEPTH; first < end; first += TILE_DEPTH) {
         for (var i = thread; i < TILE_ROWS * TILE_DEPTH; i += THREADS) {
             let row = select(i % TILE_ROWS, i / TILE_DEPTH, LEFT_RUNS_ALONG_STEPS);
             let step = select(i / TILE_ROWS, i % TILE_DEPTH, LEFT_RUNS_ALONG_STEPS);
-            let r = i32(place.first_row + row);
-            // mutate `i32(first + step)` => `i32(step)` (linear: first steps again)
-            let s = i32(first + step);
+            let r = tile.first_row + row;
+            // mutate `first + step` => `step` (linear: first steps again)
+            let s = first + step;
             var factor = 0.0;
-            if (r < ROWS && s < i32(end)) {
-                factor = load_left(i32(place.group), r, s);
+            if (r < u32(ROWS) && s < end) {
+                factor = load_left(left_row(tile.group, r) + left_step(s));
             }
             left[left_index(row, step)] = f16(factor);
         }
         for (var i = thread; i < TILE_COLUMNS * TILE_DEPTH; i += THREADS) {
             let column = select(i % TILE_COLUMNS, i / TILE_DEPTH, RIGHT_RUNS_ALONG_STEPS);
             let step = select(i / TILE_COLUMNS, i % TILE_DEPTH, RIGHT_RUNS_ALONG_STEPS);
-            let c = i32(place.first_column + column);
-            let s = i32(first + step);
+            let c = tile.first_column + column;
+            let s = first + step;
+            let element = together(right_column(tile.group, c), right_step(s));
             var factor = 0.0;
-            if (c < COLUMNS && s < i32(end)) {
-                factor = load_right(i32(place.group), s, c);
+            if (c < u32(COLUMNS) && s < end && meets(element)) {
+                factor = load_right(element.index);
             }
             right[right_index(step, column)] = f16(factor);
         }
@@ -111,14 +115,14 @@ fn main(
         workgroupBarrier();
     }
     put(sums00, subgroup);
-    store_results(place, thread, 0, 0);
+    store_results(tile, thread, 0, 0);
     put(sums01, subgroup);
-    store_results(place, thread, 0, EDGE);
+    store_results(tile, thread, 0, EDGE);
     put(sums10, subgroup);
-    // mutate `store_results(place, thread, EDGE, 0)` => `store_results(place, thread, 0, 0)` (linear: third matrix in the place of the first)
-    store_results(place, thread, EDGE, 0);
+    // mutate `store_results(tile, thread, EDGE, 0)` => `store_results(tile, thread, 0, 0)` (linear: third matrix in the place of the first)
+    store_results(tile, thread, EDGE, 0);
     put(sums11, subgroup);
-    store_results(place, thread, EDGE, EDGE);
+    store_results(tile, thread, EDGE, EDGE);
 }
 
 fn left_index(row: u32, step: u32) -> u32 {
@@ -130,14 +134,14 @@ fn right_index(step: u32, column: u32) -> u32 {
 }
 
 // Stores the matrix of every block that stands `down` rows and `across` columns from the block's corner.
-fn store_results(place: Place, thread: u32, down: u32, across: u32) {
+fn store_results(tile: Tile, thread: u32, down: u32, across: u32) {
     workgroupBarrier();
     for (var i = thread; i < BLOCKS * EDGE * EDGE; i += THREADS) {
         let block = i / (EDGE * EDGE);
-        let row = place.first_row + block / BLOCK_COLUMNS * BLOCK + down + i / EDGE % EDGE;
-        let column = place.first_column + block % BLOCK_COLUMNS * BLOCK + across + i % EDGE;
+        let row = tile.first_row + block / BLOCK_COLUMNS * BLOCK + down + i / EDGE % EDGE;
+        let column = tile.first_column + block % BLOCK_COLUMNS * BLOCK + across + i % EDGE;
         if (row < u32(ROWS) && column < u32(COLUMNS)) {
-            store(i32(place.group), i32(place.part), i32(row), i32(column), results[i]);
+            store(result_column(tile.group, tile.part, column), tile.group, row, results[i]);
         }
     }
     workgroupBarrier();

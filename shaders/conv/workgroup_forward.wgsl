@@ -5,35 +5,63 @@ import package::constants::{CHANNELS, HEIGHT, WIDTH, FIRST_FILTER, ALL_FILTERS, 
 import package::constants::{STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X, DILATION_Y, DILATION_X};
 import package::constants::{GROUP_CHANNELS, GROUP_FILTERS, DEPTH};
 import package::activation::epilogue::epilogue;
+import package::conv::place::Place;
 import package::bindings::{x, weight, bias, y};
 
+const PIXELS: u32 = u32(OUT_HEIGHT * OUT_WIDTH);
+const TAPS: u32 = u32(KERNEL_HEIGHT * KERNEL_WIDTH);
+
 const LEFT_RUNS_ALONG_STEPS: bool = true;
-const RIGHT_RUNS_ALONG_STEPS: bool = false;
+const RIGHT_RUNS_ALONG_STEPS: bool = PIXELS == 1;
+const RESULT_RUNS_ALONG_ROWS: bool = PIXELS == 1;
 
-fn load_left(group: i32, row: i32, step: i32) -> f32 {
-    return weight[(group * GROUP_FILTERS + row) * DEPTH + step];
+fn left_row(group: u32, row: u32) -> i32 {
+    return (i32(group) * GROUP_FILTERS + i32(row)) * DEPTH;
 }
 
-fn load_right(group: i32, step: i32, column: i32) -> f32 {
-    let kx = step % KERNEL_WIDTH;
-    let ky = step / KERNEL_WIDTH % KERNEL_HEIGHT;
-    let c = group * GROUP_CHANNELS + step / (KERNEL_WIDTH * KERNEL_HEIGHT);
-    let ix = column % OUT_WIDTH * STRIDE_X + kx * DILATION_X - PADDING_X;
-    let iy = column / OUT_WIDTH % OUT_HEIGHT * STRIDE_Y + ky * DILATION_Y - PADDING_Y;
-    let n = column / (OUT_WIDTH * OUT_HEIGHT);
-    // mutate `ix >= WIDTH` => `ix > WIDTH` (conv2d: one column beyond the image)
-    if (ix < 0 || ix >= WIDTH || iy < 0 || iy >= HEIGHT) {
-        return 0.0;
-    }
-    return x[((n * CHANNELS + c) * HEIGHT + iy) * WIDTH + ix];
+fn left_step(step: u32) -> i32 {
+    return i32(step);
 }
 
-fn store(group: i32, part: i32, row: i32, column: i32, sum: f32) {
-    let k = group * GROUP_FILTERS + row;
-    let pixel = column % (OUT_WIDTH * OUT_HEIGHT);
-    let n = column / (OUT_WIDTH * OUT_HEIGHT);
+fn load_left(index: i32) -> f32 {
+    return weight[index];
+}
+
+fn right_column(group: u32, column: u32) -> Place {
+    let n = i32(column / PIXELS);
+    let ox = i32(column % u32(OUT_WIDTH));
+    let oy = i32(column % PIXELS / u32(OUT_WIDTH));
+    let ix = ox * STRIDE_X - PADDING_X;
+    let iy = oy * STRIDE_Y - PADDING_Y;
+    return Place(((n * CHANNELS + i32(group) * GROUP_CHANNELS) * HEIGHT + iy) * WIDTH + ix, vec2(ix, iy));
+}
+
+fn right_step(step: u32) -> Place {
+    let c = i32(step / TAPS);
+    let dx = i32(step % u32(KERNEL_WIDTH)) * DILATION_X;
+    let dy = i32(step % TAPS / u32(KERNEL_WIDTH)) * DILATION_Y;
+    return Place((c * HEIGHT + dy) * WIDTH + dx, vec2(dx, dy));
+}
+
+fn meets(place: Place) -> bool {
+    // Without padding every window lies in its image.
+    let padded = PADDING_X + PADDING_Y > 0;
+    // mutate `vec2(WIDTH, HEIGHT)` => `vec2(WIDTH + 1, HEIGHT)` (conv2d: one column beyond the image)
+    return !padded | all(vec2<u32>(place.at) < vec2<u32>(vec2(WIDTH, HEIGHT)));
+}
+
+fn load_right(index: i32) -> f32 {
+    return x[index];
+}
+
+fn result_column(group: u32, part: u32, column: u32) -> i32 {
+    return i32(column / PIXELS) * ALL_FILTERS * i32(PIXELS) + i32(column % PIXELS);
+}
+
+fn store(column: i32, group: u32, row: u32, sum: f32) {
+    let k = i32(group) * GROUP_FILTERS + i32(row);
     // mutate `sum + bias[k]` => `sum` (conv2d: dropped bias)
     @if(bias) let value = sum + bias[k];
     @if(!bias) let value = sum;
-    y[(n * ALL_FILTERS + FIRST_FILTER + k) * (OUT_WIDTH * OUT_HEIGHT) + pixel] = epilogue(value);
+    y[column + (FIRST_FILTER + k) * i32(PIXELS)] = epilogue(value);
 }

@@ -5,57 +5,86 @@
 // dispatch computes the pixels FIRST + i * STEP of PHASE_HEIGHT x PHASE_WIDTH, from the taps FIRST_TAP + t * TAP_STEP.
 // With a stride of one, and where there would be too many phases, `whole` has one of all pixels and all taps; with
 // `scattered`, a tap that does not meet a pixel counts as zero.
+//
+// Pixel p and tap t meet in output (p + PADDING - t * DILATION) / STRIDE. In a phase, what pixel and tap say of it are both
+// multiples of the stride, and where the two are `scattered` and meet, they leave the same remainder: so each is divided alone.
 
 import package::constants::{CHANNELS, HEIGHT, WIDTH, FIRST_FILTER, ALL_FILTERS, OUT_HEIGHT, OUT_WIDTH, KERNEL_HEIGHT, KERNEL_WIDTH};
 import package::constants::{STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X, DILATION_Y, DILATION_X};
 import package::constants::{GROUP_CHANNELS, GROUP_FILTERS};
 import package::constants::{PHASE_HEIGHT, PHASE_WIDTH, FIRST_Y, FIRST_X, STEP_Y, STEP_X};
 import package::constants::{TAPS_Y, TAPS_X, FIRST_TAP_Y, FIRST_TAP_X, TAP_STEP_Y, TAP_STEP_X};
+import package::conv::place::Place;
 import package::bindings::{dy, weight, dx};
 
+const PIXELS: u32 = u32(PHASE_HEIGHT * PHASE_WIDTH);
+const TAPS: u32 = u32(TAPS_Y * TAPS_X);
+const KERNEL_TAPS: i32 = KERNEL_HEIGHT * KERNEL_WIDTH;
+
 const LEFT_RUNS_ALONG_STEPS: bool = true;
-const RIGHT_RUNS_ALONG_STEPS: bool = false;
+const RIGHT_RUNS_ALONG_STEPS: bool = WIDTH * HEIGHT == 1;
+const RESULT_RUNS_ALONG_ROWS: bool = WIDTH * HEIGHT == 1;
 
-fn tap_x(step: i32) -> i32 {
+fn left_row(group: u32, row: u32) -> i32 {
+    return (i32(group) * GROUP_FILTERS * GROUP_CHANNELS + i32(row)) * KERNEL_TAPS;
+}
+
+fn left_step(step: u32) -> i32 {
+    let k = i32(step / TAPS);
     // mutate `FIRST_TAP_X + ` => `` (conv2d: taps of another phase)
-    return FIRST_TAP_X + step % TAPS_X * TAP_STEP_X;
+    let kx = FIRST_TAP_X + i32(step % u32(TAPS_X)) * TAP_STEP_X;
+    let ky = FIRST_TAP_Y + i32(step % TAPS / u32(TAPS_X)) * TAP_STEP_Y;
+    return k * GROUP_CHANNELS * KERNEL_TAPS + ky * KERNEL_WIDTH + kx;
 }
 
-fn tap_y(step: i32) -> i32 {
-    return FIRST_TAP_Y + step / TAPS_X % TAPS_Y * TAP_STEP_Y;
+fn load_left(index: i32) -> f32 {
+    return weight[index];
 }
 
-fn load_left(group: i32, row: i32, step: i32) -> f32 {
-    let k = group * GROUP_FILTERS + step / (TAPS_X * TAPS_Y);
-    @if(whole) let tap = step % (KERNEL_WIDTH * KERNEL_HEIGHT);
-    @if(!whole) let tap = tap_y(step) * KERNEL_WIDTH + tap_x(step);
-    return weight[(k * GROUP_CHANNELS + row) * (KERNEL_WIDTH * KERNEL_HEIGHT) + tap];
-}
-
-fn load_right(group: i32, step: i32, column: i32) -> f32 {
-    let k = group * GROUP_FILTERS + step / (TAPS_X * TAPS_Y);
-    let x = FIRST_X + column % PHASE_WIDTH * STEP_X + PADDING_X - tap_x(step) * DILATION_X;
-    let y = FIRST_Y + column / PHASE_WIDTH % PHASE_HEIGHT * STEP_Y + PADDING_Y - tap_y(step) * DILATION_Y;
-    let n = column / (PHASE_WIDTH * PHASE_HEIGHT);
-    if (x < 0 || y < 0) {
-        return 0.0;
-    }
-    // mutate `x % STRIDE_X != 0 ||` => `` (conv2d: outputs between strides)
-    @if(scattered) if (x % STRIDE_X != 0 || y % STRIDE_Y != 0) {
-        return 0.0;
-    }
+fn right_column(group: u32, column: u32) -> Place {
+    let n = i32(column / PIXELS);
+    let x = FIRST_X + i32(column % u32(PHASE_WIDTH)) * STEP_X + PADDING_X - FIRST_TAP_X * DILATION_X;
+    let y = FIRST_Y + i32(column % PIXELS / u32(PHASE_WIDTH)) * STEP_Y + PADDING_Y - FIRST_TAP_Y * DILATION_Y;
     let ox = x / STRIDE_X;
     let oy = y / STRIDE_Y;
-    // mutate `oy >= OUT_HEIGHT` => `oy >= OUT_HEIGHT - 1` (conv2d: last row left out)
-    if (ox >= OUT_WIDTH || oy >= OUT_HEIGHT) {
-        return 0.0;
-    }
-    return dy[((n * ALL_FILTERS + FIRST_FILTER + k) * OUT_HEIGHT + oy) * OUT_WIDTH + ox];
+    let k = FIRST_FILTER + i32(group) * GROUP_FILTERS;
+    let index = ((n * ALL_FILTERS + k) * OUT_HEIGHT + oy) * OUT_WIDTH + ox;
+    @if(scattered) return Place(index, vec2(x, y));
+    @if(!scattered) return Place(index, vec2(ox, oy));
 }
 
-fn store(group: i32, part: i32, row: i32, column: i32, sum: f32) {
-    let n = column / (PHASE_WIDTH * PHASE_HEIGHT);
-    @if(whole) let pixel = column % (WIDTH * HEIGHT);
-    @if(!whole) let pixel = (FIRST_Y + column / PHASE_WIDTH % PHASE_HEIGHT * STEP_Y) * WIDTH + FIRST_X + column % PHASE_WIDTH * STEP_X;
-    dx[(n * CHANNELS + group * GROUP_CHANNELS + row) * (WIDTH * HEIGHT) + pixel] = sum;
+fn right_step(step: u32) -> Place {
+    let k = i32(step / TAPS);
+    let x = i32(step % u32(TAPS_X)) * (TAP_STEP_X * DILATION_X);
+    let y = i32(step % TAPS / u32(TAPS_X)) * (TAP_STEP_Y * DILATION_Y);
+    let ox = x / STRIDE_X;
+    let oy = y / STRIDE_Y;
+    let index = (k * OUT_HEIGHT - oy) * OUT_WIDTH - ox;
+    @if(scattered) return Place(index, -vec2(x, y));
+    @if(!scattered) return Place(index, -vec2(ox, oy));
+}
+
+fn meets(place: Place) -> bool {
+    let at = vec2<u32>(place.at);
+    // mutate `vec2(OUT_WIDTH, OUT_HEIGHT)` => `vec2(OUT_WIDTH, OUT_HEIGHT - 1)` (conv2d: last row left out)
+    let size = vec2<u32>(vec2(OUT_WIDTH, OUT_HEIGHT));
+    let stride = vec2<u32>(vec2(STRIDE_X, STRIDE_Y));
+    // mutate `all(at % stride == vec2(0u))` => `true` (conv2d: outputs between strides)
+    @if(scattered) return all(at < size * stride) & all(at % stride == vec2(0u));
+    @if(!scattered) return all(at < size);
+}
+
+fn load_right(index: i32) -> f32 {
+    return dy[index];
+}
+
+fn result_column(group: u32, part: u32, column: u32) -> i32 {
+    @if(whole) let pixel = i32(column % PIXELS);
+    @if(!whole) let pixel = (FIRST_Y + i32(column % PIXELS / u32(PHASE_WIDTH)) * STEP_Y) * WIDTH
+        + FIRST_X + i32(column % u32(PHASE_WIDTH)) * STEP_X;
+    return i32(column / PIXELS) * CHANNELS * WIDTH * HEIGHT + pixel;
+}
+
+fn store(column: i32, group: u32, row: u32, sum: f32) {
+    dx[column + (i32(group) * GROUP_CHANNELS + i32(row)) * WIDTH * HEIGHT] = sum;
 }

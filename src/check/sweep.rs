@@ -16,6 +16,8 @@ use std::fmt;
 pub enum Variant {
     /// What is fast on a GPU: tiles in workgroup memory.
     Gpu,
+    /// What is fast on a GPU whose threads have few registers: smaller tiles.
+    FewRegisters,
     /// What is fast on a CPU adapter: register tiles, no barriers.
     Cpu,
     /// One invocation per output: the measure of the others.
@@ -28,7 +30,7 @@ pub enum Variant {
 
 impl Variant {
     /// Those in f32, which every device has.
-    pub const EXACT: [Variant; 3] = [Variant::Gpu, Variant::Cpu, Variant::Plain];
+    pub const EXACT: [Variant; 4] = [Variant::Gpu, Variant::FewRegisters, Variant::Cpu, Variant::Plain];
 
     /// All that a device has; only those in f16 where that precision is asked for.
     pub fn on(profile: &DeviceProfile) -> Vec<Variant> {
@@ -47,6 +49,9 @@ impl Variant {
     pub fn of(self, gpu: &Gpu) -> Result<Gpu, GpuError> {
         match self {
             Variant::Gpu => gpu.with_class(DeviceClass::Gpu).with_precision(Precision::F32),
+            Variant::FewRegisters => {
+                gpu.with_class(DeviceClass::Gpu).with_few_registers().with_precision(Precision::F32)
+            }
             Variant::Cpu => gpu.with_class(DeviceClass::Cpu).with_precision(Precision::F32),
             Variant::Plain => gpu.with_plain_kernels().with_precision(Precision::F32),
             Variant::MatrixUnits => gpu.with_class(DeviceClass::Gpu).with_precision(Precision::F16),
@@ -90,6 +95,7 @@ impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Variant::Gpu => "kernels for GPUs",
+            Variant::FewRegisters => "kernels for GPUs with few registers",
             Variant::Cpu => "kernels for CPU adapters",
             Variant::Plain => "plain kernels",
             Variant::MatrixUnits => "kernels for matrix units",

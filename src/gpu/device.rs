@@ -45,6 +45,9 @@ impl fmt::Display for DeviceSelector {
     }
 }
 
+/// PCI's number of the vendor whose threads have few registers.
+const INTEL: u32 = 0x8086;
+
 /// How a device is opened.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
@@ -222,6 +225,7 @@ impl Gpu {
             max_invocations: limits.max_compute_invocations_per_workgroup,
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             max_texture_size: limits.max_texture_dimension_2d,
+            few_registers: info.vendor == INTEL,
             plain_kernels: options.plain_kernels,
             matrix_units: matrix_units.as_ref().ok().copied(),
             precision: Precision::F32,
@@ -244,6 +248,12 @@ impl Gpu {
     /// [`crate::tuned::TunedTable::apply`] does.
     pub(crate) fn with_kernels(&self, tuned: Arc<Choices>) -> Gpu {
         let profile = DeviceProfile { tuned, ..(*self.profile).clone() };
+        Gpu { profile: Arc::new(profile), ..self.clone() }
+    }
+
+    /// The same device, as if its threads had few registers.
+    pub fn with_few_registers(&self) -> Gpu {
+        let profile = DeviceProfile { few_registers: true, ..(*self.profile).clone() };
         Gpu { profile: Arc::new(profile), ..self.clone() }
     }
 

@@ -80,6 +80,8 @@ pub struct DeviceProfile {
     pub max_loop_steps: usize,
     /// Texels in one dimension of a texture.
     pub max_texture_size: u32,
+    /// Whether 8x8 sums are too many for the registers of a thread, as on Intel's GPUs.
+    pub few_registers: bool,
     /// Only the plain variant of every kernel.
     pub plain_kernels: bool,
     /// Units for products of f16, where the device has them and was opened with them.
@@ -103,6 +105,7 @@ impl DeviceProfile {
             workgroup_memory: 16 << 10,
             max_loop_steps: DeviceProfile::loop_steps(class),
             max_texture_size: 8192,
+            few_registers: false,
             plain_kernels: false,
             matrix_units: None,
             precision: Precision::F32,

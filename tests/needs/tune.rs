@@ -102,6 +102,7 @@ fn a_plan_runs_the_kernels_that_the_table_names_for_exactly_this_shape() {
         (ConvKernels::Texture { tile: 8 }, "texture 8"),
         (ConvKernels::Texture { tile: 16 }, "texture 16"),
         (workgroup(128, 128), "workgroup 128x128"),
+        (workgroup(64, 128), "workgroup 64x128"),
         (workgroup(32, 64), "workgroup 32x64"),
         (workgroup(32, 32), "workgroup 32x32"),
     ];
@@ -253,7 +254,8 @@ fn what_is_no_table_or_makes_no_sense_is_refused_with_its_line() {
         with("kernels = \"plain\"", "kernels = \"workgroup 48x48\""),
         format!(
             "{no_table}: line {}: there are no kernels `workgroup 48x48`; there are `plain`, `depthwise`, `texture 16x16`, \
-             `texture 8x8`, `workgroup 128x128`, `workgroup 64x64`, `workgroup 32x64`, `workgroup 32x32`",
+             `texture 8x8`, `workgroup 128x128`, `workgroup 64x128`, `workgroup 64x64`, \
+             `workgroup 32x64`, `workgroup 32x32`",
             line("kernels =")
         )
     );

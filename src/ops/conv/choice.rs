@@ -123,8 +123,7 @@ impl ConvKernels {
     pub fn all() -> Vec<ConvKernels> {
         let mut all = vec![ConvKernels::Plain, ConvKernels::Depthwise];
         all.extend(texture::TILES.map(|tile| ConvKernels::Texture { tile }));
-        let tiles = Body::Threads(None).tiles();
-        all.extend(tiles.map(|tile| ConvKernels::Workgroup { rows: tile.rows, columns: tile.columns }));
+        all.extend(workgroup::SHAPES.map(|[rows, columns]| ConvKernels::Workgroup { rows, columns }));
         all
     }
 

@@ -54,8 +54,13 @@ impl Tile {
     }
 }
 
-/// A tile of threads that keep `thread` x `thread` sums each. The memory has one texel of padding a step.
-fn thread_tile(rows: usize, columns: usize, depth: usize, thread: usize) -> Tile {
+/// Rows and columns of the tiles of threads, from large to small; all are within WebGPU's default limits.
+pub(super) const SHAPES: [[usize; 2]; 5] = [[128, 128], [64, 128], [64, 64], [32, 64], [32, 32]];
+
+/// The tile of threads of that shape. Each keeps 8x8 sums, or 4x4 where the tile is small or registers are few. The memory
+/// has one texel of padding for each step.
+fn thread_tile(profile: &DeviceProfile, [rows, columns]: [usize; 2]) -> Tile {
+    let (thread, depth) = if rows < 64 || profile.few_registers { (4, 16) } else { (8, 8) };
     Tile {
         rows,
         columns,
@@ -68,17 +73,18 @@ fn thread_tile(rows: usize, columns: usize, depth: usize, thread: usize) -> Tile
     }
 }
 
+/// The tiles of threads of a device, from large to small.
+fn thread_tiles(profile: &DeviceProfile) -> impl Iterator<Item = Tile> {
+    let largest = if profile.few_registers { 64 * 64 } else { usize::MAX };
+    SHAPES.into_iter().filter(move |[rows, columns]| rows * columns <= largest).map(|shape| thread_tile(profile, shape))
+}
+
 impl Body {
-    /// From large to small; those of threads are all within WebGPU's default limits.
-    pub(super) fn tiles(self) -> [Tile; 4] {
+    /// From large to small.
+    fn tiles(self, profile: &DeviceProfile) -> Vec<Tile> {
         match self {
-            Body::Threads(_) => [
-                thread_tile(128, 128, 8, 8),
-                thread_tile(64, 64, 16, 4),
-                thread_tile(32, 64, 16, 4),
-                thread_tile(32, 32, 16, 4),
-            ],
-            Body::MatrixUnits(units) => cooperative::tiles(units),
+            Body::Threads(_) => thread_tiles(profile).collect(),
+            Body::MatrixUnits(units) => cooperative::tiles(units).into(),
         }
     }
 
@@ -99,12 +105,13 @@ impl Body {
                 && covered * 3 <= rows * 4
         };
         if let Body::Threads(Some(shape)) = self
-            && let Some(tile) = self.tiles().into_iter().find(|tile| [tile.rows, tile.columns] == shape)
+            && let Some(tile) = thread_tiles(profile).find(|tile| [tile.rows, tile.columns] == shape)
         {
             return tile;
         }
-        let [first, second, third, smallest] = self.tiles();
-        [first, second, third].into_iter().find(suits).unwrap_or(smallest)
+        let mut tiles = self.tiles(profile);
+        let first = tiles.iter().position(suits).unwrap_or(tiles.len() - 1);
+        tiles.swap_remove(first)
     }
 }
 
@@ -125,12 +132,11 @@ fn sizes(pass: ConvPass, g: &ConvGeometry) -> [usize; 3] {
 /// Whether there is a tile of that shape which a device runs. One of which most would lie outside of the result is
 /// left to the next smaller one.
 pub(super) fn suits(profile: &DeviceProfile, pass: ConvPass, g: &ConvGeometry, shape: [usize; 2]) -> bool {
-    let tiles = Body::Threads(None).tiles();
-    let Some(tile) = tiles.iter().find(|tile| [tile.rows, tile.columns] == shape) else { return false };
+    let Some(tile) = thread_tiles(profile).find(|tile| [tile.rows, tile.columns] == shape) else { return false };
     let part = Part { geometry: *g, first_filter: 0, all_filters: g.filters };
     let [rows, columns, depth] = sizes(pass, g);
-    let parts = if pass == ConvPass::WeightGradient { splits(profile, &part, tile) } else { 1 };
-    let is_smallest = tiles.last().is_some_and(|smallest| smallest == tile);
+    let parts = if pass == ConvPass::WeightGradient { splits(profile, &part, &tile) } else { 1 };
+    let is_smallest = SHAPES.last() == Some(&shape);
     tile.threads <= profile.max_invocations as usize
         && tile.memory <= profile.workgroup_memory as usize
         && tile.loop_steps(depth.div_ceil(parts)) <= profile.max_loop_steps
