@@ -68,6 +68,9 @@ pub enum SettingValue {
     Text(String),
 }
 
+/// The text that leaves a setting without a value.
+const NONE: &str = "none";
+
 /// What settings belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
@@ -153,6 +156,16 @@ impl Row {
 }
 
 impl Kind {
+    /// The value of this kind that JSON has.
+    pub(crate) fn of_json(self, value: &Value) -> Option<SettingValue> {
+        match self {
+            Kind::Whole => value.as_u64().map(SettingValue::Whole),
+            Kind::Real => value.as_f64().map(SettingValue::Real),
+            Kind::Flag => value.as_bool().map(SettingValue::Flag),
+            Kind::Text | Kind::Path | Kind::List => value.as_str().map(|text| SettingValue::Text(text.to_owned())),
+        }
+    }
+
     /// Reads a value, of which a text may be anything.
     ///
     /// # Errors
@@ -312,7 +325,10 @@ impl<T: Held> Held for Option<T> {
     }
 
     fn read(value: &SettingValue) -> Result<Self, String> {
-        T::read(value).map(Some)
+        match value {
+            SettingValue::Text(text) if text == NONE => Ok(None),
+            _ => T::read(value).map(Some),
+        }
     }
 }
 

@@ -202,9 +202,16 @@ mod tests {
             let row = Row::find(name).unwrap();
             row.set(&mut config, &row.read(text).unwrap()).unwrap();
         }
-        assert_eq!((config.freeze, config.size), (vec!["layer1".to_owned(), "fc*".to_owned()], Some((32, 48))));
+        assert_eq!((&config.freeze, config.size), (&vec!["layer1".to_owned(), "fc*".to_owned()], Some((32, 48))));
         assert_eq!(config.attributes["dropout"], 0.2);
-        for (name, text) in [("size", "32"), ("loss", "hinge"), ("set", "dropout"), ("epochs", "-1"), ("lr", "nan")] {
+        let average = Row::find("average").unwrap();
+        for (text, is_there) in [("ema", true), ("none", false)] {
+            average.set(&mut config, &average.read(text).unwrap()).unwrap();
+            assert_eq!(config.average.is_some(), is_there, "{text}");
+        }
+        for (name, text) in
+            [("size", "32"), ("loss", "none"), ("loss", "hinge"), ("set", "dropout"), ("epochs", "-1"), ("lr", "nan")]
+        {
             assert!(Row::find(name).unwrap().read(text).is_err(), "{name}");
         }
     }

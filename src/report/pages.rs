@@ -94,7 +94,7 @@ fn settings() -> String {
     write_chapter(&mut text, "All settings");
     text.push_str(
         "Keys of a recipe beside `model`. The command line has hyphens in place of underscores, and takes one item of a \
-         list at a time; a sweep varies what does not decide which images there are.\n\n",
+         list at a time. There and in a sweep `none` stands for no value, where a text has none by default. A sweep varies what does not decide which images there are.\n\n",
     );
     let spelled = |text: &str| Row::spelled(text, |name| format!("`{name}`"));
     let rows = ROWS.iter().map(|row| {

@@ -271,11 +271,11 @@ fn a_resumed_run_with_an_average_ends_on_a_gpu_as_one_that_never_stopped() {
 fn an_average_that_cannot_be_is_refused_with_its_value_and_the_rule() {
     let refused = [
         ("polyak", "there is no average `polyak`; known are ema and swa"),
-        ("ema:decay=1.5", "decay is 1.5, but must be a number in [0, 1]"),
-        ("ema:decay=-0.1", "decay is -0.1, but must be a number in [0, 1]"),
+        ("ema:decay=1.5", "decay is 1.5, but must be a number from 0 to 1"),
+        ("ema:decay=-0.1", "decay is -0.1, but must be a number from 0 to 1"),
         ("ema:warmup=7", "warmup is 7, but must be true or false"),
-        ("swa:start=1", "start is 1, but must be a number in [0, 1)"),
-        ("swa:start=-0.5", "start is -0.5, but must be a number in [0, 1)"),
+        ("swa:start=1", "start is 1, but must be a number of at least 0 and below 1"),
+        ("swa:start=-0.5", "start is -0.5, but must be a number of at least 0 and below 1"),
         ("swa:decay=0.9", "it has no attribute `decay`"),
     ];
     for (average, rule) in refused {

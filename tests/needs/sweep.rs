@@ -139,6 +139,9 @@ fn every_setting_reaches_the_configuration_of_its_trial() {
     want.attributes.insert("out_activation".to_owned(), json!(true));
     assert_eq!(sweep.trials().len(), 1);
     assert_eq!(sweep.trials()[0].config, want);
+    let averages = Sweep::new(definition(Search::Grid, &["average=none,ema:decay=0.9"])).unwrap();
+    let has_one: Vec<bool> = averages.trials().iter().map(|trial| trial.config.average.is_some()).collect();
+    assert_eq!(has_one, [false, true]);
 }
 
 fn a_random_trial_depends_on_the_seed_and_its_number_and_on_nothing_else() {

@@ -74,15 +74,16 @@ impl SweepSetting {
     /// When an attribute is unknown, or takes no such value.
     pub(super) fn set(&self, config: &TrainConfig, value: &Value) -> Result<TrainConfig, SweepError> {
         let refused = |reason: String| self.refuse(&text(value), format!("what the configuration takes, but {reason}"));
+        if let Some(row) = Row::find(&self.name) {
+            let value = row.kind.of_json(value).ok_or_else(|| self.refuse(&text(value), row.kind.to_string()))?;
+            let mut config = config.clone();
+            return row.set(&mut config, &value).map(|()| config).map_err(refused);
+        }
         let mut json = serde_json::to_value(config).map_err(|reason| refused(reason.to_string()))?;
-        let (table, key) = match (self.name.strip_prefix(OF_MODEL), self.name.strip_prefix(OF_OPTIMIZER)) {
-            (Some(attribute), _) => (Some("set"), attribute),
-            (_, Some(attribute)) => (Some("optimizer"), attribute),
-            _ => (None, self.name.as_str()),
-        };
-        match table {
-            Some(table) => json[table][key] = value.clone(),
-            None => json[key] = value.clone(),
+        match (self.name.strip_prefix(OF_MODEL), self.name.strip_prefix(OF_OPTIMIZER)) {
+            (Some(attribute), _) => json["set"][attribute] = value.clone(),
+            (_, Some(attribute)) => json["optimizer"][attribute] = value.clone(),
+            _ => {}
         }
         serde_json::from_value(json).map_err(|reason| refused(reason.to_string()))
     }
