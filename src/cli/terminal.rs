@@ -30,6 +30,8 @@ struct Shown {
     bar: Option<ProgressBar>,
     /// Between the begin and the end of what has a title, such as an epoch.
     title: Option<String>,
+    /// Whether the title says how far the command is.
+    is_counted: bool,
     steps: u64,
     /// Of the steps whose metrics are known.
     news: String,
@@ -75,6 +77,7 @@ impl Default for TerminalReporter {
             is_terminal: io::stderr().is_terminal(),
             bar: None,
             title: None,
+            is_counted: false,
             steps: 0,
             news: String::new(),
             left: None,
@@ -105,9 +108,11 @@ impl TerminalReporter {
         reporter
     }
 
-    /// From now on, lines begin with this.
+    /// From now on, lines begin with this, and there is one every few seconds whatever the activity is at.
     pub(crate) fn entitle(&self, title: &str) {
-        self.shown().title = Some(title.to_owned());
+        let mut shown = self.shown();
+        shown.title = Some(title.to_owned());
+        shown.is_counted = true;
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {
@@ -156,6 +161,7 @@ impl Shown {
     fn line(&self, now: Position) -> String {
         match (&self.title, now.stage) {
             (None, _) => words(now),
+            (Some(title), Stage::Idle) => title.clone(),
             (Some(title), Stage::Training) if self.news.is_empty() => format!("{title}, {}", words(now)),
             (Some(title), Stage::Training) => format!("{title}, {}: {} so far", words(now), self.news),
             (Some(title), _) => format!("{title}: {}", words(now)),
@@ -165,6 +171,7 @@ impl Shown {
     fn is_line_due(&self, now: Position) -> bool {
         let silent = self.last_line.elapsed();
         match now.stage {
+            _ if self.is_counted => silent >= LINE_EVERY,
             Stage::Idle => false,
             Stage::Compiling if silent >= now.lasted() => now.lasted() >= COMPILING_AFTER,
             _ => silent >= LINE_EVERY,
@@ -323,7 +330,17 @@ mod tests {
     fn shown(silent: u64) -> Shown {
         let last_line = Instant::now().checked_sub(Duration::from_secs(silent)).unwrap();
         let (bar, title, news) = (None, None, String::new());
-        Shown { is_terminal: false, bar, title, steps: 0, news, left: None, last_line, is_over: false }
+        Shown {
+            is_terminal: false,
+            bar,
+            title,
+            is_counted: false,
+            steps: 0,
+            news,
+            left: None,
+            last_line,
+            is_over: false,
+        }
     }
 
     fn position(stage: Stage, done: u64, total: u64, seconds: u64) -> Position {
@@ -341,6 +358,23 @@ mod tests {
         }
         assert!(!shown(60).is_line_due(position(Stage::Idle, 0, 0, 60)), "nothing is done that takes long");
         assert!(shown(10).is_line_due(position(Stage::Training, 3, 5, 0)), "what goes on without news is told too");
+    }
+
+    #[test]
+    fn a_command_that_counts_is_never_silent_for_long() {
+        let mut shown = shown(10);
+        (shown.title, shown.is_counted) = (Some("case 3 of 9, relu".to_owned()), true);
+        for (stage, line) in [
+            (Stage::Idle, "case 3 of 9, relu"),
+            (Stage::Planning, "case 3 of 9, relu: planning the kernels"),
+            (Stage::Compiling, "case 3 of 9, relu: compiling 1 of 2 kernels"),
+        ] {
+            let now = position(stage, 0, 2, 0);
+            assert!(shown.is_line_due(now), "{stage:?}");
+            assert_eq!(shown.line(now), line);
+        }
+        shown.last_line = Instant::now();
+        assert!(!shown.is_line_due(position(Stage::Idle, 0, 0, 60)));
     }
 
     #[test]
