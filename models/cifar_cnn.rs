@@ -14,7 +14,22 @@ pub(super) const MODELS: &[Model] = &[
         "three rounds of convolution, batch norm, leaky ReLU and pooling, then three linear layers",
         &[
             ("filters", Takes::Counts(&[64, 128, 256])),
-            ("activation", Takes::Word(&["leaky_relu", "relu", "elu"])),
+            (
+                "activation",
+                Takes::Word(&[
+                    "leaky_relu",
+                    "relu",
+                    "elu",
+                    "silu",
+                    "gelu",
+                    "selu",
+                    "celu",
+                    "gelu_tanh",
+                    "mish",
+                    "softplus",
+                    "hardtanh",
+                ]),
+            ),
             ("negative_slope", Takes::Number(0.1)),
             ("use_batchnorm", Takes::Flag(true)),
             ("dropout", Takes::Probability(0.5)),

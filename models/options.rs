@@ -335,6 +335,12 @@ impl Settings {
             "tanh" => Ok(Activation::Tanh),
             "silu" => Ok(Activation::Silu),
             "gelu" => Ok(Activation::Gelu),
+            "selu" => Ok(Activation::Selu),
+            "celu" => Ok(Activation::Celu { alpha: 1.0 }),
+            "gelu_tanh" => Ok(Activation::GeluTanh),
+            "mish" => Ok(Activation::Mish),
+            "softplus" => Ok(Activation::Softplus { beta: 1.0, threshold: 20.0 }),
+            "hardtanh" => Ok(Activation::Hardtanh { min: -1.0, max: 1.0 }),
             _ => Err(GraphError::attribute(name, word, "no activation has that name")),
         }
     }

@@ -16,7 +16,22 @@ const SQUEEZE: &str = "Hu et al. 2018, Squeeze-and-excitation networks";
 const PREACT: &str = "He et al. 2016, Identity mappings in deep residual networks";
 
 const CIFAR_STEM: Attribute = ("stem", Takes::Word(&["cifar", "imagenet"]));
-const ACTIVATION: Attribute = ("activation", Takes::Word(&["relu", "leaky_relu", "elu", "silu", "gelu"]));
+const ACTIVATION: Attribute = (
+    "activation",
+    Takes::Word(&[
+        "relu",
+        "leaky_relu",
+        "elu",
+        "silu",
+        "gelu",
+        "selu",
+        "celu",
+        "gelu_tanh",
+        "mish",
+        "softplus",
+        "hardtanh",
+    ]),
+);
 const SLOPE: Attribute = ("negative_slope", Takes::Number(0.01));
 const REDUCTION: Attribute = ("reduction", Takes::Count(16));
 const ZERO_INIT: Attribute = ("zero_init_residual", Takes::Flag(false));

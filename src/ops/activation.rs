@@ -1,14 +1,15 @@
 //! Activations: functions of one element.
 
 mod card;
+mod formulas;
+mod onnx;
 
 pub(crate) use card::{CARD, merged};
 
 use super::{expect_finite, expect_inputs};
-use crate::graph::{Backward, Cost, GraphError, OnnxAttribute, OnnxNode, Op, Value};
+use crate::graph::{Backward, Cost, GraphError, OnnxNode, Op, Value};
 use crate::kernel::{Epilogue, Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{HostTensor, Shapes, TensorSpec};
-use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 static FORWARD: Shader = Shader::new("activation/forward", &[read("x"), write("y")]);
 static BACKWARD: Shader = Shader::new("activation/backward", &[read("seen"), read("dy"), write("dx")]);
@@ -31,6 +32,14 @@ pub enum Activation {
         /// What it goes to below 0, but for the sign; PyTorch's default is 1.
         alpha: f32,
     },
+    /// As [`Activation::Elu`] with an alpha of 1.6733, and all of it times 1.0507, by which layers keep their mean and
+    /// variance (Klambauer et al. 2017).
+    Selu,
+    /// x above 0, `alpha` * (exp(x / `alpha`) - 1) below (Barron 2017).
+    Celu {
+        /// What it goes to below 0, but for the sign; not 0. PyTorch's default is 1.
+        alpha: f32,
+    },
     /// 1 / (1 + exp(-x)).
     Sigmoid,
     /// The hyperbolic tangent.
@@ -39,6 +48,24 @@ pub enum Activation {
     Silu,
     /// x * Phi(x), exact (Hendrycks and Gimpel 2016).
     Gelu,
+    /// x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))), which is close to it (there, section 2).
+    GeluTanh,
+    /// x * tanh(ln(1 + exp(x))) (Misra 2019).
+    Mish,
+    /// ln(1 + exp(`beta` * x)) / `beta`, and x where `beta` * x is above `threshold` (Dugas et al. 2000).
+    Softplus {
+        /// How sharp the bend is; not 0. PyTorch's default is 1.
+        beta: f32,
+        /// PyTorch's default is 20.
+        threshold: f32,
+    },
+    /// min(max(x, `min`), `max`).
+    Hardtanh {
+        /// The least output; PyTorch's default is -1.
+        min: f32,
+        /// The largest output, above `min`; PyTorch's default is 1.
+        max: f32,
+    },
     /// clamp(x / 6 + 1/2, 0, 1).
     HardSigmoid,
     /// x * clamp(x / 6 + 1/2, 0, 1) (Howard et al. 2019).
@@ -53,10 +80,16 @@ impl Activation {
             Activation::Relu6 => "relu6",
             Activation::LeakyRelu { .. } => "leaky_relu",
             Activation::Elu { .. } => "elu",
+            Activation::Selu => "selu",
+            Activation::Celu { .. } => "celu",
             Activation::Sigmoid => "sigmoid",
             Activation::Tanh => "tanh",
             Activation::Silu => "silu",
             Activation::Gelu => "gelu",
+            Activation::GeluTanh => "gelu_tanh",
+            Activation::Mish => "mish",
+            Activation::Softplus { .. } => "softplus",
+            Activation::Hardtanh { .. } => "hardtanh",
             Activation::HardSigmoid => "hardsigmoid",
             Activation::HardSwish => "hardswish",
         }
@@ -64,80 +97,54 @@ impl Activation {
 
     /// Whether the derivative is computed from the output, so that the input need not be kept.
     fn sees_output(&self) -> bool {
-        matches!(self, Activation::Relu | Activation::Relu6 | Activation::Sigmoid | Activation::Tanh)
+        matches!(
+            self,
+            Activation::Relu | Activation::Relu6 | Activation::Hardtanh { .. } | Activation::Sigmoid | Activation::Tanh
+        )
     }
 
-    fn slope(&self) -> f32 {
+    /// What may be chosen of it, as `activation/functions.wgsl` calls it.
+    fn constants(&self) -> Vec<(&'static str, f32)> {
         match *self {
-            Activation::LeakyRelu { negative_slope } => negative_slope,
-            Activation::Elu { alpha } => alpha,
-            _ => 0.0,
+            Activation::LeakyRelu { negative_slope } => vec![("SLOPE", negative_slope)],
+            Activation::Elu { alpha } | Activation::Celu { alpha } => vec![("SLOPE", alpha)],
+            Activation::Softplus { beta, threshold } => vec![("SHARPNESS", beta), ("LINEAR_ABOVE", threshold)],
+            Activation::Hardtanh { min, max } => vec![("LEAST", min), ("MOST", max)],
+            _ => vec![],
         }
     }
 
-    /// f(x).
-    pub fn value(&self, x: f64) -> f64 {
-        let slope = f64::from(self.slope());
-        match self {
-            // A comparison, and clamp, leave NaN as it is; max does not.
-            Activation::Relu if x <= 0.0 => 0.0,
-            Activation::Relu => x,
-            Activation::Relu6 => x.clamp(0.0, 6.0),
-            Activation::LeakyRelu { .. } => {
-                if x <= 0.0 {
-                    slope * x
-                } else {
-                    x
+    fn check(&self) -> Result<(), String> {
+        match *self {
+            Activation::LeakyRelu { negative_slope } => expect_finite("slope", negative_slope),
+            Activation::Elu { alpha } => expect_finite("alpha", alpha),
+            Activation::Celu { alpha } => expect_divisor("alpha", alpha),
+            Activation::Softplus { beta, threshold } => {
+                expect_divisor("beta", beta)?;
+                expect_finite("threshold", threshold)
+            }
+            Activation::Hardtanh { min, max } => {
+                expect_finite("min", min)?;
+                expect_finite("max", max)?;
+                match min < max {
+                    true => Ok(()),
+                    false => Err(format!("its max is {max}, but must be above its min, {min}")),
                 }
             }
-            Activation::Elu { .. } => {
-                if x <= 0.0 {
-                    slope * x.exp_m1()
-                } else {
-                    x
-                }
-            }
-            Activation::Sigmoid => sigmoid(x),
-            Activation::Tanh => x.tanh(),
-            Activation::Silu => x * sigmoid(x),
-            Activation::Gelu => x * normal_cdf(x),
-            Activation::HardSigmoid => (x / 6.0 + 0.5).clamp(0.0, 1.0),
-            Activation::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
-        }
-    }
-
-    /// f'(x) * `upstream`, where `seen` is f(x) for relu, relu6, sigmoid and tanh, and x for the others.
-    ///
-    /// What is cut off is 0 whatever comes from above. NaN is on the side where PyTorch has it.
-    fn gradient_at(&self, seen: f64, upstream: f64) -> f64 {
-        let slope = f64::from(self.slope());
-        let where_it = |passes: bool| if passes { upstream } else { 0.0 };
-        match self {
-            Activation::Relu => where_it(seen > 0.0 || seen.is_nan()),
-            Activation::Relu6 => where_it(seen > 0.0 && seen < 6.0 || seen.is_nan()),
-            Activation::LeakyRelu { .. } if seen > 0.0 => upstream,
-            Activation::LeakyRelu { .. } => upstream * slope,
-            Activation::Elu { .. } if seen <= 0.0 => upstream * slope * seen.exp(),
-            Activation::Elu { .. } => upstream,
-            Activation::Sigmoid => upstream * (seen * (1.0 - seen)),
-            Activation::Tanh => upstream * (1.0 - seen * seen),
-            Activation::Silu => upstream * sigmoid(seen) * (1.0 + seen * (1.0 - sigmoid(seen))),
-            Activation::Gelu => upstream * (normal_cdf(seen) + seen * (-0.5 * seen * seen).exp() / (2.0 * PI).sqrt()),
-            Activation::HardSigmoid => where_it(seen > -3.0 && seen < 3.0) / 6.0,
-            Activation::HardSwish if seen <= -3.0 => 0.0,
-            Activation::HardSwish if seen < 3.0 => upstream * (seen / 3.0 + 0.5),
-            Activation::HardSwish => upstream,
+            _ => Ok(()),
         }
     }
 
     /// A kernel that imports `activation/functions.wgsl`, with this one meant.
     pub(crate) fn on(&self, kernel: Kernel) -> Kernel {
-        kernel.constant("SLOPE", self.slope()).condition(self.function(), true)
+        let constants = self.constants().into_iter();
+        constants.fold(kernel, |kernel, (name, value)| kernel.constant(name, value)).condition(self.function(), true)
     }
 
     /// This one, applied to what other kernels store.
     pub(crate) fn epilogue(&self) -> Epilogue {
-        Epilogue { constants: vec![("SLOPE", self.slope().into())], conditions: vec![self.function()] }
+        let constants = self.constants().into_iter().map(|(name, value)| (name, value.into())).collect();
+        Epilogue { constants, conditions: vec![self.function()] }
     }
 }
 
@@ -150,7 +157,7 @@ impl Op for Activation {
 
     fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
-        expect_finite("slope", self.slope())?;
+        self.check()?;
         Ok((vec![inputs[0].clone()], ()))
     }
 
@@ -178,38 +185,7 @@ impl Op for Activation {
     }
 
     fn onnx(&self, node: &mut OnnxNode<'_, '_>) -> Result<(), String> {
-        let inputs = node.inputs();
-        let alpha = |alpha| vec![OnnxAttribute::float("alpha", alpha)];
-        let (kind, attributes) = match *self {
-            Activation::Relu => ("Relu", vec![]),
-            Activation::LeakyRelu { negative_slope } => ("LeakyRelu", alpha(negative_slope)),
-            Activation::Elu { alpha: slope } => ("Elu", alpha(slope)),
-            Activation::Sigmoid => ("Sigmoid", vec![]),
-            Activation::Tanh => ("Tanh", vec![]),
-            Activation::HardSigmoid => ("HardSigmoid", alpha(1.0 / 6.0)),
-            Activation::HardSwish => ("HardSwish", vec![]),
-            Activation::Relu6 => {
-                let bounds = [node.scalar(0.0), node.scalar(6.0)];
-                node.give("Clip", [inputs, bounds.into()].concat(), vec![]);
-                return Ok(());
-            }
-            Activation::Silu => {
-                let gate = node.step("Sigmoid", inputs.clone(), vec![]);
-                node.give("Mul", [inputs, vec![gate]].concat(), vec![]);
-                return Ok(());
-            }
-            // x * (1/2 + erf(x / sqrt(2)) / 2): ONNX has a Gelu since operator set 20.
-            Activation::Gelu => {
-                let [half, root] = [0.5, std::f32::consts::FRAC_1_SQRT_2].map(|value| node.scalar(value));
-                let scaled = node.step("Mul", vec![inputs[0].clone(), root], vec![]);
-                let erf = node.step("Erf", vec![scaled], vec![]);
-                let halved = node.step("Mul", vec![erf, half.clone()], vec![]);
-                let share = node.step("Add", vec![halved, half], vec![]);
-                node.give("Mul", [inputs, vec![share]].concat(), vec![]);
-                return Ok(());
-            }
-        };
-        node.give(kind, inputs, attributes);
+        onnx::write(*self, node);
         Ok(())
     }
 }
@@ -252,32 +228,10 @@ impl Op for ActivationBackward {
     }
 }
 
-fn sigmoid(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
-}
-
-/// Standard normal distribution function.
-fn normal_cdf(x: f64) -> f64 {
-    0.5 * erfc(-x * FRAC_1_SQRT_2)
-}
-
-/// Complementary error function, by its power series near 0 and Lentz's continued fraction beyond
-/// (Abramowitz and Stegun 7.1.6 and 7.1.14).
-fn erfc(x: f64) -> f64 {
-    if x < 0.0 {
-        return 2.0 - erfc(-x);
+fn expect_divisor(attribute: &str, value: f32) -> Result<(), String> {
+    expect_finite(attribute, value)?;
+    match value != 0.0 {
+        true => Ok(()),
+        false => Err(format!("its {attribute} is 0, but must be another number")),
     }
-    if x < 2.0 {
-        let (mut term, mut sum) = (x, x);
-        for n in 1..100 {
-            term *= 2.0 * x * x / f64::from(2 * n + 1);
-            sum += term;
-        }
-        return 1.0 - 2.0 / PI.sqrt() * (-x * x).exp() * sum;
-    }
-    let mut fraction = 0.0;
-    for n in (1..100).rev() {
-        fraction = f64::from(n) / 2.0 / (x + fraction);
-    }
-    (-x * x).exp() / PI.sqrt() / (x + fraction)
 }

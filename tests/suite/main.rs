@@ -22,6 +22,7 @@ mod plans;
 // Data and weights from elsewhere.
 mod data_sources;
 mod interop;
+mod onnx_activations;
 
 // Commands, run as a user runs them.
 mod landscape;

@@ -229,7 +229,7 @@ fn a_value_out_of_its_range_is_refused_with_the_rule() {
         (
             "resnet18",
             json!({ "activation": "tanh" }),
-            "activation = \"tanh\": it must be one of relu, leaky_relu, elu, silu, gelu",
+            "activation = \"tanh\": it must be one of relu, leaky_relu, elu, silu, gelu, selu, celu, gelu_tanh, mish, softplus, hardtanh",
         ),
         ("densenet121", json!({ "compression": 0 }), "compression = 0: it must be a number above 0 and up to 1"),
         (

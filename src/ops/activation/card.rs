@@ -24,10 +24,16 @@ pub(crate) static CARD: Card = Card::new(
         activation("relu6", "min(max(x, 0), 6)", FROM_OUTPUT),
         activation("leaky_relu", "x above 0, negative_slope * x below", FROM_INPUT),
         activation("elu", "x above 0, alpha * (exp(x) - 1) below", FROM_INPUT),
+        activation("selu", "1.0507 (x above 0, 1.6733 (exp(x) - 1) below)", FROM_INPUT),
+        activation("celu", "x above 0, alpha * (exp(x / alpha) - 1) below", FROM_INPUT),
         activation("sigmoid", "1 / (1 + exp(-x))", FROM_OUTPUT),
         activation("tanh", "tanh(x)", FROM_OUTPUT),
         activation("silu", "x * sigmoid(x)", FROM_INPUT),
         activation("gelu", "x * Phi(x), Phi the standard normal distribution, exact", FROM_INPUT),
+        activation("gelu_tanh", "x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))", FROM_INPUT),
+        activation("mish", "x * tanh(ln(1 + exp(x)))", FROM_INPUT),
+        activation("softplus", "ln(1 + exp(beta * x)) / beta, x where beta * x is above threshold", FROM_INPUT),
+        activation("hardtanh", "min(max(x, min), max)", FROM_OUTPUT),
         activation("hardsigmoid", "clamp(x / 6 + 1/2, 0, 1)", FROM_INPUT),
         activation("hardswish", "x * clamp(x / 6 + 1/2, 0, 1)", FROM_INPUT),
         Entry {
@@ -49,6 +55,12 @@ const CONFORMANCE: &[(&str, Reader)] = &[
     ("relu6", |given| given.apply(Activation::Relu6, &["in.x"])),
     ("leaky_relu", leaky_relu),
     ("elu", elu),
+    ("selu", |given| given.apply(Activation::Selu, &["in.x"])),
+    ("celu", celu),
+    ("gelu_tanh", |given| given.apply(Activation::GeluTanh, &["in.x"])),
+    ("mish", |given| given.apply(Activation::Mish, &["in.x"])),
+    ("softplus", softplus),
+    ("hardtanh", hardtanh),
     ("silu", |given| given.apply(Activation::Silu, &["in.x"])),
     ("sigmoid", |given| given.apply(Activation::Sigmoid, &["in.x"])),
     ("tanh", |given| given.apply(Activation::Tanh, &["in.x"])),
@@ -67,16 +79,39 @@ fn elu(given: &mut Fixture<'_>) -> Result<Value, FixtureError> {
     given.apply(Activation::Elu { alpha }, &["in.x"])
 }
 
+fn celu(given: &mut Fixture<'_>) -> Result<Value, FixtureError> {
+    let alpha = given.attributes.number("alpha", Some(1.0))? as f32;
+    given.apply(Activation::Celu { alpha }, &["in.x"])
+}
+
+fn softplus(given: &mut Fixture<'_>) -> Result<Value, FixtureError> {
+    let beta = given.attributes.number("beta", Some(1.0))? as f32;
+    let threshold = given.attributes.number("threshold", Some(20.0))? as f32;
+    given.apply(Activation::Softplus { beta, threshold }, &["in.x"])
+}
+
+fn hardtanh(given: &mut Fixture<'_>) -> Result<Value, FixtureError> {
+    let min = given.attributes.number("min_val", Some(-1.0))? as f32;
+    let max = given.attributes.number("max_val", Some(1.0))? as f32;
+    given.apply(Activation::Hardtanh { min, max }, &["in.x"])
+}
+
 /// Every activation, with parameters that are not the defaults.
-const ALL: [Activation; 10] = [
+const ALL: [Activation; 16] = [
     Activation::Relu,
     Activation::Relu6,
     Activation::LeakyRelu { negative_slope: 0.1 },
     Activation::Elu { alpha: 1.3 },
+    Activation::Selu,
+    Activation::Celu { alpha: 0.6 },
     Activation::Sigmoid,
     Activation::Tanh,
     Activation::Silu,
     Activation::Gelu,
+    Activation::GeluTanh,
+    Activation::Mish,
+    Activation::Softplus { beta: 0.7, threshold: 12.0 },
+    Activation::Hardtanh { min: -1.5, max: 2.25 },
     Activation::HardSigmoid,
     Activation::HardSwish,
 ];
@@ -92,7 +127,16 @@ fn cases() -> Vec<Case> {
             .into_iter()
             .map(|case| case.prepare(to_kinks_and_tails))
     };
-    ALL.into_iter().flat_map(of).chain(ALL.map(not_finite)).collect()
+    ALL.into_iter().flat_map(of).chain(ALL.map(not_finite)).chain([low_threshold()]).collect()
+}
+
+/// Softplus with a jump at its threshold: f32 and f64 agree on which side an x lies, as half of it is exact.
+fn low_threshold() -> Case {
+    let softplus = Activation::Softplus { beta: 0.5, threshold: 2.0 };
+    let what = "x [3, 7, 11], threshold 2";
+    let shapes = vec![vec![3, 7, 11]];
+    Case::differentiated("softplus", what, shapes, move |graph, x| graph.apply_one(softplus, x))
+        .prepare(to_kinks_and_tails)
 }
 
 /// Inputs wide enough for every branch of every activation, with the kinks themselves in front.
@@ -100,7 +144,7 @@ fn to_kinks_and_tails(tensors: &mut Tensors) {
     let Some(x) = tensors.get_mut("x0") else { return };
     let x = x.f32_mut();
     x.iter_mut().for_each(|x| *x *= 8.0);
-    let special = [0.0, -0.0, 6.0, 3.0, -3.0, 80.0, -80.0, 1e-20, -1e-20];
+    let special = [0.0, -0.0, 6.0, 3.0, -3.0, 80.0, -80.0, 1e-20, -1e-20, -1.5, 2.25, 4.0];
     if x.len() >= special.len() {
         x[..special.len()].copy_from_slice(&special);
     }
@@ -124,14 +168,24 @@ fn slopes() -> Vec<Case> {
         let shapes = vec![vec![3, 7]];
         Case::differentiated(function.function(), "[3, 7]", shapes, move |graph, x| graph.apply_one(function, x))
     };
-    // From -7.4 to 7.6 in steps of 0.75: on both sides of the kinks at -3, 0, 3 and 6, and none within a difference.
+    // From -7.4 to 7.6 in steps of 0.75: on both sides of the kinks at -3, -1.5, 0, 2.25, 3 and 6, and none within a
+    // difference.
     let beside_kinks: fn(&mut Tensors) = |tensors| {
         if let Some(x) = tensors.get_mut("x0") {
             x.f32_mut().iter_mut().enumerate().for_each(|(index, x)| *x = index as f32 * 0.75 - 7.4);
         }
     };
     let is_smooth = |function: &Activation| {
-        matches!(function, Activation::Sigmoid | Activation::Tanh | Activation::Silu | Activation::Gelu)
+        matches!(
+            function,
+            Activation::Sigmoid
+                | Activation::Tanh
+                | Activation::Silu
+                | Activation::Gelu
+                | Activation::GeluTanh
+                | Activation::Mish
+                | Activation::Softplus { .. }
+        )
     };
     let (smooth, kinked): (Vec<_>, Vec<_>) = ALL.into_iter().partition(is_smooth);
     let kinked = kinked.into_iter().map(|function| case(function).prepare(beside_kinks));
@@ -139,7 +193,7 @@ fn slopes() -> Vec<Case> {
 }
 
 /// Those whose gradient leaves what comes in as it is, or stops it: no factor that f16 would round.
-const MASKS: [Activation; 2] = [Activation::Relu, Activation::Relu6];
+const MASKS: [Activation; 3] = [Activation::Relu, Activation::Relu6, Activation::Hardtanh { min: -1.5, max: 2.25 }];
 
 /// The cases of an op that [takes an activation](crate::graph::Op::takes_activation): every activation in the stores of
 /// its kernels, one that must not be merged, and NaN and infinities in its first input.
