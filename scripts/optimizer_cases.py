@@ -2,29 +2,37 @@
 """Writes tests/data/optimizers: a few steps of optimizers in float64, as the libraries that they are known from take them.
 
     pip install numpy safetensors torch timm
-    python3 scripts/optimizer_cases.py
+    python3 scripts/optimizer_cases.py            # all, or those whose names begin with a word that is given
 
-LAMB is timm.optim.Lamb without its own clipping. Muon is torch.optim.Muon (PyTorch 2.9 or later) with its products in
+RAdam, Adadelta and Adamax are PyTorch's. LAMB is timm.optim.Lamb without its own clipping. Muon is torch.optim.Muon (PyTorch 2.9 or later) with its products in
 float64 in place of bfloat16, for the filters and matrices between the first layer and the last; the other parameters are
 torch.optim.AdamW's. The form of a case is that of tests/data/conformance, which `tilewright verify` reads.
 """
 
 import json
 import pathlib
+import sys
 
 import numpy
-import timm.optim
 import torch
 from safetensors.numpy import save_file
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "tests/data/optimizers"
 STEPS = 4
+# RAdam does without a variance for five.
+STEPS_OF_RADAM = 8
 # A first layer, a bias, a matrix that is wide and one that is tall, weights that start at 0, and a last layer.
 SHAPES = [(4, 3, 2, 2), (6,), (5, 4, 3, 3), (24, 5), (13,), (5, 11)]
 ZEROS = 4
 
 
+def torch_optimizer(kind):
+    return lambda parameters, lr, attributes: [kind(parameters, lr=lr, **attributes)]
+
+
 def lamb(parameters, lr, attributes):
+    import timm.optim  # Only this one needs timm.
+
     names = {name: attributes[name] for name in attributes if name != "clip_grad_norm"}
     return [timm.optim.Lamb(parameters, lr=lr, max_grad_norm=None, **names)]
 
@@ -48,7 +56,17 @@ def muon(parameters, lr, attributes):
     return [Hidden(matrices, lr=lr, **attributes), torch.optim.AdamW(rest, **adamw)]
 
 
+radam = torch_optimizer(torch.optim.RAdam)
+adadelta = torch_optimizer(torch.optim.Adadelta)
+adamax = torch_optimizer(torch.optim.Adamax)
+
 CASES = {
+    "radam_01": (radam, 0.02, {}),
+    "radam_02": (radam, 0.05, {"betas": [0.8, 0.95], "weight_decay": 0.1, "eps": 1e-3}),
+    "adadelta_01": (adadelta, 1.0, {}),
+    "adadelta_02": (adadelta, 0.5, {"rho": 0.6, "eps": 1e-3, "weight_decay": 0.1}),
+    "adamax_01": (adamax, 0.02, {}),
+    "adamax_02": (adamax, 0.05, {"betas": [0.8, 0.6], "eps": 1e-2, "weight_decay": 0.1}),
     "lamb_01": (lamb, 0.02, {}),
     "lamb_02": (lamb, 0.05, {"betas": [0.8, 0.95], "weight_decay": 0.0, "always_adapt": True, "trust_clip": True}),
     "lamb_03": (lamb, 0.01, {"weight_decay": 0.3, "eps": 1e-3, "clip_grad_norm": 2.0}),
@@ -73,7 +91,8 @@ def case(name):
         tensors[f"param.p{index}.init"] = start
         parameters.append(torch.nn.Parameter(torch.tensor(start, dtype=torch.float64)))
     optimizers = build(parameters, lr, attributes)
-    for step in range(STEPS):
+    steps = STEPS_OF_RADAM if build is radam else STEPS
+    for step in range(steps):
         for index, parameter in enumerate(parameters):
             gradient = random.standard_normal(SHAPES[index]).astype(numpy.float32)
             tensors[f"grad.p{index}.{step}"] = gradient
@@ -92,7 +111,7 @@ def case(name):
         "atol": 1e-6,
         "optimizer": name.split("_")[0],
         "attrs": {"lr": lr, **attributes},
-        "steps": STEPS,
+        "steps": steps,
     }
     return tensors, about
 
@@ -101,6 +120,8 @@ def main():
     torch.bfloat16 = torch.float64
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in CASES:
+        if not name.startswith(tuple(sys.argv[1:]) or ""):
+            continue
         tensors, about = case(name)
         save_file(tensors, FOLDER / f"optimizer_{name}.safetensors", metadata={"case": json.dumps(about)})
 

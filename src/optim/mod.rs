@@ -57,6 +57,6 @@ pub use objective::{LossError, LossFunction, Objective};
 pub use optimizer::{Optimizer, OptimizerError};
 pub use orthogonal::{UnitNorm, WeightedSum, orthogonalize};
 pub use rule::{ALL, Decay, Directed, Direction, Element, Place, Rule, register, share};
-pub use rules::{Adagrad, Adam, AdamW, Lamb, Lion, Muon, NAdam, RmsProp, Sgd, SignSgd};
+pub use rules::{Adadelta, Adagrad, Adam, AdamW, Adamax, Lamb, Lion, Muon, NAdam, RAdam, RmsProp, Sgd, SignSgd};
 pub use step::OptimizerStep;
 pub use trust::TrustRatios;

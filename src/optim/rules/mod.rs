@@ -1,23 +1,29 @@
 //! The optimizers of this crate, one in each file.
 
+mod adadelta;
 mod adagrad;
 mod adam;
+mod adamax;
 mod adamw;
 mod lamb;
 mod lion;
 mod muon;
 mod nadam;
+mod radam;
 mod rmsprop;
 mod sgd;
 mod signsgd;
 
+pub use adadelta::Adadelta;
 pub use adagrad::Adagrad;
 pub use adam::Adam;
+pub use adamax::Adamax;
 pub use adamw::AdamW;
 pub use lamb::Lamb;
 pub use lion::Lion;
 pub use muon::Muon;
 pub use nadam::NAdam;
+pub use radam::RAdam;
 pub use rmsprop::RmsProp;
 pub use sgd::Sgd;
 pub use signsgd::SignSgd;
