@@ -32,6 +32,8 @@ pub enum Takes {
     Needed(Range),
     /// A number of steps, at least so many, which must be given. A run may be told it in epochs.
     Steps(u64),
+    /// A number of steps, this where none is given, and at least so many. A run may be told it in epochs.
+    StepsOr(u64, u64),
     /// A number of steps; in a run, up to its end where none is given; else this, or it must be given.
     StepsToEnd(Option<u64>),
     /// A list of numbers of steps, which must be given.
@@ -161,7 +163,9 @@ impl Takes {
     pub fn default_value(self) -> Option<AttributeValue> {
         match self {
             Takes::Flag(flag) => Some(AttributeValue::Flag(flag)),
-            Takes::Count(count, _) | Takes::StepsToEnd(Some(count)) => Some(AttributeValue::Count(count)),
+            Takes::Count(count, _) | Takes::StepsOr(count, _) | Takes::StepsToEnd(Some(count)) => {
+                Some(AttributeValue::Count(count))
+            }
             Takes::Number(number, _) => Some(AttributeValue::Number(number)),
             Takes::Pair(pair, _) => Some(AttributeValue::Pair(pair)),
             Takes::Word(words) => words.first().map(|word| AttributeValue::Word(word)),
@@ -182,7 +186,9 @@ impl Takes {
     /// What a run may write.
     pub fn describe(self) -> String {
         match self {
-            Takes::Steps(_) | Takes::StepsToEnd(_) => "steps, such as 500, or epochs, such as 30epochs".to_owned(),
+            Takes::Steps(_) | Takes::StepsOr(..) | Takes::StepsToEnd(_) => {
+                "steps, such as 500, or epochs, such as 30epochs".to_owned()
+            }
             Takes::StepList => "a list of steps or epochs, such as 3,5 or 10epochs,20epochs".to_owned(),
             _ => self.to_string(),
         }
@@ -197,7 +203,7 @@ impl Takes {
         match (self, given) {
             (Takes::Flag(_), Given::Flag(flag)) => Some(AttributeValue::Flag(*flag)),
             (Takes::Count(_, [least, most]), _) => count(least, most),
-            (Takes::Steps(least), _) => count(least, u64::MAX),
+            (Takes::Steps(least) | Takes::StepsOr(_, least), _) => count(least, u64::MAX),
             (Takes::StepsToEnd(_), _) => count(1, u64::MAX),
             (Takes::Number(_, range) | Takes::Needed(range), _) => number(range),
             (Takes::Rate, _) => number(Range::NotNegative),
@@ -225,7 +231,9 @@ impl fmt::Display for Takes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Takes::Flag(_) => f.write_str("true or false"),
-            Takes::Count(_, [least, u64::MAX]) | Takes::Steps(least) => write!(f, "a whole number of at least {least}"),
+            Takes::Count(_, [least, u64::MAX]) | Takes::Steps(least) | Takes::StepsOr(_, least) => {
+                write!(f, "a whole number of at least {least}")
+            }
             Takes::Count(_, [least, most]) => write!(f, "a whole number from {least} to {most}"),
             Takes::StepsToEnd(_) => f.write_str("a whole number of at least 1"),
             Takes::StepList => f.write_str("a list of whole numbers"),

@@ -21,7 +21,7 @@ use super::Values;
 use super::attribute::Given;
 use super::attributes::excerpt;
 use super::listing::named_values;
-use form::Observe;
+use form::{Follows, Observe};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -44,8 +44,8 @@ use std::fmt;
 pub struct Schedule {
     form: &'static Form,
     values: Values,
-    /// What follows a warm-up.
-    then: Option<Box<Schedule>>,
+    /// What follows a warm-up, or those of a sequence.
+    then: Vec<Schedule>,
 }
 
 impl PartialEq for Schedule {
@@ -62,28 +62,32 @@ impl Schedule {
 
     /// From a name and a JSON object of attributes; absent ones have their defaults.
     ///
-    /// `warmup` has the attributes `steps`, `start_factor` and `then`, itself a schedule.
+    /// `warmup` has the attributes `steps`, `start_factor` and `then`, itself a schedule; `sequential` has `milestones` and
+    /// `schedules`, a list of one more.
     ///
     /// # Errors
     /// For an unknown name or attribute, a value out of its range, or one that must be given and is not.
     pub fn from_attributes(name: &str, attributes: &Value) -> Result<Schedule, ScheduleError> {
-        let none = Map::new();
-        let attributes = match attributes {
-            Value::Object(map) => map,
-            Value::Null => &none,
+        let mut table = match attributes {
+            Value::Object(map) => map.clone(),
+            Value::Null => Map::new(),
             other => {
                 let reason = format!("its attributes are {other}, not an object");
                 return Err(ScheduleError::Syntax { text: name.to_owned(), reason });
             }
         };
-        let form = form::find(name)?;
+        table.insert("name".to_owned(), Value::from(name));
+        Schedule::try_from(Value::Object(table))
+    }
+
+    /// Of a form, with what follows it.
+    fn of(
+        form: &'static Form,
+        attributes: &Map<String, Value>,
+        then: Vec<Schedule>,
+    ) -> Result<Schedule, ScheduleError> {
         let mut values = Values::of(form.attributes);
-        let mut then = None;
         for (attribute, value) in attributes {
-            if form.leads && attribute == "then" {
-                then = Some(Box::new(Schedule::try_from(value.clone())?));
-                continue;
-            }
             let Some((row, slot)) = values.find(attribute) else {
                 return Err(ScheduleError::unknown_attribute(form, attribute));
             };
@@ -95,11 +99,48 @@ impl Schedule {
             };
             *slot = Some(row.takes.read(&Given::of(value)).ok_or_else(bad)?);
         }
-        let missing = values.missing().or((form.leads && then.is_none()).then_some("then"));
-        match missing {
-            Some(attribute) => Err(ScheduleError::MissingAttribute { schedule: form.name, attribute }),
-            None => Ok(Schedule { form, values, then }),
+        if let Some(attribute) = values.missing() {
+            return Err(ScheduleError::MissingAttribute { schedule: form.name, attribute });
         }
+        let schedule = Schedule { form, values, then };
+        if form.follows == Follows::Sequence {
+            schedule.check_sequence()?;
+        }
+        Ok(schedule)
+    }
+
+    /// Refuses a sequence whose milestones do not rise, or do not fit its schedules.
+    fn check_sequence(&self) -> Result<(), ScheduleError> {
+        let milestones = self.milestones();
+        let rising = milestones.windows(2).all(|pair| pair[0] < pair[1]);
+        if milestones.first().is_none_or(|&first| first == 0) || !rising {
+            return Err(ScheduleError::BadAttribute {
+                schedule: self.form.name,
+                attribute: "milestones",
+                value: excerpt(&format!("{milestones:?}")),
+                expected: "a list of steps above 0, each above the one before".to_owned(),
+            });
+        }
+        if self.then.len() != milestones.len() + 1 {
+            return Err(ScheduleError::Sequence { needs: milestones.len() + 1, given: self.then.len() });
+        }
+        match self.then.iter().find_map(Schedule::observer) {
+            Some(_) => Err(ScheduleError::MetricInSequence),
+            None => Ok(()),
+        }
+    }
+
+    fn milestones(&self) -> &[u64] {
+        self.values.counts("milestones")
+    }
+
+    /// What follows, with the step in which each begins.
+    fn parts(&self) -> impl Iterator<Item = (u64, &Schedule)> {
+        let first = match self.form.follows {
+            Follows::Sequence => 0,
+            _ => (self.form.warmup)(&self.values),
+        };
+        [first].into_iter().chain(self.milestones().iter().copied()).zip(&self.then)
     }
 
     /// The name that [`Schedule::from_attributes`] knows it by.
@@ -109,30 +150,36 @@ impl Schedule {
 
     /// The rate during `step`. For `plateau` this is `base_lr` itself, which [`LearningRate`] lowers.
     pub fn rate(&self, base_lr: f64, step: u64) -> f64 {
-        let Some(then) = &self.then else { return (self.form.rate)(&self.values, base_lr, step) };
-        match step.checked_sub((self.form.warmup)(&self.values)) {
-            None => (self.form.rate)(&self.values, then.rate(base_lr, 0), step),
-            Some(after) => then.rate(base_lr, after),
+        let begun = self.parts().take_while(|(begin, _)| *begin <= step).last();
+        match (begun, self.then.first()) {
+            (Some((begin, then)), _) => then.rate(base_lr, step - begin),
+            (None, Some(then)) => (self.form.rate)(&self.values, then.rate(base_lr, 0), step),
+            (None, None) => (self.form.rate)(&self.values, base_lr, step),
         }
     }
 
     /// The step after which a falling `cosine` rises again.
     pub fn turn(&self) -> Option<u64> {
-        match &self.then {
-            Some(then) => Some(then.turn()?.saturating_add((self.form.warmup)(&self.values))),
-            None => (self.form.turn)(&self.values),
+        if self.then.is_empty() {
+            return (self.form.turn)(&self.values);
         }
+        let ends = self.parts().skip(1).map(|(begin, _)| begin).chain([u64::MAX]);
+        let turns = self.parts().zip(ends).map(|((begin, then), end)| {
+            let turn = then.turn()?.saturating_add(begin);
+            (turn.saturating_add(1) < end).then_some(turn)
+        });
+        turns.flatten().next()
     }
 
     /// Steps of warm-up before the schedule that follows it.
     pub fn warmup(&self) -> u64 {
-        let then = self.then.as_ref().map_or(0, |then| then.warmup());
+        let then = self.then.first().map_or(0, Schedule::warmup);
         (self.form.warmup)(&self.values).saturating_add(then)
     }
 
     /// What decides the rate by a metric, if anything does: its own form, or the one behind a warm-up.
     fn observer(&self) -> Option<(&Values, Observe)> {
-        match &self.then {
+        match self.then.first() {
             Some(then) => then.observer(),
             None => self.form.observe.map(|observe| (&self.values, observe)),
         }
@@ -147,8 +194,10 @@ impl Serialize for Schedule {
         for (name, value) in self.values.iter() {
             table.serialize_entry(name, value)?;
         }
-        if let Some(then) = &self.then {
-            table.serialize_entry("then", then)?;
+        match (self.form.follows, self.then.first()) {
+            (Follows::One, Some(then)) => table.serialize_entry("then", then)?,
+            (Follows::Sequence, _) => table.serialize_entry("schedules", &self.then)?,
+            _ => {}
         }
         table.end()
     }
@@ -158,6 +207,6 @@ impl fmt::Display for Schedule {
     /// The text that [`FromStr`](std::str::FromStr) reads back as the same schedule, with every attribute in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&named_values(self.name(), &self.values))?;
-        self.then.as_ref().map_or(Ok(()), |then| write!(f, "/{then}"))
+        self.then.iter().try_for_each(|then| write!(f, "/{then}"))
     }
 }

@@ -142,6 +142,81 @@ fn one_cycle_has_a_rate_at_every_step_of_every_length() {
 }
 
 #[test]
+fn a_constant_factor_holds_for_its_steps_alone() {
+    let s = schedule("constant_factor", json!({"factor": 0.25, "total_iters": 2}));
+    assert_close(&rates(&s, 8.0, 4), &[2.0, 2.0, 8.0, 8.0]);
+    assert_close(&rates(&schedule("constant_factor", json!({})), 3.0, 6), &[1.0, 1.0, 1.0, 1.0, 1.0, 3.0]);
+}
+
+#[test]
+fn cyclic_goes_up_and_down_between_its_rates_in_three_modes() {
+    let of = |more: Value| {
+        let mut attrs = json!({"base_lr": 1, "max_lr": 5, "step_size_up": 2});
+        attrs.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        rates(&schedule("cyclic", attrs), 77.0, 9)
+    };
+    assert_close(&of(json!({})), &[1.0, 3.0, 5.0, 3.0, 1.0, 3.0, 5.0, 3.0, 1.0]);
+    assert_close(&of(json!({"step_size_down": 4})), &[1.0, 3.0, 5.0, 4.0, 3.0, 2.0, 1.0, 3.0, 5.0]);
+    assert_close(&of(json!({"mode": "triangular2"})), &[1.0, 3.0, 5.0, 3.0, 1.0, 2.0, 3.0, 2.0, 1.0]);
+    let attrs = json!({"mode": "exp_range", "gamma": 0.5});
+    assert_close(&of(attrs), &[1.0, 2.0, 2.0, 1.25, 1.0, 1.0625, 1.0625, 1.015625, 1.0]);
+}
+
+#[test]
+fn a_sequence_counts_each_schedule_from_its_milestone_and_may_hold_warm_ups_and_sequences() {
+    let s: Schedule =
+        "sequential:milestones=2,5/constant/step:step_size=2,gamma=0.5/exponential:gamma=0.5".parse().unwrap();
+    let want = [8.0, 8.0, 8.0, 8.0, 4.0, 8.0, 4.0, 2.0];
+    assert_close(&rates(&s, 8.0, 8), &want);
+    let table = json!({"name": "sequential", "milestones": [2, 5], "schedules": [
+        {"name": "constant"}, "step:step_size=2,gamma=0.5", {"name": "exponential", "gamma": 0.5}]});
+    let of_json: Schedule = serde_json::from_value(table).unwrap();
+    assert_eq!(of_json, s);
+    let written = serde_json::to_value(&s).unwrap();
+    assert_eq!(serde_json::from_value::<Schedule>(written).unwrap(), s);
+    assert_eq!(s.to_string().parse::<Schedule>().unwrap(), s);
+
+    let nested = "sequential:milestones=4/warmup:steps=2,start_factor=0/constant/sequential:milestones=1/constant/step:step_size=1";
+    let nested: Schedule = nested.parse().unwrap();
+    assert_close(&rates(&nested, 1.0, 7), &[0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 0.1]);
+    assert_eq!(nested.to_string().parse::<Schedule>().unwrap(), nested);
+    let warmed: Schedule =
+        "warmup:steps=2,start_factor=0.5/sequential:milestones=1/constant/step:step_size=1".parse().unwrap();
+    assert_close(&rates(&warmed, 1.0, 5), &[0.5, 0.75, 1.0, 1.0, 0.1]);
+    assert_eq!((warmed.warmup(), nested.warmup()), (2, 2));
+}
+
+#[test]
+fn a_sequence_that_does_not_fit_its_milestones_is_refused() {
+    let part = |name: &str| json!({"name": name});
+    let given =
+        |milestones: Value, parts: usize| json!({"milestones": milestones, "schedules": vec![part("constant"); parts]});
+    assert_refused("sequential", given(json!([3, 5]), 2), &["has 2 schedules", "must have 3"]);
+    assert_refused("sequential", given(json!([3]), 3), &["has 3 schedules", "must have 2"]);
+    assert_refused("sequential", given(json!([5, 3]), 3), &["`milestones` is [5, 3]", "above the one before"]);
+    assert_refused("sequential", given(json!([0]), 2), &["`milestones` is [0]", "above 0"]);
+    assert_refused("sequential", given(json!([]), 1), &["`milestones` is []"]);
+    assert_refused("sequential", json!({"milestones": [3]}), &["needs", "`schedules`"]);
+    // What one sequence lacks is not taken from what another has too many.
+    let lacking = json!({"name": "sequential", "milestones": [2], "schedules": ["constant"]});
+    let attrs = json!({"milestones": [3], "schedules": [lacking, "constant", "constant"]});
+    assert_refused("sequential", attrs, &["has 3 schedules", "must have 2"]);
+    for (text, part) in [
+        ("sequential:milestones=3,5/constant/constant", "1 more must follow"),
+        ("sequential:milestones=3", "2 more must follow"),
+        ("sequential:milestones=3/constant/warmup:steps=1", "needs the attribute `then`"),
+        ("sequential:milestones=3/constant/constant/constant", "no schedule `constant/constant`"),
+        ("sequential/constant", "needs the attribute `milestones`"),
+        ("sequential:milestones=3/constant/plateau", "`plateau` follows a metric"),
+        ("sequential:milestones=3/warmup:steps=1/plateau/constant", "`plateau` follows a metric"),
+        ("cyclic:base_lr=0.1,max_lr=1,step_size_up=0", "`step_size_up` is 0"),
+    ] {
+        let message = text.parse::<Schedule>().unwrap_err().to_string();
+        assert!(message.contains(part), "{text}: `{part}` is not in: {message}");
+    }
+}
+
+#[test]
 fn plateau_falls_only_after_patience_and_waits_out_its_cooldown() {
     let attrs = json!({"factor": 0.5, "patience": 1, "cooldown": 2, "min_lr": 0.2});
     let mut lr = LearningRate::new(schedule("plateau", attrs), 1.0).unwrap();
@@ -413,6 +488,13 @@ fn what_has_an_end_and_no_length_ends_with_the_run() {
         ("warmup:steps=5/polynomial", "warmup:steps=5/polynomial:total_iters=75"),
         ("warmup:steps=5/one_cycle", "warmup:steps=5/one_cycle:max_lr=0.5,total_steps=75"),
         ("warmup:steps=2/warmup:steps=3/linear", "warmup:steps=2/warmup:steps=3/linear:total_iters=75"),
+        ("cyclic:base_lr=0.1", "cyclic:base_lr=0.1,max_lr=0.5"),
+        ("sequential:milestones=20/linear/cosine", "sequential:milestones=20/linear:total_iters=20/cosine:T_max=60"),
+        (
+            "warmup:steps=5/sequential:milestones=20,30/linear/warmup:steps=4/polynomial/cosine",
+            "warmup:steps=5/sequential:milestones=20,30/linear:total_iters=20/warmup:steps=4/polynomial:total_iters=6/\
+             cosine:T_max=45",
+        ),
         // What is said is kept.
         ("cosine:T_max=7", "cosine:T_max=7"),
         ("polynomial:total_iters=5", "polynomial:total_iters=5"),
@@ -438,6 +520,12 @@ fn a_length_may_be_in_epochs_and_a_list_is_written_in_three_ways() {
         ("one_cycle:total_steps=2epochs", "one_cycle:max_lr=0.5,total_steps=20"),
         ("warmup:steps=1epochs/cosine", "warmup:steps=10/cosine:T_max=70"),
         ("linear_warmup_cosine:warmup_steps=0.01epochs", "linear_warmup_cosine:warmup_steps=1,T_max=79"),
+        ("constant_factor:total_iters=2epochs", "constant_factor:total_iters=20"),
+        ("cyclic:base_lr=0,step_size_up=1epochs", "cyclic:base_lr=0,max_lr=0.5,step_size_up=10"),
+        (
+            "sequential:milestones=1epochs+3epochs/constant/linear/cosine",
+            "sequential:milestones=10+30/constant/linear:total_iters=20/cosine:T_max=50",
+        ),
         ("multistep:milestones=3,5", "multistep:milestones=3+5"),
         ("multistep:milestones=3,5,gamma=0.5", "multistep:milestones=3+5,gamma=0.5"),
         ("multistep:gamma=0.5,milestones=[3, 5]", "multistep:milestones=3+5,gamma=0.5"),
@@ -504,6 +592,8 @@ fn a_cosine_turns_where_its_rate_is_least() {
         "cosine:T_max=7",
         "warmup:steps=3/cosine:T_max=7",
         "linear_warmup_cosine:start_factor=0.1,warmup_steps=3,T_max=7",
+        "sequential:milestones=4/step:step_size=2/cosine:T_max=7",
+        "sequential:milestones=20/cosine:T_max=7/constant",
     ] {
         let schedule: Schedule = text.parse().unwrap();
         let turn = schedule.turn().unwrap();
@@ -515,6 +605,8 @@ fn a_cosine_turns_where_its_rate_is_least() {
         "cosine_warm_restarts:T_0=7",
         "one_cycle:max_lr=1,total_steps=7",
         "warmup:steps=3/step:step_size=2",
+        "sequential:milestones=8/cosine:T_max=7/constant",
+        "cyclic:base_lr=0,max_lr=1,step_size_up=7",
     ] {
         assert_eq!(text.parse::<Schedule>().unwrap().turn(), None, "{text}");
     }

@@ -18,7 +18,11 @@ pub enum ScheduleError {
     BadAttribute { schedule: &'static str, attribute: &'static str, value: String, expected: String },
     #[error("The schedule `{text}` cannot be read: {reason}. Write it like `step:step_size=30`.")]
     Syntax { text: String, reason: String },
-    #[error("The schedule has more than {most} warm-ups one after the other; one is enough.")]
+    #[error("The schedule `sequential` has {given} schedules, but must have {needs}, one more than milestones.")]
+    Sequence { needs: usize, given: usize },
+    #[error("`plateau` follows a metric from the first step on, and cannot stand in a `sequential`.")]
+    MetricInSequence,
+    #[error("The schedule has more than {most} warm-ups and schedules one after the other.")]
     TooDeep { most: usize },
     #[error("The base learning rate is {0}, but must be a finite number of at least 0.")]
     BadBaseRate(f64),

@@ -36,8 +36,30 @@ pub struct Form {
     pub(super) warmup: fn(&Values) -> u64,
     /// Where the base rate follows a metric.
     pub(super) observe: Option<Observe>,
-    /// Whether another schedule follows it.
-    pub(super) leads: bool,
+    /// The schedules that are written after it.
+    pub(super) follows: Follows,
+}
+
+/// How many schedules are written after a form, and what they are called in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Follows {
+    /// It is all there is.
+    None,
+    /// `then`, which begins after the form's warm-up.
+    One,
+    /// `schedules`, one more than its `milestones`, at which they begin.
+    Sequence,
+}
+
+impl Follows {
+    /// What JSON calls them.
+    pub(super) fn key(self) -> Option<&'static str> {
+        match self {
+            Follows::None => None,
+            Follows::One => Some("then"),
+            Follows::Sequence => Some("schedules"),
+        }
+    }
 }
 
 /// Takes notice of a metric; true if the rate fell.
@@ -61,18 +83,49 @@ impl Form {
         attributes: &'static [Attribute],
         rate: fn(&Values, f64, u64) -> f64,
     ) -> Form {
-        Form { name, formula, attributes, rate, turn: |_| None, warmup: |_| 0, observe: None, leads: false }
+        Form { name, formula, attributes, rate, turn: |_| None, warmup: |_| 0, observe: None, follows: Follows::None }
+    }
+
+    /// How many schedules follow it with these attributes.
+    pub(super) fn followers(&self, attributes: &Map<String, Value>) -> usize {
+        match self.follows {
+            Follows::None => 0,
+            Follows::One => 1,
+            Follows::Sequence => match attributes.get("milestones") {
+                Some(Value::Array(milestones)) => milestones.len() + 1,
+                Some(_) => 2,
+                None => 1,
+            },
+        }
     }
 
     /// Steps before what the name says begins, with these attributes and what holds where others are not given.
     pub(super) fn warmup_of(&self, attributes: &Map<String, Value>) -> u64 {
+        (self.warmup)(&self.values_of(attributes))
+    }
+
+    /// The steps of each schedule that follows it, of so many in all, with these attributes.
+    pub(super) fn lengths_of(&self, attributes: &Map<String, Value>, total: u64) -> Vec<u64> {
+        match self.follows {
+            Follows::None => Vec::new(),
+            Follows::One => vec![total.saturating_sub(self.warmup_of(attributes))],
+            Follows::Sequence => {
+                let values = self.values_of(attributes);
+                let ends = values.counts("milestones").iter().copied().chain([total]);
+                let mut begin = 0;
+                ends.map(|end| end.saturating_sub(std::mem::replace(&mut begin, end))).collect()
+            }
+        }
+    }
+
+    fn values_of(&self, attributes: &Map<String, Value>) -> Values {
         let mut values = Values::of(self.attributes);
         for (name, value) in attributes {
             if let Some((row, slot)) = values.find(name) {
                 *slot = row.takes.read(&Given::of(value));
             }
         }
-        (self.warmup)(&values)
+        values
     }
 
     /// `T_max (to the end of the run), eta_min (0)`, or that there are none.

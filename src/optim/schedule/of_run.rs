@@ -45,21 +45,25 @@ const MOST_STEPS: f64 = 9_007_199_254_740_992.0;
 
 impl RunSchedule {
     /// The schedule in steps. What follows a warm-up ends with the run, too: its length is that of the run less the
-    /// warm-up's.
+    /// warm-up's. In a sequence, each schedule ends where the next begins, and the last with the run.
     ///
     /// # Errors
     /// An attribute that the schedule does not take, or a length that is none.
     pub fn resolve(&self, run: RunLength) -> Result<Schedule, ScheduleError> {
         let mut heads = Vec::with_capacity(self.heads.len());
         // Two at least: a `one_cycle` of one step is over before it begins.
-        let mut left = run.total_steps.max(2);
+        let at_least_two = |steps: u64| steps.max(2);
+        // The lengths of the schedules that are still to come, the next one's last.
+        let mut left = vec![at_least_two(run.total_steps)];
         for head in &self.heads {
             let form = form::find(&head.name)?;
             let mut head = Head { attributes: in_steps(head, run.steps_per_epoch)?, ..head.clone() };
-            left = left.saturating_sub(form.warmup_of(&head.attributes)).max(2);
+            let whole = left.pop().unwrap_or(2);
+            left.extend(form.lengths_of(&head.attributes, whole).into_iter().rev().map(at_least_two));
+            let own = at_least_two(whole.saturating_sub(form.warmup_of(&head.attributes)));
             for attribute in form.attributes {
                 let open = match attribute.takes {
-                    Takes::StepsToEnd(_) => Value::from(left),
+                    Takes::StepsToEnd(_) => Value::from(own),
                     Takes::Rate => Value::from(run.lr),
                     _ => continue,
                 };
@@ -86,7 +90,7 @@ fn in_steps(head: &Head, steps_per_epoch: u64) -> Result<serde_json::Map<String,
             expected: attribute.takes.describe(),
         };
         match (attribute.takes, &mut *value) {
-            (Takes::Steps(_) | Takes::StepsToEnd(_), Value::String(text)) => {
+            (Takes::Steps(_) | Takes::StepsOr(..) | Takes::StepsToEnd(_), Value::String(text)) => {
                 *value = steps_of(text, steps_per_epoch).ok_or_else(|| bad(&Value::from(text.as_str())))?;
             }
             (Takes::StepList, Value::String(text)) => {

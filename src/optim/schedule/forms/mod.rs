@@ -1,8 +1,10 @@
 //! The schedules of this crate, one in each file.
 
 mod constant;
+mod constant_factor;
 mod cosine;
 mod cosine_warm_restarts;
+mod cyclic;
 mod exponential;
 mod inverse;
 mod inverse_sqrt;
@@ -13,6 +15,7 @@ mod multistep;
 mod one_cycle;
 mod plateau;
 mod polynomial;
+mod sequential;
 mod step;
 mod warmup;
 
@@ -22,6 +25,7 @@ use crate::optim::{Attribute, Range, Takes};
 /// Every schedule of this crate.
 pub const ALL: &[&Form] = &[
     &constant::FORM,
+    &constant_factor::FORM,
     &step::FORM,
     &multistep::FORM,
     &exponential::FORM,
@@ -34,8 +38,10 @@ pub const ALL: &[&Form] = &[
     &inverse::FORM,
     &inverse_sqrt::FORM,
     &one_cycle::FORM,
+    &cyclic::FORM,
     &plateau::FORM,
     &warmup::FORM,
+    &sequential::FORM,
 ];
 
 const GAMMA: Attribute =

@@ -3,6 +3,7 @@
 use super::START_FACTOR;
 use super::linear_warmup::warmup_factor;
 use crate::optim::schedule::Form;
+use crate::optim::schedule::form::Follows;
 use crate::optim::{Attribute, Takes};
 
 static ATTRIBUTES: [Attribute; 2] =
@@ -11,7 +12,7 @@ static ATTRIBUTES: [Attribute; 2] =
 /// Its rate is that of the steps before the next schedule, whose first rate is the base rate.
 pub(super) static FORM: Form = Form {
     warmup: |of| of.count("steps"),
-    leads: true,
+    follows: Follows::One,
     ..Form::new(
         "warmup",
         "from start_factor times the next schedule's first rate up to it, in steps; the next schedule, after `/`, counts t \
