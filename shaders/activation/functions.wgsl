@@ -2,6 +2,7 @@
 // kernel's condition names the one that is meant.
 
 import package::constants::{SLOPE, SHARPNESS, LINEAR_ABOVE, LEAST, MOST};
+import package::lib::element::Element;
 import package::lib::nan::{above_zero, at_least, capped, is_nan, not_above_zero, rectified, unless_nan, within};
 
 const INV_SQRT_2: f32 = 0.70710678;
@@ -162,4 +163,21 @@ fn gradient(seen: f32, upstream: f32) -> f32 {
         // mutate `seen / 3.0 + 0.5` => `seen / 6.0 + 0.5` (hardswish: hardswish's gradient)
         return select(upstream * select(1.0, seen / 3.0 + 0.5, within(seen, 3.0)), 0.0, below);
     }
+}
+
+fn activate_each(x: Element) -> Element {
+    // mutate `activate(x.y)` => `activate(x.x)` (relu: first of four twice)
+    @if(wide) return vec4(activate(x.x), activate(x.y), activate(x.z), activate(x.w));
+    @if(!wide) return activate(x);
+}
+
+fn gradient_each(seen: Element, upstream: Element) -> Element {
+    @if(wide) return vec4(
+        gradient(seen.x, upstream.x),
+        gradient(seen.y, upstream.y),
+        // mutate `gradient(seen.z, upstream.z)` => `gradient(seen.z, upstream.y)` (relu: second of four twice)
+        gradient(seen.z, upstream.z),
+        gradient(seen.w, upstream.w),
+    );
+    @if(!wide) return gradient(seen, upstream);
 }

@@ -1,6 +1,6 @@
 // With running statistics, which do not depend on x: dx = weight[c] / sqrt(variance[c] + EPS) * dy.
 //
-// dy and dx [batch, channels, inner], the vectors [channels]. One invocation every lanes-th element of a plane.
+// dy and dx [batch, channels, inner], the vectors [channels]. One invocation every lanes-th element, or four, of a plane.
 
 import package::constants::{WORKGROUP, EPS};
 import package::arguments::arguments;

@@ -1,4 +1,4 @@
-// y[i] = a[i] * b[i]. One invocation per element.
+// y[i] = a[i] * b[i]. One invocation per element, or per four.
 
 import package::constants::WORKGROUP;
 import package::arguments::arguments;

@@ -1,4 +1,4 @@
-// y[i] = FACTOR * x[i]. One invocation per element.
+// y[i] = FACTOR * x[i]. One invocation per element, or per four.
 
 import package::constants::{WORKGROUP, FACTOR};
 import package::arguments::arguments;

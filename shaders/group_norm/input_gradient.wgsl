@@ -2,10 +2,11 @@
 // those of a group.
 //
 // x, dy and dx [batch, channels, inner]; mean, variance, product and sum [batch * groups], g the group of image and
-// channel; weight [channels]. One invocation every lanes-th element of a plane.
+// channel; weight [channels]. One invocation every lanes-th element, or four, of a plane.
 
 import package::constants::{WORKGROUP, EPS};
 import package::arguments::arguments;
+import package::lib::element::WIDTH;
 import package::lib::grid::linear_index;
 import package::bindings::{x, dy, weight, mean, variance, product, sum, dx};
 
@@ -17,7 +18,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let plane = index / arguments.lanes;
     let group = plane / arguments.size;
-    let elements = f32(arguments.size * arguments.inner);
+    let elements = f32(arguments.size * arguments.inner * WIDTH);
     let centre = mean[group];
     let deviation = sqrt(variance[group] + EPS);
     let slope = product[group];

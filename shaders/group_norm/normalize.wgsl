@@ -1,12 +1,13 @@
 // y = f((x - mean[g]) / sqrt(variance[g] + EPS) * weight[c] + bias[c]), f an activation or none
 //
 // x and y [batch, channels, inner]; mean and variance [batch * groups], g the group of image and channel; weight and
-// bias [channels]. One invocation every lanes-th element of a plane.
+// bias [channels]. One invocation every lanes-th element, or four, of a plane.
 
 import package::constants::{WORKGROUP, EPS};
 import package::arguments::arguments;
+import package::lib::element::Element;
 import package::lib::grid::linear_index;
-import package::activation::epilogue::epilogue;
+import package::activation::epilogue::epilogue_each;
 import package::bindings::{x, weight, bias, mean, variance, y};
 
 @compute @workgroup_size(WORKGROUP)
@@ -27,8 +28,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var e = index % arguments.lanes; e < arguments.inner; e += arguments.lanes) {
         let i = plane * arguments.inner + e;
         let normal = (x[i] - centre) / deviation;
-        // mutate `factor, shift)` => `factor, 0.0)` (group_norm: dropped bias)
-        @if(affine) y[i] = epilogue(fma(normal, factor, shift));
-        @if(!affine) y[i] = epilogue(normal);
+        // mutate `Element(shift))` => `Element(0.0))` (group_norm: dropped bias)
+        @if(affine) y[i] = epilogue_each(fma(normal, Element(factor), Element(shift)));
+        @if(!affine) y[i] = epilogue_each(normal);
     }
 }

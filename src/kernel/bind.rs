@@ -66,7 +66,7 @@ pub(super) fn bind(
     for binding in kernel.bindings() {
         let operand = given.iter().find(|(name, _)| *name == binding.name).map(|(_, operand)| *operand);
         let operand = operand.ok_or_else(|| error(binding.name, BindingFault::Missing))?;
-        check(site, launched, profile, binding, operand).map_err(|fault| error(binding.name, fault))?;
+        check(site, launched, profile, &binding, operand).map_err(|fault| error(binding.name, fault))?;
         bound.push(operand);
     }
     match bound.len() == given.len() {

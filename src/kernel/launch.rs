@@ -1,7 +1,7 @@
 //! What an op asks of the GPU: kernels with their bindings and grids, and memory of its own.
 
 use super::bind::{BindingError, bind};
-use super::{Constant, DeviceProfile, Kernel, Unsupported};
+use super::{Constant, DeviceClass, DeviceProfile, Kernel, Unsupported, WIDE};
 use crate::tensor::{Shapes, TensorSpec};
 
 /// Memory that a dispatch works on: all of it, or a slice.
@@ -214,6 +214,24 @@ impl<'a> Launch<'a> {
         operands: impl IntoIterator<Item = (&'static str, Operand)>,
     ) {
         self.linear_by(LINEAR_WORKGROUP, kernel, count, operands);
+    }
+
+    /// As [`Launch::linear`], for a kernel whose operands all have `count` elements and that finds the same index in each. On a
+    /// GPU an invocation takes four neighbours where the count divides by four ([`WIDE`], `lib/element.wgsl`).
+    pub fn elementwise(
+        &mut self,
+        kernel: Kernel,
+        count: usize,
+        operands: impl IntoIterator<Item = (&'static str, Operand)>,
+    ) {
+        let by = self.width(count);
+        self.linear(kernel.condition(WIDE, by > 1), count / by, operands);
+    }
+
+    /// Neighbouring numbers that an invocation takes at once, of runs of `count`: 4 or 1.
+    pub(crate) fn width(&self, count: usize) -> usize {
+        let is_wide = self.profile.class == DeviceClass::Gpu && !self.profile.plain_kernels && count.is_multiple_of(4);
+        if is_wide { 4 } else { 1 }
     }
 
     /// As [`Launch::linear`], with a workgroup of `workgroup` invocations.

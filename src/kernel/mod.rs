@@ -12,7 +12,7 @@ pub use choices::{ChoiceKey, Choices};
 pub(crate) use launch::LINEAR_WORKGROUP;
 pub use launch::{Dispatch, Epilogue, Launch, Launched, Operand, ScratchTexture, Site, Storage};
 pub use profile::{DeviceClass, DeviceProfile, MAX_LOOP_STEPS, MatrixUnits, Precision};
-pub use shader::{Access, Binding, Condition, Content, Shader, read, read_texture, write, write_texture};
+pub use shader::{Access, Binding, Condition, Content, Shader, WIDE, read, read_texture, write, write_texture};
 
 use std::fmt;
 
@@ -267,9 +267,9 @@ impl Kernel {
     }
 
     /// What the kernel reads and writes under its conditions, in the order in which it is numbered.
-    pub fn bindings(&self) -> impl Iterator<Item = &'static Binding> {
+    pub fn bindings(&self) -> impl Iterator<Item = Binding> {
         let operands = self.operands.map_or(&[][..], |operands| operands.bindings);
-        self.shader.bindings.iter().chain(operands).filter(|binding| binding.is_there(&self.conditions))
+        self.shader.bindings.iter().chain(operands).filter_map(|binding| binding.under(&self.conditions))
     }
 
     /// The kernel less the values that it reads when it runs: kernels of one form share a pipeline.

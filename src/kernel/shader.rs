@@ -86,7 +86,12 @@ pub struct Binding {
     pub content: Content,
     /// When the shader has the binding; always, if `None`.
     pub condition: Option<Condition>,
+    /// Whether its numbers come by four in a kernel with the condition [`WIDE`].
+    pub wide: bool,
 }
+
+/// The condition of a kernel whose invocations take four neighbouring numbers each, as a GPU likes to load them.
+pub const WIDE: &str = "wide";
 
 /// A condition of a kernel, and whether it is to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,22 +117,22 @@ impl fmt::Display for Condition {
 
 /// Floats that a shader reads.
 pub const fn read(name: &'static str) -> Binding {
-    Binding { name, access: Access::Read, content: FLOATS, condition: None }
+    Binding { name, access: Access::Read, content: FLOATS, condition: None, wide: false }
 }
 
 /// Floats that a shader writes, or reads and writes.
 pub const fn write(name: &'static str) -> Binding {
-    Binding { name, access: Access::Write, content: FLOATS, condition: None }
+    Binding { name, access: Access::Write, content: FLOATS, condition: None, wide: false }
 }
 
 /// A texture of four floats per texel that a shader reads.
 pub const fn read_texture(name: &'static str) -> Binding {
-    Binding { name, access: Access::Read, content: Content::Texture, condition: None }
+    Binding { name, access: Access::Read, content: Content::Texture, condition: None, wide: false }
 }
 
 /// A texture of four floats per texel that a shader writes.
 pub const fn write_texture(name: &'static str) -> Binding {
-    Binding { name, access: Access::Write, content: Content::Texture, condition: None }
+    Binding { name, access: Access::Write, content: Content::Texture, condition: None, wide: false }
 }
 
 const FLOATS: Content = Content::Buffer { element: ElementType::F32, lanes: 1 };
@@ -160,6 +165,12 @@ impl Binding {
         self.as_array(self.element(), 4)
     }
 
+    /// Numbers by four where the kernel has the condition [`WIDE`], else one by one.
+    pub const fn wide(mut self) -> Binding {
+        self.wide = true;
+        self
+    }
+
     const fn as_array(mut self, element: ElementType, lanes: usize) -> Binding {
         self.content = Content::Buffer { element, lanes };
         self
@@ -182,6 +193,12 @@ impl Binding {
     /// Whether the shader has the binding where those of `conditions` hold.
     pub fn is_there(&self, conditions: &[&str]) -> bool {
         self.condition.is_none_or(|condition| condition.is_met(conditions))
+    }
+
+    /// As the shader has it where those of `conditions` hold.
+    pub(super) fn under(self, conditions: &[&str]) -> Option<Binding> {
+        let binding = if self.wide && conditions.contains(&WIDE) { self.vec4() } else { self };
+        self.is_there(conditions).then_some(binding)
     }
 }
 

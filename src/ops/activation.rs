@@ -11,8 +11,9 @@ use crate::graph::{Backward, Cost, GraphError, OnnxNode, Op, Value};
 use crate::kernel::{Epilogue, Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{HostTensor, Shapes, TensorSpec};
 
-static FORWARD: Shader = Shader::new("activation/forward", &[read("x"), write("y")]);
-static BACKWARD: Shader = Shader::new("activation/backward", &[read("seen"), read("dy"), write("dx")]);
+static FORWARD: Shader = Shader::new("activation/forward", &[read("x").wide(), write("y").wide()]);
+static BACKWARD: Shader =
+    Shader::new("activation/backward", &[read("seen").wide(), read("dy").wide(), write("dx").wide()]);
 
 /// y = f(x) for each element.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -176,7 +177,7 @@ impl Op for Activation {
     fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
         let kernel = self.on(Kernel::new(&FORWARD));
-        launch.linear(kernel, count, [("x", Operand::input(0)), ("y", Operand::output(0))]);
+        launch.elementwise(kernel, count, [("x", Operand::input(0)), ("y", Operand::output(0))]);
         Ok(())
     }
 
@@ -215,7 +216,7 @@ impl Op for ActivationBackward {
 
     fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
-        launch.linear(
+        launch.elementwise(
             self.0.on(Kernel::new(&BACKWARD)),
             count,
             [("seen", Operand::input(0)), ("dy", Operand::input(1)), ("dx", Operand::output(0))],

@@ -18,12 +18,12 @@ use rayon::prelude::*;
 static NORMALIZE: Shader = Shader::new(
     "batch_norm/normalize",
     &[
-        read("x"),
+        read("x").wide(),
         read("weight").when("affine"),
         read("bias").when("affine"),
         read("mean"),
         read("variance"),
-        write("y"),
+        write("y").wide(),
     ],
 );
 

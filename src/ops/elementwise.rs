@@ -11,11 +11,11 @@ use crate::graph::{Backward, Cost, GraphError, OnnxNode, Op, Value};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 
-static ADD: Shader = Shader::new("elementwise/add", &[read("a"), read("b"), write("y")]);
-static MUL: Shader = Shader::new("elementwise/mul", &[read("a"), read("b"), write("y")]);
+static ADD: Shader = Shader::new("elementwise/add", &[read("a").wide(), read("b").wide(), write("y").wide()]);
+static MUL: Shader = Shader::new("elementwise/mul", &[read("a").wide(), read("b").wide(), write("y").wide()]);
 static BROADCAST: Shader = Shader::new("elementwise/broadcast", &[read("a"), read("b"), write("y")]);
-static SCALE: Shader = Shader::new("elementwise/scale", &[read("x"), write("y")]);
-static COPY: Shader = Shader::new("elementwise/copy", &[read("x"), write("y")]);
+static SCALE: Shader = Shader::new("elementwise/scale", &[read("x").wide(), write("y").wide()]);
+static COPY: Shader = Shader::new("elementwise/copy", &[read("x").wide(), write("y").wide()]);
 pub(super) static FILL: Shader = Shader::new("elementwise/fill", &[write("y")]);
 
 /// y = a + b, with broadcasting.
@@ -56,15 +56,15 @@ fn launch_pair(
     equal: &'static Shader,
     mul: bool,
 ) -> Result<(), Unsupported> {
-    let kernel = match launch.input(0).shape == launch.input(1).shape {
-        true => Kernel::new(equal),
-        false => {
-            let constants = [("SIZES", a.sizes), ("A_STRIDES", a.strides), ("B_STRIDES", b.strides)];
-            Kernel::new(&BROADCAST).constants(constants).condition("mul", mul)
-        }
-    };
     let operands = [("a", Operand::input(0)), ("b", Operand::input(1)), ("y", Operand::output(0))];
-    launch.linear(launch.epilogue(kernel), launch.output(0).elements(), operands);
+    let count = launch.output(0).elements();
+    if launch.input(0).shape == launch.input(1).shape {
+        launch.elementwise(launch.epilogue(Kernel::new(equal)), count, operands);
+    } else {
+        let constants = [("SIZES", a.sizes), ("A_STRIDES", a.strides), ("B_STRIDES", b.strides)];
+        let kernel = Kernel::new(&BROADCAST).constants(constants).condition("mul", mul);
+        launch.linear(launch.epilogue(kernel), count, operands);
+    }
     Ok(())
 }
 
@@ -189,7 +189,7 @@ impl Op for Scale {
     fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
         let kernel = Kernel::new(&SCALE).constant("FACTOR", self.factor);
-        launch.linear(kernel, count, [("x", Operand::input(0)), ("y", Operand::output(0))]);
+        launch.elementwise(kernel, count, [("x", Operand::input(0)), ("y", Operand::output(0))]);
         Ok(())
     }
 
@@ -230,7 +230,7 @@ impl Op for Copy {
 
     fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
-        launch.linear(Kernel::new(&COPY), count, [("x", Operand::input(0)), ("y", Operand::output(0))]);
+        launch.elementwise(Kernel::new(&COPY), count, [("x", Operand::input(0)), ("y", Operand::output(0))]);
         Ok(())
     }
 

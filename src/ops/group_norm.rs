@@ -15,12 +15,12 @@ use crate::tensor::{HostTensor, Shapes, TensorSpec};
 static NORMALIZE: Shader = Shader::new(
     "group_norm/normalize",
     &[
-        read("x"),
+        read("x").wide(),
         read("weight").when("affine"),
         read("bias").when("affine"),
         read("mean"),
         read("variance"),
-        write("y"),
+        write("y").wide(),
     ],
 );
 

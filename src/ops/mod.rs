@@ -73,6 +73,7 @@ pub static ALL: &[&Card] = &[
 
 /// Files that several ops import.
 pub const SHARED: &[(&str, &str)] = &[
+    ("lib/element", "what an invocation takes at once: an element, or four"),
     ("lib/grid", "index of an invocation in a one-dimensional grid that is folded into x and y"),
     ("activation/epilogue", "activation of what a kernel stores, where a plan has merged one into it"),
     ("conv/texture_pixels", "tiles of pixels of the convolutions whose operands are textures"),

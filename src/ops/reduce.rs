@@ -4,7 +4,7 @@ use super::card::{Card, Case, Chapter, Entry, INFINITY, NO_GRADIENT, set};
 use super::expect_inputs;
 use crate::graph::{Cost, Op};
 use crate::kernel::{
-    DeviceClass, DeviceProfile, Kernel, Launch, MAX_LOOP_STEPS, Operand, Shader, Unsupported, read, write,
+    DeviceClass, DeviceProfile, Kernel, Launch, MAX_LOOP_STEPS, Operand, Shader, Unsupported, WIDE, read, write,
 };
 use crate::tensor::{HostTensor, Shapes, TensorSpec};
 
@@ -92,7 +92,7 @@ pub(super) fn channel_lanes(profile: &DeviceProfile, channels: usize, elements: 
 /// A kernel whose results are the elements of planes of `inner` elements: it gets arguments `inner` and `lanes`, the number
 /// of invocations that share a plane, each of which takes every so many elements of it.
 ///
-/// A GPU has one invocation per element, and divides by constants. On CPU adapters a load of what a plane has in common
+/// A GPU has one invocation per element, or per four ([`WIDE`]: `inner` and `lanes` count fours then), and divides by constants. On CPU adapters a load of what a plane has in common
 /// costs as much as an element, so that few invocations share one, and layers share the pipeline.
 pub(super) fn launch_by_planes(
     launch: &mut Launch<'_>,
@@ -101,6 +101,8 @@ pub(super) fn launch_by_planes(
     operands: impl IntoIterator<Item = (&'static str, Operand)>,
 ) {
     let class = launch.profile().class;
+    let by = launch.width(inner);
+    let (kernel, inner) = (kernel.condition(WIDE, by > 1), inner / by);
     let lanes = match class {
         DeviceClass::Gpu => inner,
         DeviceClass::Cpu => 1024usize.div_ceil(planes.max(1)).max(inner.div_ceil(MAX_LOOP_STEPS)).min(inner),

@@ -132,7 +132,7 @@ impl Plan {
             let scratch = memory.enter(index, &launched.scratch);
             let texture_ids = share_textures(&mut textures, &launched.textures);
             for dispatch in launched.dispatches {
-                let resolve = |(binding, operand): (&Binding, &Operand)| {
+                let resolve = |(binding, operand): (Binding, &Operand)| {
                     let place = match operand.storage {
                         Storage::Texture(texture) => {
                             return Ok(PlannedBinding::Texture {

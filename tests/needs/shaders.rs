@@ -251,7 +251,7 @@ fn numbers(element: &TypeInner) -> Content {
 
 /// What the kernel's declaration says.
 fn declared(kernel: &Kernel) -> Bindings {
-    let binding = |binding: &tilewright::kernel::Binding| (binding.name.to_owned(), binding.access, binding.content);
+    let binding = |binding: tilewright::kernel::Binding| (binding.name.to_owned(), binding.access, binding.content);
     (0..).zip(kernel.bindings().map(binding)).collect()
 }
 

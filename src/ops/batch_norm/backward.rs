@@ -19,19 +19,19 @@ static MERGE_TOGETHER: Shader = Shader::new(
 static INPUT_GRADIENT: Shader = Shader::new(
     "batch_norm/input_gradient",
     &[
-        read("dy"),
+        read("dy").wide(),
         read("variance"),
-        read("x"),
+        read("x").wide(),
         read("mean"),
         read("dweight"),
         read("dbias"),
         read("weight").when("affine"),
-        write("dx"),
+        write("dx").wide(),
     ],
 );
 static INPUT_GRADIENT_RUNNING: Shader = Shader::new(
     "batch_norm/input_gradient_running",
-    &[read("dy"), read("variance"), read("weight").when("affine"), write("dx")],
+    &[read("dy").wide(), read("variance"), read("weight").when("affine"), write("dx").wide()],
 );
 
 /// `dweight[c]` = sum of dy * (x - mean) / sqrt(var + eps) and `dbias[c]` = sum of dy; inputs x, dy, mean, var.

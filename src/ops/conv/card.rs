@@ -78,6 +78,7 @@ pub(crate) static CARD: Card = Card::new(Chapter::Convolution, &[
         shaders: &[
             "conv/plain_weight_gradient",
             "conv/depthwise_weight_gradient",
+            "conv/depthwise_weight_gradient_together",
             "conv/workgroup_tile",
             "conv/place",
             "conv/cooperative_tile",

@@ -5,7 +5,9 @@ use super::ConvGeometry;
 use super::part::Part;
 use super::plain::kernel;
 use super::split::Split;
-use crate::kernel::{DeviceClass, Launch, MAX_LOOP_STEPS, Operand, Shader, read, write};
+use crate::kernel::{
+    DeviceClass, DeviceProfile, LINEAR_WORKGROUP, Launch, MAX_LOOP_STEPS, Operand, Shader, read, write,
+};
 
 static FORWARD: Shader =
     Shader::new("conv/depthwise", &[read("x"), read("weight"), read("bias").when("bias"), write("y")]);
@@ -15,9 +17,30 @@ static WEIGHT_GRADIENT: Shader = Shader::new(
     "conv/depthwise_weight_gradient",
     &[read("x"), read("dy"), write("dw"), write("db").when("bias_gradient")],
 );
+static WEIGHT_GRADIENT_TOGETHER: Shader = Shader::new(
+    "conv/depthwise_weight_gradient_together",
+    &[read("x"), read("dy"), write("dw"), write("db").when("bias_gradient")],
+);
 
-/// Neighbours of a row that one invocation computes.
+/// Neighbours of a row that one invocation computes at most.
 const RUN: usize = 8;
+
+/// The same on a GPU, where neighbouring invocations want to load neighbours.
+const GPU_RUN: usize = 2;
+
+/// The same on a device, for rows of `width`.
+fn run(profile: &DeviceProfile, width: usize) -> usize {
+    match profile.class {
+        DeviceClass::Gpu => GPU_RUN.min(width),
+        DeviceClass::Cpu => RUN.min(width),
+    }
+}
+
+/// Workgroups of the weight gradient that keep a large GPU busy.
+const MANY_WORKGROUPS: usize = 4096;
+
+/// Pixels of an invocation below which adding up a workgroup's sums takes longer than they do.
+const FEWEST_PIXELS: usize = 16;
 
 /// Taps whose sums an invocation of the weight gradient keeps.
 const MOST_TAPS: usize = 49;
@@ -35,7 +58,7 @@ pub(super) fn input_gradient_suits(g: &ConvGeometry) -> bool {
 pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
     let g = &part.geometry;
     let bias = launch.inputs() == 3;
-    let run = RUN.min(g.out[1]);
+    let run = run(launch.profile(), g.out[1]);
     let runs = g.out[1].div_ceil(run);
     let kernel = kernel(&FORWARD, part)
         .constants([
@@ -53,7 +76,7 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part) {
 pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Operand) {
     let g = &part.geometry;
     let (stride, padding) = (g.stride[1], g.padding[1] as isize);
-    let run = RUN.min(g.size[1]).next_multiple_of(stride);
+    let run = run(launch.profile(), g.size[1]).next_multiple_of(stride);
     let runs = g.size[1].div_ceil(run);
     // Outputs that meet the first of the neighbours at the last tap, and the last of them at tap 0.
     let taps = ((g.kernel[1] - 1) * g.dilation[1]) as isize;
@@ -71,24 +94,33 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Operand) 
 
 pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Operand>) {
     let g = &part.geometry;
-    let wanted = match launch.profile().class {
-        DeviceClass::Gpu => 65_536,
-        DeviceClass::Cpu => 2048,
-    };
     let rows = g.batch * g.out[0];
-    let steps_of_row = g.out[1] * (1 + g.kernel[0] + g.kernel[0] * g.kernel[1]) + 1;
-    let splits = (wanted / g.filters.min(wanted)).max((rows * steps_of_row).div_ceil(MAX_LOOP_STEPS)).clamp(1, rows);
-    let split_rows = rows.div_ceil(splits);
+    let (shader, splits) = match launch.profile().class {
+        DeviceClass::Gpu => {
+            let pixels = rows * g.out[1];
+            let most = pixels.div_ceil(LINEAR_WORKGROUP as usize * FEWEST_PIXELS);
+            (&WEIGHT_GRADIENT_TOGETHER, MANY_WORKGROUPS.div_ceil(g.filters).min(most))
+        }
+        DeviceClass::Cpu => {
+            let steps_of_row = g.out[1] * (1 + g.kernel[0] + g.kernel[0] * g.kernel[1]) + 1;
+            (&WEIGHT_GRADIENT, (2048 / g.filters.min(2048)).max((rows * steps_of_row).div_ceil(MAX_LOOP_STEPS)))
+        }
+    };
+    let split_rows = rows.div_ceil(splits.clamp(1, rows));
     let splits = rows.div_ceil(split_rows);
     let elements = part.weight_elements();
-    let kernel = kernel(&WEIGHT_GRADIENT, part)
+    let kernel = kernel(shader, part)
         .constants([("ROWS", rows as i32), ("PART_ROWS", split_rows as i32)])
         .condition("bias_gradient", db.is_some());
     let dw = Split::new(launch, Operand::output(0), elements, splits);
     let db = db.map(|db| Split::new(launch, db, g.filters, splits));
     let mut operands = vec![("x", Operand::input(0)), ("dy", Operand::input(1)), ("dw", dw.target)];
     operands.extend(db.as_ref().map(|db| ("db", db.target)));
-    launch.linear(kernel, splits * g.filters, operands);
+    let invocations = match launch.profile().class {
+        DeviceClass::Gpu => LINEAR_WORKGROUP as usize,
+        DeviceClass::Cpu => 1,
+    };
+    launch.linear(kernel, splits * g.filters * invocations, operands);
     dw.merge(launch);
     db.into_iter().for_each(|db| db.merge(launch));
 }

@@ -115,8 +115,14 @@ impl Body {
     }
 }
 
-/// Workgroups that keep a large GPU busy: a tile shape that makes fewer is too large.
-const ENOUGH_WORKGROUPS: usize = 256;
+/// Workgroups that give each part of a large GPU one: a tile shape that makes fewer is too large.
+const ENOUGH_WORKGROUPS: usize = 128;
+
+/// Invocations that keep a large GPU busy, as far as a reduction is split to have so many.
+const ENOUGH_INVOCATIONS: usize = 65_536;
+
+/// Parts of a reduction beyond which it takes long to add them.
+const MOST_PARTS: usize = 256;
 
 /// Rows, columns and steps of the matrix product that a pass is for each group.
 fn sizes(pass: ConvPass, g: &ConvGeometry) -> [usize; 3] {
@@ -234,13 +240,13 @@ fn phase_constants(names: [&'static str; 6], phase: &Phase) -> impl Iterator<Ite
 fn splits(profile: &DeviceProfile, part: &Part, tile: &Tile) -> usize {
     let [rows, columns, _] = sizes(ConvPass::WeightGradient, &part.geometry);
     let tiles = rows.div_ceil(tile.rows) * columns.div_ceil(tile.columns) * part.geometry.groups;
-    ENOUGH_WORKGROUPS.div_ceil(tiles).min(most_parts(profile, part, tile)).max(1)
+    ENOUGH_INVOCATIONS.div_ceil(tiles * tile.threads).min(most_parts(profile, part, tile)).max(1)
 }
 
 /// Parts that a weight gradient's reduction can be run in: each has some steps of a tile, and all fit a binding.
 fn most_parts(profile: &DeviceProfile, part: &Part, tile: &Tile) -> usize {
     let [.., depth] = sizes(ConvPass::WeightGradient, &part.geometry);
-    depth.div_ceil(8 * tile.depth).min(part.most_splits(profile))
+    depth.div_ceil(8 * tile.depth).min(part.most_splits(profile)).min(MOST_PARTS)
 }
 
 pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Operand>, body: Body) {

@@ -20,14 +20,14 @@ static CHANNEL_SUMS: Shader =
 static INPUT_GRADIENT: Shader = Shader::new(
     "group_norm/input_gradient",
     &[
-        read("x"),
-        read("dy"),
+        read("x").wide(),
+        read("dy").wide(),
         read("weight").when("affine"),
         read("mean"),
         read("variance"),
         read("product"),
         read("sum"),
-        write("dx"),
+        write("dx").wide(),
     ],
 );
 
