@@ -1,5 +1,6 @@
-// y[i] = sum of CHAINS vec4 chains of ROUNDS * STEPS dependent multiply-adds x := x / 2 + 1/4: nothing but the
-// arithmetic units limits it. One invocation per element.
+// y[i] = sum of CHAINS vec4 chains of ROUNDS * STEPS dependent multiply-adds x := x * factor + term: nothing but
+// the arithmetic units limits it. Both are read when it runs, since a compiler makes additions of a constant half.
+// One invocation per element.
 
 import package::constants::{WORKGROUP, ROUNDS, STEPS, CHAINS};
 import package::arguments::arguments;
@@ -22,7 +23,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             var x = chains[c];
             // mutate `step < STEPS` => `step + 1 < STEPS` (multiply_adds: a step left out)
             for (var step = 0u; step < STEPS; step++) {
-                x = fma(x, vec4(0.5), vec4(0.25));
+                x = fma(x, vec4(arguments.factor), vec4(arguments.term));
             }
             chains[c] = x;
         }

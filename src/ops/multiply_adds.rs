@@ -23,6 +23,10 @@ pub struct MultiplyAdds {
 /// Independent chains of vec4.
 const CHAINS: usize = 16;
 
+/// What a chain is multiplied by, no power of two, and what is added.
+const FACTOR: f32 = 0.4375;
+const TERM: f32 = 0.28125;
+
 /// Multiply-adds of a chain in one round: a CPU adapter masks a chain's lanes after each round, and would be
 /// measured at that with fewer.
 const STEPS: usize = 4;
@@ -44,7 +48,7 @@ impl Op for MultiplyAdds {
             let chain = |chain: usize, lane: usize| {
                 let mut x = start * (chain + 1) as f32 + lane as f32;
                 for _ in 0..self.rounds * STEPS {
-                    x = x.mul_add(0.5, 0.25);
+                    x = x.mul_add(FACTOR, TERM);
                 }
                 x
             };
@@ -54,7 +58,8 @@ impl Op for MultiplyAdds {
 
     fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let constants = [("ROUNDS", self.rounds), ("STEPS", STEPS), ("CHAINS", CHAINS)];
-        let kernel = Kernel::new(&MULTIPLY_ADDS).constants(constants);
+        let arguments = [("factor", FACTOR), ("term", TERM)];
+        let kernel = Kernel::new(&MULTIPLY_ADDS).constants(constants).arguments(arguments);
         launch.linear(kernel, self.invocations, [("y", Operand::output(0))]);
         Ok(())
     }
