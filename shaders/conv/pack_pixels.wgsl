@@ -1,6 +1,7 @@
 // packed(q * padded_width + x, n * padded_height + y) = image n's channels 4q .. 4q+3 at pixel
 // (y - border_y, x - border_x); zero outside of the image and beyond its channels.
-// With `rows`: channel q's pixels x - border_x .. + 3 of one row instead.
+// With `rows`: channel q's pixels x - border_x .. + 3 of one row instead. Where windows end within a texel, q beyond
+// the channels are channel q - channels' again, with zeros after the first `last` pixels.
 // With `bias_gradient`: sums[p, c] = sum of channel c's pixels in part p, as well.
 //
 // source [images, all_channels, height, width]; `channels` of them, from first_channel on, are packed; sums
@@ -36,7 +37,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let n = row / arguments.padded_height;
         let y = row % arguments.padded_height - arguments.border_y;
         let is_row = n < arguments.images && y >= 0 && y < arguments.height;
-        @if(rows) let c = q;
+        @if(rows) let c = q % arguments.channels;
+        @if(rows) let kept = select(4, arguments.last, q >= arguments.channels);
         @if(!rows) let c = 4 * q;
         let plane = n * arguments.all_channels + arguments.first_channel + c;
         let line = (plane * arguments.height + y) * arguments.width;
@@ -46,9 +48,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             let x = column - arguments.border_x;
             @if(rows) let texel = vec4(
                 pixel(is_row, line, x),
-                pixel(is_row, line, x + 1),
-                pixel(is_row, line, x + 2),
-                pixel(is_row, line, x + 3),
+                pixel(is_row && kept > 1, line, x + 1),
+                // mutate `kept > 2` => `kept > 1` (conv2d: an infinity two beyond the window)
+                pixel(is_row && kept > 2, line, x + 2),
+                pixel(is_row && kept > 3, line, x + 3),
             );
             @if(!rows) let texel = vec4(
                 pixel(is_row, line, x),

@@ -4,7 +4,7 @@
 //
 // Result channels are filters, the others channels of their group; the other way round with
 // `transposed`. With `rows`, channel c of a step is channel c / 4 at the column 4 * tap column + c mod 4.
-// Columns beyond the window are weights of 0: an infinity or NaN in up to three pixels there makes NaN of a result.
+// Columns beyond the window are weights of 0.
 // source [groups * filters, channels, kernel_height, kernel_width]. One invocation per texel.
 
 import package::constants::{WORKGROUP, WEIGHT_ROW};
@@ -21,7 +21,6 @@ fn weight(result: u32, other: u32, ky: u32, kx: u32) -> f32 {
     @if(!transposed) let c = other;
     let k = group * arguments.filters + filter_of_group;
     let inside = group < arguments.groups && filter_of_group < arguments.filters && c < arguments.channels;
-    // mutate ` && kx < arguments.kernel_width` => `` (conv2d: weights beyond a row of taps)
     if (inside && kx < arguments.kernel_width) {
         return source[((k * arguments.channels + c) * arguments.kernel_height + ky) * arguments.kernel_width + kx];
     }

@@ -70,7 +70,13 @@ fn length_of(tile: PixelTile, run: Run) -> i32 {
 
 fn shift_of(run: Run) -> vec2<i32> {
     // mutate `run.kx * arguments.dilation_x` => `run.kx` (conv2d: no dilation)
-    return vec2(run.kx * arguments.dilation_x, run.ky * arguments.dilation_y);
+    @if(!rows) return vec2(run.kx * arguments.dilation_x, run.ky * arguments.dilation_y);
+    // The last texel of a window's row is among those with zeros beyond the window.
+    @if(rows) {
+        // mutate `select(0, arguments.to_ends,` => `select(0, 0,` (conv2d: an infinity beyond the window)
+        let to_ends = select(0, arguments.to_ends, run.kx + 1 == arguments.kernel_width);
+        return vec2(run.kx * arguments.dilation_x + to_ends, run.ky * arguments.dilation_y);
+    }
 }
 
 // Texels from one block's to the next's.

@@ -222,7 +222,20 @@ fn activated() -> Vec<Case> {
         graph.apply_one(padded, x)
     });
     cases.push(large.prepare(|tensors| set(tensors, "x0", &[(5000, NAN)])));
+    cases.extend(beyond_windows());
     cases
+}
+
+/// Few channels, and in the image an infinity and a NaN, which only the windows that hold them may see: kernels read
+/// such images four neighbours at a time, and so beyond windows that end in between.
+fn beyond_windows() -> impl Iterator<Item = Case> {
+    [(1, 5), (2, 3), (1, 6), (2, 2)].into_iter().map(|(channels, width)| {
+        let shapes = vec![vec![2, channels, 9, 14], vec![5, channels, 3, width], vec![5]];
+        let what = format!("x [2, {channels}, 9, 14] with infinities, kernel 3x{width}");
+        let padded = Conv2d { padding: [1, 1], ..Conv2d::default() };
+        let case = Case::differentiated("conv2d", what, shapes, move |graph, x| graph.apply_one(padded, x));
+        case.prepare(|tensors| set(tensors, "x0", &[(35, INFINITY), (93, -INFINITY), (160, NAN)]))
+    })
 }
 
 /// The gradient of a convolution's weight alone, or of its bias.

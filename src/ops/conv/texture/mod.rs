@@ -36,7 +36,7 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part, largest: usize) {
     let shape = Shape::of(g);
     let tile = PixelTile::of(largest, g.batch, g.out);
     let rows = group_tile_quads(g.filters, g.groups, largest);
-    let image = Packed::windows(g, shape, tile.reach(), tile.grid[0] * tile.size[0]);
+    let image = Packed::windows(g, shape, tile.reach(), tile.grid[0] * tile.size[0]).with_ends(g);
     let pixels = image.pack(launch, Operand::input(0));
     let steps = g.kernel[0] * shape.kernel_width * shape.quads * 4;
     let row_tiles = g.filters.div_ceil(4).div_ceil(rows);
@@ -67,6 +67,8 @@ pub(super) fn forward(launch: &mut Launch<'_>, part: &Part, largest: usize) {
             ("height", g.out[0]),
             ("width", g.out[1]),
         ]))
+        .arguments(signed([("to_ends", image.ends_offset())]).into_iter().filter(|_| shape.rows))
+        .condition("rows", shape.rows)
         .condition("bias", bias);
     let kernel = launch.epilogue(kernel);
     let mut operands = vec![("image", pixels), ("weights", weights), ("y", Operand::output(0))];
@@ -97,6 +99,7 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Operand, 
         }),
         slots: tile.grid[0] * tile.size[0],
         rows: false,
+        last: 0,
     };
     let pixels = image.pack(launch, Operand::input(0));
     let quads = g.group_filters().div_ceil(4);
@@ -166,6 +169,7 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<O
         padded: g.out,
         slots: g.batch,
         rows: false,
+        last: 0,
     };
     let pixels = image.pack(launch, Operand::input(0));
     let dy = match db {

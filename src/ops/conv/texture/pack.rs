@@ -35,10 +35,14 @@ pub(super) struct Packed {
     pub slots: usize,
     /// A texel holds four neighbours of a row instead of four channels.
     pub rows: bool,
+    /// With `rows`, neighbours that the last texel of a window is for, if those are fewer than four: all texels are
+    /// there a second time with zeros in the place of the others, which times a weight of 0 are 0 and never NaN.
+    pub last: usize,
 }
 
 impl Packed {
-    /// A convolution's input as its windows meet it, for `outputs` rows and columns of them.
+    /// A convolution's input as its windows meet it, for `outputs` rows and columns of them; without texels for the
+    /// ends of windows.
     pub(super) fn windows(g: &ConvGeometry, shape: Shape, outputs: [usize; 2], slots: usize) -> Packed {
         Packed {
             images: g.batch,
@@ -53,11 +57,26 @@ impl Packed {
             ],
             slots,
             rows: shape.rows,
+            last: 0,
         }
     }
 
+    /// With texels for the ends of windows, where they end within a texel.
+    pub(super) fn with_ends(self, g: &ConvGeometry) -> Packed {
+        Packed { last: if self.rows { g.kernel[1] % 4 } else { 0 }, ..self }
+    }
+
+    /// Texels from one for the middle of a window to the one for its end.
+    pub(super) fn ends_offset(self) -> usize {
+        if self.last > 0 { self.channels * self.padded[1] } else { 0 }
+    }
+
     pub(super) fn quads(&self) -> usize {
-        if self.rows { self.channels } else { self.channels.div_ceil(4) }
+        match (self.rows, self.last) {
+            (false, _) => self.channels.div_ceil(4),
+            (true, 0) => self.channels,
+            (true, _) => 2 * self.channels,
+        }
     }
 
     pub(super) fn width(&self) -> usize {
@@ -111,6 +130,7 @@ impl Packed {
                 ("part_rows", self.part_rows()),
                 ("all_rows", self.height()),
             ]))
+            .arguments(signed([("last", self.last)]).into_iter().filter(|_| self.rows))
             .condition("rows", self.rows);
         let operands = [("source", source), ("packed", texture)].into_iter().chain(sums.map(|sums| ("sums", sums)));
         launch.linear_by(WORKGROUP, kernel, self.parts() * self.quads(), operands);
@@ -155,7 +175,8 @@ pub(crate) fn fits(profile: &DeviceProfile, geometry: &ConvGeometry) -> bool {
         let outside = if g.kernel[axis] == 1 && g.padding[axis] == 0 && g.stride[axis] == 1 { 0 } else { outside };
         g.size[axis].max(g.out[axis]) + outside + beyond
     };
-    let quads = g.channels.max(g.filters).div_ceil(4);
+    let rows = if Shape::of(g).rows { 2 * g.channels } else { 1 };
+    let quads = g.channels.max(g.filters).div_ceil(4).max(rows);
     let blocks = g.kernel[0] * g.kernel[1] * quads;
     let slots = g.batch + LARGE_TILE;
     let weights = g.group_channels().next_multiple_of(4) * g.filters.next_multiple_of(4) * g.kernel[0] * g.kernel[1];
