@@ -4,6 +4,10 @@ mod cli;
 
 use std::process::ExitCode;
 
+#[cfg(unix)]
+#[global_allocator]
+static MEMORY: cli::OrEnd = cli::OrEnd;
+
 fn main() -> ExitCode {
     quiet_loader();
     cli::main()

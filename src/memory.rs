@@ -21,8 +21,8 @@ fn control_group() -> Option<u64> {
     paths.into_iter().find_map(|path| fs::read_to_string(path).ok()?.trim().parse().ok())
 }
 
-/// What is left of a limit such as that of `ulimit -v`.
-fn address_space() -> Option<u64> {
+/// What is left of a limit such as that of `ulimit -v`, in bytes.
+pub(crate) fn address_space() -> Option<u64> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
     let limit: u64 = line.split_whitespace().next()?.parse().ok()?;

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tilewright::activity::Activity;
-use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
+use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu, address_space_warning};
 use tilewright::printable::printable;
 use tilewright::session::Device;
 use tilewright::tuned::TunedTable;
@@ -167,6 +167,9 @@ impl Global {
     }
 
     fn open_gpu(&self, options: DeviceOptions) -> Result<Gpu, CliError> {
+        if let Some(warning) = address_space_warning() {
+            self.note(format_args!("note: {warning}"));
+        }
         let gpu = Gpu::open(&self.selector(), options)?;
         if let Some(note) = gpu.note() {
             self.note(format_args!("note: {note}"));

@@ -3,6 +3,8 @@
 //! To add a subcommand, write a file with its arguments (`clap::Args`) and
 //! `run(&self, &Global) -> Result<(), CliError>`, and name it in [`Command`]. One that computes flattens [`place::Place`].
 
+#[cfg(unix)]
+mod allocator;
 mod bench;
 mod check;
 mod classes;
@@ -38,6 +40,8 @@ mod train;
 mod tune;
 mod verify;
 
+#[cfg(unix)]
+pub(crate) use allocator::OrEnd;
 pub(crate) use error::CliError;
 pub(crate) use global::Global;
 

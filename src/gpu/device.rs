@@ -2,6 +2,7 @@
 
 use super::GpuError;
 use super::adapter::{Adapter, AdapterInfo, AdapterKind};
+use super::address_space;
 use super::matrix_units;
 use super::pipelines::Pipelines;
 use crate::activity::Activity;
@@ -110,7 +111,18 @@ pub struct Gpu {
 enum Failure {
     OutOfMemory,
     Lost(String),
+    LostForMemory,
     Refused(String),
+}
+
+impl Failure {
+    /// Of a device that is lost: wgpu gives it up, too, where a command finds no memory.
+    fn of_loss(message: String) -> Failure {
+        match message == wgpu::hal::DeviceError::OutOfMemory.to_string() {
+            true => Failure::LostForMemory,
+            false => Failure::Lost(message),
+        }
+    }
 }
 
 /// A step that takes longer than this is taken for a hung driver.
@@ -137,8 +149,9 @@ impl Gpu {
     /// Opens the adapter that `selector` names.
     ///
     /// # Errors
-    /// When there is no such adapter, or it does not open.
+    /// When there is no such adapter, it does not open, or a limit of the address space leaves no room for a driver.
     pub fn open(selector: &DeviceSelector, options: DeviceOptions) -> Result<Gpu, GpuError> {
+        address_space::require()?;
         let mut adapters = sorted_adapters();
         if adapters.is_empty() {
             return Err(GpuError::NoAdapter);
@@ -207,7 +220,7 @@ impl Gpu {
         let watch = Arc::clone(&failure);
         device.set_device_lost_callback(move |reason, message| {
             if reason != wgpu::DeviceLostReason::Destroyed {
-                note(&watch, Failure::Lost(message));
+                note(&watch, Failure::of_loss(message));
             }
         });
 
@@ -368,13 +381,15 @@ impl Gpu {
         }
     }
 
-    /// The first failure that the device reported, if any.
+    /// The first failure that the device reported, if any. A device that had no memory, and was not lost, is as good as
+    /// before to whoever asks it for less.
     pub(super) fn check(&self) -> Result<(), GpuError> {
-        let failure = self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match failure.as_ref() {
+        let mut failure = self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match failure.take_if(|failure| matches!(failure, Failure::OutOfMemory)).as_ref().or(failure.as_ref()) {
             None => Ok(()),
             Some(Failure::OutOfMemory) => Err(GpuError::OutOfMemory { what: "running".to_owned() }),
             Some(Failure::Lost(reason)) => Err(GpuError::Lost { reason: reason.clone() }),
+            Some(Failure::LostForMemory) => Err(GpuError::LostForMemory),
             Some(Failure::Refused(reason)) => Err(GpuError::Refused { reason: reason.clone() }),
         }
     }
@@ -390,6 +405,30 @@ impl Gpu {
     }
 }
 
+/// The first failure stays; but that a device is lost is more than that it had no memory.
 fn note(failure: &Mutex<Option<Failure>>, new: Failure) {
-    failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(new);
+    let mut failure = failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    match (failure.as_ref(), &new) {
+        (None, _) | (Some(Failure::OutOfMemory), Failure::Lost(_) | Failure::LostForMemory) => *failure = Some(new),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_is_lost_for_memory_is_told_from_one_that_is_lost() {
+        // As wgpu's `Device::handle_hal_error` words it.
+        assert!(matches!(Failure::of_loss("Out of memory".to_owned()), Failure::LostForMemory));
+        assert!(
+            matches!(Failure::of_loss("Device is lost".to_owned()), Failure::Lost(reason) if reason == "Device is lost")
+        );
+        let failure = Mutex::new(None);
+        for new in [Failure::OutOfMemory, Failure::LostForMemory, Failure::Refused("later".to_owned())] {
+            note(&failure, new);
+        }
+        assert!(matches!(*failure.lock().unwrap(), Some(Failure::LostForMemory)));
+    }
 }

@@ -5,8 +5,8 @@ use crate::plan::PlanError;
 use crate::setting::Setting;
 use crate::shader::ShaderError;
 
-/// Bytes of a GiB.
-const GIB: f64 = (1u64 << 30) as f64;
+/// Bytes of a MiB.
+const MIB: u64 = 1 << 20;
 
 /// A device that is missing, fails, or cannot do what a plan asks.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,12 @@ pub enum GpuError {
          `tilewright devices`", Setting("precision").to("f16")
     )]
     NoMatrixUnits { adapter: String, missing: String },
+    #[error(
+        "the address space of this process has {} MiB left, and a graphics driver crashes with less than {}; raise its \
+         limit (`ulimit -v`), or use {}",
+        left / MIB, needed / MIB, Setting("device").to("cpu")
+    )]
+    AddressSpace { left: u64, needed: u64 },
     #[error("the adapter `{adapter}` refused to open: {reason}")]
     Open { adapter: String, reason: String },
     #[error(
@@ -34,12 +40,20 @@ pub enum GpuError {
     )]
     OutOfMemory { what: String },
     #[error(
-        "this needs {:.1} GiB of memory and {:.1} GiB are free; use a smaller {}, {} or {}",
-        *needed as f64 / GIB, *available as f64 / GIB, Setting("size"), Setting("batch"), Setting("micro_batch")
+        "this needs {} MiB of memory and {} MiB are free; use a smaller {}, {} or {}",
+        needed.div_ceil(MIB), available / MIB, Setting("size"), Setting("batch"), Setting("micro_batch")
     )]
     TooLarge { needed: u64, available: u64 },
     #[error("the device was lost ({reason}); the run can go on from its last checkpoint with {}", Setting("resume"))]
     Lost { reason: String },
+    #[error(
+        "the device ran out of memory and was lost; use a smaller {}, or {}. The run can go on from its last checkpoint \
+         with {}",
+        Setting("batch"),
+        Setting("micro_batch"),
+        Setting("resume")
+    )]
+    LostForMemory,
     #[error("the device did not finish within {seconds} s; its driver may hang")]
     Timeout { seconds: u64 },
     #[error("the device refused a command: {reason}")]

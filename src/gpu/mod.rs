@@ -1,6 +1,7 @@
 //! The only part that knows wgpu: devices, pipelines, memory, one submit a step, read-back.
 
 mod adapter;
+mod address_space;
 mod device;
 mod error;
 mod matrix_units;
@@ -12,6 +13,7 @@ mod store;
 mod timing;
 
 pub use adapter::{Adapter, AdapterInfo, AdapterKind};
+pub use address_space::address_space_warning;
 pub use device::{DeviceOptions, DeviceSelector, Gpu, adapters};
 pub use error::GpuError;
 pub(crate) use program::Program;

@@ -245,6 +245,10 @@ impl Sweep {
                         return Err(self.stopped(folder, &results));
                     }
                     Err(reason) => {
+                        if takes_device_along(&reason) {
+                            fail(&mut results[index], &reason, reporter);
+                            self.keep(folder, &results)?;
+                        }
                         return Err(SweepError::Ended { folder: folder.to_owned(), reason: Box::new(reason) });
                     }
                 }
@@ -313,9 +317,7 @@ impl Sweep {
                 Ok(())
             }
             Err(reason) if is_of_trial(&reason) => {
-                reporter.note(&format!("trial {} failed: {reason}", trial.number));
-                result.status = Status::Failed;
-                result.reason = Some(reason.to_string());
+                fail(result, &reason, reporter);
                 Ok(())
             }
             Err(reason) => Err(reason),
@@ -387,6 +389,19 @@ fn ranking(results: &[TrialResult]) -> Vec<usize> {
     ranked.iter().map(|result| result.number).collect()
 }
 
+/// Notes that a trial failed.
+fn fail(result: &mut TrialResult, reason: &TrainError, reporter: &mut dyn Reporter) {
+    reporter.note(&format!("trial {} failed: {reason}", result.number));
+    result.status = Status::Failed;
+    result.reason = Some(reason.to_string());
+}
+
+/// Whether the trial asked too much of the device, and no other trial can be trained on it. The sweep ends, and goes on
+/// later without the trial.
+fn takes_device_along(error: &TrainError) -> bool {
+    matches!(error, TrainError::Session(SessionError::Gpu(GpuError::LostForMemory)))
+}
+
 /// Whether other settings may do better: the device, the disk and the data are the same for all.
 fn is_of_trial(error: &TrainError) -> bool {
     match error {
@@ -411,5 +426,21 @@ fn is_of_trial(error: &TrainError) -> bool {
             )
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trial_that_had_no_memory_has_failed_and_a_device_that_is_lost_for_it_ends_the_sweep_too() {
+        let on_device = |error| TrainError::Session(SessionError::Gpu(error));
+        let no_memory = on_device(GpuError::OutOfMemory { what: "running".to_owned() });
+        let lost_for_memory = on_device(GpuError::LostForMemory);
+        let lost = on_device(GpuError::Lost { reason: "Device is lost".to_owned() });
+        for (error, failed, ended) in [(no_memory, true, false), (lost_for_memory, false, true), (lost, false, false)] {
+            assert_eq!((is_of_trial(&error), takes_device_along(&error)), (failed, ended), "{error}");
+        }
     }
 }
