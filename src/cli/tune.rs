@@ -74,6 +74,13 @@ impl Tune {
         let layers = tune::layers(&graphs);
         let findings = self.measure(global, &gpu, &layers)?;
         let wrong = tell(global, &findings);
+        if !findings.is_empty() && findings.iter().all(|finding| finding.measured.is_none()) {
+            let batch = batches.iter().max().copied().unwrap_or_default();
+            return Err(CliError::failed(format!(
+                "no layer runs on this device with --batch {batch}, and there is no table to write: take a smaller one, \
+                 or a smaller --size"
+            )));
+        }
         let mut totals = Vec::new();
         for (index, (model, batch)) in self.models.iter().zip(&batches).enumerate() {
             let uses = |finding: &Finding| {

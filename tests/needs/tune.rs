@@ -33,6 +33,7 @@ trials! {
         a_new_table_keeps_what_an_earlier_one_says_of_other_layers_and_overwrites_nobody_s_file,
         nothing_is_measured_when_the_budget_is_over,
         tune_writes_a_table_that_is_used_only_when_asked_for,
+        a_batch_that_no_layer_runs_with_is_an_error_and_leaves_no_table,
         a_run_keeps_its_table_and_goes_on_with_it_to_the_same_bits;
     CpuAdapter:
         wrong_kernels_are_named_and_never_chosen_even_where_the_rule_picks_them;
@@ -397,6 +398,14 @@ fn nothing_is_measured_when_the_budget_is_over() {
     let mut begun = 0;
     assert!(tune(gpu(), &all, Duration::ZERO, |_, _| begun += 1).unwrap().is_empty());
     assert_eq!(begun, 0);
+}
+
+fn a_batch_that_no_layer_runs_with_is_an_error_and_leaves_no_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("none.toml");
+    let tune = ["tune", "lenet5", "--batch", "99999999", "--out", file.to_str().unwrap()];
+    tilewright(&tune, 1).says("with --batch 99999999").never_says("-0.00");
+    assert!(!file.exists());
 }
 
 fn tune_writes_a_table_that_is_used_only_when_asked_for() {
