@@ -21,7 +21,7 @@ const LAYOUT: &str = "one folder per class in it, with .jpg, .jpeg, .png, .webp 
 /// Names that the folders of the splits have, in any case.
 const TRAIN: [&str; 2] = ["train", "training"];
 const VALIDATION: [&str; 4] = ["val", "valid", "validation", "dev"];
-const TEST: [&str; 3] = ["test", "testing", "evaluation"];
+const TEST: [&str; 4] = ["test", "testing", "eval", "evaluation"];
 
 /// Folders in a class folder beyond so many levels are no data set.
 const DEEPEST: usize = 64;
@@ -73,6 +73,8 @@ fn load(dir: &Path, name: &str, options: &LoadOptions) -> Result<Splits, DataErr
     let test_dir = split_folder(dir, &TEST)?;
 
     let mut notes = Vec::new();
+    let splits = [Some(&train_dir), validation_dir.as_ref(), test_dir.as_ref()];
+    notes.extend(no_splits(dir, &splits.map(|split| split.map(PathBuf::as_path)))?);
     let (classes, train) = Files::of_training(&train_dir, format!("{name} (train)"), &mut notes)?;
     let mut files = |dir: &Path, split: &str| Files::held(dir, &classes, format!("{name} ({split})"), &mut notes);
     let (train, validation, test) = match (validation_dir, test_dir) {
@@ -117,6 +119,17 @@ fn load(dir: &Path, name: &str, options: &LoadOptions) -> Result<Splits, DataErr
         (Some(train), validation, Some(test)) => Ok(Splits { train, validation, test, notes }),
         _ => unreachable!("both are there from the start"),
     }
+}
+
+/// What people should know of folders beside those of the splits, such as `holdout`: they may hold images, too.
+fn no_splits(dir: &Path, splits: &[Option<&Path>]) -> Result<Option<String>, DataError> {
+    let mut left_out = LeftOut::of(dir);
+    for path in entries(dir)?.iter().filter(|path| path.is_dir() && !splits.contains(&Some(path))) {
+        if !folder_name(path).starts_with('.') {
+            left_out.add(Reason::NoSplit, path);
+        }
+    }
+    Ok(left_out.note())
 }
 
 /// The folder in `dir` with one of these names, in any case.

@@ -12,9 +12,10 @@ pub(super) enum Reason {
     Hidden,
     Outside,
     Again,
+    NoSplit,
 }
 
-/// What is left out of one split.
+/// What is left out of one split, or of the folder of all.
 pub(super) struct LeftOut {
     split: PathBuf,
     paths: Vec<(Reason, PathBuf)>,
@@ -37,6 +38,7 @@ impl LeftOut {
             (Reason::Hidden, "hidden"),
             (Reason::Outside, "in no class folder"),
             (Reason::Again, "a link to a folder that holds it"),
+            (Reason::NoSplit, "no folder of a split, which are train, val and test"),
         ];
         let lists = reasons.into_iter().filter_map(|(reason, why)| {
             let names: Vec<String> =

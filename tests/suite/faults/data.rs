@@ -481,6 +481,30 @@ fn an_image_that_there_is_no_memory_for_is_refused_before_it_is_decoded() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_address_space_that_no_driver_can_do_with_is_told_before_one_is_opened() {
+    let folder = TempDir::new().unwrap();
+    let run = folder.path().join("run");
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -v 600000; exec \"$0\" \"$@\""]).arg(command().get_program());
+    limited.args(["train", "lenet5", "--data", "synthetic:1x12x12:2:8", "--epochs", "1", "--run"]).arg(&run);
+    let ended = Ended::of(limited.output().unwrap(), 1);
+    ended.says("the address space of this process has").says("ulimit -v").says("--device cpu");
+    assert!(!run.exists());
+}
+
+#[test]
+fn folders_beside_those_of_the_splits_are_named() {
+    let images = Images::new();
+    images.draw("train/a/{}.png", 4, 10).draw("train/b/{}.png", 4, 200).draw("eval/a/{}.png", 1, 10);
+    images.draw("holdout/a/{}.png", 1, 10).draw("extra/a/{}.png", 1, 10);
+    let splits = images.source().parse::<Source>().unwrap().load(&LoadOptions::default()).unwrap();
+    let note = splits.notes.iter().find(|note| note.contains("holdout")).unwrap();
+    assert!(note.contains("2 in all: extra, holdout (no folder of a split"), "{note}");
+    assert_eq!(splits.test.len(), 1);
+}
+
 #[test]
 fn eval_does_not_read_the_images_that_it_is_not_measured_on() {
     let (run, images) = run_on("a b", &[]);
