@@ -8,5 +8,6 @@ struct Place {
 }
 
 fn together(column: Place, step: Place) -> Place {
+    // mutate `column.at + step.at` => `column.at` (conv2d: taps beyond the image)
     return Place(column.index + step.index, column.at + step.at);
 }
