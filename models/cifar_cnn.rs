@@ -1,6 +1,6 @@
 //! Two plain networks for CIFAR-10: three rounds of convolution and pooling, and CS231n's.
 
-use super::options::{Settings, Takes};
+use super::options::{Settings, Takes, activations};
 use super::sequential::Layer::{Act, BatchNorm, Dropout, Flatten, Linear, MaxPool};
 use super::sequential::{conv, sequential};
 use super::{Model, cifar};
@@ -14,22 +14,7 @@ pub(super) const MODELS: &[Model] = &[
         "three rounds of convolution, batch norm, leaky ReLU and pooling, then three linear layers",
         &[
             ("filters", Takes::Counts(&[64, 128, 256])),
-            (
-                "activation",
-                Takes::Word(&[
-                    "leaky_relu",
-                    "relu",
-                    "elu",
-                    "silu",
-                    "gelu",
-                    "selu",
-                    "celu",
-                    "gelu_tanh",
-                    "mish",
-                    "softplus",
-                    "hardtanh",
-                ]),
-            ),
+            ("activation", Takes::Word(&activations(["leaky_relu", "relu"]))),
             ("negative_slope", Takes::Number(0.1)),
             ("use_batchnorm", Takes::Flag(true)),
             ("dropout", Takes::Probability(0.5)),

@@ -81,6 +81,11 @@ pub type Attribute = (&'static str, Takes);
 /// convolution of stride 1 and no pooling.
 pub(super) const STEM: Attribute = ("stem", Takes::Word(&["imagenet", "cifar"]));
 
+/// The names of activations that [`Settings::activation`] reads, that of a network without one first.
+pub(super) const fn activations([own, other]: [&'static str; 2]) -> [&'static str; 11] {
+    [own, other, "elu", "silu", "gelu", "selu", "celu", "gelu_tanh", "mish", "softplus", "hardtanh"]
+}
+
 /// The attribute of the probability that the last residual block is dropped in training.
 pub(super) const STOCHASTIC_DEPTH: &str = "stochastic_depth";
 

@@ -1,7 +1,7 @@
 //! Residual networks: v1 and v1.5, wide, ResNeXt, squeeze-and-excitation, pre-activation, and their
 //! versions for 32x32 images.
 
-use super::options::{Attribute, LARGEST, STEM, Settings, Takes, WIDTH};
+use super::options::{Attribute, LARGEST, STEM, Settings, Takes, WIDTH, activations};
 use super::{Model, cifar, imagenet};
 use crate::graph::{GraphError, Value};
 use crate::nn::{BatchNorm, Conv2d, ConvInit, Scope};
@@ -16,22 +16,7 @@ const SQUEEZE: &str = "Hu et al. 2018, Squeeze-and-excitation networks";
 const PREACT: &str = "He et al. 2016, Identity mappings in deep residual networks";
 
 const CIFAR_STEM: Attribute = ("stem", Takes::Word(&["cifar", "imagenet"]));
-const ACTIVATION: Attribute = (
-    "activation",
-    Takes::Word(&[
-        "relu",
-        "leaky_relu",
-        "elu",
-        "silu",
-        "gelu",
-        "selu",
-        "celu",
-        "gelu_tanh",
-        "mish",
-        "softplus",
-        "hardtanh",
-    ]),
-);
+const ACTIVATION: Attribute = ("activation", Takes::Word(&activations(["relu", "leaky_relu"])));
 const SLOPE: Attribute = ("negative_slope", Takes::Number(0.01));
 const REDUCTION: Attribute = ("reduction", Takes::Count(16));
 const ZERO_INIT: Attribute = ("zero_init_residual", Takes::Flag(false));

@@ -5,7 +5,7 @@ import package::constants::{CHANNELS, HEIGHT, WIDTH, FIRST_FILTER, ALL_FILTERS, 
 import package::constants::{STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X, DILATION_Y, DILATION_X};
 import package::constants::{GROUP_CHANNELS, GROUP_FILTERS, DEPTH};
 import package::activation::epilogue::epilogue;
-import package::conv::place::Place;
+import package::conv::place::{Place, inside};
 import package::bindings::{x, weight, bias, y};
 
 const PIXELS: u32 = u32(OUT_HEIGHT * OUT_WIDTH);
@@ -47,7 +47,7 @@ fn meets(place: Place) -> bool {
     // Without padding every window lies in its image.
     let padded = PADDING_X + PADDING_Y > 0;
     // mutate `vec2(WIDTH, HEIGHT)` => `vec2(WIDTH + 1, HEIGHT)` (conv2d: one column beyond the image)
-    return !padded | all(vec2<u32>(place.at) < vec2<u32>(vec2(WIDTH, HEIGHT)));
+    return !padded | inside(place, vec2(WIDTH, HEIGHT));
 }
 
 fn load_right(index: i32) -> f32 {

@@ -14,7 +14,7 @@ import package::constants::{STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X, DILATION_Y
 import package::constants::{GROUP_CHANNELS, GROUP_FILTERS};
 import package::constants::{PHASE_HEIGHT, PHASE_WIDTH, FIRST_Y, FIRST_X, STEP_Y, STEP_X};
 import package::constants::{TAPS_Y, TAPS_X, FIRST_TAP_Y, FIRST_TAP_X, TAP_STEP_Y, TAP_STEP_X};
-import package::conv::place::Place;
+import package::conv::place::{Place, inside};
 import package::bindings::{dy, weight, dx};
 
 const PIXELS: u32 = u32(PHASE_HEIGHT * PHASE_WIDTH);
@@ -65,13 +65,12 @@ fn right_step(step: u32) -> Place {
 }
 
 fn meets(place: Place) -> bool {
-    let at = vec2<u32>(place.at);
     // mutate `vec2(OUT_WIDTH, OUT_HEIGHT)` => `vec2(OUT_WIDTH, OUT_HEIGHT - 1)` (conv2d: last row left out)
-    let size = vec2<u32>(vec2(OUT_WIDTH, OUT_HEIGHT));
-    let stride = vec2<u32>(vec2(STRIDE_X, STRIDE_Y));
-    // mutate `all(at % stride == vec2(0u))` => `true` (conv2d: outputs between strides)
-    @if(scattered) return all(at < size * stride) & all(at % stride == vec2(0u));
-    @if(!scattered) return all(at < size);
+    let size = vec2(OUT_WIDTH, OUT_HEIGHT);
+    let stride = vec2(STRIDE_X, STRIDE_Y);
+    // mutate `all(place.at % stride == vec2(0))` => `true` (conv2d: outputs between strides)
+    @if(scattered) return inside(place, size * stride) & all(place.at % stride == vec2(0));
+    @if(!scattered) return inside(place, size);
 }
 
 fn load_right(index: i32) -> f32 {

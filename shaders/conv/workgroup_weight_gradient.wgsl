@@ -5,7 +5,7 @@
 import package::constants::{CHANNELS, HEIGHT, WIDTH, FIRST_FILTER, ALL_FILTERS, OUT_HEIGHT, OUT_WIDTH, KERNEL_HEIGHT, KERNEL_WIDTH};
 import package::constants::{STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X, DILATION_Y, DILATION_X};
 import package::constants::{FILTERS, GROUP_CHANNELS, GROUP_FILTERS, COLUMNS, ELEMENTS};
-import package::conv::place::Place;
+import package::conv::place::{Place, inside};
 import package::bindings::{x, dy, dw, db};
 
 const PIXELS: u32 = u32(OUT_HEIGHT * OUT_WIDTH);
@@ -45,7 +45,7 @@ fn right_step(step: u32) -> Place {
 fn meets(place: Place) -> bool {
     // Without padding every window lies in its image.
     let padded = PADDING_X + PADDING_Y > 0;
-    return !padded | all(vec2<u32>(place.at) < vec2<u32>(vec2(WIDTH, HEIGHT)));
+    return !padded | inside(place, vec2(WIDTH, HEIGHT));
 }
 
 fn load_right(index: i32) -> f32 {

@@ -184,7 +184,7 @@ pub fn sweep<'a>(gpu: &Gpu, cases: &'a [Case], mut report: impl FnMut(Verdict<'a
                 continue;
             }
             let result = match variant {
-                Variant::MatrixUnits if !plan.steps.iter().any(on_matrix_units) => continue,
+                Variant::MatrixUnits if case.only_exact || !plan.steps.iter().any(on_matrix_units) => continue,
                 Variant::MatrixUnits => {
                     let expected = Expected::of(&graph, in_half(&case.tensors(&graph)));
                     run_twice(&gpu, variant.tolerance(case.tolerance), &graph, &expected, &plan)

@@ -213,13 +213,10 @@ pub(crate) fn merged(
     for activation in ALL {
         let name = activation.function();
         cases.push(alone(op, format!("x {x:?}, then {name}"), shapes.clone(), build, activation));
-        let what = format!("x {x:?} with NaN, then {name}");
-        // A gradient from the input is a factor that f16 rounds, one way or the other; nothing is merged there.
-        let with_nan = match activation.sees_output() {
-            true => then(what, activation),
-            false => alone(op, what, shapes.clone(), build, activation),
-        };
-        cases.push(with_nan.prepare(|tensors| set(tensors, "x0", &[(5, NAN), (40, -NAN)])));
+        let with_nan = then(format!("x {x:?} with NaN, then {name}"), activation);
+        let with_nan = with_nan.prepare(|tensors| set(tensors, "x0", &[(5, NAN), (40, -NAN)]));
+        // Its slope is a factor of the gradients before it, and f16 rounds that by up to 3.3e-4 of them here.
+        cases.push(if activation == Activation::Mish { with_nan.only_exact() } else { with_nan });
     }
     for activation in MASKS {
         cases.push(then(format!("x {x:?}, then {}, differentiated", activation.function()), activation));
@@ -232,9 +229,7 @@ pub(crate) fn merged(
         }
     }));
     let infinite = Case::differentiated(op, format!("x {x:?} with an infinity"), shapes.clone(), build);
-    // Not further right: a row of few channels is packed in fours, and what lies beyond a window of five meets weights
-    // of 0, so that beside an infinity up to three more results are NaN on CPU adapters.
-    cases.push(infinite.prepare(|tensors| set(tensors, "x0", &[(3, INFINITY)])));
+    cases.push(infinite.prepare(|tensors| set(tensors, "x0", &[(3, INFINITY), (20, -INFINITY)])));
     cases.into_iter().map(|case| case.tolerance(2e-5, 2e-6)).collect()
 }
 

@@ -39,6 +39,9 @@ fn run(profile: &DeviceProfile, width: usize) -> usize {
 /// Workgroups of the weight gradient that keep a large GPU busy.
 const MANY_WORKGROUPS: usize = 4096;
 
+/// Invocations of the weight gradient that keep a CPU busy.
+const MANY_INVOCATIONS: usize = 2048;
+
 /// Pixels of an invocation below which adding up a workgroup's sums takes longer than they do.
 const FEWEST_PIXELS: usize = 16;
 
@@ -95,15 +98,16 @@ pub(super) fn input_gradient(launch: &mut Launch<'_>, part: &Part, dx: Operand) 
 pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<Operand>) {
     let g = &part.geometry;
     let rows = g.batch * g.out[0];
-    let (shader, splits) = match launch.profile().class {
+    let (shader, invocations, splits) = match launch.profile().class {
         DeviceClass::Gpu => {
-            let pixels = rows * g.out[1];
-            let most = pixels.div_ceil(LINEAR_WORKGROUP as usize * FEWEST_PIXELS);
-            (&WEIGHT_GRADIENT_TOGETHER, MANY_WORKGROUPS.div_ceil(g.filters).min(most))
+            let workgroup = LINEAR_WORKGROUP as usize;
+            let most = (rows * g.out[1]).div_ceil(workgroup * FEWEST_PIXELS);
+            (&WEIGHT_GRADIENT_TOGETHER, workgroup, MANY_WORKGROUPS.div_ceil(g.filters).min(most))
         }
         DeviceClass::Cpu => {
             let steps_of_row = g.out[1] * (1 + g.kernel[0] + g.kernel[0] * g.kernel[1]) + 1;
-            (&WEIGHT_GRADIENT, (2048 / g.filters.min(2048)).max((rows * steps_of_row).div_ceil(MAX_LOOP_STEPS)))
+            let fewest = (rows * steps_of_row).div_ceil(MAX_LOOP_STEPS);
+            (&WEIGHT_GRADIENT, 1, (MANY_INVOCATIONS / g.filters.min(MANY_INVOCATIONS)).max(fewest))
         }
     };
     let split_rows = rows.div_ceil(splits.clamp(1, rows));
@@ -116,10 +120,6 @@ pub(super) fn weight_gradient(launch: &mut Launch<'_>, part: &Part, db: Option<O
     let db = db.map(|db| Split::new(launch, db, g.filters, splits));
     let mut operands = vec![("x", Operand::input(0)), ("dy", Operand::input(1)), ("dw", dw.target)];
     operands.extend(db.as_ref().map(|db| ("db", db.target)));
-    let invocations = match launch.profile().class {
-        DeviceClass::Gpu => LINEAR_WORKGROUP as usize,
-        DeviceClass::Cpu => 1,
-    };
     launch.linear(kernel, splits * g.filters * invocations, operands);
     dw.merge(launch);
     db.into_iter().for_each(|db| db.merge(launch));
