@@ -73,7 +73,14 @@ fn profiles() -> Vec<(&'static str, DeviceProfile)> {
     ]
 }
 
-/// Emulated matrix units, which run no model: they are there to be checked.
+/// Devices for which only the cases are planned: another rule of tiles, of whose kernels those have all, and emulated
+/// matrix units, which run no model.
+fn of_cases() -> [(&'static str, DeviceProfile); 2] {
+    let mut few_registers = DeviceProfile::webgpu_defaults(DeviceClass::Gpu);
+    few_registers.few_registers = true;
+    [("GPU, few registers", few_registers), emulated()]
+}
+
 fn emulated() -> (&'static str, DeviceProfile) {
     let mut profile = with_units(DeviceProfile::webgpu_defaults(DeviceClass::Gpu), MatrixUnits::EMULATED);
     profile.max_invocations = 1024;
@@ -115,7 +122,7 @@ fn planned() -> &'static [Planned] {
     static PLANNED: OnceLock<Vec<Planned>> = OnceLock::new();
     PLANNED.get_or_init(|| {
         let mut distinct: HashMap<String, Planned> = HashMap::new();
-        let cases = case_graphs().into_iter().map(|case| (case, [profiles(), vec![emulated()]].concat()));
+        let cases = case_graphs().into_iter().map(|case| (case, [profiles(), of_cases().into()].concat()));
         let models = model_graphs().into_iter().map(|model| (model, profiles()));
         for ((from, graph), profiles) in cases.chain(models) {
             for (name, profile) in profiles {

@@ -10,8 +10,8 @@ mod fusion;
 mod gradients;
 mod groups;
 mod optimizers;
-
 mod schedules;
+mod wide_kernels;
 
 // Networks: what they hold, how they start, what they are told.
 mod initial_values;

@@ -60,11 +60,15 @@ pub(crate) static CARD: Card = Card::new(
 ]);
 
 fn cases() -> Vec<Case> {
-    let mut cases = binary("add", &[vec![1], vec![3, 7, 11], FOLDING.to_vec()], |graph, x| graph.apply_one(Add, x));
-    cases.extend(binary("mul", &[FOLDING.to_vec()], |graph, x| graph.apply_one(Mul, x)));
-    cases.extend(unary("scale", &[vec![3, 7, 11]], |graph, x| graph.apply_one(Scale { factor: -1.7 }, &[x])));
+    let mut cases =
+        binary("add", &[vec![1], vec![3, 7, 11], vec![3, 4, 9], FOLDING.to_vec()], |graph, x| graph.apply_one(Add, x));
+    cases.extend(binary("mul", &[vec![3, 4, 9], FOLDING.to_vec()], |graph, x| graph.apply_one(Mul, x)));
+    cases.extend(unary("scale", &[vec![3, 7, 11], vec![3, 4, 9]], |graph, x| {
+        graph.apply_one(Scale { factor: -1.7 }, &[x])
+    }));
+    cases.extend(unary("copy", &[vec![3, 7, 11], vec![3, 4, 9]], |graph, x| graph.apply_one(Copy, &[x])));
     cases.extend(broadcasts());
-    for shapes in [vec![vec![3, 7, 11], vec![3, 7, 11]], vec![vec![2, 5, 4, 3], vec![5, 1, 1]]] {
+    for shapes in [vec![vec![3, 7, 11]; 2], vec![vec![3, 4, 9]; 2], vec![vec![2, 5, 4, 3], vec![5, 1, 1]]] {
         cases.extend(merged("add", shapes, |graph, x: &[Value]| graph.apply_one(Add, x)));
     }
     let shapes = vec![vec![4, 3, 256], vec![3, 1]];
