@@ -96,9 +96,11 @@ impl Trainer {
         let done = found.as_ref().map_or(0, |checkpoint| checkpoint.header.progress.step);
         refuse_fewer_epochs(&config, resolved, done)?;
 
-        tell_changes(&before, &config, &mut notes);
-        let schedule = Resolved::of_data(&before, &splits.train)?.schedule(&before)?;
-        let before_schedule = before.schedule.clone();
+        // The steps so far were run as the checkpoint says: a run may have been ended after its configuration was changed,
+        // and before the checkpoint after that.
+        let held = found.as_ref().map_or_else(|| before.clone(), |checkpoint| checkpoint.header.config.clone());
+        tell_changes(&held, &config, &mut notes);
+        let schedule = Resolved::of_data(&held, &splits.train)?.schedule(&held)?;
         config.run = Some(before.run.unwrap_or(now));
         config.run.iter_mut().for_each(|run| run.has_checkpoint = found.is_some());
         let mut runner = Runner::new(&config, &splits, resolved, device)?;
@@ -125,7 +127,7 @@ impl Trainer {
         let mut trainer = Trainer::new(splits, resolved, runner, header, learning_rate, folder);
         trainer.saved =
             Saved { last: (done > 0).then_some(done), previous, is_unproven: previous.is_some(), is_absurd: false };
-        if *trainer.learning_rate.schedule() != schedule && trainer.header.config.schedule == before_schedule {
+        if *trainer.learning_rate.schedule() != schedule && trainer.header.config.schedule == held.schedule {
             let steps = resolved.total_steps;
             notes.push(format!("the schedule `{schedule}` ended with the run, and now ends at step {steps}"));
         }

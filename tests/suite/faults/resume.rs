@@ -167,6 +167,17 @@ fn a_run_goes_on_with_other_settings_that_may_change_and_says_so() {
 }
 
 #[test]
+fn a_checkpoint_of_other_settings_that_may_change_is_told_of() {
+    let folder = tempdir().unwrap();
+    let [run, other] = ["run", "other"].map(|name| path(&folder, name));
+    train(&run, &["--epochs", "1", "--lr", "0.01"], 0);
+    train(&other, &["--epochs", "1", "--lr", "0.02"], 0);
+    let file = |run: &str| Path::new(run).join("checkpoint.safetensors");
+    fs::copy(file(&other), file(&run)).unwrap();
+    resume(&run, &["--epochs", "2"], 0).says("lr was 0.02, and is 0.01 from here on");
+}
+
+#[test]
 fn a_damaged_row_costs_itself_and_is_told() {
     let folder = tempdir().unwrap();
     let run = path(&folder, "run");
