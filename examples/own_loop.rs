@@ -28,7 +28,7 @@ pub(crate) fn run(device: &str) -> Result<f64, Box<dyn Error>> {
     let mut training = Graph::new();
     let logits = network(&mut training, Mode::Train)?;
     let labels = training.input("labels", TensorSpec::u32([BATCH]))?;
-    let loss = training.apply_one(CrossEntropy { label_smoothing: 0.0 }, &[logits, labels])?;
+    let loss = training.apply_one(CrossEntropy::default(), &[logits, labels])?;
     training.output("loss", loss);
     let wanted: Vec<Value> = training.trainable().collect();
     let gradients = training.gradients(loss, &wanted)?;

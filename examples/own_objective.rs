@@ -19,7 +19,7 @@ struct SmallLogits {
 impl Objective for SmallLogits {
     /// Its gradient is that of the ops that it is made of.
     fn attach(&self, graph: &mut Graph, logits: Value, labels: Value) -> Result<[Value; 2], GraphError> {
-        let [loss, rows] = CrossEntropy { label_smoothing: 0.0 }.attach(graph, logits, labels)?;
+        let [loss, rows] = CrossEntropy::default().attach(graph, logits, labels)?;
         let count = graph.shape(logits).elements() as f32;
         let squares = graph.apply_one(Mul, &[logits, logits])?;
         let mean = graph.apply_one(SumTo { shape: [1, 1].into(), factor: self.share / count }, &[squares])?;

@@ -32,7 +32,7 @@
 //! let x = net.relu(x)?;
 //! let x = net.flatten(x)?;
 //! let logits = net.linear("classifier", x, 2)?;
-//! let loss = graph.apply_one(CrossEntropy { label_smoothing: 0.0 }, &[logits, target])?;
+//! let loss = graph.apply_one(CrossEntropy::default(), &[logits, target])?;
 //! graph.output("loss", loss);
 //! let trainable: Vec<_> = graph.trainable().collect();
 //! let gradients = graph.gradients(loss, &trainable)?;

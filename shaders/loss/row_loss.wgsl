@@ -1,5 +1,6 @@
-// losses[n] = (loss of row n, 1), or (0, 0) for a row whose target is no class. With y the one-hot
-// target t and p = softmax(z):
+// losses[n] = (loss of row n, 1), or (0, 0) for a row whose target is no class, or one that is passed over. Where
+// classes have weights the loss is the weight of the target times as much, and row_weights[n] is that weight, 0 for a
+// row that does not count. With y the one-hot target t and p = softmax(z):
 //
 //   focal        -ALPHA (1 - p_t)^GAMMA log p_t
 //   mse          sum of (z - y)^2 / CLASSES
@@ -8,14 +9,16 @@
 //
 // The losses through softmax also leave numbers[n] = (m, log of the sum of exp(z - m), g) for the
 // backward pass, m the largest logit, g = dloss / dlog p_t (focal) or sum of p (p - y) (mse_softmax).
-// logits [N, CLASSES], targets [N], losses [N, 2], numbers [N, 3]. One invocation per row.
+// logits [N, CLASSES], targets and row_weights [N], weights [CLASSES],
+// losses [N, 2], numbers [N, 3]. One invocation per row.
 
 import package::constants::{WORKGROUP, CLASSES};
 @if(focal) import package::constants::{ALPHA, GAMMA, SMALLEST_BASE};
+@if(ignoring) import package::constants::IGNORED;
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::sum::{no_terms, plus, total};
-import package::bindings::{logits, targets, losses, numbers};
+import package::bindings::{logits, targets, losses, numbers, weights, row_weights};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -81,7 +84,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         // mutate `loss = -logits` => `loss = logits` (nll: wrong sign)
         loss = -logits[first + label];
     }
-    let counts = targets[n] < CLASSES;
+    var counts = targets[n] < CLASSES;
+    // mutate `label != IGNORED` => `true` (nll: class that is passed over counted)
+    @if(ignoring) { counts = counts && label != IGNORED; }
+    @if(weighted) {
+        // mutate `loss *= weights[label];` => `` (focal,nll: weight of the loss dropped)
+        loss *= weights[label];
+        row_weights[n] = select(0.0, weights[label], counts);
+    }
     losses[2u * n] = select(0.0, loss, counts);
     // mutate `select(0.0, 1.0, counts)` => `1.0` (focal,mse,nll: rows without a class counted)
     losses[2u * n + 1u] = select(0.0, 1.0, counts);

@@ -6,7 +6,7 @@ use crate::ops::card::{Card, Case, Chapter, Fixture, FixtureError, INFINITY, set
 use crate::ops::{Add, Mul, dropout};
 
 /// Every card of this folder.
-pub static ALL: &[&Card] = &[&SHUFFLE, &MEAN, &LAYER_NORM, &ATTENTION, &STOCHASTIC_DEPTH];
+pub static ALL: &[&Card] = &[&SHUFFLE, &MEAN, &LAYER_NORM, &ATTENTION, &STOCHASTIC_DEPTH, &super::losses::CARD];
 
 fn train(graph: &mut Graph) -> Scope<'_> {
     Scope::new(graph, Mode::Train)

@@ -3,8 +3,8 @@
 use super::Scope;
 use crate::graph::{GraphError, Init, Value};
 use crate::ops::{
-    AdaptiveAvgPool2d, AvgPool2d, BatchNormalize, BatchStatistics, Concat, LocalResponseNorm, Loss, MatMul, MaxPool2d,
-    Mul, Permute, Reshape, Scale, Slice, Softmax, SumTo, ZeroPad,
+    AdaptiveAvgPool2d, AvgPool2d, BatchNormalize, BatchStatistics, Concat, LocalResponseNorm, MatMul, MaxPool2d, Mul,
+    Permute, Reshape, Scale, Slice, Softmax, SumTo, ZeroPad,
 };
 use crate::tensor::Shape;
 use std::ops::Range;
@@ -261,14 +261,6 @@ impl Scope<'_> {
         let scores = self.scale(scores, 1.0 / (depth as f32).sqrt())?;
         let weights = self.softmax(scores, self.shape(scores).len() - 1)?;
         self.matmul(weights, v, MatMul::default())
-    }
-
-    /// A loss of logits `[N, C]` and targets `[N]`: `[1]`.
-    ///
-    /// # Errors
-    /// When the shapes are others.
-    pub fn loss(&mut self, logits: Value, target: Value, loss: Loss) -> Result<Value, GraphError> {
-        self.apply(loss, &[logits, target])
     }
 
     /// The shape of x, which has a dimension `dim`.

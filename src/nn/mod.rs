@@ -3,6 +3,7 @@
 mod card;
 mod functions;
 mod layers;
+mod losses;
 mod scope;
 
 pub use card::ALL;

@@ -5,6 +5,7 @@
 
 pub(crate) mod activation;
 mod batch_norm;
+mod binary_cross_entropy;
 mod broadcast;
 pub mod card;
 mod conv;
@@ -15,12 +16,14 @@ mod epilogue;
 mod group_norm;
 mod layout;
 mod local_response_norm;
+mod loss_rows;
 mod losses;
 mod matmul;
 mod multiply_adds;
 mod pool;
 mod reduce;
 mod shape;
+mod soft_cross_entropy;
 mod softmax;
 mod walk;
 
@@ -28,16 +31,18 @@ pub use activation::{Activation, ActivationBackward};
 pub use batch_norm::{
     BatchNorm, BatchNormInputGradient, BatchNormSums, BatchNormalize, BatchStatistics, UpdateRunningStatistics,
 };
+pub use binary_cross_entropy::{BinaryCrossEntropy, BinaryCrossEntropyBackward};
 pub use broadcast::{BroadcastTo, SumTo};
 pub use conv::{Conv2d, ConvGeometry, ConvInputGradient, ConvWeightGradient, Linear, output_size};
 pub use conv::{ConvKernels, ConvPass, ConvShape};
-pub use cross_entropy::{CountCorrect, CrossEntropy, CrossEntropyBackward, IGNORED_TARGET, RecordMetrics};
+pub use cross_entropy::{CountCorrect, CrossEntropy, CrossEntropyBackward, RecordMetrics};
 pub use dropout::Dropout;
 pub use elementwise::{Add, Copy, Fill, Mul, Scale};
 pub use epilogue::Activated;
 pub use group_norm::{GroupNorm, GroupNormInputGradient, GroupNormSums, GroupNormalize};
 pub use layout::{Concat, Permute, Slice, ZeroPad};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormBackward};
+pub use loss_rows::{IGNORED_TARGET, Rows};
 pub use losses::{Loss, LossBackward};
 pub use matmul::MatMul;
 pub use multiply_adds::MultiplyAdds;
@@ -45,6 +50,7 @@ pub use pool::{AdaptiveAvgPool2d, AdaptiveAvgPoolBackward, AvgPool2d, AvgPoolBac
 pub use reduce::ChannelSum;
 pub(crate) use reduce::sum_parts;
 pub use shape::Reshape;
+pub use soft_cross_entropy::{SoftCrossEntropy, SoftCrossEntropyBackward};
 pub use softmax::{Softmax, SoftmaxBackward};
 
 use crate::tensor::TensorSpec;
@@ -67,7 +73,9 @@ pub static ALL: &[&Card] = &[
     &softmax::CARD,
     &matmul::CARD,
     &cross_entropy::CARD,
+    &soft_cross_entropy::CARD,
     &losses::CARD,
+    &binary_cross_entropy::CARD,
     &multiply_adds::CARD,
 ];
 

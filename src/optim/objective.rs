@@ -94,11 +94,11 @@ impl LossFunction {
     /// When this program has not [registered](register) a loss of its own of that name.
     pub fn objective(&self, label_smoothing: f32) -> Result<Arc<dyn Objective>, LossError> {
         Ok(match self {
-            LossFunction::CrossEntropy => Arc::new(CrossEntropy { label_smoothing }),
+            LossFunction::CrossEntropy => Arc::new(CrossEntropy::smoothed(label_smoothing)),
             LossFunction::Focal { alpha, gamma } => Arc::new(Loss::Focal { alpha: *alpha, gamma: *gamma }),
             LossFunction::Mse => Arc::new(Loss::Mse),
             LossFunction::MseSoftmax => Arc::new(Loss::MseSoftmax),
-            LossFunction::Nll => Arc::new(Loss::Nll),
+            LossFunction::Nll => Arc::new(Loss::NLL),
             LossFunction::Own(name) => OWN.find(name).ok_or_else(|| LossError::Unknown { name: name.clone() })?,
         })
     }

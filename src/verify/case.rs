@@ -1,6 +1,7 @@
 //! One case file: its JSON, and its tensors.
 
 use super::CaseError;
+use crate::ops::IGNORED_TARGET;
 use crate::ops::card::FixtureError;
 use crate::tensor::Shape;
 use safetensors::{Dtype, SafeTensors};
@@ -88,7 +89,23 @@ impl Case {
             (name.to_owned(), tensor)
         });
         let Header { kind, rtol, atol, attrs, rest, .. } = header;
-        Ok(Case { kind, rtol, atol, attrs, rest, tensors: tensors.collect() })
+        let mut case = Case { kind, rtol, atol, attrs, rest, tensors: tensors.collect() };
+        case.take_weights();
+        Ok(case)
+    }
+
+    /// Makes inputs of the weights that stand among the attributes.
+    fn take_weights(&mut self) {
+        for name in ["weight", "pos_weight"] {
+            let list = self.attrs.get(name).and_then(Value::as_array);
+            let numbers = list.and_then(|list| list.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>());
+            let Some(numbers) = numbers else { continue };
+            self.attrs.remove(name);
+            let data = numbers.iter().flat_map(|&number| (number as f32).to_ne_bytes()).collect();
+            let name = format!("in.{name}");
+            let tensor = CaseTensor { name: name.clone(), shape: [numbers.len()].into(), dtype: Dtype::F32, data };
+            self.tensors.insert(name, tensor);
+        }
     }
 
     /// A string beside the attributes, such as the op's name.
@@ -128,16 +145,23 @@ impl CaseTensor {
         }
     }
 
-    /// Class indices, which files hold as int32.
-    pub(super) fn classes(&self) -> Result<Vec<u32>, CaseError> {
-        let negative = |_| self.holds_not("class indices of at least 0");
-        match self.dtype {
-            Dtype::I32 => {
-                let indices: Vec<i32> = bytemuck::pod_collect_to_vec(&self.data);
-                indices.into_iter().map(|index| u32::try_from(index).map_err(negative)).collect()
-            }
-            _ => Err(self.holds_not("int32")),
-        }
+    pub(super) fn is_f32(&self) -> bool {
+        self.dtype == Dtype::F32
+    }
+
+    /// Class indices, which files hold as int32 or int64; the negative number `ignored` is [`IGNORED_TARGET`].
+    pub(super) fn classes(&self, ignored: i64) -> Result<Vec<u32>, CaseError> {
+        let indices: Vec<i64> = match self.dtype {
+            Dtype::I32 => bytemuck::pod_collect_to_vec::<u8, i32>(&self.data).into_iter().map(i64::from).collect(),
+            Dtype::I64 => bytemuck::pod_collect_to_vec(&self.data),
+            _ => return Err(self.holds_not("int32 or int64")),
+        };
+        let class = |index: i64| match u32::try_from(index) {
+            Ok(class) => Ok(class),
+            Err(_) if index == ignored => Ok(IGNORED_TARGET),
+            Err(_) => Err(self.holds_not("class indices of at least 0")),
+        };
+        indices.into_iter().map(class).collect()
     }
 
     /// The elements as numbers to compare with.

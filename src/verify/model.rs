@@ -91,7 +91,7 @@ fn train(
     graph.output("logits_train", logits);
     let rows = graph.shape(logits).first().copied().unwrap_or(1);
     let target = graph.input("target", TensorSpec::u32([rows]))?;
-    let loss = graph.apply(CrossEntropy { label_smoothing: 0.0 }, &[logits, target])?[0];
+    let loss = graph.apply(CrossEntropy::default(), &[logits, target])?[0];
     graph.output("loss", loss);
     let parameters: Vec<Value> = match case.names().any(|name| name.starts_with("grad_")) {
         true => graph.trainable().collect(),

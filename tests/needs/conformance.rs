@@ -1,5 +1,5 @@
 //! PyTorch's numbers on the GPU and on the CPU reference: a sample that travels with the code
-//! (scripts/conformance-sample.py, and op_cases.py, optimizer_cases.py and schedule_cases.py beside it), and the cases that may lie beside the repository.
+//! (scripts/conformance-sample.py, and loss_cases.py, op_cases.py, optimizer_cases.py and schedule_cases.py beside it), and the cases that may lie beside the repository.
 
 use crate::common::fixture;
 use crate::need::{Need, beside, trial};
@@ -13,7 +13,7 @@ use tilewright::verify::{Outcome, find_cases, run_case};
 
 /// A test for the cases of each kind, and one for each model, on both backends.
 pub(crate) fn trials() -> Vec<Trial> {
-    let folders = ["conformance", "ops", "optimizers", "schedules"].map(fixture);
+    let folders = ["conformance", "losses", "ops", "optimizers", "schedules"].map(fixture);
     let sample = find_cases(&folders).unwrap();
     let held: BTreeSet<Option<OsString>> = sample.iter().map(|file| name(file)).collect();
     let mut more = match Need::Cases.is_there() {

@@ -76,7 +76,7 @@ fn cross_entropy_agrees_with_the_reference_and_ignores_padding() {
             let mut graph = Graph::new();
             let logits = graph.input("logits", TensorSpec::f32([rows, classes])).unwrap();
             let target = graph.input("target", TensorSpec::u32([rows])).unwrap();
-            let loss = graph.apply(CrossEntropy { label_smoothing }, &[logits, target]).unwrap();
+            let loss = graph.apply(CrossEntropy::smoothed(label_smoothing), &[logits, target]).unwrap();
             graph.output("rows", loss[1]);
             for k in [1, 5] {
                 let correct = graph.apply_one(CountCorrect { k }, &[logits, target]).unwrap();

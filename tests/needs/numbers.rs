@@ -141,7 +141,7 @@ fn cross_entropy_takes_huge_logits_and_masked_classes() {
         let mut graph = Graph::new();
         let z = graph.input("logits", TensorSpec::f32([1, 3])).unwrap();
         let target = graph.input("target", TensorSpec::u32([1])).unwrap();
-        let loss = graph.apply(CrossEntropy { label_smoothing }, &[z, target]).unwrap();
+        let loss = graph.apply(CrossEntropy::smoothed(label_smoothing), &[z, target]).unwrap();
         graph.output("loss", loss[0]);
         for device in DEVICES {
             let inputs = [("logits", HostTensor::F32(logits.to_vec())), ("target", HostTensor::U32(vec![0]))];

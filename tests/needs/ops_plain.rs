@@ -273,7 +273,7 @@ const LOSSES: [Loss; 7] = [
     Loss::Focal { alpha: 1.0, gamma: 0.5 },
     Loss::Mse,
     Loss::MseSoftmax,
-    Loss::Nll,
+    Loss::NLL,
 ];
 
 /// A graph of a loss and its gradient for an upstream gradient that is given.

@@ -132,7 +132,7 @@ fn loss_case(rows: usize, classes: usize, ignore: bool, build: LossKind) -> Case
         let target = graph.input("target", TensorSpec::u32([rows]))?;
         let loss = match build {
             LossKind::CrossEntropy(label_smoothing) => {
-                graph.apply(CrossEntropy { label_smoothing }, &[logits, target])?[0]
+                graph.apply(CrossEntropy::smoothed(label_smoothing), &[logits, target])?[0]
             }
             LossKind::Other(loss) => graph.apply(loss, &[logits, target])?[0],
         };
@@ -159,7 +159,7 @@ fn loss() -> impl Strategy<Value = LossKind> {
         (0.0..1.0f32).prop_map(LossKind::CrossEntropy),
         (0.1..2.0f32, prop::sample::select(vec![0.0, 1.0, 2.0, 3.5]))
             .prop_map(|(alpha, gamma)| LossKind::Other(Loss::Focal { alpha, gamma })),
-        prop::sample::select(vec![Loss::Mse, Loss::MseSoftmax, Loss::Nll]).prop_map(LossKind::Other),
+        prop::sample::select(vec![Loss::Mse, Loss::MseSoftmax, Loss::NLL]).prop_map(LossKind::Other),
     ]
 }
 

@@ -54,7 +54,7 @@ fn training(frozen: &[&str]) -> (Graph, Attached) {
     graph.freeze(&patterns, BTreeSet::new());
     let logits = logits(&mut graph, Mode::Train);
     let labels = graph.input("labels", TensorSpec::u32([4])).unwrap();
-    let loss = graph.apply_one(CrossEntropy { label_smoothing: 0.0 }, &[logits, labels]).unwrap();
+    let loss = graph.apply_one(CrossEntropy::default(), &[logits, labels]).unwrap();
     graph.output("loss", loss);
     let trainable: Vec<_> = graph.trainable().collect();
     let gradients = graph.gradients(loss, &trainable).unwrap();

@@ -2,15 +2,18 @@
 
 use super::{CountCorrect, CrossEntropy, IGNORED_TARGET, RecordMetrics};
 use crate::graph::{Graph, GraphError, Init, Value};
-use crate::ops::card::{Card, Case, Chapter, Entry, Fixture, FixtureError, INFINITY, NAN, NO_GRADIENT, Prepared, set};
-use crate::tensor::{TensorSpec, Tensors};
+use crate::ops::card::{
+    Card, Case, Chapter, Entry, Fixture, FixtureError, INFINITY, NAN, NO_GRADIENT, Prepared, positive, set,
+};
+use crate::ops::soft_cross_entropy::soft_cross_entropy;
+use crate::tensor::{ElementType, TensorSpec, Tensors};
 
-pub(crate) const LOSS_SHAPES: &str = "logits [N, C], target [N] of u32; the loss [1], the rows that count [1], and what the backward pass needs of each row";
+pub(crate) const LOSS_SHAPES: &str = "logits [N, C], target [N] of u32, perhaps weights of classes [C]; the loss [1], the rows that count [1], and what the backward pass needs";
 
 pub(crate) static CARD: Card = Card::new(Chapter::Loss, &[
     Entry {
         name: "cross_entropy",
-        computes: "mean over rows of -(1 - s) log p_target - s / C * sum of log p, p = softmax(logits), s the label smoothing",
+        computes: "mean over rows of -(1 - s) log p_target - s / C * sum of log p, p = softmax(logits), s the label smoothing; with weights of classes each log p counts its class's times, and the mean is over those of the targets",
         shapes: LOSS_SHAPES,
         gradient: "cross_entropy_backward",
         shaders: &["loss/cross_entropy_rows", "loss/mean_of_rows"],
@@ -18,8 +21,8 @@ pub(crate) static CARD: Card = Card::new(Chapter::Loss, &[
     },
     Entry {
         name: "cross_entropy_backward",
-        computes: "(softmax(logits) - smoothed one-hot target) * upstream / rows that count",
-        shapes: "logits, target, the forward pass's count and row sums, upstream [1]; dlogits as logits",
+        computes: "(softmax(logits) - smoothed one-hot target) * upstream / rows that count; with weights, these times the terms, and their sum in place of the rows",
+        shapes: "logits, target, the forward pass's count or sum of weights, and row sums, upstream [1], perhaps weights [C] and the rows' shares [N]; dlogits as logits",
         gradient: NO_GRADIENT,
         shaders: &["loss/cross_entropy_backward"],
         flops: "5 elements of logits",
@@ -47,7 +50,24 @@ pub(crate) static CARD: Card = Card::new(Chapter::Loss, &[
 
 fn cross_entropy(given: &mut Fixture<'_>) -> Result<Value, FixtureError> {
     let label_smoothing = given.attributes.number("label_smoothing", Some(0.0))? as f32;
-    given.apply(CrossEntropy { label_smoothing }, &["in.logits", "in.target"])
+    let ignore_index = ignore_index(given)?;
+    if given.graph.spec(given.operand("in.target")?).element == ElementType::F32 {
+        return soft_cross_entropy(given, label_smoothing);
+    }
+    given.apply(CrossEntropy { label_smoothing, ignore_index }, &loss_operands(given))
+}
+
+/// The target whose rows do not count; PyTorch's own is no class, and the reader of targets has it as
+/// [`IGNORED_TARGET`].
+pub(crate) fn ignore_index(given: &mut Fixture<'_>) -> Result<u32, FixtureError> {
+    let index = given.attributes.number("ignore_index", Some(-100.0))?;
+    Ok(if (0.0..f64::from(IGNORED_TARGET)).contains(&index) { index as u32 } else { IGNORED_TARGET })
+}
+
+/// A loss's operands, of which the weights of classes may be absent.
+pub(crate) fn loss_operands(given: &Fixture<'_>) -> Vec<&'static str> {
+    let weights = given.optional("in.weight").map(|_| "in.weight");
+    ["in.logits", "in.target"].into_iter().chain(weights).collect()
 }
 
 /// A loss's inputs, of so many rows and classes.
@@ -56,11 +76,23 @@ pub(crate) fn rows_of(graph: &mut Graph, rows: usize, classes: usize) -> Result<
     Ok([logits, graph.input("target", TensorSpec::u32([rows]))?])
 }
 
+/// As [`rows_of`], with a weight for each class.
+pub(crate) fn weighted_rows_of(graph: &mut Graph, rows: usize, classes: usize) -> Result<[Value; 3], GraphError> {
+    let [logits, target] = rows_of(graph, rows, classes)?;
+    Ok([logits, target, graph.input("weights", TensorSpec::f32([classes]))?])
+}
+
+/// Makes weights of classes of what is random.
+pub(crate) fn weigh(tensors: &mut Tensors) {
+    positive(tensors, &["weights"]);
+    set(tensors, "weights", &[(0, 0.25)]);
+}
+
 fn case([rows, classes]: [usize; 2], label_smoothing: f32, what: &str) -> Case {
     let what = format!("logits [{rows}, {classes}]{what}, label smoothing {label_smoothing}");
     let build = move |graph: &mut Graph| {
         let inputs = rows_of(graph, rows, classes)?;
-        let loss = graph.apply(CrossEntropy { label_smoothing }, &inputs)?;
+        let loss = graph.apply(CrossEntropy::smoothed(label_smoothing), &inputs)?;
         graph.output("rows", loss[1]);
         for k in [1, 5] {
             let correct = graph.apply_one(CountCorrect { k }, &inputs)?;
@@ -84,7 +116,48 @@ fn cases() -> Vec<Case> {
     for (which, prepare) in LOGITS {
         cases.extend([0.0, 0.1, 1.0].map(|smoothing| case([7, 10], smoothing, which).prepare(prepare)));
     }
+    cases.extend(weighted_cases());
     cases.push(history());
+    cases
+}
+
+fn weighted(loss: CrossEntropy, [rows, classes]: [usize; 2], what: &str) -> Case {
+    let what = format!("logits [{rows}, {classes}]{what}, weights of classes, {loss:?}");
+    let build = move |graph: &mut Graph| {
+        let inputs = weighted_rows_of(graph, rows, classes)?;
+        let outputs = graph.apply(loss, &inputs)?;
+        graph.output("rows", outputs[1]);
+        Ok((outputs[0], vec![inputs[0]]))
+    };
+    Case::of_gradient("cross_entropy", what, build).classes(classes)
+}
+
+fn weighted_cases() -> Vec<Case> {
+    let padded: fn(&mut Tensors) = |tensors| {
+        weigh(tensors);
+        ignore_last(tensors);
+    };
+    let all = [([1, 1], 0.0), ([7, 10], 0.0), ([65, 3], 0.1), ([33, 1000], 0.2), ([4096, 2], 1.0)];
+    let mut cases: Vec<Case> =
+        all.into_iter().map(|(size, s)| weighted(CrossEntropy::smoothed(s), size, "").prepare(padded)).collect();
+    let ignoring = |label_smoothing| CrossEntropy { label_smoothing, ignore_index: 2 };
+    cases.extend([0.0, 0.3].map(|s| weighted(ignoring(s), [65, 4], "").prepare(padded)));
+    // A mean over weights that are 0 together, and over no row.
+    cases.push(weighted(CrossEntropy::default(), [5, 3], ", all weights 0").prepare(|tensors| {
+        set(tensors, "weights", &[(0, 0.0), (1, 0.0), (2, 0.0)]);
+    }));
+    let passed_over = CrossEntropy { label_smoothing: 0.1, ignore_index: 0 };
+    cases.push(weighted(passed_over, [5, 3], ", no row counts").prepare(target_first_class));
+    // The weight of what is masked is 0: its logarithm counts all the same, and is infinite.
+    cases.extend([0.0, 0.1].map(|s| {
+        weighted(CrossEntropy::smoothed(s), [7, 10], " with a class of weight 0 masked by -infinity").prepare(
+            |tensors| {
+                target_first_class(tensors);
+                set(tensors, "weights", &[(3, 0.0)]);
+                set(tensors, "logits", &[(13, -INFINITY)]);
+            },
+        )
+    }));
     cases
 }
 
@@ -142,5 +215,10 @@ fn history() -> Case {
 }
 
 fn slopes() -> Vec<Case> {
-    [0.0, 0.3].map(|smoothing| case([4, 3], smoothing, ", one row ignored").prepare(ignore_last)).into()
+    let mut cases: Vec<Case> =
+        [0.0, 0.3].map(|smoothing| case([4, 3], smoothing, ", one row ignored").prepare(ignore_last)).into();
+    let passed_over = CrossEntropy { label_smoothing: 0.3, ignore_index: 1 };
+    let all = [CrossEntropy::default(), CrossEntropy::smoothed(0.3), passed_over];
+    cases.extend(all.map(|loss| weighted(loss, [6, 3], "").prepare(weigh)));
+    cases
 }
