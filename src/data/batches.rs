@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Dataset;
 use super::augmentation::{Augmentation, View};
 use super::error::DataError;
-use crate::random::SplitMix64;
+use super::sampler::Sampler;
 use std::fmt;
 
 /// The label of a padding row: it is no class, and the loss and the metrics pass over it.
@@ -91,6 +91,8 @@ pub struct Batches<'a> {
     /// The index in the data set of the image at each place of the pass.
     order: Vec<u32>,
     change: Change,
+    /// Whether an image may come more than once, and is then changed in another way each time.
+    repeats: bool,
     seed: u64,
     epoch: u64,
 }
@@ -114,16 +116,21 @@ impl<'a> Batches<'a> {
             });
         }
         let (order, change) = (Vec::new(), Change::Fixed(View::default()));
-        let batches = Self { dataset, batch_size, tables, order, change, seed: 0, epoch: 0 };
+        let batches = Self { dataset, batch_size, tables, order, change, repeats: false, seed: 0, epoch: 0 };
         Ok(batches.in_order())
     }
 
     /// In an order that (seed, epoch) decides, the same on every platform.
     #[must_use]
     pub fn shuffled(self, seed: u64, epoch: u64) -> Self {
-        let mut batches = self.in_order();
-        SplitMix64::keyed(&[seed, epoch]).shuffle(&mut batches.order);
-        Self { seed, epoch, ..batches }
+        self.sampled(Sampler::Shuffle, seed, epoch)
+    }
+
+    /// Of the images that `sampler` draws, in the order that (seed, epoch) decides, the same on every platform.
+    #[must_use]
+    pub fn sampled(self, sampler: Sampler, seed: u64, epoch: u64) -> Self {
+        let order = sampler.order(&self.dataset.labels, seed, epoch);
+        Self { order, repeats: sampler == Sampler::Balanced, seed, epoch, ..self }
     }
 
     /// In the order of the data set. Augmentation, if any, draws from seed 0 and epoch 0.
@@ -131,7 +138,7 @@ impl<'a> Batches<'a> {
     pub fn in_order(mut self) -> Self {
         self.order.clear();
         self.order.extend(0..self.dataset.len() as u32);
-        Self { seed: 0, epoch: 0, ..self }
+        Self { repeats: false, seed: 0, epoch: 0, ..self }
     }
 
     /// With random changes to each image.
@@ -181,8 +188,10 @@ impl<'a> Batches<'a> {
         assert_eq!(labels.len(), self.batch_size, "labels is one batch long");
         let indices = self.indices(batch_index);
         let (real, padding) = images.split_at_mut(indices.len() * image_len);
-        real.par_chunks_exact_mut(image_len).zip(indices).for_each(|(row, &index)| {
-            self.write_image(index as usize, row);
+        let first = batch_index.saturating_mul(self.batch_size);
+        real.par_chunks_exact_mut(image_len).zip(indices).enumerate().for_each(|(place, (row, &index))| {
+            let drawn = if self.repeats { first + place } else { index as usize };
+            self.write_image(index as usize, drawn, row);
         });
         padding.fill(0.0);
         labels.fill(IGNORED_LABEL);
@@ -192,12 +201,13 @@ impl<'a> Batches<'a> {
         indices.len()
     }
 
-    fn write_image(&self, index: usize, out: &mut [f32]) {
+    /// `drawn` tells the random changes of images apart.
+    fn write_image(&self, index: usize, drawn: usize, out: &mut [f32]) {
         let image = self.dataset.image(index);
         let plane = self.dataset.height * self.dataset.width;
         let view = match self.change {
             Change::Fixed(view) => view,
-            Change::Random(augmentation) => augmentation.draw(self.seed, self.epoch, index),
+            Change::Random(augmentation) => augmentation.draw(self.seed, self.epoch, drawn),
         };
         let is_moved = view != View::default();
         for ((from, to), table) in image.chunks_exact(plane).zip(out.chunks_exact_mut(plane)).zip(&self.tables) {

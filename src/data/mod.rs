@@ -23,6 +23,7 @@ mod normalize;
 mod own;
 mod preprocessing;
 mod resample;
+mod sampler;
 mod source;
 mod synthetic;
 
@@ -41,6 +42,7 @@ pub use folder::images_of;
 pub use normalize::Normalize;
 pub use own::{Examples, register};
 pub use preprocessing::{Asked, Interpolation, Preprocessing};
+pub use sampler::Sampler;
 pub use source::{LoadOptions, Source};
 
 /// Images of one size with a class each, as bytes in memory.
@@ -208,25 +210,37 @@ impl Dataset {
         Self { images, labels, name: self.name.clone(), classes: self.classes.clone(), ..*self }
     }
 
-    /// How many images each class has, in one line, where one has twice as many as another.
-    pub(crate) fn class_counts(&self) -> Option<String> {
-        let mut counts = vec![0_usize; self.classes.len()];
+    /// How many images each class has.
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes.len()];
         self.labels.iter().for_each(|&label| counts[label as usize] += 1);
-        let (least, most) = (*counts.iter().min()?, *counts.iter().max()?);
-        if most < 2 * least {
-            return None;
+        counts
+    }
+
+    /// The lines of a table of the classes and their images, where one has more than three times as many as another.
+    pub(crate) fn uneven_classes(&self) -> Vec<String> {
+        let counts = self.class_counts();
+        let (least, most) = (counts.iter().min().copied().unwrap_or(0), counts.iter().max().copied().unwrap_or(0));
+        if most <= UNEVEN * least {
+            return Vec::new();
         }
         let mut by_count: Vec<(usize, &String)> = counts.into_iter().zip(&self.classes).collect();
         by_count.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
-        let told = |(count, class): &(usize, &String)| format!("{class} {count}");
-        let listed: Vec<String> = match by_count.len() {
-            classes if classes <= MOST_CLASSES => by_count.iter().map(told).collect(),
-            classes => {
-                let (first, last) = (&by_count[..MOST_CLASSES / 2], &by_count[classes - MOST_CLASSES / 2..]);
-                first.iter().map(told).chain(["...".to_owned()]).chain(last.iter().map(told)).collect()
+        let left_out = by_count.len().saturating_sub(MOST_CLASSES);
+        let shown = |place: &usize| *place < MOST_CLASSES / 2 || *place >= MOST_CLASSES / 2 + left_out || left_out == 0;
+        let places: Vec<usize> = (0..by_count.len()).filter(shown).collect();
+        let width = places.iter().map(|&place| by_count[place].1.chars().count()).max().unwrap_or(0);
+        let digits = most.to_string().len();
+        let images = self.len().max(1) as f64;
+        let mut lines = vec![format!("the classes of {} are uneven, in images:", self.name)];
+        for place in places {
+            let (count, class) = by_count[place];
+            if left_out > 0 && place == MOST_CLASSES / 2 + left_out {
+                lines.push(format!("  ... {left_out} classes between these"));
             }
-        };
-        Some(format!("the classes of {} are uneven, in images: {}", self.name, listed.join(", ")))
+            lines.push(format!("  {class:width$}  {count:digits$}  {:5.1} %", 100.0 * count as f64 / images));
+        }
+        lines
     }
 
     /// With the classes `classes`, which its own are in another order: class `label` becomes `places[label]`.
@@ -251,6 +265,8 @@ impl Dataset {
     }
 }
 
+/// Classes are told with their numbers of images where one has more than this times those of another.
+const UNEVEN: usize = 3;
 /// Classes whose numbers of images are all listed.
 const MOST_CLASSES: usize = 12;
 

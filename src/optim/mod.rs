@@ -29,6 +29,7 @@ mod attributes;
 mod average;
 mod averaging;
 mod card;
+mod class_weights;
 mod clip;
 mod gradient;
 mod groups;
@@ -49,6 +50,7 @@ pub use attach::{ACCUMULATED, Attached, PART_SHARE, SCALARS, UpdateConfig, accum
 pub use attribute::{Attribute, AttributeValue, Range, Takes, Values};
 pub use average::AverageWeights;
 pub use averaging::{AverageError, Averaging, RunAverage};
+pub use class_weights::{ClassWeights, ClassWeightsError};
 pub use clip::{ClipScale, SquaredNorm};
 pub use gradient::GradientTransform;
 pub use groups::{Exclude, Groups, ParameterGroup, Share, Shares};

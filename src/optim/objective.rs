@@ -19,6 +19,21 @@ pub trait Objective: Send + Sync {
     /// # Errors
     /// When the shapes do not suit it.
     fn attach(&self, graph: &mut Graph, logits: Value, labels: Value) -> Result<[Value; 2], GraphError>;
+
+    /// As [`Objective::attach`], where each class counts as often as `weights` `[classes]` says: the mean is over the
+    /// weights of the rows' labels. None, as by default, when it takes no weights.
+    ///
+    /// # Errors
+    /// When the shapes do not suit it.
+    fn attach_weighted(
+        &self,
+        _graph: &mut Graph,
+        _logits: Value,
+        _labels: Value,
+        _weights: Value,
+    ) -> Result<Option<[Value; 2]>, GraphError> {
+        Ok(None)
+    }
 }
 
 /// A loss by name, with its attributes: `cross_entropy`, `focal:gamma=2,alpha=0.25`, or one that was [registered](
@@ -112,20 +127,31 @@ pub fn register(name: impl Into<String>, objective: impl Objective + 'static) {
     OWN.register(name, Arc::new(objective));
 }
 
-impl Objective for CrossEntropy {
-    fn attach(&self, graph: &mut Graph, logits: Value, labels: Value) -> Result<[Value; 2], GraphError> {
-        first_two(graph, *self, logits, labels)
-    }
-}
+/// An op whose first two outputs are the mean and the rows, and that takes weights as one more input.
+macro_rules! objective {
+    ($op:ty) => {
+        impl Objective for $op {
+            fn attach(&self, graph: &mut Graph, logits: Value, labels: Value) -> Result<[Value; 2], GraphError> {
+                first_two(graph, *self, &[logits, labels])
+            }
 
-impl Objective for Loss {
-    fn attach(&self, graph: &mut Graph, logits: Value, labels: Value) -> Result<[Value; 2], GraphError> {
-        first_two(graph, *self, logits, labels)
-    }
+            fn attach_weighted(
+                &self,
+                graph: &mut Graph,
+                logits: Value,
+                labels: Value,
+                weights: Value,
+            ) -> Result<Option<[Value; 2]>, GraphError> {
+                first_two(graph, *self, &[logits, labels, weights]).map(Some)
+            }
+        }
+    };
 }
+objective!(CrossEntropy);
+objective!(Loss);
 
-fn first_two(graph: &mut Graph, op: impl Op, logits: Value, labels: Value) -> Result<[Value; 2], GraphError> {
-    let outputs = graph.apply(op, &[logits, labels])?;
+fn first_two(graph: &mut Graph, op: impl Op, inputs: &[Value]) -> Result<[Value; 2], GraphError> {
+    let outputs = graph.apply(op, inputs)?;
     Ok([outputs[0], outputs[1]])
 }
 

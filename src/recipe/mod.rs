@@ -12,11 +12,13 @@ pub use rows::ROWS;
 pub use run_record::{RunRecord, SplitRecord};
 
 use crate::data::{
-    Augmentation, ClassMatching, Interpolation, LoadOptions, MAX_PIXELS, Normalize, Preprocessing, Source,
+    Augmentation, ClassMatching, Interpolation, LoadOptions, MAX_PIXELS, Normalize, Preprocessing, Sampler, Source,
 };
 use crate::models::{Model, ModelOptions};
 use crate::optim::schedule::{RunLength, RunSchedule, Schedule, ScheduleError};
-use crate::optim::{Exclude, GradientTransform, Groups, LossFunction, Optimizer, ParameterGroup, RunAverage};
+use crate::optim::{
+    ClassWeights, Exclude, GradientTransform, Groups, LossFunction, Optimizer, ParameterGroup, RunAverage,
+};
 use crate::setting::{BadSetting, Setting};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -73,6 +75,10 @@ pub struct TrainConfig {
     pub loss: LossFunction,
     /// Share of the label that is spread over all classes, from 0 to 1.
     pub label_smoothing: f64,
+    /// How often each class counts in the loss; all alike where there are none.
+    pub class_weights: Option<ClassWeights>,
+    /// Which training images an epoch takes.
+    pub sampler: Sampler,
     /// An average of the weights, which is evaluated and kept in their place.
     pub average: Option<RunAverage>,
     /// Steps between checkpoints besides those at the end of each epoch; 0 for none.
@@ -152,6 +158,8 @@ impl Default for TrainConfig {
             lr: 1e-3,
             loss: LossFunction::default(),
             label_smoothing: 0.0,
+            class_weights: None,
+            sampler: Sampler::default(),
             average: None,
             checkpoint_every: 0,
             flip: false,

@@ -1,9 +1,9 @@
 //! What a setting's row has: its kind of value, what the value must be, and how it is read and set.
 
 use super::TrainConfig;
-use crate::data::{ClassMatching, ImageSize, Interpolation, Normalize, Source};
+use crate::data::{ClassMatching, ImageSize, Interpolation, Normalize, Sampler, Source};
 use crate::optim::schedule::RunSchedule;
-use crate::optim::{Exclude, LossFunction, Optimizer, ParameterGroup, RunAverage};
+use crate::optim::{ClassWeights, Exclude, LossFunction, Optimizer, ParameterGroup, RunAverage};
 use crate::path_text;
 use serde_json::{Map, Value};
 use std::error::Error;
@@ -276,6 +276,8 @@ texts!(
     Interpolation,
     Normalize,
     ClassMatching,
+    ClassWeights,
+    Sampler,
     LossFunction,
     RunAverage,
     RunSchedule,

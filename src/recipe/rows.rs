@@ -3,7 +3,7 @@
 
 use super::TrainConfig;
 use super::row::{Held, Kind, Range, Row, SettingValue, Topic};
-use crate::optim::{LossFunction, Optimizer, RunAverage, schedule};
+use crate::optim::{ClassWeights, LossFunction, Optimizer, RunAverage, schedule};
 use std::fmt;
 
 const fn range(rule: &'static str, holds: fn(f64) -> bool) -> Range {
@@ -92,6 +92,10 @@ pub static ROWS: &[Row] = &[
     row!(Data, max_pixels, "PIXELS", ANY, "Refuse images of more pixels, before they are decoded").fixed(),
     row!(Data, flip, "", ANY, "Mirror training images at random"),
     row!(Data, crop, "PIXELS", ANY, "Crop training images at random from ones with so many black pixels around"),
+    row!(Data, sampler, "shuffle|balanced", text("shuffle or balanced"),
+        "Which training images an epoch takes: `shuffle`, each once, or `balanced`, each class equally often")
+        .more("An epoch has as many images as there are. Under `balanced` it takes some of those of a class with many, and each \
+               of a class with few several times, changed in another way each time where they are changed at random."),
     row!(Model, attributes as "set", "NAME=VALUE", text("NAME=VALUE, such as dropout=0.2"),
         "An attribute of the model, such as `dropout=0.2`")
         .more("`tilewright summary MODEL` shows which a model takes, and docs/models.md those of all models."),
@@ -134,6 +138,12 @@ pub static ROWS: &[Row] = &[
     row!(Training, loss, "LOSS", text("a loss"), "What training makes small, such as `focal:gamma=2,alpha=0.25`")
         .listed(|| lines("Of the label of a row, with the defaults of the attributes", LossFunction::FORMS)),
     row!(Training, label_smoothing, "SHARE", UP_TO_1, "Share of the target that is spread over all classes"),
+    row!(Training, class_weights, "WEIGHTS", text("balanced, effective, or a file"),
+        "How often each class counts in the loss: `balanced`, `effective:beta=0.9999`, or a file")
+        .more("The loss is then the mean of the rows by the weights of their labels, as PyTorch has it. A file has a line \
+               `class,weight` for each class, by its name. The run notes the weights, and goes on with them.")
+        .otherwise("all alike")
+        .listed(|| lines("Made of the numbers of training images, with the defaults of the attributes", ClassWeights::FORMS)),
     row!(Training, average, "AVERAGE", text("an average"),
         "Evaluate and keep an average of the weights, such as `ema:decay=0.999` or `swa:start=0.75`")
         .more("Training goes on with the weights themselves; the tests, the best checkpoint, and what `eval`, `predict` and \

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Noted in the run's configuration and in each of its checkpoints. In a recipe it has no effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunRecord {
     /// Name of the device.
@@ -14,6 +14,9 @@ pub struct RunRecord {
     pub has_checkpoint: bool,
     /// Names of the classes; a label indexes them.
     pub classes: Vec<String>,
+    /// How often each class counts in the loss, where they do not count alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<Vec<f32>>,
     /// By the name of the split: `train`, `validation`, `test`.
     pub splits: BTreeMap<String, SplitRecord>,
 }
@@ -41,7 +44,7 @@ impl RunRecord {
             [("train", Some(&splits.train)), ("validation", splits.validation.as_ref()), ("test", Some(&splits.test))];
         let there = named.into_iter().filter_map(|(name, dataset)| Some((name.to_owned(), SplitRecord::of(dataset?))));
         let classes = splits.train.classes.clone();
-        RunRecord { device, has_checkpoint: false, classes, splits: there.collect() }
+        RunRecord { device, has_checkpoint: false, classes, class_weights: None, splits: there.collect() }
     }
 
     /// How the data `now` differ from these, each difference in a few words; none when they are the same.
@@ -74,12 +77,10 @@ impl RunRecord {
 
 impl SplitRecord {
     fn of(dataset: &Dataset) -> SplitRecord {
-        let mut counts = vec![0; dataset.classes.len()];
-        dataset.labels.iter().for_each(|&label| counts[label as usize] += 1);
         let sum = |bytes: &[u8]| format!("{:08x}", crc32c::crc32c(bytes));
         SplitRecord {
             shape: [dataset.channels, dataset.height, dataset.width],
-            counts,
+            counts: dataset.class_counts(),
             labels: sum(bytemuck::cast_slice(&dataset.labels)),
             images: sum(&dataset.images),
         }

@@ -200,7 +200,7 @@ impl Statistics {
         let runs = steps.start * resolved.parts..resolved.runs(steps.end - 1).end;
         let size = resolved.part();
         let batches = Batches::new(train, size, &header.normalization)?
-            .shuffled(self.seed, epoch)
+            .sampled(header.config.sampler, self.seed, epoch)
             .augmented(header.config.augmentation());
         let mut images = vec![0.0; size * train.image_len()];
         let mut labels = vec![0; size];

@@ -6,7 +6,7 @@ use crate::graph::GraphError;
 use crate::interop::InteropError;
 use crate::models::ModelError;
 use crate::optim::schedule::ScheduleError;
-use crate::optim::{LossError, OptimizerError};
+use crate::optim::{ClassWeightsError, LossError, OptimizerError};
 use crate::recipe::RecipeError;
 use crate::report::PictureError;
 use crate::session::SessionError;
@@ -51,6 +51,8 @@ pub enum TrainError {
     Schedule(#[from] ScheduleError),
     #[error(transparent)]
     Loss(#[from] LossError),
+    #[error(transparent)]
+    ClassWeights(#[from] ClassWeightsError),
     #[error("`{}` cannot be {action}: {reason}", path.display())]
     File { path: PathBuf, action: &'static str, reason: io::Error },
     #[error(
@@ -157,6 +159,7 @@ impl TrainError {
             | TrainError::Optimizer(_)
             | TrainError::Schedule(_)
             | TrainError::Loss(_)
+            | TrainError::ClassWeights(_)
             | TrainError::Table(_)
             | TrainError::WithoutData { .. }
             | TrainError::OtherData { .. }

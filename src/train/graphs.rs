@@ -7,6 +7,7 @@ use crate::nn::{Mode, STEP_NUMBERS, Scope};
 use crate::ops::{Add, CountCorrect, RecordMetrics, Scale, UpdateRunningStatistics};
 use crate::optim::{Attached, AverageWeights, Shares, UpdateConfig, accumulate, accumulated_gradients};
 use crate::recipe::TrainConfig;
+use crate::setting::{BadSetting, Setting};
 use crate::tensor::{Shape, TensorSpec};
 use std::collections::HashMap;
 
@@ -20,6 +21,8 @@ pub(super) const METRICS: &str = "metrics";
 pub(super) const STATISTICS_SHARE: &str = "statistics_share";
 /// Before the name of a running statistic: the mean over the runs of a graph of statistics.
 pub(super) const STATISTICS_MEAN: &str = "mean.";
+/// Buffer of the training graph, `[classes]`: how often each class counts, where they do not count alike.
+pub(super) const CLASS_WEIGHTS: &str = "class_weights";
 /// Output of the evaluation graph, `[N, classes]`.
 pub(super) const LOGITS: &str = "logits";
 
@@ -162,9 +165,21 @@ fn forward(graph: &mut Graph, config: &TrainConfig, batch: Batch, mode: Mode) ->
 /// The mean loss, with that of auxiliary classifiers, and the number of rows that count.
 fn loss(graph: &mut Graph, config: &TrainConfig, logits: Value, labels: Value) -> Result<(Value, Value), TrainError> {
     let objective = config.loss.objective(config.label_smoothing as f32)?;
-    let [mut loss, rows] = objective.attach(graph, logits, labels)?;
+    let classes = graph.shape(logits).last().copied().unwrap_or(1);
+    let weights = match &config.class_weights {
+        Some(asked) => Some((asked, graph.transient_buffer(CLASS_WEIGHTS, [classes], Init::ONES)?)),
+        None => None,
+    };
+    let attach = |graph: &mut Graph, logits: Value| match weights {
+        None => Ok::<_, TrainError>(objective.attach(graph, logits, labels)?),
+        Some((asked, weights)) => objective.attach_weighted(graph, logits, labels, weights)?.ok_or_else(|| {
+            let rule = format!("left out with {}, which takes no weights", Setting("loss").to(&config.loss));
+            BadSetting::new("class_weights", asked, rule).into()
+        }),
+    };
+    let [mut loss, rows] = attach(graph, logits)?;
     for (auxiliary, weight) in graph.auxiliaries().to_vec() {
-        let [own, _] = objective.attach(graph, auxiliary, labels)?;
+        let [own, _] = attach(graph, auxiliary)?;
         let own = graph.apply_one(Scale { factor: weight }, &[own])?;
         loss = graph.apply_one(Add, &[loss, own])?;
     }

@@ -1,7 +1,10 @@
 //! What a run holds on its device: the graphs of a step and of an evaluation, ready to run.
 
 use super::averaged::Averaged;
-use super::graphs::{Batch, IMAGES, LABELS, METRICS, PartGraphs, part_graphs, step_numbers, training_graph};
+use super::graphs::{
+    Batch, CLASS_WEIGHTS, IMAGES, LABELS, METRICS, PartGraphs, part_graphs, step_numbers, training_graph,
+};
+use super::start::class_weights;
 use super::{Evaluator, Resolved, TrainError, init, init_classes};
 use crate::checkpoint::{Checkpoint, Header};
 use crate::data::{Dataset, Splits};
@@ -37,6 +40,10 @@ pub(super) struct Runner {
     /// Whether the last run was a short one.
     ran_short: bool,
     seed: u64,
+    /// How often each class counts, where they do not count alike.
+    pub class_weights: Option<Vec<f32>>,
+    /// How often the rows of the step's runs so far count together.
+    weight_before: f64,
 }
 
 /// A step or a part of one, with what goes in and comes out.
@@ -120,7 +127,11 @@ impl Runner {
             None => Some(Evaluator::graph(config, batch)?),
         };
         let graphs: Vec<&Graph> = [&graph].into_iter().chain(&update).chain(&evaluation).collect();
+        let class_weights = class_weights(config, train)?;
         let mut programs = session.prepare_all(&graphs)?.into_iter();
+        if let Some(weights) = &class_weights {
+            session.set(CLASS_WEIGHTS, weights)?;
+        }
         let mut next = || programs.next().unwrap_or_else(|| unreachable!("there is a program for each graph"));
         let (step, update) = (next(), update.map(|_| next()));
         let update =
@@ -159,6 +170,8 @@ impl Runner {
             batch,
             parts,
             seed,
+            class_weights,
+            weight_before: 0.0,
         })
     }
 
@@ -242,7 +255,15 @@ impl Runner {
             Then::Update(inputs) => write_all(program, inputs, update)?,
             Then::Share(share) => {
                 let before = (run % self.parts) as usize * self.batch.shape[0];
-                program.write(*share, &[rows as f32 / (before + rows) as f32])?;
+                let mut of_part = rows as f64;
+                let mut together = (before + rows) as f64;
+                if let Some(weights) = &self.class_weights {
+                    of_part = labels.iter().map(|&label| f64::from(weights[label as usize])).sum();
+                    self.weight_before = if before == 0 { of_part } else { self.weight_before + of_part };
+                    together = self.weight_before;
+                }
+                // Of parts that all count 0 times, each takes the place of those before it.
+                program.write(*share, &[if together > 0.0 { (of_part / together) as f32 } else { 1.0 }])?;
             }
         }
         Ok(program.run()?)

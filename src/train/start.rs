@@ -33,7 +33,7 @@ pub(super) fn read_data(config: &TrainConfig, activity: &Activity) -> Result<Spl
         splits = splits.with_validation(share)?;
     }
     check(config, &splits.train)?;
-    splits.notes.extend(splits.train.class_counts());
+    splits.notes.extend(splits.train.uneven_classes());
     Ok(splits)
 }
 
@@ -56,6 +56,15 @@ pub(super) fn check(config: &TrainConfig, train: &Dataset) -> Result<(), TrainEr
         return setting("crop", config.crop.to_string(), rule);
     }
     Ok(())
+}
+
+/// How often each class counts in the loss, where they do not count alike: as the run noted when it began, if it has.
+pub(super) fn class_weights(config: &TrainConfig, train: &Dataset) -> Result<Option<Vec<f32>>, TrainError> {
+    let Some(asked) = &config.class_weights else { return Ok(None) };
+    match config.run.as_ref().and_then(|run| run.class_weights.as_ref()) {
+        Some(noted) if noted.len() == train.classes.len() => Ok(Some(noted.clone())),
+        _ => Ok(Some(asked.of(&train.classes, &train.class_counts())?)),
+    }
 }
 
 /// The header of a run that begins, and its learning rate.

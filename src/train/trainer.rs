@@ -118,6 +118,8 @@ impl Trainer {
         path: Option<&Path>,
     ) -> Result<Trainer, TrainError> {
         let table = expect_kernels(device, config.tuned.as_deref())?;
+        // That of a run whose configuration serves as a recipe.
+        config.run = None;
         let resolved = Resolved::of_data(&config, &splits.train)?;
         // What the weights of `init` say is kept, for a resume without them.
         if config.init.is_some() {
@@ -127,7 +129,8 @@ impl Trainer {
         let mut runner = Runner::new(&config, &splits, resolved, device)?;
         let (mut header, learning_rate) = start(&config, &splits, resolved)?;
         let notes = runner.initialise(&config, &mut header)?;
-        header.config.run = Some(RunRecord::of(&splits, device.name()));
+        let record = RunRecord::of(&splits, device.name());
+        header.config.run = Some(RunRecord { class_weights: runner.class_weights.clone(), ..record });
         let folder = RunFolder::create(path, &header.config, table.as_ref())?;
         let mut trainer = Trainer::new(splits, resolved, runner, header, learning_rate, folder);
         trainer.notes.extend(init::other_attributes(&config)?);
@@ -147,6 +150,7 @@ impl Trainer {
         let mut notes = schedule_notes(learning_rate.schedule(), resolved.total_steps);
         notes.extend(resolved.note(&header.config));
         notes.extend(averaged::note(&header.config));
+        notes.extend(weights_note(&header, runner.class_weights.as_deref()));
         Trainer {
             splits,
             resolved,
@@ -366,7 +370,7 @@ impl Trainer {
         let Resolved { parts, steps_per_epoch: steps, .. } = resolved;
         let part_size = self.resolved.part();
         let batches = Batches::new(train, part_size, &self.header.normalization)?
-            .shuffled(config.seed, epoch)
+            .sampled(config.sampler, config.seed, epoch)
             .augmented(config.augmentation());
         let first = self.header.progress.step;
         let activity = self.runner.session.device().activity().clone();
@@ -446,6 +450,18 @@ impl Trainer {
         }
         self.folder.write_steps(&rows)
     }
+}
+
+/// Classes whose weights are told.
+const MOST_WEIGHTS: usize = 12;
+
+/// How often each class counts, where they do not count alike.
+fn weights_note(header: &Header, weights: Option<&[f32]>) -> Option<String> {
+    let (asked, weights) = (header.config.class_weights.as_ref()?, weights?);
+    let told = header.classes.iter().zip(weights).map(|(class, weight)| format!("{class} {weight:.4}"));
+    let more = (weights.len() > MOST_WEIGHTS).then(|| format!("and {} more", weights.len() - MOST_WEIGHTS));
+    let told: Vec<String> = told.take(MOST_WEIGHTS).chain(more).collect();
+    Some(format!("the loss weighs each class (`{asked}`): {}", told.join(", ")))
 }
 
 /// What a person may not expect of a schedule in a run of so many steps.

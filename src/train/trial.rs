@@ -37,7 +37,7 @@ impl<'a> Trial<'a> {
         device: &Device,
     ) -> Result<Self, TrainError> {
         // Losses of steps are of the weights themselves.
-        let trained = TrainConfig { average: None, ..config.clone() };
+        let trained = TrainConfig { average: None, run: None, ..config.clone() };
         let mut runner = Runner::new(&trained, splits, resolved, device)?;
         let (mut header, _) = start(config, splits, resolved)?;
         let mut notes: Vec<String> = init::other_attributes(config)?.into_iter().collect();
@@ -70,7 +70,7 @@ impl<'a> Trial<'a> {
         let Resolved { parts, steps_per_epoch, .. } = self.resolved;
         let (epoch, size, train) = (step / steps_per_epoch, self.resolved.part(), &self.splits.train);
         let batches = Batches::new(train, size, &self.normalization)?
-            .shuffled(self.config.seed, epoch)
+            .sampled(self.config.sampler, self.config.seed, epoch)
             .augmented(self.config.augmentation());
         let mut images = vec![0.0; size * train.image_len()];
         let mut labels = vec![0; size];

@@ -27,6 +27,7 @@ mod onnx_activations;
 // Commands, run as a user runs them.
 mod landscape;
 mod summary;
+mod uneven_classes;
 
 // What once went wrong.
 mod faults;

@@ -390,7 +390,11 @@ fn uneven_classes_are_told_with_their_numbers_and_the_balanced_accuracy() {
     images.draw("train/common/{}.png", 20, 20).draw("train/rare/{}.png", 2, 200);
     images.draw("test/common/{}.png", 9, 20).draw("test/rare/{}.png", 1, 200);
     let ended = train(&images.source(), &["--lr", "1e-12"], 0);
-    ended.says("are uneven, in images: common 20, rare 2").says("balanced over the classes");
+    ended
+        .says("are uneven, in images:")
+        .says("  common  20   90.9 %")
+        .says("  rare     2    9.1 %")
+        .says("balanced over the classes");
     let told = ended.json();
     let collapsed = told["test_accuracy"].as_f64().unwrap() == 0.9;
     let balanced = told["balanced_accuracy"].as_f64().unwrap();
