@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes tests/data/ops: group normalisation and some activations in float64, as PyTorch computes them.
+"""Writes tests/data/ops: group and instance normalisation, some activations, padding and adaptive max pooling in float64,
+as PyTorch computes them.
 
     pip install numpy safetensors torch
     python3 scripts/op_cases.py
@@ -23,6 +24,9 @@ NORMS = {
     "group_norm_03": ((4, 5, 3, 3), {"num_groups": 5}, False, 0.0),
     "group_norm_04": ((7, 12), {"num_groups": 4}, True, 0.0),
     "group_norm_05": ((2, 4, 9, 11), {"num_groups": 2}, True, 300.0),
+    "instance_norm_01": ((3, 6, 5, 4), {}, True, 0.0),
+    "instance_norm_02": ((2, 4, 9), {"eps": 1e-3}, False, 0.0),
+    "instance_norm_03": ((2, 3, 9, 11), {}, True, 300.0),
 }
 
 functional = torch.nn.functional
@@ -40,6 +44,22 @@ ACTIVATIONS = {
     "hardtanh_02": (functional.hardtanh, {"min_val": -0.25, "max_val": 3.0}),
 }
 
+# Function of PyTorch, shape of x, its keywords, and the attributes of the case.
+PADDED = {
+    "pad_01": ((2, 3, 5, 7), {"pad": [3, 1, 0, 4], "mode": "constant", "value": -1.5}),
+    "pad_02": ((2, 3, 5, 7), {"pad": [3, 1, 2, 4], "mode": "reflect"}),
+    "pad_03": ((2, 3, 5, 7), {"pad": [9, 1, 2, 6], "mode": "replicate"}),
+    "pad_04": ((2, 3, 5, 7), {"pad": [7, 1, 5, 4], "mode": "circular"}),
+    "pad_05": ((2, 3, 6), {"pad": [5, 2], "mode": "reflect"}),
+    "pad_06": ((2, 3, 6), {"pad": [6, 2], "mode": "circular"}),
+}
+POOLED = {
+    "adaptive_max_pool2d_01": ((2, 3, 13, 11), {"output_size": [5, 4]}),
+    "adaptive_max_pool2d_02": ((2, 3, 4, 6), {"output_size": [7, 1]}),
+    "adaptive_max_pool2d_03": ((2, 3, 8, 6), {"output_size": 2}),
+}
+SLOPES = {"prelu_01": ((3, 5, 7), 1), "prelu_02": ((3, 5, 7), 5), "prelu_03": ((4, 6), 6)}
+
 
 def norm_case(name):
     shape, attributes, affine, shift = NORMS[name]
@@ -50,10 +70,32 @@ def norm_case(name):
         given |= {"param.weight": draw(shape[1:2]), "param.bias": draw(shape[1:2])}
 
     def norm(x, weight=None, bias=None):
+        if name.startswith("instance"):
+            return functional.instance_norm(x, weight=weight, bias=bias, eps=attributes.get("eps", 1e-5))
         return functional.group_norm(x, attributes["num_groups"], weight, bias, attributes.get("eps", 1e-5))
 
     # A mean of 300 deviations leaves a deviation of f32 some two digits less.
     return case(name, norm, given, draw(shape), attributes, 1e-5 if shift == 0.0 else 1e-4)
+
+
+def window_case(name):
+    """Padding or pooling."""
+    shape, attributes = (PADDED | POOLED)[name]
+    function = functional.pad if name in PADDED else functional.adaptive_max_pool2d
+    random = numpy.random.default_rng(list(name.encode()))
+    x = random.standard_normal(shape).astype(numpy.float32)
+    out = function(torch.tensor(x), **attributes)
+    dout = random.standard_normal(out.shape).astype(numpy.float32)
+    return case(name, lambda x: function(x, **attributes), {"in.x": x}, dout, attributes, 1e-5)
+
+
+def slope_case(name):
+    shape, slopes = SLOPES[name]
+    random = numpy.random.default_rng(list(name.encode()))
+    x = random.standard_normal(shape).astype(numpy.float32)
+    x.flat[:4] = [0.0, -0.0, numpy.inf, -1e-30]
+    given = {"in.x": x, "param.weight": random.standard_normal(slopes).astype(numpy.float32)}
+    return case(name, functional.prelu, given, random.standard_normal(shape).astype(numpy.float32), {}, 1e-5)
 
 
 def activation_case(name):
@@ -94,6 +136,7 @@ def case(name, function, given, dout, attributes, rtol):
 def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     cases = {name: norm_case for name in NORMS} | {name: activation_case for name in ACTIVATIONS}
+    cases |= {name: window_case for name in PADDED | POOLED} | {name: slope_case for name in SLOPES}
     for name, build in cases.items():
         tensors, about = build(name)
         save_file(tensors, FOLDER / f"op_{name}.safetensors", metadata={"case": json.dumps(about)})

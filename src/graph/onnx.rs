@@ -45,6 +45,8 @@ pub enum OnnxValue {
     Ints(Vec<i64>),
     /// A number of f32.
     Float(f32),
+    /// A word.
+    Text(&'static str),
 }
 
 impl OnnxAttribute {
@@ -56,6 +58,11 @@ impl OnnxAttribute {
     /// One that is a list of whole numbers.
     pub fn ints(name: &'static str, values: impl IntoIterator<Item = usize>) -> Self {
         OnnxAttribute { name, value: OnnxValue::Ints(values.into_iter().map(|value| value as i64).collect()) }
+    }
+
+    /// One that is a word.
+    pub fn word(name: &'static str, value: &'static str) -> Self {
+        OnnxAttribute { name, value: OnnxValue::Text(value) }
     }
 
     /// One that is a number of f32.

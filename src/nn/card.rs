@@ -3,10 +3,11 @@
 use super::{LayerNorm, Mode, Scope};
 use crate::graph::{Graph, GraphError, Value};
 use crate::ops::card::{Card, Case, Chapter, Fixture, FixtureError, INFINITY, set, unary};
-use crate::ops::{Add, Mul, dropout};
+use crate::ops::{Add, GroupNorm, Mul, dropout};
 
 /// Every card of this folder.
-pub static ALL: &[&Card] = &[&SHUFFLE, &MEAN, &LAYER_NORM, &ATTENTION, &STOCHASTIC_DEPTH, &super::losses::CARD];
+pub static ALL: &[&Card] =
+    &[&SHUFFLE, &MEAN, &LAYER_NORM, &ATTENTION, &STOCHASTIC_DEPTH, &DROPOUT2D, &INSTANCE_NORM, &super::losses::CARD];
 
 fn train(graph: &mut Graph) -> Scope<'_> {
     Scope::new(graph, Mode::Train)
@@ -114,6 +115,58 @@ fn attention_of(shape: Vec<usize>) -> Case {
     Case::differentiated("scaled_dot_product_attention", what, vec![shape; 3], |graph, x| {
         train(graph).scaled_dot_product_attention(x[0], x[1], x[2])
     })
+}
+
+static DROPOUT2D: Card = Card::new(Chapter::Normalisation, &[])
+    .cases(|| {
+        [&[8, 6, 7, 11][..], &[4, 8, 12]].into_iter().map(|x| dropout2d_of(x).prepare(dropout::seed_and_step)).collect()
+    })
+    .slopes(|| vec![dropout2d_of(&[2, 4, 3]).prepare(dropout::seed_and_step)])
+    .conformance(&[("dropout2d", |given| {
+        let p = given.attributes.number("p", Some(0.5))?;
+        match given.train && p > 0.0 {
+            false => given.operand("in.x"),
+            true => {
+                let what = "dropout that drops, whose random bits are PyTorch's own,".to_owned();
+                Err(FixtureError::Unsupported { what })
+            }
+        }
+    })]);
+
+fn dropout2d_of(x: &[usize]) -> Case {
+    let what = format!("channels of x {x:?}");
+    Case::differentiated("dropout", what, vec![x.to_vec()], |graph, x| train(graph).dropout2d("drop", x[0], 0.5))
+        .tolerance(1e-7, 0.0)
+}
+
+static INSTANCE_NORM: Card = Card::new(Chapter::Normalisation, &[])
+    .cases(|| {
+        let all: [(&[usize], bool); 4] =
+            [(&[2, 3, 5, 7], true), (&[3, 4, 8, 8], false), (&[1, 1, 2], true), (&[2, 5, 4099], true)];
+        all.into_iter().map(|(x, affine)| instance_norm_of(x, affine)).collect()
+    })
+    .slopes(|| vec![instance_norm_of(&[2, 2, 5], true)])
+    .conformance(&[("instance_norm", instance_norm), ("instance_norm2d", instance_norm)]);
+
+fn instance_norm_of(x: &[usize], affine: bool) -> Case {
+    let what = format!("x {x:?}, affine {affine}");
+    let build = move |graph: &mut Graph, x: &[Value]| train(graph).instance_norm("norm", x[0], affine);
+    Case::differentiated("instance_norm", what, vec![x.to_vec()], build).tolerance(2e-5, 2e-6)
+}
+
+/// Of each image's own statistics; weight and bias as the case has them.
+fn instance_norm(given: &mut Fixture<'_>) -> Result<Value, FixtureError> {
+    let eps = given.attributes.number("eps", Some(1e-5))? as f32;
+    let x = given.operand("in.x")?;
+    let affine = match (given.optional("param.weight"), given.optional("param.bias")) {
+        (Some(weight), Some(bias)) => Some([weight, bias]),
+        _ => None,
+    };
+    if given.optional("buf.running_mean").is_some() {
+        return Err(FixtureError::Unsupported { what: "instance norm with running statistics".to_owned() });
+    }
+    let groups = given.graph.shape(x).get(1).copied().unwrap_or(1);
+    Ok(GroupNorm { groups, eps }.apply(given.graph, x, affine)?)
 }
 
 static STOCHASTIC_DEPTH: Card = Card::new(Chapter::Normalisation, &[])

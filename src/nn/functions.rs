@@ -3,8 +3,8 @@
 use super::Scope;
 use crate::graph::{GraphError, Init, Value};
 use crate::ops::{
-    AdaptiveAvgPool2d, AvgPool2d, BatchNormalize, BatchStatistics, Concat, LocalResponseNorm, MatMul, MaxPool2d, Mul,
-    Permute, Reshape, Scale, Slice, Softmax, SumTo, ZeroPad,
+    AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, BatchNormalize, BatchStatistics, Concat, LocalResponseNorm,
+    MatMul, MaxPool2d, Mul, Pad2d, PadMode, Permute, Reshape, Scale, Slice, Softmax, SumTo, ZeroPad,
 };
 use crate::tensor::Shape;
 use std::ops::Range;
@@ -62,6 +62,14 @@ impl Scope<'_> {
     /// When x is no image, or the output has no pixel.
     pub fn adaptive_avg_pool2d(&mut self, x: Value, output_size: [usize; 2]) -> Result<Value, GraphError> {
         self.apply(AdaptiveAvgPool2d { output_size }, &[x])
+    }
+
+    /// Max pooling of x `[N, C, H, W]` to `[N, C, height, width]`, whatever H and W are.
+    ///
+    /// # Errors
+    /// When x is no image, or the output has no pixel.
+    pub fn adaptive_max_pool2d(&mut self, x: Value, output_size: [usize; 2]) -> Result<Value, GraphError> {
+        self.apply(AdaptiveMaxPool2d { output_size }, &[x])
     }
 
     /// Mean of each channel of x `[N, C, H, W]`: `[N, C, 1, 1]`.
@@ -161,6 +169,15 @@ impl Scope<'_> {
     /// When x is no image.
     pub fn zero_pad2d(&mut self, x: Value, padding: [usize; 4]) -> Result<Value, GraphError> {
         self.apply(ZeroPad::around_images(padding), &[x])
+    }
+
+    /// The last two dimensions of x with a number, its mirror image, its border or its other side around them; `padding`
+    /// is left, right, top, bottom.
+    ///
+    /// # Errors
+    /// When x has fewer dimensions, or is smaller than what is mirrored or repeated.
+    pub fn pad2d(&mut self, x: Value, padding: [usize; 4], mode: PadMode) -> Result<Value, GraphError> {
+        self.apply(Pad2d { mode, padding }, &[x])
     }
 
     /// Mean over the dimensions `dims`, which stay as dimensions of size 1 when `keepdim`.

@@ -2,7 +2,7 @@
 
 use super::{Mode, Scope};
 use crate::graph::{GraphError, Init, Value};
-use crate::ops::{self, Dropout, Fill, GroupNorm, Linear};
+use crate::ops::{self, Dropout, Fill, GroupNorm, Linear, PRelu};
 use crate::random::fnv1a64;
 use crate::tensor::{Shape, TensorSpec};
 
@@ -216,6 +216,49 @@ impl Scope<'_> {
         GroupNorm { groups, eps: 1e-5 }.apply(self.graph, x, Some([weight, bias]))
     }
 
+    /// Instance normalisation `name` (Ulyanov et al. 2016) of x `[N, C, ...]`: each channel of each image is normalised by
+    /// its own mean and biased variance, in training and in inference, with PyTorch's eps of 1e-5. Where it is `affine`,
+    /// with parameters `name.weight` (ones) and `name.bias` (zeros), `[C]`.
+    ///
+    /// # Errors
+    /// When x has no channels, or one value per channel of an image, of which there is no variance.
+    pub fn instance_norm(&mut self, name: &str, x: Value, affine: bool) -> Result<Value, GraphError> {
+        let (path, channels) = (self.path_of(name), self.channels(x));
+        if self.shape(x).len() < 2 || self.shape(x).stride(1) < 2 {
+            let rule = format!("layer `{path}` normalises channels of more than one value each");
+            return Err(GraphError::attribute("shape", self.shape(x).clone(), rule));
+        }
+        let affine = match affine {
+            true => Some([
+                self.graph.parameter(&format!("{path}.weight"), [channels], Init::ONES)?,
+                self.graph.parameter(&format!("{path}.bias"), [channels], Init::ZEROS)?,
+            ]),
+            false => None,
+        };
+        self.graph.enter_layer(&path);
+        GroupNorm { groups: channels, eps: 1e-5 }.apply(self.graph, x, affine)
+    }
+
+    /// PReLU `name` (He et al. 2015) of x: its slope below 0 is the parameter `name.weight`, of one element or of one for
+    /// each channel of x `[N, C, ...]`, and starts at PyTorch's 0.25.
+    ///
+    /// # Errors
+    /// When there are `slopes` but neither one nor as many as channels.
+    pub fn prelu(&mut self, name: &str, x: Value, slopes: usize) -> Result<Value, GraphError> {
+        let path = self.path_of(name);
+        let slope = self.graph.parameter(&format!("{path}.weight"), [slopes], Init::Constant(0.25))?;
+        self.apply_in(&path, PRelu, &[x, slope])
+    }
+
+    /// Dropout of whole channels (Tompson et al. 2015) of x `[N, C, ...]`: each channel of each image is dropped with
+    /// probability `p`, else divided by 1 - p; the identity in eval mode and for p = 0.
+    ///
+    /// # Errors
+    /// When p is not in [0, 1).
+    pub fn dropout2d(&mut self, name: &str, x: Value, p: f32) -> Result<Value, GraphError> {
+        self.drop_together("dropout2d", name, x, p, 2)
+    }
+
     /// Dropout with probability `p`: the identity in eval mode and for p = 0.
     ///
     /// # Errors
@@ -233,13 +276,18 @@ impl Scope<'_> {
     /// # Errors
     /// When p is not in [0, 1).
     pub fn stochastic_depth(&mut self, name: &str, x: Value, p: f32) -> Result<Value, GraphError> {
-        if !self.drops("stochastic depth", name, p)? {
+        self.drop_together("stochastic depth", name, x, p, 1)
+    }
+
+    /// x whose elements with the same place in its first `dims` dimensions are dropped together.
+    fn drop_together(&mut self, kind: &str, name: &str, x: Value, p: f32, dims: usize) -> Result<Value, GraphError> {
+        if !self.drops(kind, name, p)? {
             return Ok(x);
         }
         let mut scope = self.scope(name);
-        let mut images = scope.shape(x).to_vec();
-        images.iter_mut().skip(1).for_each(|size| *size = 1);
-        let ones = scope.apply(Fill { value: 1.0, shape: images.into() }, &[])?;
+        let mut places = scope.shape(x).to_vec();
+        places.iter_mut().skip(dims).for_each(|size| *size = 1);
+        let ones = scope.apply(Fill { value: 1.0, shape: places.into() }, &[])?;
         let kept = scope.drop_elements(ones, p)?;
         scope.mul(x, kept)
     }

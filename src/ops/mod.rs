@@ -20,7 +20,9 @@ mod loss_rows;
 mod losses;
 mod matmul;
 mod multiply_adds;
+mod pad;
 mod pool;
+mod prelu;
 mod reduce;
 mod shape;
 mod soft_cross_entropy;
@@ -46,7 +48,10 @@ pub use loss_rows::{IGNORED_TARGET, Rows};
 pub use losses::{Loss, LossBackward};
 pub use matmul::MatMul;
 pub use multiply_adds::MultiplyAdds;
-pub use pool::{AdaptiveAvgPool2d, AdaptiveAvgPoolBackward, AvgPool2d, AvgPoolBackward, MaxPool2d, MaxPoolBackward};
+pub use pad::{Pad2d, PadBackward, PadMode};
+pub use pool::{AdaptiveAvgPool2d, AdaptiveAvgPoolBackward, AdaptiveMaxPool2d, AdaptiveMaxPoolBackward};
+pub use pool::{AvgPool2d, AvgPoolBackward, MaxPool2d, MaxPoolBackward};
+pub use prelu::{PRelu, PReluBackward};
 pub use reduce::ChannelSum;
 pub(crate) use reduce::sum_parts;
 pub use shape::Reshape;
@@ -60,12 +65,15 @@ use card::Card;
 pub static ALL: &[&Card] = &[
     &conv::CARD,
     &activation::CARD,
+    &prelu::CARD,
     &elementwise::CARD,
     &broadcast::CARD,
     &reduce::CARD,
     &shape::CARD,
     &layout::CARD,
+    &pad::CARD,
     &pool::CARD,
+    &pool::ADAPTIVE_MAX,
     &batch_norm::CARD,
     &group_norm::CARD,
     &local_response_norm::CARD,

@@ -23,6 +23,7 @@ mod plans;
 mod data_sources;
 mod interop;
 mod onnx_activations;
+mod onnx_layers;
 
 // Commands, run as a user runs them.
 mod landscape;

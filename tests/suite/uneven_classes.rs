@@ -42,7 +42,10 @@ fn difference(a: &[u8], b: &[u8]) -> f32 {
         let tensors = safetensors::SafeTensors::deserialize(bytes).unwrap();
         let mut names: Vec<_> = tensors.names().into_iter().filter(|name| name.ends_with("weight")).collect();
         names.sort_unstable();
-        names.iter().flat_map(|name| bytemuck::pod_collect_to_vec::<u8, f32>(tensors.tensor(name).unwrap().data())).collect()
+        names
+            .iter()
+            .flat_map(|name| bytemuck::pod_collect_to_vec::<u8, f32>(tensors.tensor(name).unwrap().data()))
+            .collect()
     };
     let (a, b) = (weights(a), weights(b));
     assert!(!a.is_empty() && a.len() == b.len());
@@ -84,7 +87,17 @@ fn file(folder: &TempDir, text: &str) -> String {
 fn a_run_goes_on_with_the_weights_and_the_draws_that_it_began_with() {
     let folder = tempdir().unwrap();
     let weights = file(&folder, "class,weight\n0,0.5\n1,1\n2,4\n");
-    let options = ["--class-weights", &weights, "--sampler", "balanced", "--flip", "--micro-batch", "4", "--schedule", "constant"];
+    let options = [
+        "--class-weights",
+        &weights,
+        "--sampler",
+        "balanced",
+        "--flip",
+        "--micro-batch",
+        "4",
+        "--schedule",
+        "constant",
+    ];
     let [whole, parts] = ["whole", "parts"].map(|name| folder.path().join(name));
     train(&whole, &[&options[..], &["--epochs", "2"]].concat(), 0).says("0 0.5000, 1 1.0000, 2 4.0000");
     train(&parts, &[&options[..], &["--epochs", "1"]].concat(), 0);
@@ -111,7 +124,8 @@ fn weights_of_classes_that_cannot_be_are_told_before_the_first_step() {
     let short = file(&folder, "0,1\n1,1\n");
     train(&run, &["--class-weights", &short], 2).says("no weight for `2`");
     train(&run, &["--class-weights", "balaced"], 2).says("`balaced` cannot be read").says("balanced, effective");
-    train(&run, &["--class-weights", "effective:beta=1"], 2).says("beta is 1, but must be a number of at least 0 and below 1");
+    train(&run, &["--class-weights", "effective:beta=1"], 2)
+        .says("beta is 1, but must be a number of at least 0 and below 1");
     train(&run, &["--sampler", "even"], 2).says("shuffle or balanced");
     assert!(!run.exists());
 }

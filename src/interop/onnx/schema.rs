@@ -75,6 +75,8 @@ pub struct AttributeProto {
     pub f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     pub i: Option<i64>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub s: Option<Vec<u8>>,
     #[prost(int64, repeated, tag = "8")]
     pub ints: Vec<i64>,
     #[prost(int32, tag = "20")]
@@ -153,6 +155,7 @@ impl From<OnnxAttribute> for AttributeProto {
         match value {
             OnnxValue::Float(f) => AttributeProto { f: Some(f), r#type: 1, ..named },
             OnnxValue::Int(i) => AttributeProto { i: Some(i), r#type: 2, ..named },
+            OnnxValue::Text(text) => AttributeProto { s: Some(text.into()), r#type: 3, ..named },
             OnnxValue::Ints(ints) => AttributeProto { ints, r#type: 7, ..named },
         }
     }

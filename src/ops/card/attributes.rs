@@ -41,6 +41,27 @@ impl<'a> Attributes<'a> {
         self.read(name, default, "a whole number of at least 0", whole)
     }
 
+    /// Whether the case has the attribute.
+    pub fn has(&self, name: &str) -> bool {
+        self.attrs.contains_key(name)
+    }
+
+    /// One of these words.
+    ///
+    /// # Errors
+    /// When it is none of them.
+    pub fn word(
+        &mut self,
+        name: &'static str,
+        default: &'static str,
+        words: &[&'static str],
+    ) -> Result<&'static str, FixtureError> {
+        self.read(name, Some(default), &format!("one of {}", words.join(", ")), |value| {
+            let word = value.as_str()?;
+            words.iter().copied().find(|known| *known == word)
+        })
+    }
+
     /// One number for both, or `[vertical, horizontal]`.
     pub fn pair(&mut self, name: &'static str, default: Option<[usize; 2]>) -> Result<[usize; 2], FixtureError> {
         self.read(name, default, "a whole number or a pair of them", |value| match value {

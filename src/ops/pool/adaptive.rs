@@ -22,20 +22,44 @@ pub struct AdaptiveAvgPool2d {
 }
 
 /// The rows (columns) of window `o` of `out`.
-fn window(o: usize, out: usize, size: usize) -> Range<usize> {
+pub(super) fn window(o: usize, out: usize, size: usize) -> Range<usize> {
     o * size / out..((o + 1) * size).div_ceil(out)
 }
 
 /// What is pooled: planes of `size` to planes of `out`.
 #[derive(Clone, Copy, Debug)]
 pub struct Planes {
-    count: usize,
-    size: [usize; 2],
-    out: [usize; 2],
+    pub(super) count: usize,
+    pub(super) size: [usize; 2],
+    pub(super) out: [usize; 2],
 }
 
 impl Planes {
-    fn kernel(&self, shader: &'static Shader) -> Kernel {
+    /// Of x `[N, C, H, W]`, with the shape of what it is pooled to.
+    pub(super) fn of(x: &TensorSpec, out: [usize; 2]) -> Result<(Shape, Planes), String> {
+        let [batch, channels, height, width] = expect_nchw(x)?;
+        if x.element != ElementType::F32 || height == 0 || width == 0 {
+            return Err("it pools images of f32 with at least one pixel".to_owned());
+        }
+        if out.contains(&0) {
+            return Err("its output has at least one pixel".to_owned());
+        }
+        Ok(([batch, channels, out[0], out[1]].into(), Planes { count: batch * channels, size: [height, width], out }))
+    }
+
+    /// Steps of the loops over a window: it spans at most one element more than its share on each side.
+    pub(super) fn window_steps(&self) -> usize {
+        let [rows, columns] = [0, 1].map(|axis| self.size[axis].div_ceil(self.out[axis]) + 1);
+        rows * (columns + 1)
+    }
+
+    /// Steps of the loops over the windows that cover an element.
+    pub(super) fn covering_steps(&self) -> usize {
+        let [rows, columns] = [0, 1].map(|axis| self.out[axis].div_ceil(self.size[axis]) + 1);
+        rows * (columns + 1)
+    }
+
+    pub(super) fn kernel(&self, shader: &'static Shader) -> Kernel {
         Kernel::new(shader).constants([
             ("HEIGHT", self.size[0]),
             ("WIDTH", self.size[1]),
@@ -47,20 +71,6 @@ impl Planes {
     /// Share of one element in the mean of its whole plane.
     fn share(&self) -> f32 {
         1.0 / (self.size[0] * self.size[1]) as f32
-    }
-}
-
-impl AdaptiveAvgPool2d {
-    fn check(&self, x: &TensorSpec) -> Result<(Shape, Planes), String> {
-        let [batch, channels, height, width] = expect_nchw(x)?;
-        if x.element != ElementType::F32 || height == 0 || width == 0 {
-            return Err("it pools images of f32 with at least one pixel".to_owned());
-        }
-        if self.output_size.contains(&0) {
-            return Err("its output has at least one pixel".to_owned());
-        }
-        let out = self.output_size;
-        Ok(([batch, channels, out[0], out[1]].into(), Planes { count: batch * channels, size: [height, width], out }))
     }
 }
 
@@ -77,7 +87,7 @@ impl Op for AdaptiveAvgPool2d {
 
     fn infer(&self, inputs: &[&TensorSpec]) -> Result<(Vec<TensorSpec>, Self::Geometry), String> {
         expect_inputs(inputs, 1)?;
-        let (y, planes) = self.check(inputs[0])?;
+        let (y, planes) = Planes::of(inputs[0], self.output_size)?;
         let is_reduction = planes.out == [1, 1] && planes.size[0] * planes.size[1] >= LARGE_PLANE;
         let mean = SumTo { shape: y.clone(), factor: planes.share() };
         let mean = is_reduction.then(|| mean.reduction(&inputs[0].shape)).transpose()?;
@@ -117,10 +127,7 @@ impl Op for AdaptiveAvgPool2d {
             mean.dispatch(launch);
             return Ok(());
         }
-        // A window spans at most one element more than its share on each side.
-        let span = |size: usize, out: usize| size.div_ceil(out) + 1;
-        let [rows, columns] = [0, 1].map(|axis| span(planes.size[axis], planes.out[axis]));
-        launch.expect_loop(rows * (columns + 1))?;
+        launch.expect_loop(planes.window_steps())?;
         let kernel = planes.kernel(&FORWARD);
         let operands = [("x", Operand::input(0)), ("y", Operand::output(0))];
         launch.linear(kernel, launch.output(0).elements(), operands);
@@ -182,7 +189,7 @@ impl Op for AdaptiveAvgPoolBackward {
         expect_inputs(inputs, 1)?;
         let [_, _, height, width] = expect_nchw(inputs[0])?;
         let x = TensorSpec::f32(self.x.clone());
-        let (y, planes) = AdaptiveAvgPool2d { output_size: [height, width] }.check(&x)?;
+        let (y, planes) = Planes::of(&x, [height, width])?;
         let share = BroadcastTo { shape: self.x.clone(), factor: 1.0 };
         let repeated = (planes.out == [1, 1]).then(|| share.walk(&y)).transpose()?;
         match y == inputs[0].shape {

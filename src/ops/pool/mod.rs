@@ -1,15 +1,18 @@
 //! Pooling: one number for each window of an image's plane.
 
 mod adaptive;
+mod adaptive_max;
 mod average;
 mod card;
 mod max;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use adaptive_max::CARD as ADAPTIVE_MAX;
 pub(crate) use card::CARD;
 
 pub use adaptive::{AdaptiveAvgPool2d, AdaptiveAvgPoolBackward};
+pub use adaptive_max::{AdaptiveMaxPool2d, AdaptiveMaxPoolBackward};
 pub use average::{AvgPool2d, AvgPoolBackward};
 pub use max::{MaxPool2d, MaxPoolBackward};
 
