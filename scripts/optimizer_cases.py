@@ -4,7 +4,7 @@
     pip install numpy safetensors torch timm
     python3 scripts/optimizer_cases.py            # all, or those whose names begin with a word that is given
 
-RAdam, Adadelta and Adamax are PyTorch's. LAMB is timm.optim.Lamb without its own clipping. Muon is torch.optim.Muon (PyTorch 2.9 or later) with its products in
+RAdam, Adadelta, Adamax and what is maximized are PyTorch's. LAMB is timm.optim.Lamb without its own clipping. Muon is torch.optim.Muon (PyTorch 2.9 or later) with its products in
 float64 in place of bfloat16, for the filters and matrices between the first layer and the last; the other parameters are
 torch.optim.AdamW's. The form of a case is that of tests/data/conformance, which `tilewright verify` reads.
 """
@@ -59,6 +59,8 @@ def muon(parameters, lr, attributes):
 radam = torch_optimizer(torch.optim.RAdam)
 adadelta = torch_optimizer(torch.optim.Adadelta)
 adamax = torch_optimizer(torch.optim.Adamax)
+sgd = torch_optimizer(torch.optim.SGD)
+adamw = torch_optimizer(torch.optim.AdamW)
 
 CASES = {
     "radam_01": (radam, 0.02, {}),
@@ -67,6 +69,8 @@ CASES = {
     "adadelta_02": (adadelta, 0.5, {"rho": 0.6, "eps": 1e-3, "weight_decay": 0.1}),
     "adamax_01": (adamax, 0.02, {}),
     "adamax_02": (adamax, 0.05, {"betas": [0.8, 0.6], "eps": 1e-2, "weight_decay": 0.1}),
+    "sgd_51": (sgd, 0.05, {"momentum": 0.9, "weight_decay": 0.1, "maximize": True}),
+    "adamw_51": (adamw, 0.02, {"weight_decay": 0.1, "maximize": True}),
     "lamb_01": (lamb, 0.02, {}),
     "lamb_02": (lamb, 0.05, {"betas": [0.8, 0.95], "weight_decay": 0.0, "always_adapt": True, "trust_clip": True}),
     "lamb_03": (lamb, 0.01, {"weight_decay": 0.3, "eps": 1e-3, "clip_grad_norm": 2.0}),

@@ -1,4 +1,5 @@
-// A gradient before the optimizer sees it: plus L1 * sign(p), then each element within CLIP_VALUE.
+// A gradient before the optimizer sees it: plus L1 * sign(p), then each element within CLIP_VALUE, then turned around where
+// the loss is to become large.
 
 import package::constants::{L1, CLIP_VALUE};
 import package::lib::nan::unless_nan;
@@ -13,5 +14,7 @@ fn transformed(gradient: f32, p: f32) -> f32 {
         // mutate `clamp(g, -CLIP_VALUE,` => `clamp(g, 0.0,` (optimizer: negative gradients cut off)
         g = unless_nan(g, clamp(g, -CLIP_VALUE, CLIP_VALUE));
     }
+    // mutate `g = -g;` => `` (optimizer: not turned around)
+    @if(maximize) { g = -g; }
     return g;
 }

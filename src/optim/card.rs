@@ -72,7 +72,7 @@ pub(crate) static CARD: Card = Card::new(Chapter::Optimizer, &[
         flops: "0",
     },
 ])
-.cases(|| [optimizers(), not_finite(), clipped()].into_iter().flatten().collect());
+.cases(|| [optimizers(), not_finite(), clipped(), maximized()].into_iter().flatten().collect());
 
 fn optimizers() -> Vec<Case> {
     let averaging = Some(Averaging::Swa { start: 2, every: 1 });
@@ -92,7 +92,12 @@ fn optimizers() -> Vec<Case> {
 
 /// Every optimizer in the place of the one of `config`, with its gradients as they are and with all that clips them.
 fn each(what: &str, config: UpdateConfig, prepare: fn(&mut Tensors)) -> Vec<Case> {
-    let clipped = GradientTransform { l1: 0.02, clip_grad_value: Some(0.4), clip_grad_norm: Some(1.5) };
+    let clipped = GradientTransform {
+        l1: 0.02,
+        clip_grad_value: Some(0.4),
+        clip_grad_norm: Some(1.5),
+        ..GradientTransform::default()
+    };
     let of = |rule: String| {
         [GradientTransform::default(), clipped].map(|transform| {
             let what = format!("{rule}{what}, clipped {}", transform.clip_grad_norm.is_some());
@@ -147,6 +152,25 @@ fn not_finite() -> Vec<Case> {
         plausible_state(tensors);
         set(tensors, "gradient of a", &[(3, NAN), (4, -NAN)]);
     })
+}
+
+/// Towards a large loss, with the sign of what comes before and after it.
+fn maximized() -> Vec<Case> {
+    let transforms = [
+        GradientTransform { maximize: true, ..GradientTransform::default() },
+        GradientTransform { l1: 0.02, clip_grad_value: Some(0.4), clip_grad_norm: Some(1.5), maximize: true },
+    ];
+    let case = |transform: GradientTransform| {
+        let build = move |graph: &mut Graph| {
+            update(
+                graph,
+                UpdateConfig { transform, ..UpdateConfig::new(optimizer("sgd:momentum=0.9,weight_decay=0.01")?) },
+            )
+        };
+        let what = format!("towards a large loss, clipped {}", transform.clip_grad_norm.is_some());
+        Case::new("optimizer", what, build).prepare(plausible_state).tolerance(2e-6, 1e-7)
+    };
+    transforms.map(case).into()
 }
 
 /// The norm of gradients one of which is infinite is infinite: that one becomes NaN, and all others 0.

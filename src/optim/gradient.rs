@@ -14,6 +14,8 @@ pub struct GradientTransform {
     pub clip_grad_value: Option<f64>,
     /// Scales all gradients by min(1, m / (norm + 1e-6)), norm over all parameters together.
     pub clip_grad_norm: Option<f64>,
+    /// Turns all gradients around, so that the loss becomes large.
+    pub maximize: bool,
 }
 
 impl GradientTransform {
@@ -40,7 +42,9 @@ impl GradientTransform {
     /// The gradient with l1 and value clipping; p is its parameter.
     pub(super) fn apply(&self, gradient: f64, p: f64) -> f64 {
         let gradient = gradient + self.l1 * sign(p);
-        self.clip_grad_value.map_or(gradient, |limit| gradient.clamp(-limit, limit))
+        let gradient = self.clip_grad_value.map_or(gradient, |limit| gradient.clamp(-limit, limit));
+        // What scales by the norm after it does the same on either side.
+        if self.maximize { -gradient } else { gradient }
     }
 
     /// What `optimizer/transform.wgsl` reads.
@@ -50,6 +54,7 @@ impl GradientTransform {
             .constant("CLIP_VALUE", self.clip_grad_value.unwrap_or(0.0) as f32)
             .condition("l1", self.l1 > 0.0)
             .condition("clip_value", self.clip_grad_value.is_some())
+            .condition("maximize", self.maximize)
     }
 }
 

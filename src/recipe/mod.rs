@@ -93,6 +93,8 @@ pub struct TrainConfig {
     pub clip_grad_value: Option<f64>,
     /// Adds l1 * sign(parameter) to each gradient.
     pub l1: f64,
+    /// The loss is made large.
+    pub maximize: bool,
     /// Parameters that have no weight decay: `bias`, `norm`, or patterns of names.
     pub decay_exclude: Vec<Exclude>,
     /// The rate of each layer is this times that of the layer after it.
@@ -167,6 +169,7 @@ impl Default for TrainConfig {
             clip_grad_norm: None,
             clip_grad_value: None,
             l1: 0.0,
+            maximize: false,
             decay_exclude: Vec::new(),
             layer_decay: None,
             group: Vec::new(),
@@ -199,6 +202,10 @@ impl TrainConfig {
         if self.label_smoothing > 0.0 && !self.takes_label_smoothing() {
             let rule = format!("0 with {}, which takes none", Setting("loss").to(&self.loss));
             return refuse("label_smoothing", self.label_smoothing.to_string(), &rule);
+        }
+        if self.maximize && self.l1 > 0.0 {
+            let rule = format!("0 with {}, which turns it around", Setting("maximize"));
+            return refuse("l1", self.l1.to_string(), &rule);
         }
         if self.head.is_some() && self.init.is_none() {
             return refuse(
@@ -265,7 +272,8 @@ impl TrainConfig {
 
     /// What is done to each gradient before the optimizer sees it.
     pub fn gradient(&self) -> GradientTransform {
-        GradientTransform { l1: self.l1, clip_grad_value: self.clip_grad_value, clip_grad_norm: self.clip_grad_norm }
+        let TrainConfig { l1, clip_grad_value, clip_grad_norm, maximize, .. } = *self;
+        GradientTransform { l1, clip_grad_value, clip_grad_norm, maximize }
     }
 
     /// How the data are read for `model`: with the channels, and where it is asked for the size, that the attributes

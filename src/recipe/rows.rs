@@ -152,6 +152,7 @@ pub static ROWS: &[Row] = &[
     row!(Training, clip_grad_norm, "NORM", ABOVE_0, "Scale all gradients so that their norm is at most this"),
     row!(Training, clip_grad_value, "VALUE", ABOVE_0, "Limit each gradient to plus or minus this"),
     row!(Training, l1, "FACTOR", FROM_0, "Pull every parameter towards 0: adds this times its sign to its gradient"),
+    row!(Training, maximize, "", ANY, "Make the loss large in place of small, as PyTorch's optimizers do by that name"),
     row!(Training, decay_exclude, "bias,norm,...", text("bias, norm, or a layer or parameter"),
         "Leave parameters out of weight decay: `bias`, `norm` (weights of one dimension), or a path; with commas")
         .more("`bias,norm` is what papers mean by no weight decay on biases and norms."),

@@ -81,7 +81,7 @@ fn config(case: &Case) -> Result<(UpdateConfig, f64), CaseError> {
     let mut take = |attribute: &str| rule.shift_remove(attribute);
     let lr = number(name, "lr", take("lr"))?;
     let mut transform = Map::new();
-    for attribute in ["l1", "clip_grad_value", "clip_grad_norm"] {
+    for attribute in ["l1", "clip_grad_value", "clip_grad_norm", "maximize"] {
         transform.extend(take(attribute).map(|value| (attribute.to_owned(), value)));
     }
     let transform: GradientTransform = serde_json::from_value(Json::Object(transform))

@@ -36,7 +36,12 @@ fn update_graph(config: UpdateConfig) -> (Graph, tilewright::optim::Attached) {
 fn every_optimizer_agrees_with_the_reference_in_its_first_and_a_later_step() {
     let transforms = [
         GradientTransform::default(),
-        GradientTransform { l1: 0.02, clip_grad_value: Some(0.4), clip_grad_norm: Some(1.5) },
+        GradientTransform {
+            l1: 0.02,
+            clip_grad_value: Some(0.4),
+            clip_grad_norm: Some(1.5),
+            ..GradientTransform::default()
+        },
     ];
     for checked in [true, false] {
         let gpu = Gpu::open(&DeviceSelector::Auto, DeviceOptions::default().checked(checked)).unwrap();
