@@ -322,6 +322,57 @@ mod tests {
     }
 
     #[test]
+    fn the_sides_of_an_image_are_mirrored_repeated_or_those_beyond() {
+        let pad = |mode| run(&[1, 3], |scope, x| scope.pad2d(x, [2, 2, 0, 0], mode).unwrap());
+        assert_eq!(pad(PadMode::Reflect), [2.0, 1.0, 0.0, 1.0, 2.0, 1.0, 0.0]);
+        assert_eq!(pad(PadMode::Replicate), [0.0, 0.0, 0.0, 1.0, 2.0, 2.0, 2.0]);
+        assert_eq!(pad(PadMode::Circular), [1.0, 2.0, 0.0, 1.0, 2.0, 0.0, 1.0]);
+        assert_eq!(pad(PadMode::Constant(9.0)), [9.0, 9.0, 0.0, 1.0, 2.0, 9.0, 9.0]);
+    }
+
+    #[test]
+    fn padding_slopes_and_channels_that_do_not_fit_are_refused_with_the_rule() {
+        let refused = |shape: &[usize], build: &dyn Fn(&mut Scope<'_>, Value) -> Result<Value, GraphError>| {
+            let mut graph = Graph::new();
+            let x = graph.input("x", TensorSpec::f32(shape)).unwrap();
+            build(&mut Scope::new(&mut graph, Mode::Train), x).unwrap_err().to_string()
+        };
+        let pad = |mode, padding| move |scope: &mut Scope<'_>, x| scope.pad2d(x, padding, mode);
+        let told = refused(&[1, 1, 4, 3], &pad(PadMode::Reflect, [0, 3, 0, 0]));
+        assert!(told.contains("a reflect padding of 3 is not less than what it mirrors, 3"), "{told}");
+        let told = refused(&[1, 1, 4, 3], &pad(PadMode::Circular, [0, 0, 5, 0]));
+        assert!(told.contains("a circular padding of 5 is not at most what it repeats, 4"), "{told}");
+        let told = refused(&[4], &pad(PadMode::Replicate, [1, 0, 0, 0]));
+        assert!(told.contains("the last two dimensions"), "{told}");
+        let told = refused(&[2, 3, 4], &|scope, x| scope.prelu("act", x, 4));
+        assert!(told.contains("its slope is [1], or [C]"), "{told}");
+        let told = refused(&[2, 3, 1, 1], &|scope, x| scope.instance_norm("norm", x, true));
+        assert!(told.contains("layer `norm` normalises channels of more than one value"), "{told}");
+        let told = refused(&[2, 3, 4, 4], &|scope, x| scope.dropout2d("drop", x, 1.0));
+        assert!(told.contains("dropout2d of `drop`"), "{told}");
+    }
+
+    #[test]
+    fn channels_are_dropped_as_a_whole() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", TensorSpec::f32([8, 16, 3, 5])).unwrap();
+        let y = Scope::new(&mut graph, Mode::Train).dropout2d("drop", x, 0.25).unwrap();
+        graph.output("y", y);
+        let ones = HostTensor::F32(vec![1.0; 8 * 16 * 15]);
+        let numbers = HostTensor::U32(vec![3, 0, 7, 0]);
+        let inputs = Tensors::from([("x".to_owned(), ones), (crate::nn::STEP_NUMBERS.to_owned(), numbers)]);
+        let outputs = reference::run(&graph, &inputs, &mut Tensors::new());
+        let planes: Vec<&[f32]> = outputs[0].f32().chunks_exact(15).collect();
+        assert!(planes.iter().all(|plane| plane.iter().all(|value| *value == plane[0])));
+        let kept = planes.iter().filter(|plane| plane[0] == 4.0 / 3.0).count();
+        let dropped = planes.iter().filter(|plane| plane[0] == 0.0).count();
+        assert_eq!(kept + dropped, 128);
+        assert!((16..=48).contains(&dropped), "{dropped} of 128 channels are dropped");
+        let images: Vec<&[f32]> = outputs[0].f32().chunks_exact(16 * 15).collect();
+        assert!(images.iter().any(|image| *image != images[0]), "all images lose the same channels");
+    }
+
+    #[test]
     fn slices_and_concatenations_keep_the_order() {
         let y = run(&[2, 3], |scope, x| {
             let pieces = scope.split(x, 1, &[1, 2]).unwrap();

@@ -6,7 +6,10 @@ use std::fs;
 use std::path::Path;
 use tempfile::{TempDir, tempdir};
 use tilewright::data::{Dataset, Splits};
+use tilewright::graph::{Graph, GraphError, Value};
+use tilewright::ops::CrossEntropy;
 use tilewright::optim::ClassWeights;
+use tilewright::optim::objective::{Objective, register};
 use tilewright::recipe::TrainConfig;
 use tilewright::session::Device;
 use tilewright::train::{Silent, Trainer};
@@ -71,8 +74,35 @@ fn a_batch_in_parts_moves_the_weights_as_a_whole_one_under_weights_of_classes() 
     }
 }
 
+#[test]
+fn a_loss_of_one_s_own_that_takes_no_weights_is_refused_beside_them() {
+    struct Plain;
+    impl Objective for Plain {
+        fn attach(&self, graph: &mut Graph, logits: Value, labels: Value) -> Result<[Value; 2], GraphError> {
+            CrossEntropy::default().attach(graph, logits, labels)
+        }
+    }
+    register("plain", Plain);
+    let loss = "plain".parse().unwrap();
+    let config = TrainConfig { loss, class_weights: Some(ClassWeights::Balanced), ..TrainConfig::default() };
+    let folder = tempdir().unwrap();
+    let refused = Trainer::on(splits(), config, &Device::reference(), Some(&folder.path().join("run")));
+    let told = refused.err().unwrap().to_string();
+    assert!(told.contains("`class_weights` is balanced") && told.contains("plain"), "{told}");
+}
+
+#[test]
+fn a_large_loss_is_not_pulled_towards_0() {
+    let folder = tempdir().unwrap();
+    let run = folder.path().join("run");
+    train(&run, &["--maximize", "--l1", "0.01"], 2).says("--maximize");
+    // What is made large does not fall.
+    let risen = train(&run, &["--maximize", "--epochs", "2", "--optimizer", "sgd", "--lr", "0.1"], 0).json();
+    assert!(risen["test_loss"].as_f64().unwrap() > 3f64.ln(), "{risen}");
+}
+
 fn train(run: &Path, extra: &[&str], status: i32) -> Ended {
-    let tiny = ["train", "lenet5", "--device", "cpu", "--data", "synthetic:1x12x12:3:20", "--batch", "8"];
+    let tiny = ["train", "lenet5", "--device", "cpu", "--data", "synthetic:1x12x12:3:20", "--batch", "8", "--json"];
     tilewright(&[&tiny[..], &["--run", run.to_str().unwrap()], extra].concat(), status)
 }
 
