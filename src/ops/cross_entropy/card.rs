@@ -173,7 +173,8 @@ pub(crate) const LOGITS: [Prepared; 5] = [
     }),
     (" with NaN", |tensors| {
         target_first_class(tensors);
-        set(tensors, "logits", &[(0, NAN), (13, -NAN)]);
+        // The target's is the largest but for NaN.
+        set(tensors, "logits", &[(0, NAN), (10, 5.0), (13, -NAN)]);
     }),
     (" with an infinity", |tensors| {
         target_first_class(tensors);
