@@ -59,7 +59,7 @@ OPTIONS = {
     "conv/cooperative_emulated": ["--precision", "f16", "--emulate"],
     "conv/cooperative_units": ["--precision", "f16"],
 }
-LACKING = "error: `--precision f16` runs on matrix units"
+LACKING = "f16      without matrix units"
 
 
 def checked(program, device, folder, ops, options, seconds):
@@ -67,16 +67,20 @@ def checked(program, device, folder, ops, options, seconds):
     for op in ops.split(","):
         command = [program, "check", "--op", op, "--shaders", str(folder), "--device", device, *options]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        last = ""
+        last, lacking = "", None
         started = time.monotonic()
         for line in process.stdout:
             last = line.strip() or last
+            if line.startswith(LACKING) and options == OPTIONS["conv/cooperative_units"]:
+                lacking = line.strip()
             if line.startswith("FAILED") or time.monotonic() - started > seconds:
                 process.kill()
                 process.wait()
                 return last
         if process.wait() != 0:
             return last or f"status {process.returncode}"
+        if lacking:
+            return lacking
     return None
 
 

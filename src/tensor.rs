@@ -1,5 +1,6 @@
 //! Shapes, element types and tensors in host memory: the words every other part speaks in.
 
+use half::f16;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
@@ -62,14 +63,32 @@ impl fmt::Debug for Shape {
     }
 }
 
-/// What one element is. Both take four bytes.
+/// What one element is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ElementType {
     /// A float.
     F32,
+    /// A float that a device stores in two bytes, and every kernel computes with as f32. On the host it is an f32 whose
+    /// value f16 has.
+    F16,
     /// A whole number, such as a label.
     U32,
+}
+
+impl ElementType {
+    /// Bytes of one element on a device.
+    pub fn bytes(self) -> u64 {
+        match self {
+            ElementType::F32 | ElementType::U32 => 4,
+            ElementType::F16 => 2,
+        }
+    }
+
+    /// Whether kernels compute with it as f32.
+    pub fn is_float(self) -> bool {
+        matches!(self, ElementType::F32 | ElementType::F16)
+    }
 }
 
 /// Shape and element type of a tensor.
@@ -104,9 +123,9 @@ impl TensorSpec {
         self.shape.elements()
     }
 
-    /// Size in memory, in bytes.
+    /// Size in a device's memory, in bytes: a multiple of four.
     pub fn bytes(&self) -> u64 {
-        (self.elements() as u64).saturating_mul(4)
+        (self.elements() as u64).saturating_mul(self.element.bytes()).checked_next_multiple_of(4).unwrap_or(u64::MAX)
     }
 }
 
@@ -116,12 +135,20 @@ pub struct Shapes<'a> {
     pub inputs: Vec<&'a Shape>,
     /// Of its outputs, in their order.
     pub outputs: Vec<&'a Shape>,
+    bytes: u64,
 }
 
-impl Shapes<'_> {
+impl<'a> Shapes<'a> {
+    /// Of these inputs and outputs.
+    pub fn of(inputs: &[&'a TensorSpec], outputs: &[&'a TensorSpec]) -> Shapes<'a> {
+        let shapes = |specs: &[&'a TensorSpec]| specs.iter().map(|spec| &spec.shape).collect();
+        let bytes = inputs.iter().chain(outputs).map(|spec| spec.elements() as u64 * spec.element.bytes()).sum();
+        Shapes { inputs: shapes(inputs), outputs: shapes(outputs), bytes }
+    }
+
     /// Bytes of all inputs and outputs.
     pub fn bytes(&self) -> u64 {
-        self.inputs.iter().chain(&self.outputs).map(|shape| shape.elements() as u64 * 4).sum()
+        self.bytes
     }
 }
 
@@ -149,7 +176,7 @@ impl HostTensor {
     /// Zeros of that shape and type.
     pub fn zeros(spec: &TensorSpec) -> Self {
         match spec.element {
-            ElementType::F32 => HostTensor::F32(vec![0.0; spec.elements()]),
+            ElementType::F32 | ElementType::F16 => HostTensor::F32(vec![0.0; spec.elements()]),
             ElementType::U32 => HostTensor::U32(vec![0; spec.elements()]),
         }
     }
@@ -165,14 +192,6 @@ impl HostTensor {
     /// Whether it has no element.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Type of one element.
-    pub fn element(&self) -> ElementType {
-        match self {
-            HostTensor::F32(_) => ElementType::F32,
-            HostTensor::U32(_) => ElementType::U32,
-        }
     }
 
     /// The elements as floats. The graph's shape rules have checked the type, so a mismatch is a
@@ -217,10 +236,21 @@ impl HostTensor {
     }
 
     /// The tensor that `bytes`, read back from a device, hold.
-    pub fn from_bytes(element: ElementType, bytes: &[u8]) -> Self {
-        match element {
+    pub fn from_bytes(spec: &TensorSpec, bytes: &[u8]) -> Self {
+        match spec.element {
             ElementType::F32 => HostTensor::F32(bytemuck::pod_collect_to_vec(bytes)),
+            ElementType::F16 => {
+                let halves: Vec<f16> = bytemuck::pod_collect_to_vec(bytes);
+                HostTensor::F32(halves[..spec.elements()].iter().map(|half| half.to_f32()).collect())
+            }
             ElementType::U32 => HostTensor::U32(bytemuck::pod_collect_to_vec(bytes)),
+        }
+    }
+
+    /// Rounds floats to what memory of that type holds, to the nearest, of two the even one.
+    pub fn round_to(&mut self, element: ElementType) {
+        if let (HostTensor::F32(values), ElementType::F16) = (self, element) {
+            values.iter_mut().for_each(|value| *value = f16::from_f32(*value).to_f32());
         }
     }
 }

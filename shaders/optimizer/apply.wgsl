@@ -12,6 +12,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (i >= arguments.count) {
         return;
     }
+    @if(skippable) {
+        // mutate `scalars[5] != 0.0` => `false` (optimizer: directions of gradients that are not finite)
+        if (scalars[5] != 0.0) {
+            return;
+        }
+    }
     let lr = RATE * scalars[0];
     var d = FACTOR * directions[i];
     @if(trusted) {

@@ -1,6 +1,6 @@
 // p := p - lr * direction(g) over a pack of parameters; or, where more than that makes a step, d = direction(g). The rule
 // of the optimizer is package::operands, whose bindings are its state. scalars: lr, three factors of the step, 1 in the
-// first step. One invocation per element.
+// first step, and where the step is `skippable` 1 if it is skipped. One invocation per element.
 
 import package::constants::{WORKGROUP, WEIGHT_DECAY, RATE};
 import package::arguments::arguments;
@@ -14,6 +14,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = linear_index(id);
     if (i >= arguments.count) {
         return;
+    }
+    @if(skippable) {
+        // mutate `scalars[5] != 0.0` => `false` (optimizer: a step with gradients that are not finite)
+        if (scalars[5] != 0.0) {
+            return;
+        }
     }
     var p = parameters[i];
     var g = transformed(gradients[i], p);

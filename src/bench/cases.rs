@@ -6,7 +6,7 @@ use crate::models::{self, ModelOptions};
 use crate::nn::{Mode, Scope};
 use crate::ops::{AvgPool2d, Conv2d, ConvGeometry, ConvInputGradient, ConvWeightGradient, Linear, MaxPool2d};
 use crate::optim::{Optimizer, UpdateConfig};
-use crate::recipe::TrainConfig;
+use crate::recipe::{Precision, TrainConfig};
 use crate::tensor::TensorSpec;
 use crate::train::{Batch, TrainError, training_graph};
 use serde_json::{Map, Value as Json};
@@ -60,13 +60,15 @@ pub fn step_case(
     classes: usize,
     size: Option<(usize, usize)>,
     attributes: Map<String, Json>,
+    precision: Precision,
 ) -> Result<Case, TrainError> {
     let [channels, height, width] = models::find(model)?.input(&ModelOptions::from(attributes.clone()))?;
     let (height, width) = size.unwrap_or((height, width));
-    let config = TrainConfig { model: model.to_owned(), batch, attributes, ..TrainConfig::default() };
+    let config = TrainConfig { model: model.to_owned(), batch, attributes, precision, ..TrainConfig::default() };
     let mut name = model.to_owned();
     name.extend(config.attributes.iter().map(|(attribute, value)| format!(" {attribute}={value}")));
     name.extend(size.map(|(height, width)| format!(" {height}x{width}")));
+    name.extend((precision != Precision::F32).then(|| format!(" {precision}")));
     let (graph, _) = training_graph(&config, Batch { shape: [batch, channels, height, width], classes })?;
     Ok(Case { name: format!("{name} batch {batch}"), graph })
 }

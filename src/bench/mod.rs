@@ -12,7 +12,6 @@ use crate::gpu::Gpu;
 use crate::graph::{Cost, Graph};
 use crate::reference::random_tensors;
 use crate::session::{Program, Session, SessionError};
-use crate::tensor::Shapes;
 use std::time::{Duration, Instant};
 
 /// Time of one run, in seconds, over a number of samples.
@@ -86,8 +85,5 @@ pub fn node_cost(graph: &Graph, node: &crate::graph::Node) -> Cost {
     if node.op.is_view() {
         return Cost::default();
     }
-    node.op.cost(&Shapes {
-        inputs: node.inputs.iter().map(|&value| graph.shape(value)).collect(),
-        outputs: node.outputs.iter().map(|&value| graph.shape(value)).collect(),
-    })
+    node.op.cost(&graph.shapes(node))
 }

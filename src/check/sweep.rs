@@ -3,14 +3,14 @@
 use super::{Case, Difference, Tolerance, compare};
 use crate::gpu::{Gpu, GpuError};
 use crate::graph::{Graph, GraphError, Role, Value};
-use crate::kernel::{DeviceClass, DeviceProfile, Precision};
+use crate::kernel::{DeviceClass, DeviceProfile};
 use crate::plan::{Plan, PlannedDispatch};
 use crate::reference::{self, Tensors};
 use crate::session::{SessionError, run_once};
 use crate::tensor::HostTensor;
 use std::fmt;
 
-/// Which kernels a device takes where there is a choice.
+/// Which kernels a device takes where there is a choice, and what their tensors are stored in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Variant {
@@ -22,40 +22,69 @@ pub enum Variant {
     Cpu,
     /// One invocation per output: the measure of the others.
     Plain,
+    /// As [`Variant::Gpu`], with features stored in f16.
+    GpuHalf,
+    /// As [`Variant::Cpu`], with features stored in f16.
+    CpuHalf,
+    /// As [`Variant::Plain`], with features stored in f16.
+    PlainHalf,
     /// What is fast on a GPU with matrix units: factors in f16, sums in f32.
     MatrixUnits,
     /// What the device's own table names, where it names another than the rule.
     Tuned,
 }
 
+/// What the tensors of a case are stored in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stored {
+    /// All in f32.
+    Full,
+    /// The inputs in f16, and what is made of them in f32: there is nothing to round.
+    HalfInputs,
+    /// In f16, as far as ops store it so.
+    Half,
+}
+
 impl Variant {
     /// Those in f32, which every device has.
     pub const EXACT: [Variant; 4] = [Variant::Gpu, Variant::FewRegisters, Variant::Cpu, Variant::Plain];
 
-    /// All that a device has; only those in f16 where that precision is asked for.
+    /// Those of any device with f16.
+    pub const HALF: [Variant; 3] = [Variant::GpuHalf, Variant::CpuHalf, Variant::PlainHalf];
+
+    /// All that a device has.
     pub fn on(profile: &DeviceProfile) -> Vec<Variant> {
-        if profile.precision == Precision::F16 {
-            return vec![Variant::MatrixUnits];
-        }
         let tuned = (!profile.tuned.is_empty()).then_some(Variant::Tuned);
+        let halves: &[Variant] = if profile.half { &Variant::HALF } else { &[] };
         let units = profile.matrix_units.map(|_| Variant::MatrixUnits);
-        Variant::EXACT.into_iter().chain(tuned).chain(units).collect()
+        Variant::EXACT.into_iter().chain(tuned).chain(halves.iter().copied()).chain(units).collect()
+    }
+
+    /// Whether its tensors are stored in f16.
+    pub fn is_half(self) -> bool {
+        self.stored() != Stored::Full
+    }
+
+    fn stored(self) -> Stored {
+        match self {
+            Variant::Gpu | Variant::FewRegisters | Variant::Cpu | Variant::Plain | Variant::Tuned => Stored::Full,
+            Variant::GpuHalf | Variant::CpuHalf | Variant::PlainHalf => Stored::Half,
+            Variant::MatrixUnits => Stored::HalfInputs,
+        }
     }
 
     /// `gpu`, taken for a device that wants this variant.
-    ///
-    /// # Errors
-    /// When it has no matrix units, for those.
-    pub fn of(self, gpu: &Gpu) -> Result<Gpu, GpuError> {
+    pub fn of(self, gpu: &Gpu) -> Gpu {
         match self {
-            Variant::Gpu => gpu.with_class(DeviceClass::Gpu).with_precision(Precision::F32),
-            Variant::FewRegisters => {
-                gpu.with_class(DeviceClass::Gpu).with_few_registers().with_precision(Precision::F32)
-            }
-            Variant::Cpu => gpu.with_class(DeviceClass::Cpu).with_precision(Precision::F32),
-            Variant::Plain => gpu.with_plain_kernels().with_precision(Precision::F32),
-            Variant::MatrixUnits => gpu.with_class(DeviceClass::Gpu).with_precision(Precision::F16),
-            Variant::Tuned => gpu.with_precision(Precision::F32),
+            Variant::Gpu => gpu.with_class(DeviceClass::Gpu),
+            Variant::FewRegisters => gpu.with_class(DeviceClass::Gpu).with_few_registers(),
+            Variant::Cpu => gpu.with_class(DeviceClass::Cpu),
+            Variant::Plain => gpu.with_plain_kernels(),
+            Variant::GpuHalf => gpu.with_class(DeviceClass::Gpu).without_matrix_units(),
+            Variant::CpuHalf => gpu.with_class(DeviceClass::Cpu).without_matrix_units(),
+            Variant::PlainHalf => gpu.with_plain_kernels().without_matrix_units(),
+            Variant::MatrixUnits => gpu.with_class(DeviceClass::Gpu),
+            Variant::Tuned => gpu.clone(),
         }
     }
 
@@ -65,10 +94,14 @@ impl Variant {
     /// f32. What remains are the additions. Units may cut each of them off instead of rounding it, which is
     /// up to 2^-23 of the sum for every 8 steps; the longest reduction of a case, 16,400 steps of a part, comes
     /// to 2.5e-4. Sums kept in f16 would be off by more than 1e-3.
+    ///
+    /// What is stored in f16 is off by up to 2^-10 of itself where a device cuts off what the reference rounds. A
+    /// gradient is made of a value that is, and is so stored itself: twice that.
     fn tolerance(self, exact: Tolerance) -> Tolerance {
-        match self {
-            Variant::MatrixUnits => Tolerance { relative: exact.relative.max(3e-4), ..exact },
-            _ => exact,
+        match self.stored() {
+            Stored::Full => exact,
+            Stored::HalfInputs => Tolerance { relative: exact.relative.max(3e-4), ..exact },
+            Stored::Half => Tolerance { relative: exact.relative + 2.0 / 1024.0, ..exact },
         }
     }
 }
@@ -98,6 +131,9 @@ impl fmt::Display for Variant {
             Variant::FewRegisters => "kernels for GPUs with few registers",
             Variant::Cpu => "kernels for CPU adapters",
             Variant::Plain => "plain kernels",
+            Variant::GpuHalf => "kernels for GPUs, in f16",
+            Variant::CpuHalf => "kernels for CPU adapters, in f16",
+            Variant::PlainHalf => "plain kernels, in f16",
             Variant::MatrixUnits => "kernels for matrix units",
             Variant::Tuned => "kernels of the table",
         })
@@ -137,27 +173,35 @@ pub struct Verdict<'a> {
     pub result: Result<(), CheckFailure>,
 }
 
-/// What a case starts from, and what the CPU reference makes of it.
+/// A case in one form: its graph, what it starts from, and what the CPU reference makes of it.
 struct Expected {
+    stored: Stored,
+    graph: Graph,
     tensors: Tensors,
     outputs: Vec<HostTensor>,
     state: Tensors,
 }
 
 impl Expected {
-    fn of(graph: &Graph, tensors: Tensors) -> Self {
+    fn of(case: &Case, graph: &Graph, stored: Stored) -> Self {
+        let tensors = case.tensors(graph);
+        let (graph, tensors) = match stored {
+            Stored::Full => (graph.clone(), tensors),
+            Stored::HalfInputs => (graph.inputs_in_half(), in_half(&tensors)),
+            Stored::Half => (graph.all_in_half(), in_half(&tensors)),
+        };
         let mut state = tensors.clone();
-        let outputs = reference::run(graph, &tensors, &mut state);
-        Expected { tensors, outputs, state }
+        let outputs = reference::run(&graph, &tensors, &mut state);
+        Expected { stored, graph, tensors, outputs, state }
     }
 }
 
-/// Runs every case on `gpu`, once for each variant that makes another plan of it, twice over, and
+/// Runs every case on `gpu`, once for each of the variants that makes another plan of it, twice over, and
 /// tells `report` each verdict.
 ///
 /// Every output, gradient and updated tensor is held against the CPU reference, and the two runs
 /// against each other, bit by bit.
-pub fn sweep<'a>(gpu: &Gpu, cases: &'a [Case], mut report: impl FnMut(Verdict<'a>)) {
+pub fn sweep<'a>(gpu: &Gpu, variants: &[Variant], cases: &'a [Case], mut report: impl FnMut(Verdict<'a>)) {
     for case in cases {
         let graph = match case.graph() {
             Ok(graph) => graph,
@@ -166,34 +210,28 @@ pub fn sweep<'a>(gpu: &Gpu, cases: &'a [Case], mut report: impl FnMut(Verdict<'a
                 continue;
             }
         };
-        let mut exact: Option<Expected> = None;
+        let mut forms: Vec<Expected> = Vec::new();
         let mut met: Vec<Plan> = Vec::new();
-        for variant in Variant::on(gpu.profile()) {
-            let planned = variant.of(gpu).and_then(|gpu| {
-                let plan = Plan::new(&graph, gpu.profile())?;
-                Ok((gpu, plan))
+        for &variant in variants.iter().filter(|variant| !variant.is_half() || !case.only_exact) {
+            let stored = variant.stored();
+            let index = forms.iter().position(|form| form.stored == stored).unwrap_or_else(|| {
+                forms.push(Expected::of(case, &graph, stored));
+                forms.len() - 1
             });
-            let (gpu, plan) = match planned {
-                Ok(planned) => planned,
+            let (expected, gpu) = (&forms[index], variant.of(gpu));
+            let plan = match Plan::new(&expected.graph, gpu.profile()) {
+                Ok(plan) => plan,
                 Err(error) => {
-                    report(Verdict { case, variant, result: Err(SessionError::from(error).into()) });
+                    let error = SessionError::from(GpuError::from(error));
+                    report(Verdict { case, variant, result: Err(error.into()) });
                     continue;
                 }
             };
-            if met.iter().any(|earlier| same_dispatches(&earlier.steps, &plan.steps)) {
+            let is_another = variant != Variant::MatrixUnits || plan.steps.iter().any(on_matrix_units);
+            if !is_another || met.iter().any(|earlier| same_dispatches(&earlier.steps, &plan.steps)) {
                 continue;
             }
-            let result = match variant {
-                Variant::MatrixUnits if case.only_exact || !plan.steps.iter().any(on_matrix_units) => continue,
-                Variant::MatrixUnits => {
-                    let expected = Expected::of(&graph, in_half(&case.tensors(&graph)));
-                    run_twice(&gpu, variant.tolerance(case.tolerance), &graph, &expected, &plan)
-                }
-                _ => {
-                    let expected = exact.get_or_insert_with(|| Expected::of(&graph, case.tensors(&graph)));
-                    run_twice(&gpu, case.tolerance, &graph, expected, &plan)
-                }
-            };
+            let result = run_twice(&gpu, variant.tolerance(case.tolerance), expected, &plan);
             report(Verdict { case, variant, result });
             met.push(plan);
         }
@@ -207,7 +245,8 @@ impl Case {
     /// The failure of the first variant that fails.
     pub fn check(&self, gpu: &Gpu) -> Result<(), CheckFailure> {
         let mut failures = Vec::new();
-        sweep(gpu, std::slice::from_ref(self), |verdict| failures.extend(verdict.result.err()));
+        let variants = Variant::on(gpu.profile());
+        sweep(gpu, &variants, std::slice::from_ref(self), |verdict| failures.extend(verdict.result.err()));
         failures.into_iter().next().map_or(Ok(()), Err)
     }
 }
@@ -228,18 +267,13 @@ pub(crate) fn same_dispatches(a: &[PlannedDispatch], b: &[PlannedDispatch]) -> b
 /// The first element that is wrong, or the device's failure.
 pub(crate) fn reproduces(gpu: &Gpu, graph: &Graph, tensors: &Tensors, want: &[HostTensor]) -> Result<(), CheckFailure> {
     let plan = Plan::new(graph, gpu.profile()).map_err(GpuError::from).map_err(SessionError::from)?;
-    let expected = Expected { tensors: tensors.clone(), outputs: want.to_vec(), state: tensors.clone() };
-    run_twice(gpu, Tolerance::default(), graph, &expected, &plan)
+    let (graph, tensors, state) = (graph.clone(), tensors.clone(), tensors.clone());
+    let expected = Expected { stored: Stored::Full, graph, tensors, outputs: want.to_vec(), state };
+    run_twice(gpu, Tolerance::default(), &expected, &plan)
 }
 
-fn run_twice(
-    gpu: &Gpu,
-    tolerance: Tolerance,
-    graph: &Graph,
-    expected: &Expected,
-    plan: &Plan,
-) -> Result<(), CheckFailure> {
-    let device = gpu.clone().into();
+fn run_twice(gpu: &Gpu, tolerance: Tolerance, expected: &Expected, plan: &Plan) -> Result<(), CheckFailure> {
+    let (device, graph) = (gpu.clone().into(), &expected.graph);
     let (outputs, state) = run_once(&device, graph, &expected.tensors)?;
     let (again, state_again) = run_once(&device, graph, &expected.tensors)?;
     let results = graph.outputs().iter().zip(outputs.iter().zip(&again).zip(&expected.outputs));

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tilewright::bench::{self, Case, Group, Peak, Timing};
 use tilewright::gpu::Gpu;
-use tilewright::kernel::{DeviceClass, Precision};
+use tilewright::kernel::DeviceClass;
+use tilewright::recipe::Precision;
 use tilewright::report::Table;
 
 /// Measure kernels and training steps beside what the device can reach
@@ -55,7 +56,7 @@ impl Bench {
     pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         // Before the device is opened: a model that cannot be built is told at once.
         let case = match &self.what {
-            Some(What::Step(options)) => Some(options.case()?),
+            Some(What::Step(options)) => Some(options.case(self.precision.precision())?),
             _ => None,
         };
         let gpu = self.shaders.measured(self.precision.gpu(global, self.variants)?)?;
@@ -90,16 +91,18 @@ impl Bench {
     fn kernels(&self, global: &Global, gpu: &Gpu, peak: &Peak, groups: &[Group]) -> Result<Value, CliError> {
         let own = gpu.profile().class;
         let variants = match self.variants {
-            false => vec![("rule", gpu.clone())],
-            true => variants(gpu)?,
+            false => vec![("rule", gpu.clone(), self.precision.precision())],
+            true => variants(gpu),
         };
         let mut table = Table::new(["kernel", "variant", "ms", "spread", "GFLOP/s", "GB/s", "share of peak"]);
         let mut kernels = Vec::new();
         for &group in groups {
             for Case { name, graph } in bench::cases(group, own)? {
-                let cost = bench::cost(&graph);
-                for (variant, gpu) in &variants {
-                    let timing = bench::measure(gpu, &graph)?;
+                let half = graph.all_in_half();
+                for (variant, gpu, precision) in &variants {
+                    let graph = if *precision == Precision::F16 { &half } else { &graph };
+                    let cost = bench::cost(graph);
+                    let timing = bench::measure(gpu, graph)?;
                     let gflops = cost.flops as f64 / timing.median / 1e9;
                     let gbs = cost.bytes as f64 / timing.median / 1e9;
                     let share = peak.bound(&cost) / timing.median;
@@ -128,18 +131,21 @@ impl Bench {
     }
 }
 
-/// The device once for each variant of its kernels, and how it is called.
-fn variants(gpu: &Gpu) -> Result<Vec<(&'static str, Gpu)>, CliError> {
-    let exact = gpu.with_precision(Precision::F32)?;
+/// How each variant of the kernels is called, the device that has it, and what it stores.
+fn variants(gpu: &Gpu) -> Vec<(&'static str, Gpu, Precision)> {
+    let workgroup = gpu.with_class(DeviceClass::Gpu);
     let mut variants = vec![
-        ("plain", exact.with_plain_kernels()),
-        ("workgroup", exact.with_class(DeviceClass::Gpu)),
-        ("texture", exact.with_class(DeviceClass::Cpu)),
+        ("plain", gpu.with_plain_kernels(), Precision::F32),
+        ("workgroup", workgroup.clone(), Precision::F32),
+        ("texture", gpu.with_class(DeviceClass::Cpu), Precision::F32),
     ];
-    if gpu.profile().matrix_units.is_some() {
-        variants.push(("matrix units, f16", gpu.with_class(DeviceClass::Gpu).with_precision(Precision::F16)?));
+    if gpu.profile().half {
+        variants.push(("workgroup, f16", workgroup.without_matrix_units(), Precision::F16));
     }
-    Ok(variants)
+    if gpu.profile().matrix_units.is_some() {
+        variants.push(("matrix units, f16", workgroup, Precision::F16));
+    }
+    variants
 }
 
 fn step(global: &Global, gpu: &Gpu, case: &Case, batch: usize) -> Result<Value, CliError> {

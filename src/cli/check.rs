@@ -1,7 +1,7 @@
 //! `tilewright check`: every kernel in every variant on this device, against the CPU reference.
 
 use super::place::Place;
-use super::precision::{PrecisionOption, Word};
+use super::precision::PrecisionOption;
 use super::shaders::ShadersOption;
 use super::{CliError, Global};
 use clap::Args;
@@ -9,7 +9,8 @@ use serde_json::json;
 use std::collections::HashSet;
 use tilewright::check::{self, Case, Verdict};
 use tilewright::gpu::Gpu;
-use tilewright::kernel::{MatrixUnits, Precision};
+use tilewright::kernel::MatrixUnits;
+use tilewright::recipe::Precision;
 
 /// Run every kernel variant on awkward shapes and hold it against the CPU reference
 #[derive(Args)]
@@ -41,12 +42,9 @@ struct Row {
 impl Check {
     fn gpu(&self, global: &Global) -> Result<Gpu, CliError> {
         match (self.precision.precision, self.emulate) {
-            (Some(Word::F32), true) => Err(CliError::usage("`--emulate` is for f16, but `--precision` says f32")),
+            (Some(Precision::F32), true) => Err(CliError::usage("`--emulate` is for f16, but `--precision` says f32")),
             (_, false) => self.precision.gpu(global, true),
-            (word, true) => {
-                let gpu = global.gpu_with_matrix_units()?.with_emulated_matrix_units()?;
-                Ok(gpu.with_precision(word.map_or(Precision::F32, Word::precision))?)
-            }
+            (_, true) => Ok(global.gpu_with_matrix_units()?.with_emulated_matrix_units()?),
         }
     }
 
@@ -60,6 +58,7 @@ impl Check {
             return Err(CliError::usage(format!("no op's name holds `{part}`, as `--op` asks; there are {ops}")));
         }
         let gpu = self.shaders.checked(self.gpu(global)?)?;
+        let variants = self.precision.variants(&gpu);
         let mut rows: Vec<Row> = Vec::new();
         let mut judge = |verdict: Verdict<'_>| {
             let op = verdict.case.op;
@@ -88,11 +87,11 @@ impl Check {
         };
         for (index, case) in cases.iter().enumerate() {
             global.at_work_on(&format!("case {} of {}, {}", index + 1, cases.len(), case.op));
-            check::sweep(&gpu, std::slice::from_ref(case), &mut judge);
+            check::sweep(&gpu, &variants, std::slice::from_ref(case), &mut judge);
         }
 
         if rows.is_empty() {
-            return Err(CliError::usage("none of these ops has a kernel in f16, which `--precision` asks for"));
+            return Err(CliError::usage("none of these cases is for f16, which `--precision` asks for"));
         }
         let info = gpu.info();
         global.say(format_args!("device   {}, {}", info.name, info.kind));
@@ -129,12 +128,14 @@ impl Check {
     }
 }
 
-/// Whether kernels in f16 are among those that ran, and why not.
+/// Whether the device has kernels in f16, and why not.
 fn half_kernels(gpu: &Gpu) -> String {
-    match gpu.profile().matrix_units {
+    let profile = gpu.profile();
+    match profile.matrix_units {
+        _ if !profile.half => "not run: no f16 in shaders".to_owned(),
         Some(MatrixUnits { edge, emulated: true, .. }) => format!("emulated matrix units of {edge}x{edge}"),
         Some(MatrixUnits { edge, .. }) => format!("matrix units of {edge}x{edge}"),
-        None => format!("not run: no {}", gpu.missing_for_matrix_units().join(", no ")),
+        None => format!("without matrix units: no {}", gpu.missing_for_matrix_units().join(", no ")),
     }
 }
 

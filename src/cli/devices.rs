@@ -67,7 +67,7 @@ fn features(adapter: &Adapter) -> [(bool, &'static str, &'static str); 5] {
     [
         (adapter.timestamps, "timestamps", "times each kernel in `profile` and `bench`"),
         (adapter.pipeline_cache, "pipeline cache", "compiled kernels are kept for the next start"),
-        (adapter.f16, "f16", "for matrix units only"),
+        (adapter.f16, "f16", "stores features in half of the memory, where `--precision f16` asks for it"),
         (adapter.subgroups, "subgroup ops", "for matrix units only"),
         (
             adapter.cooperative_matrices,

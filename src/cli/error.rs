@@ -67,8 +67,7 @@ impl<E: std::error::Error + 'static> From<E> for CliError {
             source = cause.source();
         }
         let whole: &dyn std::error::Error = &error;
-        if let Some(GpuError::NoSuchAdapter { .. } | GpuError::NoMatrixUnits { .. }) = whole.downcast_ref::<GpuError>()
-        {
+        if let Some(GpuError::NoSuchAdapter { .. } | GpuError::NoHalf { .. }) = whole.downcast_ref::<GpuError>() {
             return CliError::Usage(message);
         }
         if let Some(TrainError::Stopped { .. } | TrainError::Interrupted { .. }) = whole.downcast_ref::<TrainError>() {

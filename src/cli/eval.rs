@@ -9,6 +9,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use tilewright::activity::Stage;
 use tilewright::data::{Augmentation, ClassMatching, MAX_PIXELS, Source};
+use tilewright::recipe::Precision;
 use tilewright::train::{Ensemble, Evaluation, RunFolder, TestData};
 
 /// Measure a checkpoint: top-1, top-5, loss and confusion matrix on the test images
@@ -71,7 +72,7 @@ impl Eval {
         ensemble.notes().iter().for_each(|note| global.note(note));
         drop(reading);
         // Every member sets its own parameters, and none starts from this seed.
-        let device = global.training_device(global.tuned.as_deref())?;
+        let device = global.training_device(global.tuned.as_deref(), Precision::F32)?;
         let found = ensemble.evaluate(&device, self.batch, self.tta.unwrap_or_default())?;
         drop(reporter);
         let whole = &found.whole;

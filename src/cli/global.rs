@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use tilewright::activity::Activity;
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu, address_space_warning};
 use tilewright::printable::printable;
+use tilewright::recipe::Precision;
 use tilewright::session::Device;
 use tilewright::tuned::TunedTable;
 
@@ -125,9 +126,9 @@ impl Global {
         Ok(self.gpu()?.into())
     }
 
-    /// The device that was asked for, to train on, with the kernels of the table `tuned`.
-    pub(crate) fn training_device(&self, tuned: Option<&Path>) -> Result<Device, CliError> {
-        let options = DeviceOptions::default().checked(self.checked);
+    /// The device that was asked for, to train on in that precision, with the kernels of the table `tuned`.
+    pub(crate) fn training_device(&self, tuned: Option<&Path>, precision: Precision) -> Result<Device, CliError> {
+        let options = DeviceOptions::default().checked(self.checked).matrix_units(precision == Precision::F16);
         let device = if self.on_reference() {
             refuse_table(tuned)?;
             Device::reference()

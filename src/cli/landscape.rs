@@ -39,9 +39,9 @@ impl Landscape {
         let landscape = train::Landscape { rates: self.rates.clone(), steps: self.steps };
         landscape.validate()?;
         let mut config = self.settings.config_or("cifar_cnn")?;
-        config.validate()?;
         config.tuned = global.tuned.clone().or(config.tuned);
-        let device = global.training_device(config.tuned.as_deref())?;
+        config.validate()?;
+        let device = global.training_device(config.tuned.as_deref(), config.precision)?;
         let stop = on_interrupt()?;
         let outcome = landscape.run(&config, &device, self.out.as_deref(), &stop, &mut global.reporter())?;
         let LandscapeOutcome { forms, folder, .. } = outcome;

@@ -36,9 +36,9 @@ impl LrFind {
         let test = RangeTest { from: self.from, to: self.to, steps: self.steps };
         test.validate()?;
         let mut config = self.settings.config()?;
-        config.validate()?;
         config.tuned = global.tuned.clone().or(config.tuned);
-        let device = global.training_device(config.tuned.as_deref())?;
+        config.validate()?;
+        let device = global.training_device(config.tuned.as_deref(), config.precision)?;
         let stop = on_interrupt()?;
         let outcome = test.run(&config, &device, self.out.as_deref(), &stop, &mut global.reporter())?;
         let RangeOutcome { curve, suggestion, folder, .. } = outcome;

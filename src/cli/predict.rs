@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use tilewright::checkpoint::{Checkpoint, load_checkpoint};
 use tilewright::data::{MAX_PIXELS, images_of, load_image};
 use tilewright::path_text::lossy;
+use tilewright::recipe::Precision;
 use tilewright::train::{Batch, Evaluator, TrainError, softmax};
 
 /// Tell what is on images: classes and probabilities
@@ -49,7 +50,7 @@ impl Predict {
         let files = self.files(global)?;
         let size = (BATCH_PIXELS / (height * width)).clamp(1, 16).min(files.len());
         let batch = Batch { shape: [size, channels, height, width], classes: header.classes.len() };
-        let device = global.training_device(global.tuned.as_deref())?;
+        let device = global.training_device(global.tuned.as_deref(), Precision::F32)?;
         let mut evaluator = Evaluator::of(&checkpoint, &path, batch, &device)?;
         drop(reporter);
         let mut predictions = Vec::new();

@@ -35,7 +35,7 @@ pub(super) struct Profile {
 
 impl Profile {
     pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
-        let case = self.step.case()?;
+        let case = self.step.case(self.precision.precision())?;
         let gpu = self.shaders.measured(self.precision.gpu(global, false)?)?;
         let peak = bench::measure_peak(&gpu)?;
         let profile = bench::profile_step(&gpu, &case.graph)?;

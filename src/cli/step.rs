@@ -5,7 +5,7 @@ use super::settings::parse_size;
 use clap::Args;
 use serde_json::Value;
 use tilewright::bench::{self, Case};
-use tilewright::recipe::read_attribute;
+use tilewright::recipe::{Precision, read_attribute};
 
 /// Heading of the help.
 pub(super) const MODEL: &str = "Model";
@@ -40,9 +40,9 @@ impl StepOptions {
         self.batch as usize
     }
 
-    pub(super) fn case(&self) -> Result<Case, CliError> {
+    pub(super) fn case(&self, precision: Precision) -> Result<Case, CliError> {
         let FormOptions { classes, size, attributes } = &self.form;
         let attributes = attributes.iter().cloned().collect();
-        Ok(bench::step_case(&self.model, self.batch(), *classes as usize, *size, attributes)?)
+        Ok(bench::step_case(&self.model, self.batch(), *classes as usize, *size, attributes, precision)?)
     }
 }

@@ -10,7 +10,7 @@ use tilewright::models::{self, ModelOptions};
 use tilewright::nn::Mode;
 use tilewright::optim::Optimizer;
 use tilewright::plan::{MemoryReport, Plan};
-use tilewright::recipe::{TrainConfig, read_attribute};
+use tilewright::recipe::{Precision, TrainConfig, read_attribute};
 use tilewright::report::Table;
 use tilewright::train::{Batch, TrainError, evaluation_graph, training_graph};
 
@@ -28,6 +28,9 @@ pub(super) struct Summary {
     /// Optimizer whose state counts into the memory of training
     #[arg(long, default_value = "sgd:momentum=0.9")]
     optimizer: Optimizer,
+    /// What training stores features and their gradients in
+    #[arg(long, default_value_t, value_name = "f32|f16")]
+    precision: Precision,
     /// Write the forward graph in Graphviz' language instead
     #[arg(long, conflicts_with_all = ["mermaid", "text"])]
     dot: bool,
@@ -87,6 +90,7 @@ impl Summary {
             model: model.name.to_owned(),
             optimizer: self.optimizer.clone(),
             attributes: options.attributes().clone(),
+            precision: self.precision,
             ..TrainConfig::default()
         };
         let shape = Batch { shape: [batch, channels, height, width], classes };
@@ -154,7 +158,12 @@ impl Summary {
 
 /// The device that was asked for, as far as a plan sees it; where there is none, what every GPU has.
 fn profile(global: &Global) -> Result<(DeviceProfile, String), CliError> {
-    let least = || DeviceProfile::webgpu_defaults(DeviceClass::Gpu);
+    let least = || {
+        let mut profile = DeviceProfile::webgpu_defaults(DeviceClass::Gpu);
+        // Beyond what every device has.
+        profile.half = true;
+        profile
+    };
     if global.on_reference() || tilewright::gpu::adapters().is_empty() {
         return Ok((least(), "a GPU with WebGPU's default limits".to_owned()));
     }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use tilewright::activity::Stage;
 use tilewright::path_text::lossy;
+use tilewright::recipe::Precision;
 use tilewright::report::Table;
 use tilewright::train::Reporter;
 use tilewright::train::sweep::{self, Search, SweepConfig, SweepOutcome, Trial, TrialResult};
@@ -80,7 +81,9 @@ impl Sweep {
             None => sweep::Sweep::new(self.config(global)?)?,
         };
         drop(reading);
-        let device = global.training_device(sweep.config().tuned.as_deref())?;
+        let of = |trial: &Trial| trial.config.precision;
+        let half = sweep.trials().iter().map(of).find(|&precision| precision == Precision::F16);
+        let device = global.training_device(sweep.config().tuned.as_deref(), half.unwrap_or_default())?;
         let folder = match &self.resume {
             Some(folder) => folder.clone(),
             None => sweep.create(self.out.as_deref())?,

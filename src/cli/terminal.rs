@@ -312,8 +312,10 @@ impl Reporter for TerminalReporter {
         shown.last_line = Instant::now();
         let title = shown.title.take().unwrap_or_default();
         let (on, (loss, accuracy)) = (row.decided_on(), row.decided());
+        let skipped = row.skipped_steps.map_or(String::new(), |steps| format!(", {steps} steps skipped so far"));
         tell(format_args!(
-            "{title}: loss {:.4}, accuracy {:.2} %, {on} loss {loss:.4}, {on} accuracy {:.2} %, {:.0} images/s, {:.1} s",
+            "{title}: loss {:.4}, accuracy {:.2} %, {on} loss {loss:.4}, {on} accuracy {:.2} %, {:.0} images/s, {:.1} s\
+             {skipped}",
             row.train_loss,
             100.0 * row.train_accuracy,
             100.0 * accuracy,

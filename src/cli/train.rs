@@ -33,8 +33,8 @@ pub(super) struct Train {
     /// Write a line of JSON for each epoch to standard output, with --json's after the last
     ///
     /// Its keys are the columns of the run folder's epochs.csv: epoch, train_loss, train_accuracy, test_loss,
-    /// test_accuracy, images_per_second, seconds, validation_loss and validation_accuracy, with null for what is not
-    /// measured.
+    /// test_accuracy, images_per_second, seconds, validation_loss, validation_accuracy, skipped_steps and loss_scale, with
+    /// null for what is not measured.
     #[arg(long, help_heading = "Output")]
     pub json_lines: bool,
     #[command(flatten)]
@@ -52,12 +52,13 @@ impl Train {
                 let config = RunFolder::config(run)?;
                 let tuned = config.tuned.as_ref().map(|_| RunFolder::tuned(run));
                 let changes = self.pace.changes(&self.kept)?;
-                Trainer::resume(run, &global.training_device(tuned.as_deref())?, &changes)?
+                let device = global.training_device(tuned.as_deref(), config.precision)?;
+                Trainer::resume(run, &device, &changes)?
             }
             None => {
                 let mut config = self.config()?;
                 config.tuned = global.tuned.clone().or(config.tuned);
-                let device = global.training_device(config.tuned.as_deref())?;
+                let device = global.training_device(config.tuned.as_deref(), config.precision)?;
                 Trainer::create(config, &device, self.run.as_deref())?
             }
         };
@@ -72,6 +73,9 @@ impl Train {
                 100.0 * outcome.best_accuracy
             )),
             None => global.note(CHOSEN_ON_TEST),
+        }
+        if let Some(steps) = outcome.skipped_steps {
+            global.say(format_args!("{steps} steps skipped, since gradients were not finite"));
         }
         if let Some(class) = test.only_prediction() {
             global.note(format_args!(
@@ -101,6 +105,7 @@ impl Train {
             "best_epoch": outcome.best_epoch,
             "best_chosen_on": if validation.is_some() { "validation" } else { "test" },
             "train_accuracy": outcome.train_accuracy,
+            "skipped_steps": outcome.skipped_steps,
             "images_per_second": outcome.images_per_second,
             "seconds": outcome.seconds,
             "run": lossy(&outcome.run),

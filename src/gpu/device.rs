@@ -6,7 +6,7 @@ use super::address_space;
 use super::matrix_units;
 use super::pipelines::Pipelines;
 use crate::activity::Activity;
-use crate::kernel::{Choices, DeviceClass, DeviceProfile, MatrixUnits, Precision};
+use crate::kernel::{Choices, DeviceClass, DeviceProfile, MatrixUnits};
 use crate::shader::Sources;
 use std::fmt;
 use std::str::FromStr;
@@ -59,7 +59,7 @@ pub struct DeviceOptions {
     pub default_limits: bool,
     /// Only the plain variant of every kernel.
     pub plain_kernels: bool,
-    /// With f16 and matrix units, where the adapter has them, for [`Gpu::with_precision`].
+    /// With matrix units, where the adapter has them, for what is stored in f16.
     pub matrix_units: bool,
 }
 
@@ -85,7 +85,7 @@ impl DeviceOptions {
         self
     }
 
-    /// With f16 and matrix units where they are there, or without.
+    /// With matrix units where they are there, or without.
     #[must_use]
     pub fn matrix_units(mut self, matrix_units: bool) -> DeviceOptions {
         self.matrix_units = matrix_units;
@@ -182,8 +182,8 @@ impl Gpu {
         let (limits, features) = match options.default_limits {
             true => (wgpu::Limits::default(), wgpu::Features::empty()),
             false => {
-                let mut useful = wgpu::Features::PIPELINE_CACHE | wgpu::Features::TIMESTAMP_QUERY;
-                useful.set(wgpu::Features::SHADER_F16, options.matrix_units);
+                let mut useful =
+                    wgpu::Features::PIPELINE_CACHE | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16;
                 if matrix_units.is_ok() {
                     useful |= matrix_units::features();
                 }
@@ -240,8 +240,8 @@ impl Gpu {
             max_texture_size: limits.max_texture_dimension_2d,
             few_registers: info.vendor == INTEL,
             plain_kernels: options.plain_kernels,
+            half: features.contains(wgpu::Features::SHADER_F16),
             matrix_units: matrix_units.as_ref().ok().copied(),
-            precision: Precision::F32,
             tuned: Arc::default(),
         };
         let missing = matrix_units.err().unwrap_or_default().into();
@@ -276,26 +276,19 @@ impl Gpu {
         Gpu { profile: Arc::new(profile), ..self.clone() }
     }
 
-    /// The same device, with kernels of that precision.
-    ///
-    /// # Errors
-    /// When f16 is asked for and the device has no matrix units, or was opened without
-    /// [`DeviceOptions::matrix_units`].
-    pub fn with_precision(&self, precision: Precision) -> Result<Gpu, GpuError> {
-        if precision == Precision::F16 && self.profile.matrix_units.is_none() {
-            return Err(self.no_matrix_units(&self.missing));
-        }
-        let profile = DeviceProfile { precision, ..(*self.profile).clone() };
-        Ok(Gpu { profile: Arc::new(profile), ..self.clone() })
+    /// The same device, as if it had no matrix units.
+    pub fn without_matrix_units(&self) -> Gpu {
+        let profile = DeviceProfile { matrix_units: None, ..(*self.profile).clone() };
+        Gpu { profile: Arc::new(profile), ..self.clone() }
     }
 
     /// The same device, with [`MatrixUnits::EMULATED`] in place of its own, if it has any.
     ///
     /// # Errors
-    /// When the device has no f16, or was opened without [`DeviceOptions::matrix_units`].
+    /// When the device has no f16, or was opened with [`DeviceOptions::default_limits`].
     pub fn with_emulated_matrix_units(&self) -> Result<Gpu, GpuError> {
-        if !self.device.features().contains(wgpu::Features::SHADER_F16) {
-            return Err(self.no_matrix_units(&["f16 in shaders"]));
+        if !self.profile.half {
+            return Err(self.no_half());
         }
         let profile = DeviceProfile { matrix_units: Some(MatrixUnits::EMULATED), ..(*self.profile).clone() };
         Ok(Gpu { profile: Arc::new(profile), ..self.clone() })
@@ -306,8 +299,16 @@ impl Gpu {
         &self.missing
     }
 
-    fn no_matrix_units(&self, missing: &[&str]) -> GpuError {
-        GpuError::NoMatrixUnits { adapter: self.info.name.clone(), missing: missing.join(", no ") }
+    /// Refuses a device without f16.
+    ///
+    /// # Errors
+    /// When it has none, or was opened with [`DeviceOptions::default_limits`].
+    pub fn expect_half(&self) -> Result<(), GpuError> {
+        if self.profile.half { Ok(()) } else { Err(self.no_half()) }
+    }
+
+    fn no_half(&self) -> GpuError {
+        GpuError::NoHalf { adapter: self.info.name.clone() }
     }
 
     /// The same device, as if it could bind no more than `bytes` at a time.

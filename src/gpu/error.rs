@@ -21,10 +21,10 @@ pub enum GpuError {
     #[error("no adapter matches {}; there are: {found}", Setting("device").to(wanted))]
     NoSuchAdapter { wanted: String, found: String },
     #[error(
-        "{} runs on matrix units, but `{adapter}` has no {missing}; leave it out, or take another device of \
-         `tilewright devices`", Setting("precision").to("f16")
+        "`{adapter}` has no f16 in shaders, or was opened without; use {}, or another device of `tilewright devices`",
+        Setting("precision").to("f32")
     )]
-    NoMatrixUnits { adapter: String, missing: String },
+    NoHalf { adapter: String },
     #[error(
         "the address space of this process has {} MiB left, and a graphics driver crashes with less than {}; raise its \
          limit (`ulimit -v`), or use {}",

@@ -209,8 +209,8 @@ impl Program {
     /// When the device fails.
     pub(crate) fn poison(&self) -> Result<(), GpuError> {
         for Stored { buffer, offset, bytes } in &self.activations {
-            let nan = vec![f32::NAN; *bytes as usize / 4];
-            self.gpu.queue.write_buffer(buffer, *offset, bytemuck::cast_slice(&nan));
+            // All bits set are NaN in f32, and twice in f16.
+            self.gpu.queue.write_buffer(buffer, *offset, &vec![u8::MAX; *bytes as usize]);
         }
         for texture in &self.textures {
             let row = texture.width() as usize * 4;

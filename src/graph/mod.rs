@@ -237,6 +237,10 @@ impl Graph {
         &self.tensors[value.index()]
     }
 
+    pub(crate) fn tensor_mut(&mut self, value: Value) -> &mut Tensor {
+        &mut self.tensors[value.index()]
+    }
+
     /// Shape and element type of the value.
     pub fn spec(&self, value: Value) -> &TensorSpec {
         &self.tensors[value.index()].spec

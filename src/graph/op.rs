@@ -51,6 +51,12 @@ pub trait Op: Any + Debug + Send + Sync {
         false
     }
 
+    /// Whether the first output may be stored in f16 where features are: it is one, or the gradient of one. Statistics,
+    /// losses and gradients of parameters are not.
+    fn keeps_half(&self) -> bool {
+        false
+    }
+
     /// Whether the output is the input's memory under another shape.
     fn is_view(&self) -> bool {
         false
@@ -98,6 +104,11 @@ pub trait Applied: Any + Debug + Send + Sync {
 
     /// As [`Op::takes_activation`].
     fn takes_activation(&self) -> bool {
+        false
+    }
+
+    /// As [`Op::keeps_half`].
+    fn keeps_half(&self) -> bool {
         false
     }
 
@@ -149,6 +160,10 @@ impl<O: Op> Applied for Inferred<O> {
 
     fn takes_activation(&self) -> bool {
         self.op.takes_activation()
+    }
+
+    fn keeps_half(&self) -> bool {
+        self.op.keeps_half()
     }
 
     fn is_view(&self) -> bool {

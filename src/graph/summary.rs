@@ -1,6 +1,6 @@
 //! A graph as a table: what each layer gives, holds and costs.
 
-use super::{Graph, Node, Pass, Role};
+use super::{Graph, Node, Pass, Role, Value};
 use crate::tensor::{Shape, Shapes};
 use std::collections::HashSet;
 
@@ -86,9 +86,7 @@ impl Graph {
 
     /// Shapes of a node's inputs and outputs.
     pub fn shapes(&self, node: &Node) -> Shapes<'_> {
-        Shapes {
-            inputs: node.inputs.iter().map(|&value| self.shape(value)).collect(),
-            outputs: node.outputs.iter().map(|&value| self.shape(value)).collect(),
-        }
+        let specs = |values: &[Value]| values.iter().map(|&value| self.spec(value)).collect::<Vec<_>>();
+        Shapes::of(&specs(&node.inputs), &specs(&node.outputs))
     }
 }

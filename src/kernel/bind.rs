@@ -46,14 +46,14 @@ pub enum BindingFault {
     Unaligned { first: usize, alignment: usize },
 }
 
-/// An operand for each of the kernel's bindings, in their order.
+/// An operand for each of the kernel's bindings, in their order, and the names of those that hold f16.
 pub(super) fn bind(
     site: &Site<'_>,
     launched: &Launched,
     profile: &DeviceProfile,
     kernel: &Kernel,
     operands: impl IntoIterator<Item = (&'static str, Operand)>,
-) -> Result<Vec<Operand>, BindingError> {
+) -> Result<(Vec<Operand>, Vec<&'static str>), BindingError> {
     let given: Vec<(&'static str, Operand)> = operands.into_iter().collect();
     let error = |binding, fault| BindingError {
         layer: site.layer.to_owned(),
@@ -63,14 +63,16 @@ pub(super) fn bind(
         fault,
     };
     let mut bound = Vec::with_capacity(given.len());
+    let mut halves = Vec::new();
     for binding in kernel.bindings() {
         let operand = given.iter().find(|(name, _)| *name == binding.name).map(|(_, operand)| *operand);
         let operand = operand.ok_or_else(|| error(binding.name, BindingFault::Missing))?;
-        check(site, launched, profile, &binding, operand).map_err(|fault| error(binding.name, fault))?;
+        let is_half = check(site, launched, profile, &binding, operand).map_err(|fault| error(binding.name, fault))?;
+        halves.extend(is_half.then_some(binding.name));
         bound.push(operand);
     }
     match bound.len() == given.len() {
-        true => Ok(bound),
+        true => Ok((bound, halves)),
         false => {
             let (name, fault) = surplus(kernel, &given);
             Err(error(name, fault))
@@ -98,19 +100,23 @@ fn surplus(kernel: &Kernel, given: &[(&'static str, Operand)]) -> (&'static str,
     }
 }
 
-/// Whether an operand is what a binding declares.
+/// Whether an operand that is what a binding declares is stored in f16.
 fn check(
     site: &Site<'_>,
     launched: &Launched,
     profile: &DeviceProfile,
     binding: &Binding,
     operand: Operand,
-) -> Result<(), BindingFault> {
+) -> Result<bool, BindingFault> {
     let declared = binding.content;
     let (given, elements) = content(site, launched, operand.storage)?;
-    let lanes = match (declared, given) {
-        (Content::Texture, Content::Texture) => return Ok(()),
-        (Content::Buffer { element, lanes }, Content::Buffer { element: other, .. }) if element == other => lanes,
+    let (lanes, stored) = match (declared, given) {
+        (Content::Texture, Content::Texture) => return Ok(false),
+        (Content::Buffer { element, lanes }, Content::Buffer { element: stored, .. })
+            if element == stored || element == ElementType::F32 && stored.is_float() =>
+        {
+            (lanes, stored)
+        }
         _ => return Err(BindingFault::Mistyped { declared, given }),
     };
     if let (Storage::Input(index), Access::Write) = (operand.storage, binding.access)
@@ -119,7 +125,7 @@ fn check(
         return Err(BindingFault::NotUpdated(index));
     }
     let (first, count) = operand.range.unwrap_or((0, elements));
-    let alignment = (profile.binding_alignment as usize / 4).max(1);
+    let alignment = (profile.binding_alignment / stored.bytes()).max(1) as usize;
     if first.checked_add(count).is_none_or(|end| end > elements) {
         return Err(BindingFault::PastTheEnd { first, count, elements });
     }
@@ -127,7 +133,7 @@ fn check(
         return Err(BindingFault::Unaligned { first, alignment });
     }
     match count.is_multiple_of(lanes) {
-        true => Ok(()),
+        true => Ok(stored == ElementType::F16),
         false => Err(BindingFault::Torn { declared, elements: count }),
     }
 }

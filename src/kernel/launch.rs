@@ -2,7 +2,7 @@
 
 use super::bind::{BindingError, bind};
 use super::{Constant, DeviceClass, DeviceProfile, Kernel, Unsupported, WIDE};
-use crate::tensor::{Shapes, TensorSpec};
+use crate::tensor::{ElementType, Shapes, TensorSpec};
 
 /// Memory that a dispatch works on: all of it, or a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,12 +167,14 @@ impl<'a> Launch<'a> {
         self.site.read[output]
     }
 
+    /// Whether an input or output is stored in f16: there is nothing in f32 left that factors could be exact for.
+    pub fn is_half(&self) -> bool {
+        self.site.inputs.iter().chain(&self.site.outputs).any(|spec| spec.element == ElementType::F16)
+    }
+
     /// Shapes of inputs and outputs.
     pub fn shapes(&self) -> Shapes<'a> {
-        Shapes {
-            inputs: self.site.inputs.iter().map(|spec| &spec.shape).collect(),
-            outputs: self.site.outputs.iter().map(|spec| &spec.shape).collect(),
-        }
+        Shapes::of(&self.site.inputs, &self.site.outputs)
     }
 
     /// From now on [`Launch::epilogue`] adds `epilogue`.
@@ -260,7 +262,10 @@ impl<'a> Launch<'a> {
         operands: impl IntoIterator<Item = (&'static str, Operand)>,
     ) {
         match bind(&self.site, &self.launched, self.profile, &kernel, operands) {
-            Ok(operands) => self.launched.dispatches.push(Dispatch { kernel, operands, workgroups }),
+            Ok((operands, halves)) => {
+                let kernel = Kernel { halves, ..kernel };
+                self.launched.dispatches.push(Dispatch { kernel, operands, workgroups });
+            }
             Err(error) => {
                 self.fault.get_or_insert(error);
             }

@@ -11,7 +11,7 @@ pub use bind::{BindingError, BindingFault};
 pub use choices::{ChoiceKey, Choices};
 pub(crate) use launch::LINEAR_WORKGROUP;
 pub use launch::{Dispatch, Epilogue, Launch, Launched, Operand, ScratchTexture, Site, Storage};
-pub use profile::{DeviceClass, DeviceProfile, MAX_LOOP_STEPS, MatrixUnits, Precision};
+pub use profile::{DeviceClass, DeviceProfile, MAX_LOOP_STEPS, MatrixUnits};
 pub use shader::{Access, Binding, Condition, Content, Shader, WIDE, read, read_texture, write, write_texture};
 
 use std::fmt;
@@ -202,6 +202,8 @@ pub struct Kernel {
     pub conditions: Vec<&'static str>,
     /// Members of the shader's `package::arguments`, in their order.
     pub arguments: Vec<(&'static str, Argument)>,
+    /// Names of the bindings whose floats are stored in f16, as the launch finds them: in the order of the bindings.
+    pub halves: Vec<&'static str>,
     /// The arguments are constants too: a pipeline of its own, and no division by what is not known.
     pub specialised: bool,
 }
@@ -218,6 +220,7 @@ impl Kernel {
             constants: Vec::new(),
             conditions: Vec::new(),
             arguments: Vec::new(),
+            halves: Vec::new(),
             specialised: false,
         }
     }
@@ -269,7 +272,9 @@ impl Kernel {
     /// What the kernel reads and writes under its conditions, in the order in which it is numbered.
     pub fn bindings(&self) -> impl Iterator<Item = Binding> {
         let operands = self.operands.map_or(&[][..], |operands| operands.bindings);
-        self.shader.bindings.iter().chain(operands).filter_map(|binding| binding.under(&self.conditions))
+        let bindings = self.shader.bindings.iter().chain(operands);
+        let bindings = bindings.filter_map(|binding| binding.under(&self.conditions));
+        bindings.map(|binding| binding.in_half(self.halves.contains(&binding.name)))
     }
 
     /// The kernel less the values that it reads when it runs: kernels of one form share a pipeline.

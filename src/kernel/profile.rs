@@ -13,17 +13,6 @@ pub enum DeviceClass {
     Cpu,
 }
 
-/// How exact convolutions and linear layers are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Precision {
-    /// Exact f32.
-    #[default]
-    F32,
-    /// Factors rounded to f16 and sums in f32, on matrix units where a kernel has a variant for them.
-    F16,
-}
-
 /// A device's units for products of square matrices of f16 with sums in f32, each held by a subgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MatrixUnits {
@@ -84,10 +73,11 @@ pub struct DeviceProfile {
     pub few_registers: bool,
     /// Only the plain variant of every kernel.
     pub plain_kernels: bool,
-    /// Units for products of f16, where the device has them and was opened with them.
+    /// Whether it has f16 in memory, and was opened with it.
+    pub half: bool,
+    /// Units for products of f16, where the device has them and was opened with them. Only layers that a graph stores in
+    /// f16 run on them.
     pub matrix_units: Option<MatrixUnits>,
-    /// What was asked for. Nothing is less exact than f32 unless this says so.
-    pub precision: Precision,
     /// Variants that were measured on this device for exact sizes: they come before the rule.
     pub tuned: Arc<Choices>,
 }
@@ -107,8 +97,8 @@ impl DeviceProfile {
             max_texture_size: 8192,
             few_registers: false,
             plain_kernels: false,
+            half: false,
             matrix_units: None,
-            precision: Precision::F32,
             tuned: Arc::default(),
         }
     }

@@ -155,6 +155,12 @@ impl Binding {
         self.as_array(ElementType::U32, self.lanes())
     }
 
+    /// Floats that are stored in f16, where `holds`. The shader's text says nothing of it: what it loads is made f32, and
+    /// what it stores f16, when the kernel is put together ([`crate::shader`]).
+    pub(super) const fn in_half(self, holds: bool) -> Binding {
+        if holds { self.as_array(ElementType::F16, self.lanes()) } else { self }
+    }
+
     /// Numbers in pairs: `array<vec2<f32>>`.
     pub const fn vec2(self) -> Binding {
         self.as_array(self.element(), 2)
@@ -221,6 +227,7 @@ impl fmt::Display for Content {
         let Content::Buffer { element, lanes } = self else { return f.write_str("texture_storage_2d") };
         let element = match element {
             ElementType::F32 => "f32",
+            ElementType::F16 => "f16",
             ElementType::U32 => "u32",
         };
         match lanes {

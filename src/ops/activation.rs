@@ -174,6 +174,10 @@ impl Op for Activation {
         }
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let count = launch.output(0).elements();
         let kernel = self.on(Kernel::new(&FORWARD));
@@ -212,6 +216,10 @@ impl Op for ActivationBackward {
         for (dx, (&seen, &dy)) in outputs[0].f32_mut().iter_mut().zip(pairs) {
             *dx = self.0.gradient_at(f64::from(seen), f64::from(dy)) as f32;
         }
+    }
+
+    fn keeps_half(&self) -> bool {
+        true
     }
 
     fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {

@@ -224,6 +224,10 @@ impl Op for BatchNormalize {
         });
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, layout: &Layout, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new(&NORMALIZE).constant("EPS", self.eps).condition("affine", self.affine);
         let kernel = launch.epilogue(kernel);

@@ -99,6 +99,10 @@ impl Op for BroadcastTo {
         }
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, &walk: &Walk, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         super::layout::gather(launch, walk, 0, self.factor);
         Ok(())
@@ -195,6 +199,10 @@ impl Op for SumTo {
             let sum: f64 = summed.steps().map(|at| f64::from(inputs[0].f32()[first + at])).sum();
             *y = (f64::from(factor) * sum) as f32;
         }
+    }
+
+    fn keeps_half(&self) -> bool {
+        true
     }
 
     fn launch(&self, reduction: &Reduction, launch: &mut Launch<'_>) -> Result<(), Unsupported> {

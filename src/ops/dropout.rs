@@ -74,6 +74,10 @@ impl Op for Dropout {
         }
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new(&DROPOUT)
             .constant("SALT", self.salt)

@@ -92,6 +92,10 @@ impl Op for Add {
         reference_pair(walks, inputs, outputs, |a, b| a + b);
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, walks: &[Walk; 2], launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         launch_pair(walks, launch, &ADD, false)
     }
@@ -138,6 +142,10 @@ impl Op for Mul {
         reference_pair(walks, inputs, outputs, |a, b| a * b);
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, walks: &[Walk; 2], launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         launch_pair(walks, launch, &MUL, true)
     }
@@ -171,7 +179,7 @@ impl Op for Scale {
         expect_finite("factor", self.factor)?;
         match inputs[0].element {
             ElementType::F32 => Ok((vec![inputs[0].clone()], ())),
-            ElementType::U32 => Err("it takes f32".to_owned()),
+            _ => Err("it takes f32".to_owned()),
         }
     }
 
@@ -184,6 +192,10 @@ impl Op for Scale {
         for (y, &x) in outputs[0].f32_mut().iter_mut().zip(inputs[0].f32()) {
             *y = self.factor * x;
         }
+    }
+
+    fn keeps_half(&self) -> bool {
+        true
     }
 
     fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
@@ -226,6 +238,10 @@ impl Op for Copy {
 
     fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         outputs[0].f32_mut().copy_from_slice(inputs[0].f32());
+    }
+
+    fn keeps_half(&self) -> bool {
+        true
     }
 
     fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {

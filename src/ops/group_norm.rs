@@ -173,6 +173,10 @@ impl Op for GroupNormalize {
         }
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, groups: &Groups, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new(&NORMALIZE).constant("EPS", self.norm.eps).condition("affine", self.affine);
         let kernel = launch.epilogue(kernel);

@@ -106,6 +106,10 @@ impl Op for Slice {
         }
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, place: &Place, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         gather(launch, place.walk, place.first, 1.0);
         Ok(())
@@ -179,6 +183,10 @@ impl Op for ZeroPad {
         for (&x, at) in inputs[0].f32().iter().zip(place.walk.steps()) {
             outputs[0].f32_mut()[place.first + at] = x;
         }
+    }
+
+    fn keeps_half(&self) -> bool {
+        true
     }
 
     fn launch(&self, place: &Place, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
@@ -261,6 +269,10 @@ impl Op for Concat {
         }
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, places: &Vec<Place>, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         for (input, place) in places.iter().enumerate() {
             scatter(launch, input, place);
@@ -321,6 +333,10 @@ impl Op for Permute {
         for (y, at) in outputs[0].f32_mut().iter_mut().zip(walk.steps()) {
             *y = inputs[0].f32()[at];
         }
+    }
+
+    fn keeps_half(&self) -> bool {
+        true
     }
 
     fn launch(&self, &walk: &Walk, launch: &mut Launch<'_>) -> Result<(), Unsupported> {

@@ -100,6 +100,10 @@ impl Op for LocalResponseNorm {
         }
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, channels: &Channels, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let sums = launch.is_read(1);
         let kernel = self.kernel(&FORWARD, channels).condition("keeps_sums", sums);
@@ -168,6 +172,10 @@ impl Op for LocalResponseNormBackward {
             let through_sums = 2.0 * f64::from(norm.alpha) * beta / norm.size as f64 * x(i) * sum;
             outputs[0].f32_mut()[i] = (dy(i) * s(i).powf(-beta) - through_sums) as f32;
         }
+    }
+
+    fn keeps_half(&self) -> bool {
+        true
     }
 
     fn launch(&self, channels: &Channels, launch: &mut Launch<'_>) -> Result<(), Unsupported> {

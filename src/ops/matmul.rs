@@ -104,6 +104,10 @@ impl Op for MatMul {
         }
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, s: &Sizes, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new(&BATCHED).constants([
             ("M", s.m),

@@ -192,6 +192,10 @@ impl Op for Pad2d {
         }
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, padded: &Padded, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let mut kernel = padded.kernel(&FORWARD, self.mode);
         if let PadMode::Constant(value) = self.mode {
@@ -290,6 +294,10 @@ impl Op for PadBackward {
         for (dx, sum) in outputs[0].f32_mut().iter_mut().zip(sums) {
             *dx = sum as f32;
         }
+    }
+
+    fn keeps_half(&self) -> bool {
+        true
     }
 
     fn launch(&self, padded: &Padded, launch: &mut Launch<'_>) -> Result<(), Unsupported> {

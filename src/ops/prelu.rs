@@ -90,6 +90,10 @@ impl Op for PRelu {
         }
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, of: &Channels, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let operands = Operand::inputs(&["x", "slopes"]).chain([("y", Operand::output(0))]).collect();
         of.launch(launch, &FORWARD, operands);
@@ -138,6 +142,10 @@ impl Op for PReluBackward {
             let (dx, term) = if x > 0.0 { (dy, 0.0) } else { (slopes[of.slope(i)] * dy, x * dy) };
             (outputs[0].f32_mut()[i], outputs[1].f32_mut()[i]) = (dx, term);
         }
+    }
+
+    fn keeps_half(&self) -> bool {
+        true
     }
 
     fn launch(&self, of: &Channels, launch: &mut Launch<'_>) -> Result<(), Unsupported> {

@@ -83,6 +83,10 @@ impl Op for Softmax {
         }
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, rows: &Rows, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         launch.expect_loop(2 * rows.size)?;
         let sums = launch.scratch(2 * rows.count);
@@ -133,6 +137,10 @@ impl Op for SoftmaxBackward {
                 outputs[0].f32_mut()[i] = dx as f32;
             }
         }
+    }
+
+    fn keeps_half(&self) -> bool {
+        true
     }
 
     fn launch(&self, rows: &Rows, launch: &mut Launch<'_>) -> Result<(), Unsupported> {

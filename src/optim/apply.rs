@@ -1,5 +1,6 @@
 //! A step of parameters along directions that are known.
 
+use super::loss_scale::{WITH_SKIP, is_skipped};
 use super::step::chunks;
 use crate::graph::Op;
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
@@ -12,7 +13,7 @@ static APPLY: Shader = Shader::new(
 );
 
 /// p := (1 - lr decay) p - lr factor d, in place, with lr = rate times the step's. Inputs: parameters, as many directions,
-/// the step's scalars `[5]`, and where it is `trusted` the [ratios](super::TrustRatios) that d is multiplied by.
+/// the step's scalars `[5]`, or `[6]` where it may be skipped, and where it is `trusted` the [ratios](super::TrustRatios) that d is multiplied by.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ApplyDirections {
     /// Times the learning rate.
@@ -45,6 +46,9 @@ impl Op for ApplyDirections {
     }
 
     fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
+        if is_skipped(inputs[2].f32()) {
+            return;
+        }
         let lr = f64::from(self.rate) * f64::from(inputs[2].f32()[0]);
         for (i, (p, &d)) in outputs[0].f32_mut().iter_mut().zip(inputs[1].f32()).enumerate() {
             let ratio = inputs.get(3).map_or(1.0, |ratios| f64::from(ratios.f32()[i / super::trust::BLOCK]));
@@ -60,6 +64,7 @@ impl Op for ApplyDirections {
                 .constant("FACTOR", self.factor as f32)
                 .constant("BLOCK", super::trust::BLOCK)
                 .condition("trusted", self.trusted)
+                .condition("skippable", launch.input(2).elements() == WITH_SKIP)
                 .argument("first", first);
             let mut operands = vec![
                 ("parameters", Operand::input(0).slice(first, count)),

@@ -1,5 +1,6 @@
 //! Adds an optimizer to a training graph.
 
+use super::loss_scale::{OF_STEP, STEPS_BEFORE, unscaled};
 use super::{
     AverageWeights, Averaging, ClipScale, Directed, GradientTransform, Groups, Optimizer, OptimizerError,
     OptimizerStep, Share, Shares, SquaredNorm,
@@ -9,7 +10,8 @@ use crate::ops::{Add, Copy};
 use crate::tensor::TensorSpec;
 use std::collections::{HashMap, HashSet};
 
-/// Input of a graph with an optimizer, `[5]` of f32: [`Optimizer::scalars`] of the step.
+/// Input of a graph with an optimizer, `[5]` of f32: [`Optimizer::scalars`] of the step. Where the loss is scaled, `[64, 5]`:
+/// also those of the steps before.
 pub const SCALARS: &str = "optimizer_scalars";
 
 /// Input of a graph with weight averaging, `[1]` of f32: [`Averaging::share`] of the step.
@@ -44,6 +46,9 @@ pub struct UpdateConfig {
     pub transform: GradientTransform,
     /// An average of the weights that is kept beside them.
     pub averaging: Option<Averaging>,
+    /// Whether the gradients are those of a loss that was multiplied by [`loss_scale`](super::loss_scale()), which then
+    /// follows them.
+    pub scales_loss: bool,
 }
 
 /// The update of a training graph.
@@ -60,7 +65,9 @@ pub struct Attached {
 impl Attached {
     /// The inputs that a step needs, by name: step `step`, counted from 0, with learning rate `lr`.
     pub fn inputs(&self, step: u64, lr: f64) -> Vec<(&'static str, Vec<f32>)> {
-        let mut inputs = vec![(SCALARS, self.config.optimizer.scalars(step, lr).to_vec())];
+        let steps = if self.config.scales_loss { STEPS_BEFORE } else { 1 };
+        let scalars = |before: u64| self.config.optimizer.scalars(step.saturating_sub(before), lr);
+        let mut inputs = vec![(SCALARS, (0..steps as u64).flat_map(scalars).collect())];
         inputs.extend(self.config.averaging.map(|averaging| (SHARE, vec![averaging.share(step) as f32])));
         inputs
     }
@@ -69,7 +76,7 @@ impl Attached {
 impl UpdateConfig {
     /// By that rule, of gradients as they are, without an average.
     pub fn new(optimizer: Optimizer) -> Self {
-        UpdateConfig { optimizer, transform: GradientTransform::default(), averaging: None }
+        UpdateConfig { optimizer, transform: GradientTransform::default(), averaging: None, scales_loss: false }
     }
 
     /// Adds the update of every parameter that has a gradient. State tensors are buffers named
@@ -119,7 +126,6 @@ impl UpdateConfig {
         gradients: &HashMap<Value, Value>,
         shares: &Shares,
     ) -> Result<Attached, GraphError> {
-        let scalars = graph.input(SCALARS, TensorSpec::f32([5]))?;
         let share = match self.averaging {
             Some(_) => Some(graph.input(SHARE, TensorSpec::f32([1]))?),
             None => None,
@@ -135,6 +141,11 @@ impl UpdateConfig {
             let gradients = graph.pack(&format!("gradients.{index}"), &own)?;
             packs.push((members, weights, gradients));
         }
+        let gradients: Vec<Value> = packs.iter().map(|&(.., gradients)| gradients).collect();
+        let scalars = match self.scales_loss {
+            true => unscaled(graph, &gradients)?,
+            false => graph.input(SCALARS, TensorSpec::f32([OF_STEP]))?,
+        };
         let (scale, norm) = self.clip(graph, &packs)?.unzip();
         let mut averages = Vec::new();
         for (index, (members, weights, gradients)) in packs.into_iter().enumerate() {

@@ -9,7 +9,7 @@ use crate::tensor::{HostTensor, TensorSpec};
 
 static AVERAGE: Shader = Shader::new("optimizer/average", &[write("average"), read("weights"), read("share")]);
 
-/// e := e + share * (w - e), in place; inputs e, w and the step's share `[1]`.
+/// e := e + share * (w - e), in place, or w where the share is 1, whatever e was; inputs e, w and the step's share `[1]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AverageWeights;
 
@@ -35,7 +35,8 @@ impl Op for AverageWeights {
     fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let share = f64::from(inputs[2].f32()[0]);
         for (e, &w) in outputs[0].f32_mut().iter_mut().zip(inputs[1].f32()) {
-            *e = (f64::from(*e) * (1.0 - share) + share * f64::from(w)) as f32;
+            let kept = if share == 1.0 { 0.0 } else { f64::from(*e) * (1.0 - share) };
+            *e = (kept + share * f64::from(w)) as f32;
         }
     }
 

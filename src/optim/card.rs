@@ -64,6 +64,22 @@ pub(crate) static CARD: Card = Card::new(Chapter::Optimizer, &[
         flops: "0",
     },
     Entry {
+        name: "unscale_gradients",
+        computes: "g := g / s, s the loss scale, and whether a g is not finite; in place",
+        shapes: "gradients, scale [1] to [1]",
+        gradient: NO_GRADIENT,
+        shaders: &["optimizer/unscale", "reduce/sum_parts"],
+        flops: "0",
+    },
+    Entry {
+        name: "adapt_scale",
+        computes: "loss scale: half where gradients are not finite, double after 2000 steps; in place",
+        shapes: "scale, good steps, skipped steps and what is not finite, each [1], scalars of 64 steps [64, 5] to [6]",
+        gradient: NO_GRADIENT,
+        shaders: &["optimizer/adapt_scale"],
+        flops: "0",
+    },
+    Entry {
         name: "average_weights",
         computes: "e := e + share * (w - e): exponential and stochastic weight averaging; in place",
         shapes: "packs e and w of one length, share [1]",
@@ -72,7 +88,7 @@ pub(crate) static CARD: Card = Card::new(Chapter::Optimizer, &[
         flops: "0",
     },
 ])
-.cases(|| [optimizers(), not_finite(), clipped(), maximized()].into_iter().flatten().collect());
+.cases(|| [optimizers(), not_finite(), clipped(), maximized(), scaled()].into_iter().flatten().collect());
 
 fn optimizers() -> Vec<Case> {
     let averaging = Some(Averaging::Swa { start: 2, every: 1 });
@@ -141,7 +157,11 @@ fn plausible_state(tensors: &mut Tensors) {
         } else if name.starts_with("optimizer.") && !name.contains("momentum") {
             values.iter_mut().for_each(|value| *value = value.abs() + 1.0);
         } else if name == crate::optim::SCALARS {
-            values.copy_from_slice(&[0.05, 1.1, 1.3, 0.7, 0.0]);
+            // Of each step others.
+            for (before, step) in values.chunks_exact_mut(5).enumerate() {
+                let more = 1.0 + 0.02 * before as f32;
+                step.copy_from_slice(&[0.05, 1.1 * more, 1.3 * more, 0.7 * more, 0.0]);
+            }
         }
     }
 }
@@ -171,6 +191,37 @@ fn maximized() -> Vec<Case> {
         Case::new("optimizer", what, build).prepare(plausible_state).tolerance(2e-6, 1e-7)
     };
     transforms.map(case).into()
+}
+
+/// A loss that was scaled: a step after which the scale grows, and one that is skipped, in one of whose packs alone a
+/// gradient is not finite.
+fn scaled() -> Vec<Case> {
+    let rules = ["sgd:momentum=0.9", "adam", "lamb", "muon"];
+    let case = |rule: &'static str, what: &str, prepare: fn(&mut Tensors)| {
+        let transform = GradientTransform { clip_grad_norm: Some(1.5), ..GradientTransform::default() };
+        let build = move |graph: &mut Graph| {
+            let group = "b:lr=0.25".parse::<ParameterGroup>();
+            let group = group.map_err(|reason| GraphError::attribute("group", "b", reason.to_string()))?;
+            let config = UpdateConfig { transform, scales_loss: true, ..UpdateConfig::new(optimizer(rule)?) };
+            update_in_groups(graph, config, &Groups { groups: vec![group], ..Groups::default() })
+        };
+        Case::new("optimizer", format!("{rule}, of a scaled loss, {what}"), build)
+            .prepare(prepare)
+            .tolerance(2e-6, 1e-7)
+    };
+    let skipped: fn(&mut Tensors) = |tensors| {
+        before_growth(tensors);
+        set(tensors, "gradient of b", &[(0, INFINITY)]);
+    };
+    rules.into_iter().flat_map(|rule| [case(rule, "grows", before_growth), case(rule, "is skipped", skipped)]).collect()
+}
+
+/// Three steps were skipped before 1999 that were not.
+fn before_growth(tensors: &mut Tensors) {
+    plausible_state(tensors);
+    set(tensors, "loss_scale.scale", &[(0, 0.25)]);
+    set(tensors, "loss_scale.good_steps", &[(0, 1999.0)]);
+    set(tensors, "loss_scale.skipped_steps", &[(0, 3.0)]);
 }
 
 /// The norm of gradients one of which is infinite is infinite: that one becomes NaN, and all others 0.

@@ -55,12 +55,7 @@ pub(super) fn squared_norm(
     chunks: &[(usize, usize)],
     square: Operand,
 ) {
-    let largest = chunks.iter().map(|&(_, count)| count).max().unwrap_or(0);
-    let enough: usize = match launch.profile().class {
-        DeviceClass::Gpu => 8192,
-        DeviceClass::Cpu => 256,
-    };
-    let lanes = enough.max(largest.div_ceil(MAX_LOOP_STEPS).next_multiple_of(64));
+    let lanes = lanes(launch, chunks);
     let partial = launch.scratch(lanes * chunks.len());
     for (index, &(first, count)) in chunks.iter().enumerate() {
         let kernel =
@@ -72,12 +67,27 @@ pub(super) fn squared_norm(
         ];
         launch.linear(kernel, lanes, operands);
     }
-    // Two levels of sums: the lanes in rows, then the rows.
-    let rows = 64 * chunks.len();
-    let row = lanes * chunks.len() / rows;
+    sum_lanes(launch, partial, lanes * chunks.len(), chunks.len(), square);
+}
+
+/// Invocations that go through each of the runs `chunks`.
+pub(super) fn lanes(launch: &Launch<'_>, chunks: &[(usize, usize)]) -> usize {
+    let largest = chunks.iter().map(|&(_, count)| count).max().unwrap_or(0);
+    let enough: usize = match launch.profile().class {
+        DeviceClass::Gpu => 8192,
+        DeviceClass::Cpu => 256,
+    };
+    enough.max(largest.div_ceil(MAX_LOOP_STEPS).next_multiple_of(64))
+}
+
+/// The sum of what the invocations that went through `chunks` runs have left, in two levels: those in rows, then the
+/// rows.
+pub(super) fn sum_lanes(launch: &mut Launch<'_>, partial: Operand, lanes: usize, chunks: usize, sum: Operand) {
+    let rows = 64 * chunks;
+    let row = lanes / rows;
     let sums = launch.scratch(rows);
     crate::ops::sum_parts(launch, partial, rows, row, 1, row, sums);
-    crate::ops::sum_parts(launch, sums, 1, 0, 1, rows, square);
+    crate::ops::sum_parts(launch, sums, 1, 0, 1, rows, sum);
 }
 
 /// min(1, max_norm / (norm + 1e-6)), `[1]`, and the norm itself, `[1]`; inputs the squared norms of

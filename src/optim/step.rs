@@ -1,5 +1,6 @@
 //! One step of an optimizer on a pack of parameters, in place.
 
+use super::loss_scale::{WITH_SKIP, is_skipped};
 use super::{Decay, Element, GradientTransform, Optimizer};
 use crate::graph::{Cost, Op};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
@@ -26,7 +27,7 @@ static ALL_UPDATES: [usize; MOST_STATES + 1] = [0, 1, 2, 3, 4];
 
 /// p := p - lr * direction(g, state). Inputs: parameters, state tensors, gradients, the step's scalars
 /// `[5]` ([`Optimizer::scalars`]), and with norm clipping the gradients' scale `[1]`; parameters and
-/// state are updated. A rule that is not [elementwise](super::Rule::is_elementwise) updates the state only, and the
+/// state are updated. Scalars `[6]` say last whether the step is skipped. A rule that is not [elementwise](super::Rule::is_elementwise) updates the state only, and the
 /// directions are its output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OptimizerStep {
@@ -68,6 +69,11 @@ impl OptimizerStep {
             .condition("elementwise", self.is_elementwise())
             .condition("scaled", self.transform.clip_grad_norm.is_some())
     }
+
+    /// The kernel where the step's scalars may say that it is skipped.
+    fn kernel_for(&self, scalars: &TensorSpec) -> Kernel {
+        self.kernel().condition("skippable", scalars.elements() == WITH_SKIP)
+    }
 }
 
 impl Op for OptimizerStep {
@@ -99,6 +105,9 @@ impl Op for OptimizerStep {
     fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         let (states, rule) = (self.states(), self.optimizer.rule().reference(self.optimizer.values()));
         let gradients = inputs[states + 1].f32();
+        if is_skipped(inputs[states + 2].f32()) {
+            return;
+        }
         let scalars: [f64; 5] = std::array::from_fn(|i| f64::from(inputs[states + 2].f32()[i]));
         let scale = inputs.get(states + 3).map_or(1.0, |scale| f64::from(scale.f32()[0]));
         let lr = scalars[0] * f64::from(self.rate);
@@ -136,7 +145,8 @@ impl Op for OptimizerStep {
             if self.transform.clip_grad_norm.is_some() {
                 operands.push(("scale", Operand::input(states.len() + 3)));
             }
-            launch.linear(self.kernel(), count, operands);
+            let kernel = self.kernel_for(launch.input(states.len() + 2));
+            launch.linear(kernel, count, operands);
         }
         Ok(())
     }

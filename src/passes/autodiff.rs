@@ -29,12 +29,29 @@ impl Graph {
         seeds: &[(Value, Value)],
         wanted: &[Value],
     ) -> Result<HashMap<Value, Value>, GraphError> {
+        Ok(self.backward_in_two(seeds, wanted, 0)?.0)
+    }
+
+    /// As [`Graph::backward`], and how many nodes there are once those from node `first` on are differentiated.
+    ///
+    /// # Errors
+    /// As [`Graph::backward`].
+    pub(crate) fn backward_in_two(
+        &mut self,
+        seeds: &[(Value, Value)],
+        wanted: &[Value],
+        first: usize,
+    ) -> Result<(HashMap<Value, Value>, usize), GraphError> {
+        let mut halfway = None;
         let needed = self.depends_on(wanted);
         let mut gradients: HashMap<Value, Value> = HashMap::new();
         for &(value, upstream) in seeds {
             self.accumulate(&mut gradients, value, upstream)?;
         }
         for index in (0..self.nodes().len()).rev() {
+            if index < first {
+                halfway.get_or_insert(self.nodes().len());
+            }
             let node = self.nodes()[index].clone();
             let upstream: Vec<Option<Value>> =
                 node.outputs.iter().map(|output| gradients.get(output).copied()).collect();
@@ -52,7 +69,8 @@ impl Graph {
                 }
             }
         }
-        Ok(gradients)
+        let halfway = halfway.unwrap_or(self.nodes().len());
+        Ok((gradients, halfway))
     }
 
     /// Which tensors depend on any of `sources` (themselves included).

@@ -8,10 +8,11 @@ pub use memory::{MemoryReport, Place, Region};
 
 use crate::graph::{Graph, Node, Pass, Role, Value};
 use crate::kernel::{
-    ARGUMENT_BYTES, Access, Binding, BindingError, DeviceProfile, Kernel, Launch, Operand, ScratchTexture, Site,
-    Storage, Unsupported,
+    ARGUMENT_BYTES, Access, Binding, BindingError, Content, DeviceProfile, Kernel, Launch, Operand, ScratchTexture,
+    Site, Storage, Unsupported,
 };
 use crate::setting::Setting;
+use crate::tensor::ElementType;
 use memory::Memory;
 use std::collections::HashMap;
 
@@ -25,6 +26,12 @@ pub enum PlanError {
         Setting("micro_batch")
     )]
     TensorTooLarge { layer: String, bytes: u64, limit: u64 },
+    #[error(
+        "tensor `{tensor}` is stored in f16, which this device does not have; use {}, or another device of \
+         `tilewright devices`",
+        Setting("precision").to("f32")
+    )]
+    NoHalf { tensor: String },
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
     #[error(transparent)]
@@ -112,6 +119,10 @@ impl Plan {
     /// # Errors
     /// When a node cannot run on such a device; the error names the layer and the limit.
     pub fn new(graph: &Graph, profile: &DeviceProfile) -> Result<Plan, PlanError> {
+        let half = graph.tensors().iter().find(|tensor| tensor.spec.element == ElementType::F16);
+        if let (Some(half), false) = (half, profile.half) {
+            return Err(PlanError::NoHalf { tensor: half.name.clone() });
+        }
         let graph = &graph.fuse_activations();
         let live = graph.live_nodes();
         let read = read_tensors(graph);
@@ -133,6 +144,10 @@ impl Plan {
             let texture_ids = share_textures(&mut textures, &launched.textures);
             for dispatch in launched.dispatches {
                 let resolve = |(binding, operand): (Binding, &Operand)| {
+                    let element = match binding.content {
+                        Content::Buffer { element, .. } => element,
+                        Content::Texture => ElementType::F32,
+                    };
                     let place = match operand.storage {
                         Storage::Texture(texture) => {
                             return Ok(PlannedBinding::Texture {
@@ -144,7 +159,8 @@ impl Plan {
                         Storage::Output(output) => memory.place(node.outputs[output]),
                         Storage::Scratch(which) => scratch[which],
                     };
-                    bound(place, operand.range, binding.access, profile, &node.layer)
+                    let range = operand.range.map(|range| in_bytes(range, element));
+                    bound(place, range, binding.access, profile, &node.layer)
                 };
                 let bindings = dispatch
                     .kernel
@@ -189,16 +205,21 @@ fn site<'a>(graph: &'a Graph, node: &'a Node, read: &[bool]) -> Site<'a> {
     }
 }
 
-/// A place or a part of it as a binding, refused when the device cannot bind so much.
+/// Where a run of elements, given by its first one and its number, begins, and how long it is: a multiple of four.
+fn in_bytes((first, count): (usize, usize), element: ElementType) -> (u64, u64) {
+    (first as u64 * element.bytes(), (count as u64 * element.bytes()).next_multiple_of(4))
+}
+
+/// A place or a part of it, in bytes, as a binding, refused when the device cannot bind so much.
 fn bound(
     place: Place,
-    range: Option<(usize, usize)>,
+    range: Option<(u64, u64)>,
     access: Access,
     profile: &DeviceProfile,
     layer: &str,
 ) -> Result<PlannedBinding, PlanError> {
     let (offset, bytes) = match range {
-        Some((first, count)) => (place.offset + first as u64 * 4, count as u64 * 4),
+        Some((first, bytes)) => (place.offset + first, bytes),
         None => (place.offset, place.bytes),
     };
     if bytes > profile.max_binding_bytes {

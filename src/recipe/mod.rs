@@ -1,12 +1,14 @@
 //! Everything that decides a training run, as it stands in a recipe or in its run folder.
 
 mod error;
+mod precision;
 mod row;
 mod rows;
 mod run_record;
 mod size_text;
 
 pub use error::RecipeError;
+pub use precision::Precision;
 pub use row::{Kind, Range, Row, SettingValue, Topic, read_attribute};
 pub use rows::ROWS;
 pub use run_record::{RunRecord, SplitRecord};
@@ -79,6 +81,8 @@ pub struct TrainConfig {
     pub class_weights: Option<ClassWeights>,
     /// Which training images an epoch takes.
     pub sampler: Sampler,
+    /// What features and their gradients are stored in.
+    pub precision: Precision,
     /// An average of the weights, which is evaluated and kept in their place.
     pub average: Option<RunAverage>,
     /// Steps between checkpoints besides those at the end of each epoch; 0 for none.
@@ -162,6 +166,7 @@ impl Default for TrainConfig {
             label_smoothing: 0.0,
             class_weights: None,
             sampler: Sampler::default(),
+            precision: Precision::F32,
             average: None,
             checkpoint_every: 0,
             flip: false,
@@ -217,6 +222,10 @@ impl TrainConfig {
         if self.init_key.is_some() && self.init.is_none() {
             let rule = format!("a file with weights where {} is given", Setting("init_key"));
             return refuse("init", "not given".to_owned(), &rule);
+        }
+        if self.precision == Precision::F16 && self.tuned.is_some() {
+            let rule = format!("left out with {}: a table is for kernels in f32", Setting("precision").to("f16"));
+            return refuse("tuned", "given".to_owned(), &rule);
         }
         self.groups().validate()?;
         self.gradient().validate()?;

@@ -1,6 +1,6 @@
 //! What a setting's row has: its kind of value, what the value must be, and how it is read and set.
 
-use super::TrainConfig;
+use super::{Precision, TrainConfig};
 use crate::data::{ClassMatching, ImageSize, Interpolation, Normalize, Sampler, Source};
 use crate::optim::schedule::RunSchedule;
 use crate::optim::{ClassWeights, Exclude, LossFunction, Optimizer, ParameterGroup, RunAverage};
@@ -272,6 +272,7 @@ macro_rules! texts {
 }
 texts!(
     String,
+    Precision,
     Source,
     Interpolation,
     Normalize,

@@ -162,6 +162,10 @@ pub static ROWS: &[Row] = &[
         "Train parameters in another way, such as `layer1*:lr=0.1,weight_decay=0`")
         .more("The pattern is a path as {freeze} takes it, `lr` a factor of the learning rate. The last one that means a \
                parameter counts."),
+    row!(Training, precision, "f32|f16", text("f32 or f16"), "What features and their gradients are stored in")
+        .more("`f16` takes about half of the memory, and runs products on matrix units where the device has them. Sums, \
+               statistics, losses and parameters stay in f32. The loss is scaled, and a step whose gradients overflow is \
+               skipped."),
     row!(Training, seed, "SEED", ANY, "Seed of initialisation, shuffling, augmentation and dropout"),
     row!(Run, checkpoint_every, "STEPS", ANY, "Steps between checkpoints, besides those after each epoch").fixed(),
 ];

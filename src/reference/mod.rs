@@ -2,7 +2,7 @@
 
 pub use crate::tensor::Tensors;
 
-use crate::graph::{Graph, Init, Role, Value};
+use crate::graph::{Graph, Init, Role, Tensor, Value};
 use crate::setting::Setting;
 use crate::tensor::{ElementType, HostTensor, Shape};
 use std::collections::HashMap;
@@ -28,7 +28,9 @@ pub struct NoMemory {
 /// # Errors
 /// When it has not.
 pub fn expect_memory(graph: &Graph) -> Result<(), NoMemory> {
-    let bytes = graph.tensors().iter().map(|tensor| tensor.spec.bytes()).fold(0, u64::saturating_add);
+    // The host has f32 where a device stores f16.
+    let bytes = |tensor: &Tensor| (tensor.spec.elements() as u64).saturating_mul(4);
+    let bytes = graph.tensors().iter().map(bytes).fold(0, u64::saturating_add);
     let has_room = usize::try_from(bytes).is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok());
     let largest = graph.tensors().iter().max_by_key(|tensor| tensor.spec.bytes());
     match largest {
@@ -50,7 +52,7 @@ pub fn random_tensors(graph: &Graph, seed: u64, classes: u32) -> Tensors {
         }
         let values = Init::Uniform { bound: 1.0 }.values(&tensor.name, seed, tensor.spec.elements());
         let data = match tensor.spec.element {
-            ElementType::F32 => HostTensor::F32(values),
+            ElementType::F32 | ElementType::F16 => HostTensor::F32(values),
             ElementType::U32 => HostTensor::U32(
                 values.iter().map(|value| (((value + 1.0) / 2.0 * classes as f32) as u32).min(classes - 1)).collect(),
             ),
@@ -86,7 +88,9 @@ pub fn run(graph: &Graph, inputs: &Tensors, state: &mut Tensors) -> Vec<HostTens
             Role::Parameter { .. } | Role::Buffer { .. } => state.remove(&tensor.name),
             Role::Pack { .. } | Role::Node { .. } => continue,
         };
-        values.insert(value, held.unwrap_or_else(|| HostTensor::zeros(&tensor.spec)));
+        let mut held = held.unwrap_or_else(|| HostTensor::zeros(&tensor.spec));
+        held.round_to(tensor.spec.element);
+        values.insert(value, held);
     }
     for (index, node) in graph.nodes().iter().enumerate().filter(|(index, _)| live[*index]) {
         for &input in &node.inputs {
@@ -103,7 +107,8 @@ pub fn run(graph: &Graph, inputs: &Tensors, state: &mut Tensors) -> Vec<HostTens
             node.op.reference(&given, &mut outputs);
         }
         let updated = outputs.split_off(node.outputs.len());
-        for (&output, tensor) in node.outputs.iter().zip(outputs) {
+        for (&output, mut tensor) in node.outputs.iter().zip(outputs) {
+            tensor.round_to(graph.spec(output).element);
             values.insert(output, tensor);
         }
         for (&input, tensor) in node.op.updates().iter().zip(updated) {

@@ -31,8 +31,8 @@ pub enum SessionError {
 impl SessionError {
     /// Whether the device lacks what the graph needs.
     pub fn is_unsupported(&self) -> bool {
-        use PlanError::{TensorTooLarge, Unsupported};
-        matches!(self, SessionError::Gpu(GpuError::Plan(Unsupported(_) | TensorTooLarge { .. })))
+        use PlanError::{NoHalf, TensorTooLarge, Unsupported};
+        matches!(self, SessionError::Gpu(GpuError::Plan(Unsupported(_) | TensorTooLarge { .. } | NoHalf { .. })))
     }
 
     /// Whether a smaller graph may run.

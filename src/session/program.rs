@@ -7,6 +7,8 @@ use crate::graph::{Graph, Role};
 use crate::plan::MemoryReport;
 use crate::reference::{self, Tensors};
 use crate::tensor::{ElementType, HostTensor, TensorSpec};
+use half::f16;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -77,7 +79,7 @@ pub enum Data<'a> {
 
 /// An output on its way to the host. The device goes on meanwhile.
 pub struct Pending {
-    element: ElementType,
+    spec: TensorSpec,
     arrival: Arrival,
 }
 
@@ -171,13 +173,13 @@ impl Program {
         }
         let (name, spec) = &self.inputs[input.index];
         let data = data.into();
-        if data.element() != spec.element || data.len() != spec.elements() {
+        if data.is_float() != spec.element.is_float() || data.len() != spec.elements() {
             let (shape, expected) = (spec.shape.clone(), spec.element);
-            let (given, element) = (data.len(), data.element());
+            let (given, element) = (data.len(), if data.is_float() { ElementType::F32 } else { ElementType::U32 });
             return Err(SessionError::WrongInput { name: name.clone(), shape, expected, given, element });
         }
         match &mut self.runs {
-            Runs::Gpu(program) => program.write(name, data.bytes()),
+            Runs::Gpu(program) => program.write(name, &data.bytes(spec.element)),
             Runs::Reference(program) => {
                 program.inputs.insert(name.clone(), data.to_tensor());
             }
@@ -229,7 +231,7 @@ impl Program {
                 Arrival::Now(outputs[output.index].clone())
             }
         };
-        Ok(Pending { element: spec.element, arrival })
+        Ok(Pending { spec: spec.clone(), arrival })
     }
 
     /// Fills all memory that the kernels write before they read it with NaN, so that an element that no kernel writes is
@@ -293,7 +295,7 @@ impl Pending {
     /// When the device fails.
     pub fn wait(self) -> Result<HostTensor, SessionError> {
         match self.arrival {
-            Arrival::Later(readback) => Ok(HostTensor::from_bytes(self.element, &readback.wait()?)),
+            Arrival::Later(readback) => Ok(HostTensor::from_bytes(&self.spec, &readback.wait()?)),
             Arrival::Now(tensor) => Ok(tensor),
         }
     }
@@ -305,18 +307,15 @@ impl Pending {
     /// When the device fails.
     pub async fn arrive(self) -> Result<HostTensor, SessionError> {
         match self.arrival {
-            Arrival::Later(readback) => Ok(HostTensor::from_bytes(self.element, &readback.arrive().await?)),
+            Arrival::Later(readback) => Ok(HostTensor::from_bytes(&self.spec, &readback.arrive().await?)),
             Arrival::Now(tensor) => Ok(tensor),
         }
     }
 }
 
 impl Data<'_> {
-    fn element(&self) -> ElementType {
-        match self {
-            Data::F32(_) => ElementType::F32,
-            Data::U32(_) => ElementType::U32,
-        }
+    fn is_float(&self) -> bool {
+        matches!(self, Data::F32(_))
     }
 
     fn len(&self) -> usize {
@@ -326,10 +325,16 @@ impl Data<'_> {
         }
     }
 
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Data::F32(values) => bytemuck::cast_slice(values),
-            Data::U32(values) => bytemuck::cast_slice(values),
+    /// As a device holds them: a multiple of four bytes.
+    fn bytes(&self, element: ElementType) -> Cow<'_, [u8]> {
+        match (self, element) {
+            (Data::F32(values), ElementType::F16) => {
+                let halves = values.iter().map(|&value| f16::from_f32(value).to_ne_bytes());
+                let end = if values.len() % 2 == 1 { &[0; 2][..] } else { &[] };
+                Cow::Owned(halves.flatten().chain(end.iter().copied()).collect())
+            }
+            (Data::F32(values), _) => Cow::Borrowed(bytemuck::cast_slice(values)),
+            (Data::U32(values), _) => Cow::Borrowed(bytemuck::cast_slice(values)),
         }
     }
 

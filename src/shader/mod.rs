@@ -6,6 +6,8 @@
 //! `package::lib::...`, and a tile body its load and store functions from `package::operands`, which the kernel
 //! binds to a file.
 
+mod half;
+
 use crate::kernel::{Kernel, Shader};
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -120,10 +122,14 @@ impl Sources {
             .set_mangler(wesl::ManglerKind::None)
             .set_features(kernel.conditions.iter().map(|name| (*name, true)))
             .set_missing_feature_behavior(false);
-        let compiled = compiler
+        let mut compiled = compiler
             .compile(&path(kernel.shader.name))
             .map_err(|reason| error(without_colours(&reason.to_string())))?;
-        Ok(compiled.to_string())
+        if kernel.halves.is_empty() {
+            return Ok(compiled.to_string());
+        }
+        half::convert(&mut compiled.syntax, kernel.bindings());
+        Ok(format!("{}{compiled}", half::ENABLE))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::checkpoint::CheckpointError;
 use crate::data::{ClassDifference, DataError};
+use crate::gpu::GpuError;
 use crate::graph::GraphError;
 use crate::interop::InteropError;
 use crate::models::ModelError;
@@ -169,6 +170,7 @@ impl TrainError {
             TrainError::Data(error) => error.is_usage(),
             TrainError::Recipe(error) => error.is_usage(),
             TrainError::Weights(error) => error.is_usage(),
+            TrainError::Session(SessionError::Gpu(GpuError::NoHalf { .. })) => true,
             _ => false,
         }
     }

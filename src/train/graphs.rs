@@ -5,11 +5,12 @@ use crate::graph::{Graph, Init, Value};
 use crate::models::{self, ModelOptions};
 use crate::nn::{Mode, STEP_NUMBERS, Scope};
 use crate::ops::{Add, CountCorrect, RecordMetrics, Scale, UpdateRunningStatistics};
-use crate::optim::{Attached, AverageWeights, Shares, UpdateConfig, accumulate, accumulated_gradients};
-use crate::recipe::TrainConfig;
+use crate::optim::{Attached, AverageWeights, Shares, UpdateConfig, accumulate, accumulated_gradients, loss_scale};
+use crate::recipe::{Precision, TrainConfig};
 use crate::setting::{BadSetting, Setting};
 use crate::tensor::{Shape, TensorSpec};
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Input of both graphs.
 pub(super) const IMAGES: &str = "images";
@@ -47,10 +48,10 @@ pub struct Batch {
 /// # Errors
 /// When the model does not take such images or attributes.
 pub fn training_graph(config: &TrainConfig, batch: Batch) -> Result<(Graph, Attached), TrainError> {
-    let (mut graph, gradients) = backward(config, batch)?;
+    let (mut graph, gradients, loss) = backward(config, batch)?;
     let shares = shares(config, &graph)?;
     let attached = update_config(config).attach_with(&mut graph, &gradients, &shares)?;
-    Ok((graph, attached))
+    Ok((stored(config, graph, loss), attached))
 }
 
 /// What a step runs when its batch is taken in parts.
@@ -70,25 +71,44 @@ pub struct PartGraphs {
 /// # Errors
 /// When the model does not take such images or attributes.
 pub fn part_graphs(config: &TrainConfig, part: Batch) -> Result<PartGraphs, TrainError> {
-    let (mut graph, gradients) = backward(config, part)?;
+    let (mut graph, gradients, loss) = backward(config, part)?;
     let shares = shares(config, &graph)?;
     accumulate(&mut graph, &gradients, &shares)?;
     let mut update = Graph::new();
     let gradients = accumulated_gradients(&mut update, &graph)?;
     let attached = update_config(config).attach_with(&mut update, &gradients, &shares)?;
-    Ok(PartGraphs { part: graph, update, attached })
+    Ok(PartGraphs { part: stored(config, graph, loss), update, attached })
 }
 
-/// Forward, loss, and the gradient of every trainable parameter.
-fn backward(config: &TrainConfig, batch: Batch) -> Result<(Graph, HashMap<Value, Value>), TrainError> {
+/// The graph with its features in what the configuration says; the nodes `loss` stay in f32.
+fn stored(config: &TrainConfig, graph: Graph, loss: Range<usize>) -> Graph {
+    match config.precision {
+        Precision::F32 => graph,
+        Precision::F16 => graph.store_in_half(loss),
+    }
+}
+
+/// A graph, the gradient of each trainable parameter, and which nodes are those of a loss and of its gradient by the
+/// logits.
+type WithGradients = (Graph, HashMap<Value, Value>, Range<usize>);
+
+/// Forward, loss and backward. Where features are in f16, the loss is scaled, and so are the gradients.
+fn backward(config: &TrainConfig, batch: Batch) -> Result<WithGradients, TrainError> {
     let mut graph = Graph::new();
     let logits = forward(&mut graph, config, batch, Mode::Train)?;
+    let begin = graph.nodes().len();
     let labels = graph.input(LABELS, TensorSpec::u32([batch.shape[0]]))?;
     let (loss, rows) = loss(&mut graph, config, logits, labels)?;
     record(&mut graph, [logits, labels, loss, rows])?;
     let wanted: Vec<Value> = graph.trainable().collect();
-    let gradients = graph.gradients(loss, &wanted)?;
-    Ok((graph, gradients))
+    let (gradients, end) = match config.precision {
+        Precision::F32 => (graph.gradients(loss, &wanted)?, graph.nodes().len()),
+        Precision::F16 => {
+            let scale = loss_scale(&mut graph)?;
+            graph.backward_in_two(&[(loss, scale)], &wanted, begin)?
+        }
+    };
+    Ok((graph, gradients, begin..end))
 }
 
 /// What is the share of each parameter.
@@ -101,7 +121,8 @@ fn shares(config: &TrainConfig, graph: &Graph) -> Result<Shares, TrainError> {
 fn update_config(config: &TrainConfig) -> UpdateConfig {
     // The graph is the same whichever steps are averaged: how many an epoch has is known later.
     let averaging = config.average.map(|average| average.resolve(1, config.epochs));
-    UpdateConfig { optimizer: config.optimizer.clone(), transform: config.gradient(), averaging }
+    let scales_loss = config.precision == Precision::F16;
+    UpdateConfig { optimizer: config.optimizer.clone(), transform: config.gradient(), averaging, scales_loss }
 }
 
 /// Forward with running statistics.

@@ -56,6 +56,12 @@ pub struct EpochRow {
     /// None where the data have no validation images.
     #[serde(default)]
     pub validation_accuracy: Option<f64>,
+    /// Steps of the run so far that changed nothing, since gradients were not finite. None in f32, where there are none.
+    #[serde(default)]
+    pub skipped_steps: Option<u64>,
+    /// What the next step's loss is multiplied by. None in f32.
+    #[serde(default)]
+    pub loss_scale: Option<f64>,
 }
 
 impl EpochRow {
@@ -89,7 +95,7 @@ impl Numbered for StepRow {
 }
 
 impl Numbered for EpochRow {
-    const HEADING: &'static str = "epoch,train_loss,train_accuracy,test_loss,test_accuracy,images_per_second,seconds,validation_loss,validation_accuracy";
+    const HEADING: &'static str = "epoch,train_loss,train_accuracy,test_loss,test_accuracy,images_per_second,seconds,validation_loss,validation_accuracy,skipped_steps,loss_scale";
 
     fn number(&self) -> u64 {
         self.epoch

@@ -10,9 +10,9 @@ use crate::checkpoint::{Checkpoint, Header};
 use crate::data::{Dataset, Splits};
 use crate::graph::Graph;
 use crate::nn::STEP_NUMBERS;
-use crate::optim::{Attached, PART_SHARE};
-use crate::recipe::TrainConfig;
-use crate::session::{Device, Input, Output, Pending, Program, Session, Tensors};
+use crate::optim::{Attached, LOSS_SCALE, PART_SHARE, SKIPPED_STEPS};
+use crate::recipe::{Precision, TrainConfig};
+use crate::session::{Device, Input, Output, Pending, Program, Session, SessionError, Tensors};
 use crate::tensor::Shape;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,6 +44,15 @@ pub(super) struct Runner {
     pub class_weights: Option<Vec<f32>>,
     /// How often the rows of the step's runs so far count together.
     weight_before: f64,
+}
+
+/// How far the scale of a loss has got.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scaling {
+    /// Of the run so far.
+    pub skipped_steps: u64,
+    /// Of the next step.
+    pub loss_scale: f64,
 }
 
 /// A step or a part of one, with what goes in and comes out.
@@ -102,6 +111,9 @@ impl Runner {
         resolved: Resolved,
         device: &Device,
     ) -> Result<Runner, TrainError> {
+        if let (Precision::F16, Some(gpu)) = (config.precision, device.gpu()) {
+            gpu.expect_half().map_err(SessionError::from)?;
+        }
         let train = &splits.train;
         let shape = [resolved.part(), train.channels, train.height, train.width];
         let batch = Batch { shape, classes: train.classes.len() };
@@ -279,6 +291,19 @@ impl Runner {
             program.run()?;
         }
         Ok(())
+    }
+
+    /// How far the scale of the loss has got, where it is scaled; it waits for the device.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) fn scaling(&self) -> Result<Option<Scaling>, TrainError> {
+        if !self.attached.config.scales_loss {
+            return Ok(None);
+        }
+        let number = |name| Ok::<_, TrainError>(self.session.get(name)?.first().copied().unwrap_or_default());
+        let (skipped_steps, loss_scale) = (number(SKIPPED_STEPS)? as u64, f64::from(number(LOSS_SCALE)?));
+        Ok(Some(Scaling { skipped_steps, loss_scale }))
     }
 
     /// Begins to read the metrics of the last runs while the device goes on.

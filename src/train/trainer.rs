@@ -34,6 +34,8 @@ pub struct Outcome {
     pub best_epoch: u64,
     /// Over the images of the last epoch's steps, from 0 to 1.
     pub train_accuracy: f64,
+    /// Steps of the run that changed nothing, since gradients were not finite. None in f32, where there are none.
+    pub skipped_steps: Option<u64>,
     /// Over the steps of this call, without its tests.
     pub images_per_second: f64,
     /// Of this call, with its tests.
@@ -283,6 +285,7 @@ impl Trainer {
             best_accuracy: self.header.progress.best_accuracy,
             best_epoch: self.header.progress.best_step / self.resolved.steps_per_epoch.max(1),
             train_accuracy,
+            skipped_steps: self.runner.scaling()?.map(|scaling| scaling.skipped_steps),
             images_per_second: images / f64::max(training_seconds, 1e-9),
             seconds: begin.elapsed().as_secs_f64(),
             run: self.folder.path().to_owned(),
@@ -329,6 +332,7 @@ impl Trainer {
         let test = &*decided.insert(measured);
         let [on_test, on_validation] =
             [splits.validation.is_none(), splits.validation.is_some()].map(|is_measured| is_measured.then_some(test));
+        let scaling = self.runner.scaling()?;
         let progress = &mut self.header.progress;
         let images = progress.images.max(1.0);
         let row = EpochRow {
@@ -341,6 +345,8 @@ impl Trainer {
             seconds,
             validation_loss: on_validation.map(|validation| validation.loss),
             validation_accuracy: on_validation.map(|validation| validation.top1),
+            skipped_steps: scaling.map(|scaling| scaling.skipped_steps),
+            loss_scale: scaling.map(|scaling| scaling.loss_scale),
         };
         if self.learning_rate.needs_metric() && self.learning_rate.observe(test.loss) {
             let rate = self.learning_rate.rate(epoch_end);

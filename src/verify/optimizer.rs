@@ -98,7 +98,7 @@ fn config(case: &Case) -> Result<(UpdateConfig, f64), CaseError> {
         _ => (name, None),
     };
     let optimizer = Optimizer::from_attributes(rule_name, &rule)?;
-    Ok((UpdateConfig { optimizer, transform, averaging }, lr))
+    Ok((UpdateConfig { transform, averaging, ..UpdateConfig::new(optimizer) }, lr))
 }
 
 fn number(of: &str, attribute: &str, value: Option<Json>) -> Result<f64, FixtureError> {

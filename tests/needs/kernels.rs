@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use tilewright::check::{Case, CheckFailure, Variant, cases, sweep};
 use tilewright::gpu::{DeviceOptions, DeviceSelector, Gpu};
 use tilewright::graph::{Graph, Init, Op};
-use tilewright::kernel::{Kernel, Launch, Operand, Precision, Shader, Unsupported, write};
+use tilewright::kernel::{Kernel, Launch, Operand, Shader, Unsupported, write};
 use tilewright::ops::{Conv2d, Linear};
 use tilewright::optim::{Averaging, GradientTransform, UpdateConfig};
 use tilewright::plan::Plan;
@@ -20,6 +20,7 @@ trials! {
         weights_larger_than_a_binding_are_run_in_parts_with_the_same_result,
         an_element_that_a_kernel_leaves_unwritten_is_found;
     F16:
+        every_kernel_agrees_with_the_reference_on_features_in_f16,
         the_tile_of_matrix_units_agrees_with_the_reference_with_their_functions_emulated;
     MatrixUnits:
         kernels_on_matrix_units_agree_with_the_reference;
@@ -27,14 +28,15 @@ trials! {
 
 /// Sweeps the cases on a device that is opened so, and gives the variants that ran.
 fn sweep_all(options: DeviceOptions, cases: &[Case]) -> BTreeSet<String> {
-    sweep_on(&Gpu::open(&DeviceSelector::Auto, options).unwrap(), cases)
+    let gpu = Gpu::open(&DeviceSelector::Auto, options).unwrap();
+    sweep_on(&gpu, &Variant::on(gpu.profile()), cases)
 }
 
-fn sweep_on(gpu: &Gpu, cases: &[Case]) -> BTreeSet<String> {
+fn sweep_on(gpu: &Gpu, wanted: &[Variant], cases: &[Case]) -> BTreeSet<String> {
     let mut variants = BTreeSet::new();
     let mut failures = Vec::new();
     let [mut passed, mut unsupported] = [0; 2];
-    sweep(gpu, cases, |verdict| {
+    sweep(gpu, wanted, cases, |verdict| {
         variants.insert(verdict.variant.to_string());
         let what = || format!("{}, {}, {}", verdict.case.op, verdict.variant, verdict.case.what);
         match &verdict.result {
@@ -64,11 +66,17 @@ fn every_kernel_agrees_with_the_reference_in_trusted_mode_within_default_limits(
     assert_eq!(variants.len(), Variant::EXACT.len(), "only these variants ran: {variants:?}");
 }
 
+fn every_kernel_agrees_with_the_reference_on_features_in_f16() {
+    let gpu = Gpu::open(&DeviceSelector::Auto, DeviceOptions::default()).unwrap();
+    let variants = sweep_on(&gpu, &Variant::HALF, &cases());
+    assert_eq!(variants.len(), Variant::HALF.len(), "only these variants ran: {variants:?}");
+}
+
 fn kernels_on_matrix_units_agree_with_the_reference() {
     for checked in [true, false] {
         let options = DeviceOptions::default().checked(checked).matrix_units(true);
         let gpu = Gpu::open(&DeviceSelector::Auto, options).unwrap();
-        sweep_on(&gpu.with_precision(Precision::F16).unwrap(), &cases());
+        sweep_on(&gpu, &[Variant::MatrixUnits], &cases());
     }
 }
 
@@ -87,8 +95,8 @@ fn the_tile_of_matrix_units_agrees_with_the_reference_with_their_functions_emula
     for checked in [true, false] {
         let options = DeviceOptions::default().checked(checked).matrix_units(true);
         let gpu = Gpu::open(&DeviceSelector::Auto, options).unwrap();
-        let gpu = gpu.with_emulated_matrix_units().and_then(|gpu| gpu.with_precision(Precision::F16)).unwrap();
-        assert_eq!(sweep_on(&gpu, &cases).len(), 1);
+        let gpu = gpu.with_emulated_matrix_units().unwrap();
+        assert_eq!(sweep_on(&gpu, &[Variant::MatrixUnits], &cases).len(), 1);
     }
 }
 
@@ -117,7 +125,7 @@ fn weights_larger_than_a_binding_are_run_in_parts_with_the_same_result() {
             let gradient = graph.input("gradient", TensorSpec::f32([2343, 7]))?;
             let transform = GradientTransform { clip_grad_norm: Some(1.0), ..GradientTransform::default() };
             let averaging = Some(Averaging::Ema { decay: 0.9, warmup: false });
-            let config = UpdateConfig { optimizer: rule.parse().unwrap(), transform, averaging };
+            let config = UpdateConfig { transform, averaging, ..UpdateConfig::new(rule.parse().unwrap()) };
             let attached = config.attach(graph, &HashMap::from([(weight, gradient)]))?;
             attached.norm.into_iter().for_each(|norm| graph.output("norm", norm));
             Ok(())
@@ -143,7 +151,7 @@ fn check_in_parts(limit: u64, case: Case) {
     let dispatches = |gpu: &Gpu| Plan::new(&graph, gpu.profile()).unwrap().steps.len();
     assert!(dispatches(&limited) > dispatches(&gpu), "{}, {}: it is not in parts", case.op, case.what);
     let mut ran = 0;
-    sweep(&limited, std::slice::from_ref(&case), |verdict| {
+    sweep(&limited, &Variant::EXACT, std::slice::from_ref(&case), |verdict| {
         ran += 1;
         verdict.result.unwrap_or_else(|failure| panic!("{}, {}, {}: {failure}", case.op, verdict.variant, case.what));
     });

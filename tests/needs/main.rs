@@ -14,6 +14,7 @@ mod conformance;
 mod ensemble;
 mod examples;
 mod gpu_audit;
+mod half;
 mod kernels;
 mod layers;
 mod lr_find;
@@ -39,6 +40,7 @@ fn main() {
         ensemble::trials(),
         examples::trials(),
         gpu_audit::trials(),
+        half::trials(),
         kernels::trials(),
         layers::trials(),
         lr_find::trials(),

@@ -50,7 +50,8 @@ fn every_optimizer_agrees_with_the_reference_in_its_first_and_a_later_step() {
                 for step in [0, 6] {
                     let averaging = Some(Averaging::Swa { start: 2, every: 1 });
                     let optimizer: Optimizer = text.parse().unwrap();
-                    let (graph, attached) = update_graph(UpdateConfig { optimizer, transform, averaging });
+                    let (graph, attached) =
+                        update_graph(UpdateConfig { transform, averaging, ..UpdateConfig::new(optimizer) });
                     let mut tensors = random_tensors(&graph, 4, 2);
                     for (name, tensor) in &mut tensors {
                         // Averages of squares are not negative, and above the square of the average.

@@ -14,13 +14,13 @@ use tilewright::check;
 use tilewright::graph::{Graph, Op};
 use tilewright::kernel::{
     ARGUMENT_BYTES, Access, BindingFault, Condition, Constant, Content, DeviceClass, DeviceProfile, Kernel, Launch,
-    MatrixUnits, Operand, Precision, Shader, Storage, Unsupported, read, write,
+    MatrixUnits, Operand, Shader, Storage, Unsupported, read, write,
 };
 use tilewright::models::{self, ModelOptions};
 use tilewright::nn::Mode;
 use tilewright::ops::Linear;
 use tilewright::plan::{Plan, PlanError, PlannedBinding, PlannedDispatch};
-use tilewright::recipe::TrainConfig;
+use tilewright::recipe::{Precision, TrainConfig};
 use tilewright::shader;
 use tilewright::tensor::{ElementType, HostTensor, TensorSpec};
 use tilewright::train::{Batch, evaluation_graph, training_graph};
@@ -57,9 +57,6 @@ fn profiles() -> Vec<(&'static str, DeviceProfile)> {
         profile.max_texture_size = 32_768;
         profile
     };
-    let matrix = |profile, edge, [smallest_subgroup, largest_subgroup]: [u32; 2]| {
-        with_units(profile, MatrixUnits { edge, smallest_subgroup, largest_subgroup, emulated: false })
-    };
     let mut plain = least(DeviceClass::Gpu);
     plain.plain_kernels = true;
     vec![
@@ -68,17 +65,33 @@ fn profiles() -> Vec<(&'static str, DeviceProfile)> {
         ("plain kernels", plain),
         ("GPU, large limits", large(DeviceClass::Gpu)),
         ("CPU, large limits", large(DeviceClass::Cpu)),
-        ("matrix units of 16x16", matrix(large(DeviceClass::Gpu), 16, [32, 64])),
-        ("matrix units of 8x8", matrix(least(DeviceClass::Gpu), 8, [32, 32])),
     ]
 }
 
-/// Devices for which only the cases are planned: another rule of tiles, of whose kernels those have all, and emulated
-/// matrix units, which run no model.
-fn of_cases() -> [(&'static str, DeviceProfile); 2] {
-    let mut few_registers = DeviceProfile::webgpu_defaults(DeviceClass::Gpu);
-    few_registers.few_registers = true;
-    [("GPU, few registers", few_registers), emulated()]
+/// Devices for what is stored in f16.
+fn half_profiles() -> Vec<(&'static str, DeviceProfile)> {
+    let half = |mut profile: DeviceProfile| {
+        profile.half = true;
+        profile
+    };
+    let matrix = |edge, [smallest_subgroup, largest_subgroup]: [u32; 2], profile: DeviceProfile| {
+        with_units(profile, MatrixUnits { edge, smallest_subgroup, largest_subgroup, emulated: false })
+    };
+    let [gpu, cpu, plain, large_gpu, _] = profiles().try_into().unwrap_or_else(|_| panic!("five devices"));
+    vec![
+        ("GPU with f16", half(gpu.1.clone())),
+        ("CPU with f16", half(cpu.1)),
+        ("plain kernels with f16", half(plain.1)),
+        ("matrix units of 16x16", matrix(16, [32, 64], large_gpu.1)),
+        ("matrix units of 8x8", matrix(8, [32, 32], gpu.1)),
+    ]
+}
+
+/// A device with another rule of tiles, for which only the cases are planned: of its kernels those have all.
+fn few_registers() -> (&'static str, DeviceProfile) {
+    let mut profile = DeviceProfile::webgpu_defaults(DeviceClass::Gpu);
+    profile.few_registers = true;
+    ("GPU, few registers", profile)
 }
 
 fn emulated() -> (&'static str, DeviceProfile) {
@@ -88,21 +101,35 @@ fn emulated() -> (&'static str, DeviceProfile) {
 }
 
 fn with_units(mut profile: DeviceProfile, units: MatrixUnits) -> DeviceProfile {
-    (profile.precision, profile.matrix_units) = (Precision::F16, Some(units));
+    (profile.half, profile.matrix_units) = (true, Some(units));
     profile
 }
 
+/// A graph, where it is from, and the devices that it is planned for.
+type Wanted = (String, Graph, Vec<(&'static str, DeviceProfile)>);
+
 /// The cases of `tilewright check`, which between them use every op.
-fn case_graphs() -> Vec<(String, Graph)> {
-    let graph = |case: &check::Case| {
+fn case_graphs() -> Vec<Wanted> {
+    let exact: Vec<_> = profiles().into_iter().chain([few_registers()]).collect();
+    let (without_units, with_units): (Vec<_>, Vec<_>) =
+        half_profiles().into_iter().partition(|(_, profile)| profile.matrix_units.is_none());
+    // Emulated matrix units run no model.
+    let with_units: Vec<_> = with_units.into_iter().chain([emulated()]).collect();
+    let graphs = |case: &check::Case| {
         let graph = case.graph().unwrap_or_else(|error| panic!("{}, {}: {error}", case.op, case.what));
-        (format!("{}, {}", case.op, case.what), graph)
+        let what = format!("{}, {}", case.op, case.what);
+        let [all, inputs] = [graph.all_in_half(), graph.inputs_in_half()];
+        [
+            (what.clone(), graph, exact.clone()),
+            (format!("{what}, in f16"), all, without_units.clone()),
+            (format!("{what}, of f16"), inputs, with_units.clone()),
+        ]
     };
-    check::cases().iter().map(graph).collect()
+    check::cases().iter().flat_map(graphs).collect()
 }
 
 /// Steps of every model.
-fn model_graphs() -> Vec<(String, Graph)> {
+fn model_graphs() -> Vec<Wanted> {
     let mut graphs = Vec::new();
     for model in models::all() {
         let input = model.input(&ModelOptions::new()).unwrap();
@@ -110,9 +137,12 @@ fn model_graphs() -> Vec<(String, Graph)> {
         let config = TrainConfig { model: model.name.to_owned(), ..TrainConfig::default() };
         let batch = Batch { shape, classes: model.num_classes };
         let (training, _) = training_graph(&config, batch).unwrap_or_else(|error| panic!("{}: {error}", model.name));
-        graphs.push((format!("training {}", model.name), training));
+        graphs.push((format!("training {}", model.name), training, profiles()));
+        let halved = TrainConfig { precision: Precision::F16, ..config.clone() };
+        let (training, _) = training_graph(&halved, batch).unwrap_or_else(|error| panic!("{}: {error}", model.name));
+        graphs.push((format!("training {} in f16", model.name), training, half_profiles()));
         let inference = evaluation_graph(&config, batch).unwrap_or_else(|error| panic!("{}: {error}", model.name));
-        graphs.push((format!("inference of {}", model.name), inference));
+        graphs.push((format!("inference of {}", model.name), inference, profiles()));
     }
     graphs
 }
@@ -122,9 +152,7 @@ fn planned() -> &'static [Planned] {
     static PLANNED: OnceLock<Vec<Planned>> = OnceLock::new();
     PLANNED.get_or_init(|| {
         let mut distinct: HashMap<String, Planned> = HashMap::new();
-        let cases = case_graphs().into_iter().map(|case| (case, [profiles(), of_cases().into()].concat()));
-        let models = model_graphs().into_iter().map(|model| (model, profiles()));
-        for ((from, graph), profiles) in cases.chain(models) {
+        for (from, graph, profiles) in case_graphs().into_iter().chain(model_graphs()) {
             for (name, profile) in profiles {
                 let plan = match Plan::new(&graph, &profile) {
                     Ok(plan) => plan,
@@ -156,6 +184,7 @@ fn planned() -> &'static [Planned] {
 
 /// What a dispatch asks of the device, whatever its shader does.
 fn check_dispatch(from: &str, dispatch: &PlannedDispatch, profile: &DeviceProfile) {
+    assert!(profile.half || dispatch.kernel.halves.is_empty(), "{from}: f16 on a device without");
     let at = || format!("{from}: {}", dispatch.kernel.shader.name);
     let grid = dispatch.workgroups;
     assert!(grid.iter().all(|&size| size > 0 && size <= profile.max_workgroups), "{}: grid {grid:?}", at());
@@ -185,14 +214,16 @@ fn kinds(bindings: &[PlannedBinding]) -> Vec<Kind> {
     bindings.iter().map(kind).collect()
 }
 
-/// What a kernel may ask of a device beyond WebGPU: nothing, but for those on matrix units.
+/// What a kernel may ask of a device beyond WebGPU: nothing, but for those on matrix units, and those of what is stored in
+/// f16.
 fn capabilities(kernel: &Kernel) -> Capabilities {
     match (kernel.shader.name, kernel.conditions.contains(&"emulated")) {
         ("conv/cooperative_tile", true) => Capabilities::SHADER_FLOAT16,
         ("conv/cooperative_tile", false) => {
             Capabilities::SHADER_FLOAT16 | Capabilities::SUBGROUP | Capabilities::COOPERATIVE_MATRIX
         }
-        _ => Capabilities::empty(),
+        _ if kernel.halves.is_empty() => Capabilities::empty(),
+        _ => Capabilities::SHADER_FLOAT16,
     }
 }
 
@@ -250,6 +281,7 @@ fn numbers(element: &TypeInner) -> Content {
     };
     let element = match scalar {
         Scalar { kind: ScalarKind::Float, width: 4 } => ElementType::F32,
+        Scalar { kind: ScalarKind::Float, width: 2 } => ElementType::F16,
         Scalar { kind: ScalarKind::Uint, width: 4 } => ElementType::U32,
         other => panic!("an array of {other:?}"),
     };
@@ -318,8 +350,8 @@ fn every_kernel_is_valid_and_binds_what_its_launch_declares_within_the_limits() 
 fn one_of_each_form() -> Vec<&'static Planned> {
     let mut forms: BTreeMap<String, Vec<&Planned>> = BTreeMap::new();
     for planned in planned() {
-        let Kernel { shader, operands, conditions, .. } = &planned.dispatch.kernel;
-        forms.entry(format!("{shader:?} {operands:?} {conditions:?}")).or_default().push(planned);
+        let Kernel { shader, operands, conditions, halves, .. } = &planned.dispatch.kernel;
+        forms.entry(format!("{shader:?} {operands:?} {conditions:?} {halves:?}")).or_default().push(planned);
     }
     forms.into_values().filter_map(|alike| alike.into_iter().min_by_key(|planned| planned.text.clone())).collect()
 }
@@ -428,14 +460,13 @@ fn matrix_units_are_used_only_where_f16_is_asked_for() {
     let weight = graph.input("weight", TensorSpec::f32([33, 129])).unwrap();
     let y = graph.apply_one(Linear, &[x, weight]).unwrap();
     graph.output("y", y);
-    let shaders = |precision| -> Vec<&str> {
+    let shaders = |graph: &Graph| -> Vec<&str> {
         let units = MatrixUnits { edge: 16, smallest_subgroup: 32, largest_subgroup: 32, emulated: false };
-        let mut profile = with_units(DeviceProfile::webgpu_defaults(DeviceClass::Gpu), units);
-        profile.precision = precision;
-        Plan::new(&graph, &profile).unwrap().steps.iter().map(|step| step.kernel.shader.name).collect()
+        let profile = with_units(DeviceProfile::webgpu_defaults(DeviceClass::Gpu), units);
+        Plan::new(graph, &profile).unwrap().steps.iter().map(|step| step.kernel.shader.name).collect()
     };
-    assert_eq!(shaders(Precision::F32), ["conv/workgroup_tile"]);
-    assert_eq!(shaders(Precision::F16), ["conv/cooperative_tile"]);
+    assert_eq!(shaders(&graph), ["conv/workgroup_tile"]);
+    assert_eq!(shaders(&graph.inputs_in_half()), ["conv/cooperative_tile"]);
 }
 
 fn a_device_that_ends_long_loops_is_not_given_one() {

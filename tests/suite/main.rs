@@ -9,6 +9,7 @@ mod common;
 mod fusion;
 mod gradients;
 mod groups;
+mod half;
 mod optimizers;
 mod schedules;
 mod wide_kernels;

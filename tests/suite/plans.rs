@@ -10,11 +10,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tilewright::graph::Graph;
-use tilewright::kernel::{Access, Constant, DeviceClass, DeviceProfile, Kernel, MatrixUnits, Precision};
+use tilewright::kernel::{Access, Constant, DeviceClass, DeviceProfile, Kernel, MatrixUnits};
 use tilewright::models::{self, Model, ModelOptions};
 use tilewright::plan::{Plan, PlannedBinding, PlannedDispatch, Region};
 use tilewright::random::fnv1a64;
-use tilewright::recipe::TrainConfig;
+use tilewright::recipe::{Precision, TrainConfig};
 use tilewright::train::{Batch, evaluation_graph, training_graph};
 
 /// Images of a batch.
@@ -69,13 +69,13 @@ fn change(model: &Model, accepted: &Path, accept: bool) -> Option<String> {
 /// All plans of a model, as its file has them.
 fn plans(model: &Model) -> String {
     let input = model.input(&ModelOptions::new()).unwrap();
-    let config = TrainConfig { model: model.name.to_owned(), ..TrainConfig::default() };
     let batch = Batch { shape: [BATCH, input[0], input[1], input[2]], classes: model.num_classes };
-    let (training, _) = training_graph(&config, batch).unwrap();
-    let evaluation = evaluation_graph(&config, batch).unwrap();
     let mut text = String::new();
     let devices = if ON_ALL_DEVICES.contains(&model.name) { 3 } else { 1 };
-    for (device, profile) in profiles().into_iter().take(devices) {
+    for (device, profile, precision) in profiles().into_iter().take(devices) {
+        let config = TrainConfig { model: model.name.to_owned(), precision, ..TrainConfig::default() };
+        let (training, _) = training_graph(&config, batch).unwrap();
+        let evaluation = evaluation_graph(&config, batch).unwrap();
         for (what, graph) in [("training", &training), ("evaluation", &evaluation)] {
             writeln!(text, "{what} of {BATCH} images on {device}").unwrap();
             write_plan(&mut text, graph, &profile);
@@ -85,7 +85,7 @@ fn plans(model: &Model) -> String {
 }
 
 /// Devices with the limits of usual ones.
-fn profiles() -> [(&'static str, DeviceProfile); 3] {
+fn profiles() -> [(&'static str, DeviceProfile, Precision); 3] {
     let of = |class| {
         let mut profile = DeviceProfile::webgpu_defaults(class);
         (profile.max_binding_bytes, profile.max_storage_buffers) = ((2 << 30) - 4, 16);
@@ -95,11 +95,11 @@ fn profiles() -> [(&'static str, DeviceProfile); 3] {
     };
     let units = MatrixUnits { edge: 16, smallest_subgroup: 32, largest_subgroup: 32, emulated: false };
     let mut with_units = of(DeviceClass::Gpu);
-    (with_units.precision, with_units.matrix_units) = (Precision::F16, Some(units));
+    (with_units.half, with_units.matrix_units) = (true, Some(units));
     [
-        ("a GPU", of(DeviceClass::Gpu)),
-        ("a CPU adapter", of(DeviceClass::Cpu)),
-        ("a GPU with matrix units, in f16", with_units),
+        ("a GPU", of(DeviceClass::Gpu), Precision::F32),
+        ("a CPU adapter", of(DeviceClass::Cpu), Precision::F32),
+        ("a GPU with matrix units, in f16", with_units, Precision::F16),
     ]
 }
 
@@ -142,6 +142,9 @@ fn kernel(kernel: &Kernel) -> String {
     }
     if !kernel.conditions.is_empty() {
         write!(text, " {}", kernel.conditions.join(",")).unwrap();
+    }
+    if !kernel.halves.is_empty() {
+        write!(text, " f16 {}", kernel.halves.join(",")).unwrap();
     }
     let chosen = |name: &str| match kernel.constants.iter().find(|(constant, _)| *constant == name)?.1 {
         Constant::U32(value) => Some(i64::from(value)),

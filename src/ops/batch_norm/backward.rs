@@ -135,6 +135,10 @@ impl Op for BatchNormInputGradient {
         });
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, layout: &Layout, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let shader = match self.0.batch_statistics {
             true => &INPUT_GRADIENT,

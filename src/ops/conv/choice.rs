@@ -6,7 +6,7 @@ use super::workgroup::{self, Body};
 use super::{Conv2d, ConvGeometry, ConvInputGradient, ConvWeightGradient, Linear, Variant};
 use super::{depthwise, loop_steps, texture};
 use crate::graph::Node;
-use crate::kernel::{ChoiceKey, DeviceProfile, Precision};
+use crate::kernel::{ChoiceKey, DeviceProfile, Launch};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -197,8 +197,9 @@ impl From<ConvKernels> for String {
 
 /// What the device's table says of the layer that `part` belongs to. It holds for exact f32 only, and not where
 /// plain kernels are asked for.
-pub(super) fn tabled(profile: &DeviceProfile, pass: ConvPass, part: &Part) -> Option<Variant> {
-    if profile.plain_kernels || profile.precision != Precision::F32 || profile.tuned.is_empty() {
+pub(super) fn tabled(launch: &Launch<'_>, pass: ConvPass, part: &Part) -> Option<Variant> {
+    let profile = launch.profile();
+    if profile.plain_kernels || launch.is_half() || profile.tuned.is_empty() {
         return None;
     }
     let geometry = ConvGeometry { filters: part.all_filters, ..part.geometry };

@@ -50,6 +50,10 @@ impl Op for Linear {
         reference::forward(geometry, inputs[0].f32(), inputs[1].f32(), bias, outputs[0].f32_mut());
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, geometry: &ConvGeometry, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         forward(launch, geometry)
     }

@@ -22,7 +22,7 @@ pub use geometry::{ConvGeometry, output_size};
 pub use linear::Linear;
 
 use crate::graph::{Backward, Cost, GraphError, OnnxAttribute, OnnxNode, Op, Value};
-use crate::kernel::{DeviceClass, Launch, Operand, Precision, Unsupported};
+use crate::kernel::{DeviceClass, Launch, Operand, Unsupported};
 use crate::ops::ChannelSum;
 use crate::ops::reduce::sum_parts;
 use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};
@@ -116,6 +116,10 @@ impl Op for Conv2d {
         reference::forward(geometry, inputs[0].f32(), inputs[1].f32(), bias, outputs[0].f32_mut());
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, geometry: &ConvGeometry, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         forward(launch, geometry)
     }
@@ -164,6 +168,10 @@ impl Op for ConvInputGradient {
 
     fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
         reference::input_gradient(&self.geometry, inputs[0].f32(), inputs[1].f32(), outputs[0].f32_mut());
+    }
+
+    fn keeps_half(&self) -> bool {
+        true
     }
 
     fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
@@ -282,11 +290,11 @@ impl Variant {
 /// group, or lanes idle.
 fn variant(launch: &Launch<'_>, pass: ConvPass, part: &Part) -> Variant {
     let (profile, geometry) = (launch.profile(), &part.geometry);
-    if let Some(variant) = choice::tabled(profile, pass, part) {
+    if let Some(variant) = choice::tabled(launch, pass, part) {
         return variant;
     }
     let narrow = geometry.groups > 1 && geometry.group_filters().min(geometry.group_channels()) < 4;
-    let units = profile.matrix_units.filter(|_| profile.precision == Precision::F16);
+    let units = profile.matrix_units.filter(|_| launch.is_half());
     match (profile.class, units) {
         _ if profile.plain_kernels => Variant::Plain,
         _ if depthwise::suits(geometry) => Variant::Depthwise,

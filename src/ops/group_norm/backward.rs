@@ -160,6 +160,10 @@ impl Op for GroupNormInputGradient {
         }
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, groups: &Groups, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         let kernel = Kernel::new(&INPUT_GRADIENT).constant("EPS", self.0.norm.eps).condition("affine", self.0.affine);
         let names: &[&str] = match self.0.affine {

@@ -122,6 +122,10 @@ impl Op for AdaptiveAvgPool2d {
         }
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, (planes, mean): &Self::Geometry, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         if let Some(mean) = mean {
             mean.dispatch(launch);
@@ -220,6 +224,10 @@ impl Op for AdaptiveAvgPoolBackward {
                 *dx = sum as f32;
             }
         }
+    }
+
+    fn keeps_half(&self) -> bool {
+        true
     }
 
     fn launch(&self, (planes, repeated): &Self::Geometry, launch: &mut Launch<'_>) -> Result<(), Unsupported> {

@@ -63,6 +63,10 @@ impl Op for AdaptiveMaxPool2d {
         }
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, planes: &Planes, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         launch.expect_loop(planes.window_steps())?;
         let argmax = launch.is_read(1).then(|| ("argmax", Operand::output(1)));
@@ -129,6 +133,10 @@ impl Op for AdaptiveMaxPoolBackward {
                 *dx = sum as f32;
             }
         }
+    }
+
+    fn keeps_half(&self) -> bool {
+        true
     }
 
     fn launch(&self, planes: &Planes, launch: &mut Launch<'_>) -> Result<(), Unsupported> {

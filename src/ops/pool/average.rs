@@ -120,6 +120,10 @@ impl Op for AvgPool2d {
         }
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, g: &Geometry, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         launch.expect_loop(g.window_steps())?;
         let kernel = g.kernel(&FORWARD).condition("count_include_pad", self.count_include_pad);
@@ -193,6 +197,10 @@ impl Op for AvgPoolBackward {
                 *dx = sum as f32;
             }
         }
+    }
+
+    fn keeps_half(&self) -> bool {
+        true
     }
 
     fn launch(&self, g: &Geometry, launch: &mut Launch<'_>) -> Result<(), Unsupported> {

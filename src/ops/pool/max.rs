@@ -109,6 +109,10 @@ impl Op for MaxPool2d {
         }
     }
 
+    fn keeps_half(&self) -> bool {
+        true
+    }
+
     fn launch(&self, g: &Geometry, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
         launch.expect_loop(g.window_steps())?;
         let argmax = launch.is_read(1);
@@ -175,6 +179,10 @@ impl Op for MaxPoolBackward {
                 *dx = sum as f32;
             }
         }
+    }
+
+    fn keeps_half(&self) -> bool {
+        true
     }
 
     fn launch(&self, g: &Geometry, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
