@@ -70,6 +70,7 @@
 pub mod activity;
 #[doc(hidden)]
 pub mod atomic_file;
+pub mod attribute;
 pub mod bench;
 pub mod check;
 pub mod checkpoint;

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tilewright::activity::Stage;
-use tilewright::data::{Augmentation, ClassMatching, MAX_PIXELS, Source};
+use tilewright::data::{ClassMatching, MAX_PIXELS, Source, Views};
 use tilewright::recipe::Precision;
 use tilewright::train::{Ensemble, Evaluation, RunFolder, TestData};
 
@@ -45,7 +45,7 @@ pub(super) struct Eval {
     /// Mirroring is for classes that look the same in a mirror, which digits and letters do not.
     #[arg(long, value_name = "flip,crop=N", num_args = 0..=1, default_missing_value = "flip",
         value_parser = parse_views, help_heading = EVALUATION)]
-    tta: Option<Augmentation>,
+    tta: Option<Views>,
     #[command(flatten)]
     images: ImageOptions,
     #[command(flatten)]
@@ -114,13 +114,13 @@ impl Eval {
 }
 
 /// What `--tta` takes.
-fn parse_views(text: &str) -> Result<Augmentation, String> {
-    let mut views = Augmentation::default();
+fn parse_views(text: &str) -> Result<Views, String> {
+    let mut views = Views::default();
     for word in text.split(',') {
         let crop = word.strip_prefix("crop=").and_then(|pixels| pixels.parse().ok());
         match (word, crop) {
-            ("flip", _) => views.horizontal_flip = true,
-            (_, Some(pixels)) if pixels > 0 => views.crop_padding = pixels,
+            ("flip", _) => views.flip = true,
+            (_, Some(pixels)) if pixels > 0 => views.crop = pixels,
             _ => return Err("write flip, crop=4 or flip,crop=4; checkpoints come before a --tta alone".to_owned()),
         }
     }

@@ -1,13 +1,13 @@
-//! From a data set to the arrays that a training step takes: shuffled, augmented, normalised.
+//! From a data set to batches: in which order its images come, and what a batch of them is in floats.
 
 use crate::setting::BadSetting;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Dataset;
-use super::augmentation::{Augmentation, View};
 use super::error::DataError;
 use super::sampler::Sampler;
+use super::{Augmentations, PackedBatch, View};
 use std::fmt;
 
 /// The label of a padding row: it is no class, and the loss and the metrics pass over it.
@@ -49,6 +49,11 @@ impl Normalization {
         planes.flat_map(|(plane, table)| plane.iter().map(|&byte| table[usize::from(byte)])).collect()
     }
 
+    /// Mean and deviation of each channel, `[channels, 2]`.
+    pub fn numbers(&self) -> Vec<f32> {
+        self.mean.iter().zip(&self.std).flat_map(|(&mean, &std)| [mean, std]).collect()
+    }
+
     /// The normalised value of each byte, for each channel.
     fn tables(&self) -> Vec<[f32; 256]> {
         let table = |(&mean, &std): (&f32, &f32)| std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std);
@@ -61,14 +66,6 @@ impl fmt::Display for Normalization {
         let list = |values: &[f32]| values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(", ");
         write!(f, "mean {} and deviation {}", list(&self.mean), list(&self.std))
     }
-}
-
-/// What becomes of the images of a pass.
-enum Change {
-    /// All are seen in the same way.
-    Fixed(View),
-    /// Each is seen in a way of its own.
-    Random(Augmentation),
 }
 
 /// One pass over a data set, batch by batch.
@@ -85,16 +82,18 @@ enum Change {
 /// # Ok::<(), tilewright::data::DataError>(())
 /// ```
 pub struct Batches<'a> {
-    dataset: &'a Dataset,
+    pub(super) dataset: &'a Dataset,
     batch_size: usize,
+    pub(super) normalization: Normalization,
     tables: Vec<[f32; 256]>,
     /// The index in the data set of the image at each place of the pass.
     order: Vec<u32>,
-    change: Change,
+    view: View,
+    pub(super) augmentations: Augmentations,
     /// Whether an image may come more than once, and is then changed in another way each time.
-    repeats: bool,
-    seed: u64,
-    epoch: u64,
+    pub(super) repeats: bool,
+    pub(super) seed: u64,
+    pub(super) epoch: u64,
 }
 
 impl<'a> Batches<'a> {
@@ -115,8 +114,18 @@ impl<'a> Batches<'a> {
                 remedy: "Ask for as many, with input_channels.",
             });
         }
-        let (order, change) = (Vec::new(), Change::Fixed(View::default()));
-        let batches = Self { dataset, batch_size, tables, order, change, repeats: false, seed: 0, epoch: 0 };
+        let batches = Self {
+            dataset,
+            batch_size,
+            normalization: normalization.clone(),
+            tables,
+            order: Vec::new(),
+            view: View::default(),
+            augmentations: Augmentations::default(),
+            repeats: false,
+            seed: 0,
+            epoch: 0,
+        };
         Ok(batches.in_order())
     }
 
@@ -141,16 +150,19 @@ impl<'a> Batches<'a> {
         Self { repeats: false, seed: 0, epoch: 0, ..self }
     }
 
-    /// With random changes to each image.
-    #[must_use]
-    pub fn augmented(self, augmentation: Augmentation) -> Self {
-        Self { change: Change::Random(augmentation), ..self }
+    /// With random changes to each image of a [packed](Batches::pack) batch.
+    ///
+    /// # Errors
+    /// Changes that images of this size cannot be given.
+    pub fn augmented(self, augmentations: &Augmentations) -> Result<Self, DataError> {
+        augmentations.columns([self.dataset.height, self.dataset.width])?;
+        Ok(Self { augmentations: augmentations.clone(), ..self })
     }
 
-    /// With every image seen as `view` has it, and no random changes.
+    /// With every image seen as `view` has it when it is [filled](Batches::fill) in.
     #[must_use]
     pub fn seen(self, view: View) -> Self {
-        Self { change: Change::Fixed(view), ..self }
+        Self { view, ..self }
     }
 
     /// Rows of a batch.
@@ -174,6 +186,11 @@ impl<'a> Batches<'a> {
         &self.order[start..end]
     }
 
+    /// A batch as a training step takes it: bytes, labels, and what is drawn for each image.
+    pub fn pack(&self, batch_index: usize) -> PackedBatch {
+        PackedBatch::of(self, batch_index)
+    }
+
     /// Writes a batch: `images` is `[batch_size, channels, height, width]`, normalised, `labels`
     /// is `[batch_size]`. Returns how many rows are real. The rows after those, in a short last
     /// batch, are padding: images of zeros with the label [`IGNORED_LABEL`], which add nothing to
@@ -188,10 +205,8 @@ impl<'a> Batches<'a> {
         assert_eq!(labels.len(), self.batch_size, "labels is one batch long");
         let indices = self.indices(batch_index);
         let (real, padding) = images.split_at_mut(indices.len() * image_len);
-        let first = batch_index.saturating_mul(self.batch_size);
-        real.par_chunks_exact_mut(image_len).zip(indices).enumerate().for_each(|(place, (row, &index))| {
-            let drawn = if self.repeats { first + place } else { index as usize };
-            self.write_image(index as usize, drawn, row);
+        real.par_chunks_exact_mut(image_len).zip(indices).for_each(|(row, &index)| {
+            self.write_image(index as usize, row);
         });
         padding.fill(0.0);
         labels.fill(IGNORED_LABEL);
@@ -201,25 +216,20 @@ impl<'a> Batches<'a> {
         indices.len()
     }
 
-    /// `drawn` tells the random changes of images apart.
-    fn write_image(&self, index: usize, drawn: usize, out: &mut [f32]) {
+    fn write_image(&self, index: usize, out: &mut [f32]) {
         let image = self.dataset.image(index);
         let plane = self.dataset.height * self.dataset.width;
-        let view = match self.change {
-            Change::Fixed(view) => view,
-            Change::Random(augmentation) => augmentation.draw(self.seed, self.epoch, drawn),
-        };
-        let is_moved = view != View::default();
+        let is_moved = self.view != View::default();
         for ((from, to), table) in image.chunks_exact(plane).zip(out.chunks_exact_mut(plane)).zip(&self.tables) {
             match is_moved {
                 false => to.iter_mut().zip(from).for_each(|(to, &byte)| *to = table[byte as usize]),
-                true => self.write_moved(from, to, table, view),
+                true => self.write_moved(from, to, table),
             }
         }
     }
 
-    fn write_moved(&self, from: &[u8], to: &mut [f32], table: &[f32; 256], view: View) {
-        let (height, width) = (self.dataset.height, self.dataset.width);
+    fn write_moved(&self, from: &[u8], to: &mut [f32], table: &[f32; 256]) {
+        let (height, width, view) = (self.dataset.height, self.dataset.width, self.view);
         for (y, row) in to.chunks_exact_mut(width).enumerate() {
             let from_y = y.checked_add_signed(view.top).filter(|&y| y < height);
             for (x, value) in row.iter_mut().enumerate() {
@@ -239,6 +249,7 @@ impl<'a> Batches<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Views;
 
     /// `count` images of 1x3x4 in two classes; every byte is another within an image.
     fn dataset(count: usize) -> Dataset {
@@ -334,48 +345,10 @@ mod tests {
     }
 
     #[test]
-    fn a_flip_mirrors_about_half_of_the_images_and_differs_by_epoch() {
-        let data = dataset(1);
-        let flip = Augmentation { horizontal_flip: true, crop_padding: 0 };
-        let row =
-            |seed, epoch| first_row(&Batches::new(&data, 1, &plain()).unwrap().augmented(flip).shuffled(seed, epoch));
-        let mirrored = [4, 3, 2, 1, 8, 7, 6, 5, 12, 11, 10, 9];
-        let mut flips = 0;
-        for epoch in 0..1000 {
-            let row = row(5, epoch);
-            assert!(row == data.image(0) || row == mirrored, "{row:?}");
-            flips += usize::from(row == mirrored);
-        }
-        assert!((430..570).contains(&flips), "{flips} flips of 1000");
-        assert_eq!(row(5, 8), row(5, 8));
-    }
-
-    #[test]
-    fn a_crop_moves_the_image_by_up_to_its_padding_and_shows_black_beyond() {
-        let data = dataset(1);
-        let crop = Augmentation { horizontal_flip: false, crop_padding: 2 };
-        let moved = |top: i32, left: i32| -> Vec<u8> {
-            let pixel = |y: i32, x: i32| match (0..3).contains(&y) && (0..4).contains(&x) {
-                true => (1 + y * 4 + x) as u8,
-                false => 0,
-            };
-            (0..12).map(|at| pixel(at / 4 + top, at % 4 + left)).collect()
-        };
-        let expected: Vec<_> = (-2..=2).flat_map(|top| (-2..=2).map(move |left| moved(top, left))).collect();
-        let mut seen = vec![0; expected.len()];
-        for epoch in 0..1000 {
-            let row = first_row(&Batches::new(&data, 1, &plain()).unwrap().augmented(crop).shuffled(5, epoch));
-            let place = expected.iter().position(|moved| *moved == row);
-            seen[place.unwrap_or_else(|| panic!("no crop gives {row:?}"))] += 1;
-        }
-        assert!(seen.iter().all(|&count| count > 10), "{seen:?}");
-    }
-
-    #[test]
     fn the_views_are_the_image_its_corner_crops_and_their_mirror_images() {
         let data = dataset(1);
-        let shown = |horizontal_flip, crop_padding| -> Vec<Vec<u8>> {
-            let views = Augmentation { horizontal_flip, crop_padding }.views(3, 4).unwrap();
+        let shown = |flip, crop| -> Vec<Vec<u8>> {
+            let views = Views { flip, crop }.of(3, 4).unwrap();
             views.iter().map(|&view| first_row(&Batches::new(&data, 1, &plain()).unwrap().seen(view))).collect()
         };
         let crops = [
@@ -390,7 +363,7 @@ mod tests {
         assert_eq!(shown(true, 0), [crops[0], mirrored[0]]);
         assert_eq!(shown(false, 1), crops);
         assert_eq!(shown(true, 1), [crops, mirrored].concat());
-        let refused = Augmentation { horizontal_flip: false, crop_padding: 3 }.views(3, 4).unwrap_err();
+        let refused = Views { flip: false, crop: 3 }.of(3, 4).unwrap_err();
         assert!(refused.is_usage() && refused.to_string().contains("`tta` is crop=3"), "{refused}");
     }
 

@@ -1,7 +1,7 @@
 //! Data sets: where they come from ([`Source`]), what they are in memory ([`Dataset`]) and how
 //! they reach a training step ([`Batches`]).
 
-mod augmentation;
+mod augment;
 mod batches;
 mod cifar;
 mod classes;
@@ -21,18 +21,20 @@ mod jpeg;
 mod left_out;
 mod normalize;
 mod own;
+mod packed;
 mod preprocessing;
 mod resample;
 mod sampler;
 mod source;
 mod synthetic;
+mod views;
 
 use crate::setting::BadSetting;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-pub use augmentation::{Augmentation, View};
+pub use augment::{AugmentError, Augmentations};
 pub use batches::{Batches, IGNORED_LABEL, Normalization};
 pub(crate) use classes::listed;
 pub use classes::{ClassDifference, ClassMatching, are_numbers, match_classes};
@@ -41,9 +43,11 @@ pub use error::{DataError, ImageSize};
 pub use folder::images_of;
 pub use normalize::Normalize;
 pub use own::{Examples, register};
+pub use packed::PackedBatch;
 pub use preprocessing::{Asked, Interpolation, Preprocessing};
 pub use sampler::Sampler;
 pub use source::{LoadOptions, Source};
+pub use views::{View, Views};
 
 /// Images of one size with a class each, as bytes in memory.
 ///

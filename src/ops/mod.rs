@@ -14,6 +14,7 @@ pub(crate) mod dropout;
 mod elementwise;
 mod epilogue;
 mod group_norm;
+mod images;
 mod layout;
 mod local_response_norm;
 mod loss_rows;
@@ -42,6 +43,7 @@ pub use dropout::Dropout;
 pub use elementwise::{Add, Copy, Fill, Mul, Scale};
 pub use epilogue::Activated;
 pub use group_norm::{GroupNorm, GroupNormInputGradient, GroupNormSums, GroupNormalize};
+pub use images::{Border, ChangeImages, NormalizeImages, UnpackImages};
 pub use layout::{Concat, Permute, Slice, ZeroPad};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormBackward};
 pub use loss_rows::{IGNORED_TARGET, Rows};
@@ -84,6 +86,7 @@ pub static ALL: &[&Card] = &[
     &soft_cross_entropy::CARD,
     &losses::CARD,
     &binary_cross_entropy::CARD,
+    &images::CARD,
     &multiply_adds::CARD,
 ];
 

@@ -1,7 +1,7 @@
 //! Averages of the weights by name, and the share that each step's weights have in one.
 
-use super::attributes::excerpt;
 use super::{Attribute, Listing, Range, Takes, Values};
+use crate::attribute::excerpt;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;

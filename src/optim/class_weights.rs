@@ -1,8 +1,8 @@
 //! How often each class counts in a loss, by name or from a file: for data with many images of some classes and few of
 //! others.
 
-use super::attributes::excerpt;
 use super::{Attribute, Listing, Range, Takes, Values};
+use crate::attribute::excerpt;
 use crate::path_text;
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -24,8 +24,6 @@ macro_rules! as_text {
 
 mod apply;
 mod attach;
-mod attribute;
-mod attributes;
 mod average;
 mod averaging;
 mod card;
@@ -33,7 +31,6 @@ mod class_weights;
 mod clip;
 mod gradient;
 mod groups;
-mod listing;
 mod loss_scale;
 pub mod objective;
 mod optimizer;
@@ -46,16 +43,17 @@ mod trust;
 
 pub(crate) use card::CARD;
 
+// Whoever writes a rule or a schedule says what may be set of it.
+pub use crate::attribute::{Attribute, AttributeValue, Listing, Range, Takes, Values};
+
 pub use apply::ApplyDirections;
 pub use attach::{ACCUMULATED, Attached, PART_SHARE, SCALARS, UpdateConfig, accumulate, accumulated_gradients};
-pub use attribute::{Attribute, AttributeValue, Range, Takes, Values};
 pub use average::AverageWeights;
 pub use averaging::{AverageError, Averaging, RunAverage};
 pub use class_weights::{ClassWeights, ClassWeightsError};
 pub use clip::{ClipScale, SquaredNorm};
 pub use gradient::GradientTransform;
 pub use groups::{Exclude, Groups, ParameterGroup, Share, Shares};
-pub use listing::Listing;
 pub use loss_scale::{AdaptScale, LOSS_SCALE, SKIPPED_STEPS, UnscaleGradients, loss_scale};
 pub use objective::{LossError, LossFunction, Objective};
 pub use optimizer::{Optimizer, OptimizerError};

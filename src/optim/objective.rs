@@ -1,7 +1,7 @@
 //! What training makes small: the losses by name, and those of a program of its own.
 
-use super::attributes::excerpt;
 use super::{Attribute, Listing, Range, Takes, Values};
+use crate::attribute::excerpt;
 use crate::graph::{Graph, GraphError, Op, Value};
 use crate::ops::{CrossEntropy, Loss};
 use crate::registry::Registry;

@@ -1,11 +1,9 @@
 //! An optimizer with its attributes, and how it is written.
 
-use super::attribute::Given;
-use super::attributes::{excerpt, read_attributes};
-use super::listing::named_values;
 use super::rule::{self, Rule};
 use super::step::STEP;
 use super::{AttributeValue, Share, Values, rules};
+use crate::attribute::{Given, excerpt, named_values, read_attributes};
 use crate::kernel::Kernel;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};

@@ -171,6 +171,6 @@ pub(super) fn all() -> Vec<&'static dyn Rule> {
 
 /// The optimizer of that name.
 pub(super) fn find(name: &str) -> Result<&'static dyn Rule, OptimizerError> {
-    let unknown = || OptimizerError::Unknown { name: super::attributes::excerpt(name) };
+    let unknown = || OptimizerError::Unknown { name: crate::attribute::excerpt(name) };
     all().into_iter().find(|rule| rule.name() == name).ok_or_else(unknown)
 }

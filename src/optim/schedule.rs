@@ -18,9 +18,7 @@ pub use learning_rate::LearningRate;
 pub use of_run::{RunLength, RunSchedule};
 
 use super::Values;
-use super::attribute::Given;
-use super::attributes::excerpt;
-use super::listing::named_values;
+use crate::attribute::{Given, excerpt, named_values};
 use form::{Follows, Observe};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};

@@ -14,7 +14,7 @@ pub use rows::ROWS;
 pub use run_record::{RunRecord, SplitRecord};
 
 use crate::data::{
-    Augmentation, ClassMatching, Interpolation, LoadOptions, MAX_PIXELS, Normalize, Preprocessing, Sampler, Source,
+    Augmentations, ClassMatching, Interpolation, LoadOptions, MAX_PIXELS, Normalize, Preprocessing, Sampler, Source,
 };
 use crate::models::{Model, ModelOptions};
 use crate::optim::schedule::{RunLength, RunSchedule, Schedule, ScheduleError};
@@ -91,6 +91,8 @@ pub struct TrainConfig {
     pub flip: bool,
     /// Random crops from images with so many black pixels around.
     pub crop: usize,
+    /// What else is done to training images at random, after `crop` and `flip`.
+    pub augment: Option<Augmentations>,
     /// All gradients are scaled so that their norm is at most this.
     pub clip_grad_norm: Option<f64>,
     /// Each gradient is limited to plus or minus this.
@@ -171,6 +173,7 @@ impl Default for TrainConfig {
             checkpoint_every: 0,
             flip: false,
             crop: 0,
+            augment: None,
             clip_grad_norm: None,
             clip_grad_value: None,
             l1: 0.0,
@@ -227,6 +230,7 @@ impl TrainConfig {
             let rule = format!("left out with {}: a table is for kernels in f32", Setting("precision").to("f16"));
             return refuse("tuned", "given".to_owned(), &rule);
         }
+        self.augmentations()?;
         self.groups().validate()?;
         self.gradient().validate()?;
         Ok(())
@@ -269,9 +273,22 @@ impl TrainConfig {
         self.schedule.resolve(RunLength { steps_per_epoch, total_steps, lr: self.lr })
     }
 
-    /// What becomes of each training image, anew in each epoch.
-    pub fn augmentation(&self) -> Augmentation {
-        Augmentation { horizontal_flip: self.flip, crop_padding: self.crop }
+    /// What becomes of each training image, anew in each epoch: `crop`, `flip`, then what `augment` lists. A crop or a flip
+    /// of the list stands in place of the other.
+    ///
+    /// # Errors
+    /// A crop by more pixels than one may have.
+    pub fn augmentations(&self) -> Result<Augmentations, BadSetting> {
+        let listed = self.augment.clone().unwrap_or_default();
+        let mut own = Vec::new();
+        if self.crop > 0 && !listed.has("crop") {
+            own.push(format!("crop:padding={}", self.crop));
+        }
+        if self.flip && !listed.has("flip") {
+            own.push("flip".to_owned());
+        }
+        let own: Result<Augmentations, _> = own.join(",").parse();
+        Ok(own.map_err(|_| BadSetting::new("crop", self.crop, "at most 4096 pixels"))?.then(&listed))
     }
 
     /// Which parameters are updated in another way than the others.

@@ -3,6 +3,7 @@
 
 use super::TrainConfig;
 use super::row::{Held, Kind, Range, Row, SettingValue, Topic};
+use crate::data::Augmentations;
 use crate::optim::{ClassWeights, LossFunction, Optimizer, RunAverage, schedule};
 use std::fmt;
 
@@ -92,6 +93,11 @@ pub static ROWS: &[Row] = &[
     row!(Data, max_pixels, "PIXELS", ANY, "Refuse images of more pixels, before they are decoded").fixed(),
     row!(Data, flip, "", ANY, "Mirror training images at random"),
     row!(Data, crop, "PIXELS", ANY, "Crop training images at random from ones with so many black pixels around"),
+    row!(Data, augment, "CHANGE,...", text("changes with commas between them"),
+        "Change training images at random, such as `random_resized_crop,flip,erase:p=0.25`")
+        .more("Each change is drawn anew for each image and epoch, after {crop} and {flip}, and done on the device. A `crop` or \
+               `flip` of the list stands in place of those.")
+        .listed(|| lines("In the order in which they are written, with the defaults of the attributes", Augmentations::forms())),
     row!(Data, sampler, "shuffle|balanced", text("shuffle or balanced"),
         "Which training images an epoch takes: `shuffle`, each once, or `balanced`, each class equally often")
         .more("An epoch has as many images as there are. Under `balanced` it takes some of those of a class with many, and each \

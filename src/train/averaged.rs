@@ -3,9 +3,7 @@
 //! A checkpoint has the average under the model's names: whoever reads it, here or in PyTorch, gets what was measured.
 //! What training goes on with lies beside it, as the optimizer's state does, under `optimizer.raw.NAME`.
 
-use super::graphs::{
-    Batch, IMAGES, STATISTICS_MEAN, STATISTICS_SHARE, StatisticsGraph, statistics_graph, step_numbers,
-};
+use super::graphs::{Batch, Feed, STATISTICS_MEAN, STATISTICS_SHARE, StatisticsGraph, statistics_graph, step_numbers};
 use super::{Evaluator, Resolved, TrainError};
 use crate::activity::Stage;
 use crate::checkpoint::{Checkpoint, Header};
@@ -201,19 +199,17 @@ impl Statistics {
         let size = resolved.part();
         let batches = Batches::new(train, size, &header.normalization)?
             .sampled(header.config.sampler, self.seed, epoch)
-            .augmented(header.config.augmentation());
-        let mut images = vec![0.0; size * train.image_len()];
-        let mut labels = vec![0; size];
+            .augmented(&header.config.augmentations()?)?;
         let activity = session.device().activity().clone();
         let testing = activity.enter(Stage::Testing, runs.end - runs.start);
         for run in runs {
             let index = run - first_run;
-            let rows = batches.fill(index as usize, &mut images, &mut labels);
+            let batch = batches.pack(index as usize);
             let program = match &mut self.short {
-                Some(short) if rows < size => short,
+                Some(short) if batch.labels.len() < size => short,
                 _ => &mut self.program,
             };
-            program.write(program.input(IMAGES)?, &images[..rows * train.image_len()])?;
+            Feed::of(program)?.write(program, &batch)?;
             program.write(program.input(STATISTICS_SHARE)?, &[1.0 / (index + 1) as f32])?;
             if let Ok(numbers) = program.input(STEP_NUMBERS) {
                 program.write(numbers, &step_numbers(self.seed, run))?;

@@ -3,8 +3,7 @@
 use super::{Batch, Evaluation, Evaluator, MeanProbabilities, TrainError};
 use crate::checkpoint::{Checkpoint, Header, load_checkpoint};
 use crate::data::{
-    Asked, Augmentation, ClassMatching, Dataset, LoadOptions, MAX_PIXELS, Source, View, are_numbers, listed,
-    match_classes,
+    Asked, ClassMatching, Dataset, LoadOptions, MAX_PIXELS, Source, View, Views, are_numbers, listed, match_classes,
 };
 use crate::session::Device;
 use crate::setting::BadSetting;
@@ -116,20 +115,15 @@ impl Ensemble {
     }
 
     /// Runs one member after the other on `device`, in batches of at most `batch` images. The
-    /// probabilities of a member are the mean over the views of `augmentation`, in pixels of the size that it takes.
+    /// probabilities of a member are the mean over `views`, in pixels of the size that it takes.
     ///
     /// Of several members, the host holds the probabilities of all images, 16 bytes per image and class.
     ///
     /// # Errors
     /// Views that leave nothing of an image, a checkpoint that does not suit its model, or a device that fails.
-    pub fn evaluate(
-        &self,
-        device: &Device,
-        batch: usize,
-        augmentation: Augmentation,
-    ) -> Result<EnsembleEvaluation, TrainError> {
+    pub fn evaluate(&self, device: &Device, batch: usize, views: Views) -> Result<EnsembleEvaluation, TrainError> {
         // For all members first: what cannot be is told before the first has run.
-        let views = self.members.iter().map(|member| augmentation.views(member.images.height, member.images.width));
+        let views = self.members.iter().map(|member| views.of(member.images.height, member.images.width));
         let views: Vec<Vec<View>> = views.collect::<Result<_, _>>()?;
         let labels: &[u32] = self.members.first().map_or(&[], |member| &member.images.labels);
         let classes = self.classes().len();

@@ -1,19 +1,23 @@
 //! The training graph and the evaluation graph of a configuration.
 
 use super::{TrainError, init};
-use crate::graph::{Graph, Init, Value};
+use crate::data::PackedBatch;
+use crate::graph::{Graph, Init, Pass, Value};
 use crate::models::{self, ModelOptions};
 use crate::nn::{Mode, STEP_NUMBERS, Scope};
-use crate::ops::{Add, CountCorrect, RecordMetrics, Scale, UpdateRunningStatistics};
+use crate::ops::{Add, CountCorrect, NormalizeImages, RecordMetrics, Scale, UnpackImages, UpdateRunningStatistics};
 use crate::optim::{Attached, AverageWeights, Shares, UpdateConfig, accumulate, accumulated_gradients, loss_scale};
 use crate::recipe::{Precision, TrainConfig};
+use crate::session::{Input, Program};
 use crate::setting::{BadSetting, Setting};
 use crate::tensor::{Shape, TensorSpec};
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// Input of both graphs.
+/// Input of both graphs: in training bytes `[N, words]` of u32, in evaluation normalised images `[N, C, H, W]`.
 pub(super) const IMAGES: &str = "images";
+/// Input of the training graph, `[C, 2]`: mean and deviation of each channel.
+pub(super) const NORMALIZATION: &str = "normalization";
 /// Input of the training graph.
 pub(super) const LABELS: &str = "labels";
 /// Output of the training graph: (loss, correct, rows) of the last steps.
@@ -175,9 +179,58 @@ pub(super) fn statistics_graph(config: &TrainConfig, batch: Batch) -> Result<Opt
     Ok(Some(StatisticsGraph { graph, statistics }))
 }
 
+/// Input of the training graph for change `place` of the augmentations, `[N, columns]`.
+pub(super) fn draws(place: usize) -> String {
+    format!("augment.{place}")
+}
+
+/// Where the images of a training graph go in.
+pub(super) struct Feed {
+    words: Input,
+    normalization: Input,
+    draws: Vec<Input>,
+}
+
+impl Feed {
+    /// # Errors
+    /// When the program is none of a training graph.
+    pub(super) fn of(program: &Program) -> Result<Feed, TrainError> {
+        let draws = (0..).map_while(|place| program.input(&draws(place)).ok());
+        Ok(Feed { draws: draws.collect(), words: program.input(IMAGES)?, normalization: program.input(NORMALIZATION)? })
+    }
+
+    /// # Errors
+    /// When the batch has another size.
+    pub(super) fn write(&self, program: &mut Program, batch: &PackedBatch) -> Result<(), TrainError> {
+        program.write(self.words, &batch.words)?;
+        program.write(self.normalization, &batch.normalization)?;
+        for (&input, draws) in self.draws.iter().zip(&batch.draws) {
+            program.write(input, draws)?;
+        }
+        Ok(())
+    }
+}
+
+/// Normalised images `[N, C, H, W]`: those that are given, or in training what augmentation makes of their bytes.
+fn images(graph: &mut Graph, config: &TrainConfig, batch: Batch, mode: Mode) -> Result<Value, TrainError> {
+    if mode == Mode::Eval {
+        return Ok(graph.input(IMAGES, TensorSpec::f32(batch.shape))?);
+    }
+    let [n, channels, height, width] = batch.shape;
+    let words = UnpackImages::words(channels.saturating_mul(height).saturating_mul(width));
+    graph.within(Pass::Forward, "images", |graph| {
+        let bytes = graph.input(IMAGES, TensorSpec::u32([n, words]))?;
+        let images = graph.apply_one(UnpackImages { shape: [channels, height, width] }, &[bytes])?;
+        config.augmentations()?.attach(graph, images, draws, |graph, images| {
+            let numbers = graph.input(NORMALIZATION, TensorSpec::f32([channels, 2]))?;
+            Ok::<_, TrainError>(graph.apply_one(NormalizeImages, &[images, numbers])?)
+        })
+    })
+}
+
 /// The model's logits.
 fn forward(graph: &mut Graph, config: &TrainConfig, batch: Batch, mode: Mode) -> Result<Value, TrainError> {
-    let images = graph.input(IMAGES, TensorSpec::f32(batch.shape))?;
+    let images = images(graph, config, batch, mode)?;
     graph.freeze(&config.freeze, init::fresh(config, batch)?);
     let options = options(config, batch);
     Ok(models::find(&config.model)?.build(&mut Scope::new(graph, mode), images, &options)?)

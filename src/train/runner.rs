@@ -2,12 +2,12 @@
 
 use super::averaged::Averaged;
 use super::graphs::{
-    Batch, CLASS_WEIGHTS, IMAGES, LABELS, METRICS, PartGraphs, part_graphs, step_numbers, training_graph,
+    Batch, CLASS_WEIGHTS, Feed, LABELS, METRICS, PartGraphs, part_graphs, step_numbers, training_graph,
 };
 use super::start::class_weights;
 use super::{Evaluator, Resolved, TrainError, init, init_classes};
 use crate::checkpoint::{Checkpoint, Header};
-use crate::data::{Dataset, Splits};
+use crate::data::{Dataset, PackedBatch, Splits};
 use crate::graph::Graph;
 use crate::nn::STEP_NUMBERS;
 use crate::optim::{Attached, LOSS_SCALE, PART_SHARE, SKIPPED_STEPS};
@@ -58,7 +58,7 @@ pub(super) struct Scaling {
 /// A step or a part of one, with what goes in and comes out.
 struct Part {
     program: Program,
-    images: Input,
+    images: Feed,
     labels: Input,
     numbers: Input,
     metrics: Output,
@@ -84,7 +84,7 @@ impl Part {
     /// `attached` is the update, where it is part of the program.
     fn new(program: Program, attached: Option<&Attached>) -> Result<Part, TrainError> {
         Ok(Part {
-            images: program.input(IMAGES)?,
+            images: Feed::of(&program)?,
             labels: program.input(LABELS)?,
             numbers: program.input(STEP_NUMBERS)?,
             metrics: program.output(METRICS)?,
@@ -241,8 +241,8 @@ impl Runner {
         }
     }
 
-    /// Submits run `run`, counted as `step * parts + part`: a step, or a part of it, on these images, of which there are
-    /// as many as in the other runs, or as in the short one.
+    /// Submits run `run`, counted as `step * parts + part`: a step, or a part of it, on this batch, which has as many images
+    /// as in the other runs, or as in the short one.
     /// `update` are the inputs of the step's update, from [`Attached::inputs`].
     ///
     /// # Errors
@@ -250,18 +250,17 @@ impl Runner {
     pub(super) fn run_part(
         &mut self,
         run: u64,
-        images: &[f32],
-        labels: &[u32],
+        batch: &PackedBatch,
         update: &[(&str, Vec<f32>)],
     ) -> Result<(), TrainError> {
-        let rows = labels.len();
+        let rows = batch.labels.len();
         self.ran_short = self.short.is_some() && rows < self.batch.shape[0];
-        let Part { program, images: pixels, labels: classes, numbers, then, .. } = match &mut self.short {
+        let Part { program, images, labels, numbers, then, .. } = match &mut self.short {
             Some(short) if self.ran_short => short,
             _ => &mut self.step,
         };
-        program.write(*pixels, images)?;
-        program.write(*classes, labels)?;
+        images.write(program, batch)?;
+        program.write(*labels, &batch.labels)?;
         program.write(*numbers, &step_numbers(self.seed, run))?;
         match then {
             Then::Update(inputs) => write_all(program, inputs, update)?,
@@ -270,7 +269,7 @@ impl Runner {
                 let mut of_part = rows as f64;
                 let mut together = (before + rows) as f64;
                 if let Some(weights) = &self.class_weights {
-                    of_part = labels.iter().map(|&label| f64::from(weights[label as usize])).sum();
+                    of_part = batch.labels.iter().map(|&label| f64::from(weights[label as usize])).sum();
                     self.weight_before = if before == 0 { of_part } else { self.weight_before + of_part };
                     together = self.weight_before;
                 }

@@ -377,15 +377,13 @@ impl Trainer {
         let part_size = self.resolved.part();
         let batches = Batches::new(train, part_size, &self.header.normalization)?
             .sampled(config.sampler, config.seed, epoch)
-            .augmented(config.augmentation());
+            .augmented(&config.augmentations()?)?;
         let first = self.header.progress.step;
         let activity = self.runner.session.device().activity().clone();
         let submitting = activity.enter(Stage::Training, steps);
         submitting.reach(first - epoch * steps);
         let mut queued: Option<Queued> = None;
         let mut unread = first * parts;
-        let mut images = vec![0.0; part_size * train.image_len()];
-        let mut labels = vec![0; part_size];
         for step in first..epoch_end {
             let done = step + 1;
             let is_stopped = self.stop.load(Ordering::Relaxed) && done < epoch_end;
@@ -395,9 +393,8 @@ impl Trainer {
             let known = self.header.progress.step;
             let all_runs = resolved.runs(step);
             for run in all_runs.clone() {
-                let rows = batches.fill((run - epoch * steps * parts) as usize, &mut images, &mut labels);
-                let (images, labels) = (&images[..rows * train.image_len()], &labels[..rows]);
-                self.runner.run_part(run, images, labels, &update_inputs)?;
+                let batch = batches.pack((run - epoch * steps * parts) as usize);
+                self.runner.run_part(run, &batch, &update_inputs)?;
 
                 let runs = run + 1;
                 let is_last = runs == all_runs.end && (done == epoch_end || is_due);

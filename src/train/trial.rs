@@ -71,13 +71,11 @@ impl<'a> Trial<'a> {
         let (epoch, size, train) = (step / steps_per_epoch, self.resolved.part(), &self.splits.train);
         let batches = Batches::new(train, size, &self.normalization)?
             .sampled(self.config.sampler, self.config.seed, epoch)
-            .augmented(self.config.augmentation());
-        let mut images = vec![0.0; size * train.image_len()];
-        let mut labels = vec![0; size];
+            .augmented(&self.config.augmentations()?)?;
         let update = self.runner.attached.inputs(step, lr);
         for run in step * parts.. {
-            let rows = batches.fill((run - epoch * steps_per_epoch * parts) as usize, &mut images, &mut labels);
-            self.runner.run_part(run, &images[..rows * train.image_len()], &labels[..rows], &update)?;
+            let batch = batches.pack((run - epoch * steps_per_epoch * parts) as usize);
+            self.runner.run_part(run, &batch, &update)?;
             let history = self.runner.read_metrics()?.wait()?;
             if let Some(metrics) = self.sums.add(run, history.f32()) {
                 self.runner.run_update(&update)?;

@@ -6,7 +6,7 @@ use crate::need::trials;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tilewright::checkpoint::{Checkpoint, load_checkpoint, save_checkpoint};
-use tilewright::data::{Augmentation, Dataset, LoadOptions, Source, View};
+use tilewright::data::{Dataset, LoadOptions, Source, View, Views};
 use tilewright::session::Device;
 use tilewright::train::{Batch, Ensemble, Evaluator, TestData, softmax};
 
@@ -168,9 +168,9 @@ fn views_and_members_go_together_the_same_each_time() {
     let folder = tempfile::tempdir().unwrap();
     let paths = two_models(folder.path()).map(|run| checkpoint(&run).0);
     let ensemble = Ensemble::read(&paths, &TestData::default()).unwrap();
-    let augmentation = Augmentation { horizontal_flip: true, crop_padding: 2 };
-    let found = ensemble.evaluate(&reference(), 100, augmentation).unwrap();
-    let again = ensemble.evaluate(&reference(), 5, augmentation).unwrap();
+    let views = Views { flip: true, crop: 2 };
+    let found = ensemble.evaluate(&reference(), 100, views).unwrap();
+    let again = ensemble.evaluate(&reference(), 5, views).unwrap();
     assert_eq!((&found.whole, &found.members), (&again.whole, &again.members));
 
     // The mean over two members of ten views each is that over all twenty, added up here.

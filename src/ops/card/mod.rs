@@ -100,6 +100,8 @@ pub enum Chapter {
     Softmax,
     /// Losses and metrics.
     Loss,
+    /// Training images, from bytes on.
+    Images,
     /// What changes parameters.
     Optimizer,
     /// What a device is measured with.
@@ -108,7 +110,7 @@ pub enum Chapter {
 
 impl Chapter {
     /// In the order of the page.
-    pub const ALL: [Chapter; 10] = [
+    pub const ALL: [Chapter; 11] = [
         Chapter::Convolution,
         Chapter::Activation,
         Chapter::Elementwise,
@@ -117,6 +119,7 @@ impl Chapter {
         Chapter::Normalisation,
         Chapter::Softmax,
         Chapter::Loss,
+        Chapter::Images,
         Chapter::Optimizer,
         Chapter::Measurement,
     ];
@@ -132,6 +135,7 @@ impl Chapter {
             Chapter::Normalisation => "Normalisation and regularisation",
             Chapter::Softmax => "Softmax and matrix products",
             Chapter::Loss => "Losses and metrics",
+            Chapter::Images => "Training images",
             Chapter::Optimizer => "Optimizers",
             Chapter::Measurement => "Measurement",
         }

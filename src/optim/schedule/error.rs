@@ -1,7 +1,7 @@
 //! What can be wrong with a schedule.
 
 use super::{Form, Schedule};
-use crate::optim::attributes::excerpt;
+use crate::attribute::excerpt;
 
 /// Why a schedule cannot be made.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -1,8 +1,7 @@
 //! What a schedule is made of, the list of them, and those of a program of its own.
 
 use super::{ALL, ScheduleError};
-use crate::optim::attribute::Given;
-use crate::optim::attributes::excerpt;
+use crate::attribute::{Given, excerpt};
 use crate::optim::{Attribute, Values};
 use crate::registry::Registry;
 use serde_json::{Map, Value};

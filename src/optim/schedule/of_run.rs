@@ -1,8 +1,8 @@
 //! A schedule as a run is told it: what it leaves open, the run decides.
 
-use super::super::attributes::excerpt;
 use super::text::{Head, build, heads_of_json, heads_of_text, write_head};
 use super::{Schedule, ScheduleError, form};
+use crate::attribute::excerpt;
 use crate::optim::Takes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -5,10 +5,9 @@
 //! Text and JSON are first read into a list of heads, each before those that follow it: one follows a warm-up, and one more
 //! than milestones a sequence. Of these [`build`] makes the schedule.
 
-use super::super::attribute::number_text;
-use super::super::attributes::{excerpt, read_attributes};
 use super::form::{self, Follows};
 use super::{Schedule, ScheduleError};
+use crate::attribute::{excerpt, number_text, read_attributes};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! Attributes as they are written after the name of an optimizer or a schedule: `momentum=0.9,nesterov=true`.
+//! Attributes as they are written after a name: `momentum=0.9,nesterov=true`.
 
 use serde_json::{Map, Number, Value};
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Number, Value};
 ///
 /// # Errors
 /// What is wrong with the first pair that is none.
-pub(super) fn read_attributes(list: &str) -> Result<Map<String, Value>, String> {
+pub(crate) fn read_attributes(list: &str) -> Result<Map<String, Value>, String> {
     let mut attributes = Map::new();
     for piece in pieces(list) {
         let not_a_pair = || format!("`{}` is not of the form key=value: it has no `=`", excerpt(piece));
@@ -68,7 +68,7 @@ fn number_of(text: &str) -> Option<Value> {
 }
 
 /// As much of a text as an error shows of it.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     const MOST: usize = 80;
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}...", &text[..end]),

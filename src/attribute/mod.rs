@@ -1,10 +1,17 @@
-//! What may be set of an optimizer or a schedule: each attribute stands once, with its default, its range and what it is.
+//! What may be set of what is written as a name with attributes, such as an optimizer: each attribute stands once, with its
+//! default, its range and what it is.
 
-use super::attributes::{excerpt, read_attributes};
+mod listing;
+mod text;
+
+pub use listing::Listing;
+pub(crate) use listing::named_values;
+pub(crate) use text::{excerpt, read_attributes};
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// An attribute of an optimizer or a schedule. Its row checks what is given, and writes the help and the documentation.
+/// An attribute of an optimizer, a schedule or the like. Its row checks what is given, and writes the help and the documentation.
 #[derive(Clone, Copy, Debug)]
 pub struct Attribute {
     /// As it is written before `=`.
@@ -78,7 +85,7 @@ pub enum AttributeValue {
 /// A value as it is written, before anybody knows what the attribute takes.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Given {
+pub(crate) enum Given {
     Flag(bool),
     Count(u64),
     Number(f64),
@@ -88,7 +95,7 @@ pub(super) enum Given {
 }
 
 impl Given {
-    pub(super) fn of(value: &serde_json::Value) -> Given {
+    pub(crate) fn of(value: &serde_json::Value) -> Given {
         serde_json::from_value(value.clone()).unwrap_or_else(|_| Given::Word(value.to_string()))
     }
 
@@ -195,7 +202,7 @@ impl Takes {
     }
 
     /// The value that is given, if it is one of these.
-    pub(super) fn read(self, given: &Given) -> Option<AttributeValue> {
+    pub(crate) fn read(self, given: &Given) -> Option<AttributeValue> {
         let number = |range: Range| given.number().filter(|&number| range.holds(number)).map(AttributeValue::Number);
         let count = |least: u64, most: u64| {
             given.count().filter(|count| (least..=most).contains(count)).map(AttributeValue::Count)
@@ -262,7 +269,7 @@ impl fmt::Display for AttributeValue {
 }
 
 /// `{}` gives 100 where `{:?}` gives 100.0, and `{:?}` 1e-8 where `{}` gives 0.00000001.
-pub(super) fn number_text(number: f64) -> String {
+pub(crate) fn number_text(number: f64) -> String {
     match number.fract() == 0.0 && number.abs() < 1e15 {
         true => format!("{number}"),
         false => format!("{number:?}"),
@@ -298,7 +305,7 @@ impl PartialEq for Values {
 
 impl Values {
     /// The defaults.
-    pub(super) fn of(rows: &'static [Attribute]) -> Values {
+    pub(crate) fn of(rows: &'static [Attribute]) -> Values {
         Values { rows, values: rows.iter().map(|row| row.takes.default_value()).collect() }
     }
 
@@ -306,7 +313,7 @@ impl Values {
     ///
     /// # Errors
     /// What is wrong with the text, or with the first attribute that is.
-    pub(super) fn read(rows: &'static [Attribute], list: &str) -> Result<Values, String> {
+    pub(crate) fn read(rows: &'static [Attribute], list: &str) -> Result<Values, String> {
         let mut values = Values::of(rows);
         for (name, value) in read_attributes(list)? {
             let given = Given::of(&value);
@@ -326,12 +333,12 @@ impl Values {
     }
 
     /// The row of that name with its value, to be set.
-    pub(super) fn find(&mut self, name: &str) -> Option<(&'static Attribute, &mut Option<AttributeValue>)> {
+    pub(crate) fn find(&mut self, name: &str) -> Option<(&'static Attribute, &mut Option<AttributeValue>)> {
         self.rows.iter().zip(&mut self.values).find(|(row, _)| row.name == name)
     }
 
     /// The first that must be given and is not.
-    pub(super) fn missing(&self) -> Option<&'static str> {
+    pub(crate) fn missing(&self) -> Option<&'static str> {
         let named = self.rows.iter().zip(&self.values);
         named.filter(|(_, value)| value.is_none()).map(|(row, _)| row.name).next()
     }

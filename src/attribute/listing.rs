@@ -15,7 +15,7 @@ pub struct Listing {
 }
 
 impl Listing {
-    pub(super) const fn new(name: &'static str, attributes: &'static [Attribute], about: &'static str) -> Listing {
+    pub(crate) const fn new(name: &'static str, attributes: &'static [Attribute], about: &'static str) -> Listing {
         Listing { name, attributes, about }
     }
 
@@ -26,7 +26,7 @@ impl Listing {
 }
 
 /// `NAME:attribute=value,...`, every attribute named.
-pub(super) fn named_values(name: &str, values: &Values) -> String {
+pub(crate) fn named_values(name: &str, values: &Values) -> String {
     let values: Vec<String> = values.iter().map(|(name, value)| format!("{name}={value}")).collect();
     if values.is_empty() { name.to_owned() } else { format!("{name}:{}", values.join(",")) }
 }

@@ -1,0 +1,403 @@
+//! Random changes to training images, as they are written, drawn and added to a graph.
+//!
+//! To add one, write a file here that has a [`Form`], and name it in [`FORMS`].
+
+mod affine;
+mod crop;
+mod cutout;
+mod erase;
+mod flip;
+mod resized_crop;
+mod rotation;
+
+use crate::attribute::{Listing, Values, excerpt, named_values};
+use crate::graph::{Graph, GraphError, Value};
+use crate::ops::ChangeImages;
+use crate::random::SplitMix64;
+use crate::setting::BadSetting;
+use crate::tensor::TensorSpec;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// What is done to each training image anew in each epoch, one change after the other. Written with commas:
+///
+/// ```
+/// use tilewright::data::Augmentations;
+///
+/// let all: Augmentations = "crop:padding=4,flip,cutout:size=8".parse()?;
+/// assert_eq!(all.to_string(), "crop:padding=4,border=zero,flip:p=0.5,alternating=false,cutout:size=8");
+/// assert!("crop:pading=4".parse::<Augmentations>().is_err());
+/// # Ok::<(), tilewright::data::AugmentError>(())
+/// ```
+///
+/// All that is random comes from (seed, epoch, index of the image, place in the list) alone: it is the same on every device,
+/// and after a resume.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Augmentations(Vec<Named>);
+
+/// A change as it is written.
+#[derive(Clone)]
+struct Named {
+    form: &'static Form,
+    values: Values,
+    change: Arc<dyn Augment>,
+}
+
+/// A change with its attributes.
+trait Augment: Send + Sync {
+    /// What is done to images of `size` (height, width).
+    ///
+    /// # Errors
+    /// Why it cannot be done to images of that size.
+    fn change(&self, size: [usize; 2]) -> Result<ChangeImages, String>;
+
+    /// Draws an image's row of numbers.
+    fn draw(&self, place: &mut Draw, row: &mut [f32]);
+}
+
+/// Where the numbers of an image come from.
+struct Draw {
+    /// Another for each seed, epoch, image and place in the list.
+    random: SplitMix64,
+    /// Height and width.
+    size: [usize; 2],
+    /// The same in every epoch.
+    of_image: SplitMix64,
+    epoch: u64,
+}
+
+/// A change by name.
+struct Form {
+    listing: Listing,
+    /// Whether it is done to normalised images, where 0 is the mean of the channel.
+    is_of_normalized: bool,
+    /// The change that attributes describe, or what is wrong with them.
+    read: fn(&Values) -> Result<Arc<dyn Augment>, String>,
+}
+
+/// Every change, in the order of the documentation.
+static FORMS: &[&Form] =
+    &[&crop::FORM, &flip::FORM, &resized_crop::FORM, &rotation::FORM, &affine::FORM, &erase::FORM, &cutout::FORM];
+
+impl Augmentations {
+    /// Every change that may be named, with its attributes.
+    pub fn forms() -> impl Iterator<Item = Listing> {
+        FORMS.iter().map(|form| form.listing)
+    }
+
+    /// Whether images stay as they are.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a change of that name is among them.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|named| named.form.listing.name == name)
+    }
+
+    /// `others` after these.
+    #[must_use]
+    pub fn then(mut self, others: &Augmentations) -> Self {
+        self.0.extend(others.0.iter().cloned());
+        self
+    }
+
+    /// Numbers that each change takes of an image, which are [drawn](Augmentations::draw) for it.
+    ///
+    /// # Errors
+    /// A change that images of `size` (height, width) cannot be given.
+    pub fn columns(&self, size: [usize; 2]) -> Result<Vec<usize>, BadSetting> {
+        self.0.iter().map(|named| named.on(size).map(ChangeImages::columns)).collect()
+    }
+
+    /// Draws what change `place` of the list takes for the image `index` of the data.
+    pub(super) fn draw(&self, place: usize, [seed, epoch, index]: [u64; 3], size: [usize; 2], row: &mut [f32]) {
+        let random = SplitMix64::keyed(&[seed, epoch, index, place as u64]);
+        let of_image = SplitMix64::keyed(&[seed, index, place as u64]);
+        self.0[place].change.draw(&mut Draw { random, size, of_image, epoch }, row);
+    }
+
+    /// Adds the changes to `images` `[N, C, H, W]` of bytes as floats, and `normalize` between those of bytes and those of
+    /// normalised images. The numbers of change `k` are the input `inputs(k)`, `[N, columns]`.
+    ///
+    /// # Errors
+    /// A change that such images cannot be given, or what `normalize` says.
+    pub fn attach<E: From<GraphError> + From<BadSetting>>(
+        &self,
+        graph: &mut Graph,
+        images: Value,
+        inputs: impl Fn(usize) -> String,
+        normalize: impl FnOnce(&mut Graph, Value) -> Result<Value, E>,
+    ) -> Result<Value, E> {
+        let mut normalize = Some(normalize);
+        let mut images = images;
+        for (place, named) in self.0.iter().enumerate() {
+            if named.form.is_of_normalized
+                && let Some(normalize) = normalize.take()
+            {
+                images = normalize(graph, images)?;
+            }
+            let shape = graph.shape(images).to_vec();
+            let change = named.on([shape[2], shape[3]])?;
+            let draws = graph.input(&inputs(place), TensorSpec::f32([shape[0], change.columns()]))?;
+            images = graph.apply_one(change, &[images, draws])?;
+        }
+        match normalize {
+            Some(normalize) => normalize(graph, images),
+            None => Ok(images),
+        }
+    }
+}
+
+impl Named {
+    fn on(&self, size: [usize; 2]) -> Result<ChangeImages, BadSetting> {
+        let value = || named_values(self.form.listing.name, &self.values);
+        self.change.change(size).map_err(|rule| BadSetting::new("augment", value(), rule))
+    }
+}
+
+impl Form {
+    fn read(&'static self, list: &str) -> Result<Named, String> {
+        let values = Values::read(self.listing.attributes, list)?;
+        let change = (self.read)(&values)?;
+        Ok(Named { form: self, values, change })
+    }
+}
+
+impl fmt::Display for Augmentations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> =
+            self.0.iter().map(|named| named_values(named.form.listing.name, &named.values)).collect();
+        f.write_str(&texts.join(","))
+    }
+}
+
+impl fmt::Debug for Augmentations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Augmentations({self})")
+    }
+}
+
+impl PartialEq for Augmentations {
+    fn eq(&self, other: &Augmentations) -> bool {
+        let same = |(a, b): (&Named, &Named)| a.form.listing.name == b.form.listing.name && a.values == b.values;
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(same)
+    }
+}
+
+/// A list of changes that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no change to images that can stand there: {reason}")]
+pub struct AugmentError {
+    /// The change, as it is written.
+    pub text: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl FromStr for Augmentations {
+    type Err = AugmentError;
+
+    /// Brackets around all of it, which a list of such lists needs, say nothing.
+    fn from_str(text: &str) -> Result<Self, AugmentError> {
+        let inner = text.trim().strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text).trim();
+        let mut all: Vec<Named> = Vec::new();
+        for piece in pieces(inner) {
+            let (name, list) = piece.split_once(':').unwrap_or((piece, ""));
+            let refuse = |reason: String| AugmentError { text: excerpt(piece), reason };
+            let form = FORMS.iter().find(|form| form.listing.name == name.trim());
+            let form = form.ok_or_else(|| refuse(format!("known are {}", known())))?;
+            let named = form
+                .read(list)
+                .map_err(|reason| refuse(format!("{reason}; write it like `{}`", form.listing.text())))?;
+            if all.iter().any(|other| other.form.listing.name == name.trim()) {
+                return Err(refuse("it is given twice".to_owned()));
+            }
+            if let Some(other) = all.last().filter(|other| other.form.is_of_normalized && !form.is_of_normalized) {
+                let name = other.form.listing.name;
+                return Err(refuse(format!("it must come before `{name}`, which is done to normalised images")));
+            }
+            all.push(named);
+        }
+        match all.is_empty() && !inner.is_empty() {
+            true => Err(AugmentError { text: excerpt(inner), reason: format!("known are {}", known()) }),
+            false => Ok(Augmentations(all)),
+        }
+    }
+}
+
+fn known() -> String {
+    FORMS.iter().map(|form| form.listing.name).collect::<Vec<_>>().join(", ")
+}
+
+/// The changes of a list: a comma before `name=`, or before what is no name, goes on with the attributes of the one before.
+fn pieces(list: &str) -> Vec<&str> {
+    let begins = |rest: &str| {
+        let rest = rest.trim_start();
+        let name = rest.find([':', '=', ',']).map_or("", |at| &rest[at..]);
+        rest.starts_with(char::is_alphabetic) && !name.starts_with('=')
+    };
+    let mut found = Vec::new();
+    let mut first = 0;
+    for (at, _) in list.match_indices(',').filter(|(at, _)| begins(&list[at + 1..])) {
+        found.push(list[first..at].trim());
+        first = at + 1;
+    }
+    found.push(list[first..].trim());
+    found.retain(|piece| !piece.is_empty());
+    found
+}
+
+impl TryFrom<String> for Augmentations {
+    type Error = AugmentError;
+
+    fn try_from(text: String) -> Result<Self, AugmentError> {
+        text.parse()
+    }
+}
+
+impl From<Augmentations> for String {
+    fn from(all: Augmentations) -> String {
+        all.to_string()
+    }
+}
+
+impl Draw {
+    /// Uniform in the range.
+    fn within(&mut self, [low, high]: [f64; 2]) -> f64 {
+        low + (high - low) * self.random.uniform()
+    }
+
+    /// One of the whole numbers from `low` to `high`, both included.
+    fn whole(&mut self, low: i64, high: i64) -> f32 {
+        (low + self.random.below((high - low + 1).max(1) as usize) as i64) as f32
+    }
+
+    fn is_likely(&mut self, p: f64) -> bool {
+        self.random.uniform() < p
+    }
+
+    /// Height and width of a box with a share of the image's area in `scale`, and a ratio of width to height in `ratio`,
+    /// both drawn anew up to ten times, as torchvision does, until `fits` is satisfied.
+    fn sides(&mut self, scale: [f64; 2], ratio: [f64; 2], fits: impl Fn([usize; 2]) -> bool) -> Option<[usize; 2]> {
+        let area = (self.size[0] * self.size[1]) as f64;
+        (0..10).find_map(|_| {
+            let area = area * self.within(scale);
+            let ratio = self.within(ratio.map(f64::ln)).exp();
+            let sides = [(area / ratio).sqrt(), (area * ratio).sqrt()].map(|side| side.round() as usize);
+            Some(sides).filter(|&sides| fits(sides))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(text: &str, epochs: u64) -> Vec<Vec<f32>> {
+        let all: Augmentations = text.parse().unwrap();
+        let columns = all.columns([8, 12]).unwrap()[0];
+        let row = |epoch| {
+            let mut row = vec![f32::NAN; columns];
+            all.draw(0, [1, epoch, 7], [8, 12], &mut row);
+            row
+        };
+        (0..epochs).map(row).collect()
+    }
+
+    #[test]
+    fn what_is_written_reads_back_and_lists_of_numbers_stay_with_their_attribute() {
+        for form in FORMS {
+            let all: Augmentations = form.listing.name.parse().unwrap();
+            assert_eq!(all.to_string(), form.listing.text());
+            assert_eq!(all.to_string().parse::<Augmentations>().unwrap(), all);
+        }
+        let all: Augmentations = "[random_resized_crop:scale=0.5,0.9,ratio=[1,2], flip ,erase:p=0.25]".parse().unwrap();
+        let text = "random_resized_crop:scale=0.5+0.9,ratio=1+2,flip:p=0.5,alternating=false,\
+                    erase:p=0.25,scale=0.02+0.33,ratio=0.3+3.3";
+        assert_eq!(all.to_string(), text);
+        assert_eq!("".parse::<Augmentations>().unwrap(), Augmentations::default());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_what_would_be_right() {
+        for (text, told) in [
+            ("blur", "known are crop, flip, "),
+            ("crop:pad=4", "it has no attribute `pad`"),
+            ("flip,crop,flip", "given twice"),
+            ("cutout,flip", "it must come before `cutout`"),
+            ("random_resized_crop:scale=0.9+0.1", "the first of scale no larger than the second"),
+            ("random_resized_crop:scale=0.5+1.5", "scale at most 1"),
+            ("affine:translate=2+0", "translate is 2+0"),
+        ] {
+            let error = text.parse::<Augmentations>().unwrap_err();
+            assert!(error.to_string().contains(told), "{text}: {error}");
+        }
+        let crop: Augmentations = "crop:padding=8,border=reflect".parse().unwrap();
+        let error = crop.columns([8, 12]).unwrap_err().to_string();
+        assert!(error.contains("a padding below 8"), "{error}");
+    }
+
+    #[test]
+    fn a_draw_is_one_of_seed_epoch_image_and_place_alone() {
+        let all: Augmentations = "crop,rotation".parse().unwrap();
+        let row = |place, keys: [u64; 3]| {
+            let mut row = [0.0; 6];
+            all.draw(place, keys, [32, 32], &mut row);
+            row
+        };
+        assert_eq!(row(1, [1, 2, 3]), row(1, [1, 2, 3]));
+        for keys in [[2, 2, 3], [1, 3, 3], [1, 2, 4]] {
+            assert_ne!(row(1, keys), row(1, [1, 2, 3]), "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn a_crop_moves_by_up_to_its_padding_to_every_side_and_a_flip_mirrors_half() {
+        let crops = rows("crop:padding=2", 2000);
+        for column in [0, 1] {
+            let seen: std::collections::BTreeSet<i32> = crops.iter().map(|row| row[column] as i32).collect();
+            assert_eq!(seen.into_iter().collect::<Vec<_>>(), [-2, -1, 0, 1, 2]);
+        }
+        assert!(crops.iter().all(|row| row[2] == 0.0));
+        let mirrored = |text| rows(text, 1000).iter().filter(|row| row[2] == 1.0).count();
+        assert!((430..570).contains(&mirrored("flip")) && mirrored("flip:p=0") == 0 && mirrored("flip:p=1") == 1000);
+        let alternating: Vec<f32> = rows("flip:alternating=true", 6).iter().map(|row| row[2]).collect();
+        assert!(alternating == [0.0, 1.0, 0.0, 1.0, 0.0, 1.0] || alternating == [1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn boxes_have_the_shares_and_ratios_that_are_asked_for_and_lie_in_the_image() {
+        for row in rows("random_resized_crop:scale=0.3+0.8,ratio=0.5+2", 500) {
+            let [top, left, height, width] = row[..] else { panic!("{row:?}") };
+            assert!(top >= 0.0 && left >= 0.0 && top + height <= 8.0 && left + width <= 12.0, "{row:?}");
+            // Sides are rounded to whole pixels.
+            assert!(
+                (0.2..0.95).contains(&(height * width / 96.0)) && (0.35..2.9).contains(&(width / height)),
+                "{row:?}"
+            );
+        }
+        let erased = rows("erase:p=0.25", 1000);
+        let count = erased.iter().filter(|row| row[2] > 0.0).count();
+        assert!((200..300).contains(&count), "{count} of 1000");
+        let cut = rows("cutout:size=4", 500);
+        assert!(cut.iter().all(|row| row[2..] == [4.0, 4.0] && (-2.0..=5.0).contains(&row[0])), "{cut:?}");
+    }
+
+    #[test]
+    fn maps_turn_by_up_to_their_angle_and_keep_areas() {
+        for row in rows("rotation:degrees=30", 200) {
+            assert!(
+                (row[0] * row[4] - row[1] * row[3] - 1.0).abs() < 1e-6 && row[0] >= 30f32.to_radians().cos() - 1e-6
+            );
+            assert_eq!([row[2], row[5]], [0.0, 0.0]);
+        }
+        for row in rows("affine:degrees=10,translate=0.1+0.25,scale=0.5+2,shear=5", 200) {
+            let shrunk = row[0] * row[4] - row[1] * row[3];
+            assert!((0.24..4.1).contains(&shrunk), "{row:?}");
+        }
+    }
+}

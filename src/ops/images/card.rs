@@ -1,0 +1,199 @@
+//! The card of ops that make training images.
+
+use super::{Border, ChangeImages, NormalizeImages, UnpackImages};
+use crate::graph::Graph;
+use crate::ops::card::{Card, Case, Chapter, Entry, NO_GRADIENT};
+use crate::random::splitmix64;
+use crate::tensor::{HostTensor, TensorSpec, Tensors};
+
+pub(crate) static CARD: Card = Card::new(
+    Chapter::Images,
+    &[
+        Entry {
+            name: "unpack_images",
+            computes: "bytes of images, as floats from 0 to 255",
+            shapes: "words of four bytes [N, ceil(C H W / 4)] of u32; y [N, C, H, W]",
+            gradient: NO_GRADIENT,
+            shaders: &["images/unpack"],
+            flops: "0",
+        },
+        Entry {
+            name: "crop_images",
+            computes: "x[n, c, i + top, j + left], mirrored where n's row says so; zeros, its edge or its mirror image around it",
+            shapes: "x [N, C, H, W] and rows (top, left, mirrored) [N, 3]; y as x",
+            gradient: NO_GRADIENT,
+            shaders: &["images/crop"],
+            flops: "0",
+        },
+        Entry {
+            name: "resized_crop_images",
+            computes: "a box of each image, resized bilinearly, with a wider reach where it shrinks",
+            shapes: "x [N, C, H, W] and rows (top, left, height, width) [N, 4]; y [N, C, OH, OW]",
+            gradient: NO_GRADIENT,
+            shaders: &["images/resized_crop"],
+            flops: "0",
+        },
+        Entry {
+            name: "affine_images",
+            computes: "x at the place that n's map takes each place to, bilinearly; zeros around it",
+            shapes: "x [N, C, H, W] and rows (a, b, c, d, e, f) [N, 6]; y as x",
+            gradient: NO_GRADIENT,
+            shaders: &["images/affine"],
+            flops: "0",
+        },
+        Entry {
+            name: "erase_images",
+            computes: "0 within a box of each image, x elsewhere",
+            shapes: "x [N, C, H, W] and rows (top, left, height, width) [N, 4]; y as x",
+            gradient: NO_GRADIENT,
+            shaders: &["images/erase"],
+            flops: "0",
+        },
+        Entry {
+            name: "normalize_images",
+            computes: "(x / 255 - mean[c]) / std[c]",
+            shapes: "x [N, C, H, W] and rows (mean, std) [C, 2]; y as x",
+            gradient: NO_GRADIENT,
+            shaders: &["images/normalize"],
+            flops: "3 elements of y",
+        },
+    ],
+)
+.cases(cases);
+
+fn cases() -> Vec<Case> {
+    let mut cases: Vec<Case> = [[3, 1, 5, 7], [2, 3, 4, 4], [5, 3, 1, 1], [2, 3, 33, 18]].map(unpack).into();
+    let all = [
+        ChangeImages::Crop(Border::Zero),
+        ChangeImages::Crop(Border::Reflect),
+        ChangeImages::Crop(Border::Edge),
+        ChangeImages::ResizedCrop([7, 9]),
+        ChangeImages::ResizedCrop([40, 30]),
+        ChangeImages::Affine,
+        ChangeImages::Erase,
+    ];
+    for change in all {
+        cases.extend(
+            [[5, 1, 7, 7], [4, 3, 9, 14], [6, 3, 12, 8], [4, 1, 700, 1025]].map(|shape| changed(change, shape)),
+        );
+    }
+    cases.extend([[2, 1, 5, 7], [3, 3, 6, 5]].map(normalized));
+    cases
+}
+
+fn unpack(shape: [usize; 4]) -> Case {
+    let [n, channels, height, width] = shape;
+    let op = UnpackImages { shape: [channels, height, width] };
+    Case::new("unpack_images", format!("images {shape:?}"), move |graph: &mut Graph| {
+        let words = UnpackImages::words(channels * height * width);
+        let bytes = graph.input("bytes", TensorSpec::u32([n, words]))?;
+        let x = graph.apply_one(op, &[bytes])?;
+        graph.output("x", x);
+        Ok(())
+    })
+    .prepare(|tensors| {
+        for tensor in tensors.values_mut() {
+            if let HostTensor::U32(words) = tensor {
+                (0..).zip(words).for_each(|(index, word)| *word = splitmix64(index) as u32);
+            }
+        }
+    })
+    .tolerance(0.0, 0.0)
+}
+
+fn changed(change: ChangeImages, shape: [usize; 4]) -> Case {
+    let name = crate::graph::Op::name(&change);
+    let what = match change {
+        ChangeImages::Crop(border) => format!(", {border:?}"),
+        ChangeImages::ResizedCrop([height, width]) => format!(", to {height}x{width}"),
+        ChangeImages::Affine | ChangeImages::Erase => String::new(),
+    };
+    let prepare = match change {
+        ChangeImages::Crop(_) => crops,
+        ChangeImages::ResizedCrop(_) => boxes_within,
+        ChangeImages::Affine => maps,
+        ChangeImages::Erase => boxes_anywhere,
+    };
+    // A place in an image is rounded to a share of its size, and two neighbours here differ by as much as any two pixels.
+    let tolerance = if change == ChangeImages::Affine { 1e-5f64.max(4e-7 * shape[3] as f64) } else { 1e-5 };
+    Case::new(name, format!("x {shape:?}{what}"), move |graph: &mut Graph| {
+        let x = graph.input("x", TensorSpec::f32(shape))?;
+        let draws = graph.input("draws", TensorSpec::f32([shape[0], change.columns()]))?;
+        let y = graph.apply_one(change, &[x, draws])?;
+        graph.output("y", y);
+        Ok(())
+    })
+    .prepare(prepare)
+    .tolerance(tolerance, 1e-6)
+}
+
+fn normalized(shape: [usize; 4]) -> Case {
+    Case::new("normalize_images", format!("x {shape:?}"), move |graph: &mut Graph| {
+        let x = graph.input("x", TensorSpec::f32(shape))?;
+        let numbers = graph.input("numbers", TensorSpec::f32([shape[1], 2]))?;
+        let y = graph.apply_one(NormalizeImages, &[x, numbers])?;
+        graph.output("y", y);
+        Ok(())
+    })
+    .prepare(|tensors| {
+        rows(tensors, "numbers", 2, |row, at| row.copy_from_slice(&[0.3 + 0.1 * at as f32, 0.2 + 0.05 * at as f32]));
+    })
+}
+
+/// Sets each row of a tensor of `columns`.
+fn rows(tensors: &mut Tensors, name: &str, columns: usize, set: impl Fn(&mut [f32], usize)) {
+    let draws = tensors.get_mut(name).map(HostTensor::f32_mut).unwrap_or_default();
+    draws.chunks_exact_mut(columns).enumerate().for_each(|(at, row)| set(row, at));
+}
+
+/// Up to the size of the smallest image less one, which is as far as a mirror reaches.
+fn crops(tensors: &mut Tensors) {
+    const PLACES: [[f32; 3]; 6] =
+        [[0.0, 0.0, 0.0], [2.0, -3.0, 1.0], [-6.0, 6.0, 0.0], [0.0, 0.0, 1.0], [6.0, 1.0, 1.0], [-1.0, -5.0, 0.0]];
+    rows(tensors, "draws", 3, |row, at| row.copy_from_slice(&PLACES[at]));
+}
+
+/// The whole, parts of it that grow and shrink, and one pixel.
+fn boxes_within(tensors: &mut Tensors) {
+    const BOXES: [[f32; 4]; 6] = [
+        [0.0, 0.0, 7.0, 7.0],
+        [1.0, 2.0, 5.0, 3.0],
+        [3.0, 0.0, 1.0, 7.0],
+        [6.0, 5.0, 1.0, 1.0],
+        [0.0, 1.0, 7.0, 6.0],
+        [2.0, 0.0, 2.0, 7.0],
+    ];
+    let sizes = tensors.get("x").map_or(0, |x| x.f32().len());
+    rows(tensors, "draws", 4, |row, at| {
+        row.copy_from_slice(&BOXES[at]);
+        // The large images, which shrink.
+        if sizes > 1_000_000 && at < 2 {
+            row.copy_from_slice(&[[1.0, 3.0, 690.0, 1020.0], [100.0, 0.0, 333.0, 1025.0]][at]);
+        }
+    });
+}
+
+/// The identity, a turn, a shear with a shift, a mirror, what shrinks, and one that leaves the image.
+fn maps(tensors: &mut Tensors) {
+    const MAPS: [[f32; 6]; 6] = [
+        [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+        [0.8, -0.6, 0.0, 0.6, 0.8, 0.0],
+        [1.0, 0.3, 1.7, 0.0, 1.0, -2.2],
+        [-1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+        [1.9, 0.1, 0.3, -0.2, 1.6, 0.4],
+        [1.0, 0.0, 1e9, 0.0, 1.0, -1e9],
+    ];
+    rows(tensors, "draws", 6, |row, at| row.copy_from_slice(&MAPS[at]));
+}
+
+fn boxes_anywhere(tensors: &mut Tensors) {
+    const BOXES: [[f32; 4]; 6] = [
+        [1.0, 2.0, 3.0, 4.0],
+        [-2.0, 3.0, 5.0, 20.0],
+        [0.0, 0.0, 0.0, 5.0],
+        [4.0, -1.0, 1.0, 2.0],
+        [-1.0, -1.0, 99.0, 99.0],
+        [3.0, 3.0, 2.0, 2.0],
+    ];
+    rows(tensors, "draws", 4, |row, at| row.copy_from_slice(&BOXES[at]));
+}
