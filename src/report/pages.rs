@@ -1,7 +1,7 @@
 //! The pages of docs/ that are written by `tilewright docs`, so that they stay true.
 
 use super::published::published;
-use crate::data::Source;
+use crate::data::{Augmentations, Source};
 use crate::models::{self, ModelError, ModelOptions};
 use crate::nn::Mode;
 use crate::ops::card::{Chapter, Entry};
@@ -153,6 +153,14 @@ fn settings() -> String {
     );
     let titles = ["average", "what it is", "attributes: what they are; values; default"];
     write_table(&mut text, titles, RunAverage::FORMS.map(row));
+    write_chapter(&mut text, "Augmentations");
+    text.push_str(
+        "What `augment` lists, with commas between them: `crop:padding=4,flip,cutout`. Each is drawn anew for each image and \
+         epoch, from the seed alone: equally on every device, and after a resume. `erase` and `cutout` are done to normalised \
+         images, and come last.\n\n",
+    );
+    let titles = ["change", "what becomes of an image", "attributes: what they are; values; default"];
+    write_table(&mut text, titles, Augmentations::forms().map(row));
     write_chapter(&mut text, "Data");
     let rows = Source::forms().map(|(form, images)| [format!("`{form}`"), images.to_owned()]);
     write_table(&mut text, ["source", "images"], rows);

@@ -420,7 +420,7 @@ fn what_cannot_be_searched_is_wrong_usage_before_the_first_trial() {
         (&["--grid", "lr"], "`lr` says not what to search: write it like `lr=1e-3,1e-2`"),
         (
             &["--grid", "bath=8"],
-            "no setting `bath` to search, did you mean `batch`?; there are flip, crop, epochs, batch",
+            "no setting `bath` to search, did you mean `batch`?; there are flip, crop, augment, sampler, epochs, batch",
         ),
         (&["--grid", "lr=1e-3,fast"], "`lr` cannot be `fast`: it must be a number"),
         (&["--grid", "lr=1e-3,"], "`lr` cannot be ``: it must be a number"),

@@ -21,6 +21,7 @@ mod models;
 mod plans;
 
 // Data and weights from elsewhere.
+mod augmentations;
 mod data_sources;
 mod interop;
 mod onnx_activations;
