@@ -3,7 +3,7 @@
 
     cargo build --release
     python3 scripts/mutation-check.py                  # all; --write puts the table into docs/mutation.md
-    python3 scripts/mutation-check.py pool/            # only the files whose path holds this
+    python3 scripts/mutation-check.py pool/            # only the files whose path holds this; --write keeps other rows
 
 A mutation stands in the shader, in a comment above the line that it breaks:
 
@@ -129,20 +129,26 @@ def main():
         rows.append((mutation.file, mutation.what, mutation.ops, verdict))
     print(f"{len(rows)} mutations, {survivors} survived, {missed} not run, {len(wrong)} wrong entries")
     if arguments.write:
-        write(rows)
+        write(rows, arguments.part)
     sys.exit(1 if survivors or wrong else 0)
 
 
-def write(rows):
-    """Puts the table below the marker of docs/mutation.md."""
+def write(rows, part):
+    """Puts the table below the marker of docs/mutation.md. Of files that were not tried, the rows stay as they are."""
     page = ROOT / "docs/mutation.md"
-    marker = "| shader | broken | checked | |\n"
-    head = page.read_text().split(marker)[0]
-    table = "".join(
-        f"| [{file}](../shaders/{file}.wgsl) | {what} | {ops.replace(',', ', ')} | {verdict} |\n"
+    marker = "| shader | broken | checked | |\n| --- | --- | --- | --- |\n"
+    head, held = page.read_text().split(marker)
+    lines = [
+        f"| [{file}](../shaders/{file}.wgsl) | {what} | {ops.replace(',', ', ')} | {verdict} |"
         for file, what, ops, verdict in rows
-    )
-    page.write_text(head + marker + "| --- | --- | --- | --- |\n" + table)
+    ]
+
+    def file_of(line):
+        return line[len("| [") : line.index("]")]
+
+    kept = [line for line in held.splitlines() if part not in file_of(line) and (SHADERS / f"{file_of(line)}.wgsl").exists()]
+    table = sorted(lines + kept, key=file_of)
+    page.write_text(head + marker + "".join(f"{line}\n" for line in table))
 
 
 main()

@@ -331,7 +331,7 @@ mod tests {
             ("cutout,flip", "it must come before `cutout`"),
             ("random_resized_crop:scale=0.9+0.1", "the first of scale no larger than the second"),
             ("random_resized_crop:scale=0.5+1.5", "scale at most 1"),
-            ("affine:translate=2+0", "translate is 2+0"),
+            ("affine:translate=2+0", "translate is [2,0]"),
         ] {
             let error = text.parse::<Augmentations>().unwrap_err();
             assert!(error.to_string().contains(told), "{text}: {error}");
