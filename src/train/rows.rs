@@ -30,11 +30,13 @@ where
         bytes => bytes.map_err(TrainError::file(path, "read"))?,
     };
     let rows: Vec<(T, &[u8])> = parse::<T>(&bytes).into_iter().filter(|(row, _)| row.number() < end).collect();
+    let empty = vec![b','; columns_after::<T>(&bytes)];
     let lost = end.saturating_sub(begin) - rows.len() as u64;
     let mut kept = T::HEADING.as_bytes().to_vec();
     for (_, line) in &rows {
         kept.push(b'\n');
         kept.extend(*line);
+        kept.extend(&empty);
     }
     kept.push(b'\n');
     if kept != bytes && !bytes.is_empty() {
@@ -48,7 +50,8 @@ fn parse<T: DeserializeOwned + Numbered>(bytes: &[u8]) -> Vec<(T, &[u8])> {
     // The first line is the heading. A last line without an end was cut off: what is left of a number is another number.
     let lines = bytes.split_inclusive(|&byte| byte == b'\n').skip(1);
     let whole = lines.filter_map(|line| line.strip_suffix(b"\n"));
-    let rows: Vec<(T, &[u8])> = whole.filter_map(|line| Some((row(line)?, line))).collect();
+    let after = columns_after::<T>(bytes);
+    let rows: Vec<(T, &[u8])> = whole.filter_map(|line| Some((row(line, after)?, line))).collect();
     let mut kept: Vec<(T, &[u8])> = Vec::with_capacity(rows.len());
     let mut rows = rows.into_iter().peekable();
     while let Some((row, line)) = rows.next() {
@@ -63,17 +66,25 @@ fn parse<T: DeserializeOwned + Numbered>(bytes: &[u8]) -> Vec<(T, &[u8])> {
     kept
 }
 
-/// The row of a line, by the places of its values.
-fn row<T: DeserializeOwned + Numbered>(line: &[u8]) -> Option<T> {
+/// How many columns a table has too few: an earlier version may have ended it before the last of today's.
+fn columns_after<T: Numbered>(bytes: &[u8]) -> usize {
+    let heading = bytes.split(|&byte| byte == b'\n').next().and_then(|line| std::str::from_utf8(line).ok());
+    let rest = heading.filter(|heading| !heading.is_empty()).and_then(|heading| T::HEADING.strip_prefix(heading));
+    rest.filter(|rest| rest.starts_with(',')).map_or(0, |rest| rest.matches(',').count())
+}
+
+/// The row of a line, by the places of its values; the last `after` columns are empty.
+fn row<T: DeserializeOwned + Numbered>(line: &[u8], after: usize) -> Option<T> {
     let line = std::str::from_utf8(line).ok()?;
-    let values: Vec<&str> = line.split(',').collect();
+    let mut values: Vec<&str> = line.split(',').collect();
+    values.resize(values.len() + after, "");
     let is_whole = values.len() == T::HEADING.split(',').count();
     is_whole.then(|| csv::StringRecord::from(values).deserialize(None).ok())?
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::run_folder::StepRow;
+    use super::super::run_folder::{EpochRow, StepRow};
     use super::*;
 
     fn table(steps: u64) -> String {
@@ -101,6 +112,20 @@ mod tests {
         assert_eq!(steps(no_heading.as_bytes()).len(), 9);
         let cut = &whole.as_bytes()[..whole.len() - 2];
         assert_eq!(steps(cut).len(), 8, "0.5 without its last digit is no accuracy");
+    }
+
+    #[test]
+    fn a_table_of_before_goes_on_with_the_columns_of_today() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("epochs.csv");
+        let heading = EpochRow::HEADING.strip_suffix(",skipped_steps,loss_scale").unwrap();
+        let rows = ["1,2.5,0.25,2.25,0.5,900.0,1.5,,", "2,1.5,0.5,1.25,0.75,900.0,1.5,,"];
+        fs::write(&path, format!("{heading}\n{}\n{}\n", rows[0], rows[1])).unwrap();
+        assert_eq!(read_rows::<EpochRow>(&path).unwrap().len(), 2);
+        assert_eq!(keep_rows::<EpochRow>(&path, 1, 3).unwrap(), 0);
+        let today = format!("{}\n{},,\n{},,\n", EpochRow::HEADING, rows[0], rows[1]);
+        assert_eq!(fs::read_to_string(&path).unwrap(), today);
+        assert_eq!(read_rows::<EpochRow>(&path).unwrap()[1].test_accuracy, Some(0.75));
     }
 
     #[test]
