@@ -258,7 +258,7 @@ impl Pad2d {
     }
 }
 
-/// dx[i] = sum of dy[o] over the elements o of the padded tensor that come from i; input dy, output of the shape `x`.
+/// `dx[i]` = sum of `dy[o]` over the elements o of the padded tensor that come from i; input dy, output of the shape `x`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PadBackward {
     /// The padding whose gradient it is.

@@ -121,7 +121,7 @@ impl Op for UnscaleGradients {
 }
 
 /// The scale of the next step, in place: half, with a step more that was skipped, where gradients are not finite; double
-/// after [`GROWTH_INTERVAL`] steps; and the scalars of this step, `[6]`. Inputs: scale, steps since it has changed, steps
+/// after `GROWTH_INTERVAL` steps; and the scalars of this step, `[6]`. Inputs: scale, steps since it has changed, steps
 /// that were skipped and whether gradients are not finite, each `[1]`, and the scalars of steps, `[64, 5]`: this
 /// one's, and those of the steps before.
 #[derive(Clone, Copy, Debug, PartialEq)]

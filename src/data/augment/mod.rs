@@ -105,7 +105,7 @@ impl Augmentations {
         self
     }
 
-    /// Numbers that each change takes of an image, which are [drawn](Augmentations::draw) for it.
+    /// Numbers that each change takes of an image, which are drawn for it.
     ///
     /// # Errors
     /// A change that images of `size` (height, width) cannot be given.
