@@ -2,8 +2,7 @@
 // sums[n] = (m, log of the sum of exp(z - m)), m the largest logit. Where classes have no weights, w is 1; where they
 // have, row_weights[n] = w_target, and shares[n] = (1-s) w_target + s/C sum of w, 0 for a row that does not count.
 //
-// All logits are taken less m, so logits of 90 neither overflow nor cancel. One of -infinity is a class that has no
-// probability; only smoothing asks for its logarithm. logits [N, CLASSES], targets, row_weights and shares [N], weights
+// A logit of -infinity is a class that has no probability; only smoothing asks for its logarithm. logits [N, CLASSES], targets, row_weights and shares [N], weights
 // [CLASSES], losses and sums [N] pairs. One invocation per row.
 
 import package::constants::{WORKGROUP, CLASSES, SMOOTHING};
@@ -11,6 +10,7 @@ import package::constants::{WORKGROUP, CLASSES, SMOOTHING};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::sum::{no_terms, plus, total};
+import package::loss::log_sum_exp::{largest_logit, sum_of_exponentials};
 import package::bindings::{logits, targets, losses, sums, weights, row_weights, shares};
 
 @compute @workgroup_size(WORKGROUP)
@@ -20,21 +20,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let first = n * CLASSES;
-    var largest = logits[first];
-    for (var c = 1u; c < CLASSES; c++) {
-        largest = max(largest, logits[first + c]);
-    }
-    var exponentials = no_terms(id);
-    var all = no_terms(id);
-    for (var c = 0u; c < CLASSES; c++) {
-        // mutate `- largest;` => `;` (cross_entropy: exponentials overflow)
-        let z = logits[first + c] - largest;
-        exponentials = plus(exponentials, exp(z));
-        @if(!weighted) { all = plus(all, z); }
-        // mutate `weights[c] * z` => `z` (cross_entropy: weights of the others)
-        @if(weighted) { all = plus(all, weights[c] * z); }
-    }
-    let log_sum = log(total(exponentials));
+    let largest = largest_logit(first);
+    let log_sum = log(sum_of_exponentials(id, first, largest));
     sums[n] = vec2(largest, log_sum);
     let label = targets[n];
     var counts = label < CLASSES;
@@ -61,6 +48,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             loss -= (1.0 - SMOOTHING) * (weight * own);
         }
         if (SMOOTHING > 0.0) {
+            var all = no_terms(id);
+            for (var c = 0u; c < CLASSES; c++) {
+                let z = logits[first + c] - largest;
+                @if(!weighted) { all = plus(all, z); }
+                // mutate `weights[c] * z` => `z` (cross_entropy: weights of the others)
+                @if(weighted) { all = plus(all, weights[c] * z); }
+            }
             loss -= SMOOTHING * (total(all) / f32(CLASSES));
         }
         losses[n] = vec2(loss, 1.0);

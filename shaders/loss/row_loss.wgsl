@@ -18,6 +18,7 @@ import package::constants::{WORKGROUP, CLASSES};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::sum::{no_terms, plus, total};
+import package::loss::log_sum_exp::{largest_logit, sum_of_exponentials};
 import package::bindings::{logits, targets, losses, numbers, weights, row_weights};
 
 @compute @workgroup_size(WORKGROUP)
@@ -31,15 +32,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let label = min(targets[n], CLASSES - 1u);
     var loss = 0.0;
     @if(softmax) {
-        var largest = logits[first];
-        for (var c = 1u; c < CLASSES; c++) {
-            largest = max(largest, logits[first + c]);
-        }
-        var exponentials = no_terms(id);
-        for (var c = 0u; c < CLASSES; c++) {
-            exponentials = plus(exponentials, exp(logits[first + c] - largest));
-        }
-        let sum = total(exponentials);
+        let largest = largest_logit(first);
+        let sum = sum_of_exponentials(id, first, largest);
         let log_sum = log(sum);
         var g = 0.0;
         @if(focal) {

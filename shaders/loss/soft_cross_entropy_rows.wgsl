@@ -1,14 +1,14 @@
 // losses[n] = (-sum of q_c log p_c, 1), shares[n] = sum of q_c, q_c = w_c ((1-s) t_c + s/C);
 // sums[n] = (m, log of the sum of exp(z - m)), m the largest logit. Where classes have no weights, w is 1.
 //
-// All logits are taken less m, so logits of 90 neither overflow nor cancel. A class of probability 0 whose logit is
-// -infinity makes the loss NaN, as in PyTorch. logits and targets [N, CLASSES], weights [CLASSES], losses and sums [N]
+// A class of probability 0 whose logit is -infinity makes the loss NaN, as in PyTorch. logits and targets [N, CLASSES], weights [CLASSES], losses and sums [N]
 // pairs, shares [N]. One invocation per row.
 
 import package::constants::{WORKGROUP, CLASSES, SMOOTHING};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::sum::{no_terms, plus, total};
+import package::loss::log_sum_exp::{largest_logit, sum_of_exponentials};
 import package::bindings::{logits, targets, weights, losses, sums, shares};
 
 @compute @workgroup_size(WORKGROUP)
@@ -18,16 +18,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let first = n * CLASSES;
-    var largest = logits[first];
-    for (var c = 1u; c < CLASSES; c++) {
-        largest = max(largest, logits[first + c]);
-    }
-    var exponentials = no_terms(id);
-    for (var c = 0u; c < CLASSES; c++) {
-        // mutate `exp(logits[first + c] - largest)` => `exp(logits[first + c])` (soft_cross_entropy: exponentials overflow)
-        exponentials = plus(exponentials, exp(logits[first + c] - largest));
-    }
-    let log_sum = log(total(exponentials));
+    let largest = largest_logit(first);
+    let log_sum = log(sum_of_exponentials(id, first, largest));
     var loss = no_terms(id);
     var share = no_terms(id);
     for (var c = 0u; c < CLASSES; c++) {

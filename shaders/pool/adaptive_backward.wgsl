@@ -7,11 +7,13 @@
 import package::constants::{WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::pool::adaptive::{span, spans};
 import package::bindings::{dy, dx};
 
 // Number of rows (columns) of window o.
 fn extent(o: u32, out: u32, size: u32) -> u32 {
-    return ((o + 1u) * size + out - 1u) / out - o * size / out;
+    let window = span(o, out, size);
+    return window.y - window.x;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -20,19 +22,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (i >= arguments.count) {
         return;
     }
-    let column = i % WIDTH;
-    let row = i / WIDTH % HEIGHT;
-    let plane = i / (HEIGHT * WIDTH) * (OUT_HEIGHT * OUT_WIDTH);
-    let left = column * OUT_WIDTH / WIDTH;
-    // mutate `+ WIDTH - 1u` => `` (adaptive_avg_pool2d: last window left out)
-    let right = ((column + 1u) * OUT_WIDTH + WIDTH - 1u) / WIDTH;
-    let top = row * OUT_HEIGHT / HEIGHT;
-    let bottom = ((row + 1u) * OUT_HEIGHT + HEIGHT - 1u) / HEIGHT;
+    let windows = spans(i, vec2(HEIGHT, WIDTH), vec2(OUT_HEIGHT, OUT_WIDTH));
     var sum = 0.0;
-    for (var oy = top; oy < bottom; oy++) {
-        for (var ox = left; ox < right; ox++) {
+    for (var oy = windows.rows.x; oy < windows.rows.y; oy++) {
+        for (var ox = windows.columns.x; ox < windows.columns.y; ox++) {
             let area = extent(oy, OUT_HEIGHT, HEIGHT) * extent(ox, OUT_WIDTH, WIDTH);
-            sum += dy[plane + oy * OUT_WIDTH + ox] / f32(area);
+            // mutate `/ f32(area)` => `` (adaptive_avg_pool2d: gradient not divided)
+            sum += dy[windows.plane + oy * OUT_WIDTH + ox] / f32(area);
         }
     }
     dx[i] = sum;

@@ -6,6 +6,7 @@
 import package::constants::{WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::pool::adaptive::spans;
 import package::bindings::{x, y};
 
 @compute @workgroup_size(WORKGROUP)
@@ -14,21 +15,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (o >= arguments.count) {
         return;
     }
-    let ox = o % OUT_WIDTH;
-    let oy = o / OUT_WIDTH % OUT_HEIGHT;
-    let plane = o / (OUT_HEIGHT * OUT_WIDTH) * (HEIGHT * WIDTH);
-    let left = ox * WIDTH / OUT_WIDTH;
-    // mutate `+ OUT_WIDTH - 1u` => `` (adaptive_avg_pool2d: window ends rounded down)
-    let right = ((ox + 1u) * WIDTH + OUT_WIDTH - 1u) / OUT_WIDTH;
-    let top = oy * HEIGHT / OUT_HEIGHT;
-    let bottom = ((oy + 1u) * HEIGHT + OUT_HEIGHT - 1u) / OUT_HEIGHT;
+    let window = spans(o, vec2(OUT_HEIGHT, OUT_WIDTH), vec2(HEIGHT, WIDTH));
     var sum = 0.0;
-    for (var row = top; row < bottom; row++) {
+    for (var row = window.rows.x; row < window.rows.y; row++) {
         var row_sum = 0.0;
-        for (var column = left; column < right; column++) {
-            row_sum += x[plane + row * WIDTH + column];
+        for (var column = window.columns.x; column < window.columns.y; column++) {
+            // mutate `row * WIDTH + column` => `row * WIDTH` (adaptive_avg_pool2d: first column for all)
+            row_sum += x[window.plane + row * WIDTH + column];
         }
         sum += row_sum;
     }
-    y[o] = sum / f32((bottom - top) * (right - left));
+    y[o] = sum / f32((window.rows.y - window.rows.x) * (window.columns.y - window.columns.x));
 }

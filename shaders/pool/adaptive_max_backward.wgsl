@@ -6,6 +6,7 @@
 import package::constants::{WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::pool::adaptive::spans;
 import package::bindings::{argmax, dy, dx};
 
 @compute @workgroup_size(WORKGROUP)
@@ -14,20 +15,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (i >= arguments.count) {
         return;
     }
-    let column = i % WIDTH;
-    let row = i / WIDTH % HEIGHT;
-    let plane = i / (HEIGHT * WIDTH) * (OUT_HEIGHT * OUT_WIDTH);
-    let left = column * OUT_WIDTH / WIDTH;
-    // mutate `+ WIDTH - 1u` => `` (adaptive_max_pool2d: last window left out)
-    let right = ((column + 1u) * OUT_WIDTH + WIDTH - 1u) / WIDTH;
-    let top = row * OUT_HEIGHT / HEIGHT;
-    let bottom = ((row + 1u) * OUT_HEIGHT + HEIGHT - 1u) / HEIGHT;
+    let windows = spans(i, vec2(HEIGHT, WIDTH), vec2(OUT_HEIGHT, OUT_WIDTH));
     var sum = 0.0;
-    for (var oy = top; oy < bottom; oy++) {
-        for (var ox = left; ox < right; ox++) {
-            let o = plane + oy * OUT_WIDTH + ox;
-            // mutate `argmax[o] == row * WIDTH + column` => `argmax[o] == row * WIDTH + column + 1u` (adaptive_max_pool2d: one pixel beside)
-            sum += select(0.0, dy[o], argmax[o] == row * WIDTH + column);
+    for (var oy = windows.rows.x; oy < windows.rows.y; oy++) {
+        for (var ox = windows.columns.x; ox < windows.columns.y; ox++) {
+            let o = windows.plane + oy * OUT_WIDTH + ox;
+            // mutate `argmax[o] == i % (HEIGHT * WIDTH)` => `argmax[o] == i % (HEIGHT * WIDTH) + 1u` (adaptive_max_pool2d: one pixel beside)
+            sum += select(0.0, dy[o], argmax[o] == i % (HEIGHT * WIDTH));
         }
     }
     dx[i] = sum;

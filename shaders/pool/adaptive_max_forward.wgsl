@@ -6,6 +6,7 @@
 import package::constants::{WORKGROUP, HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::pool::adaptive::spans;
 import package::lib::nan::is_nan;
 import package::bindings::{x, y, argmax};
 
@@ -15,22 +16,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (o >= arguments.count) {
         return;
     }
-    let ox = o % OUT_WIDTH;
-    let oy = o / OUT_WIDTH % OUT_HEIGHT;
-    let plane = o / (OUT_HEIGHT * OUT_WIDTH) * (HEIGHT * WIDTH);
-    let left = ox * WIDTH / OUT_WIDTH;
-    // mutate `+ OUT_WIDTH - 1u` => `` (adaptive_max_pool2d: window ends rounded down)
-    let right = ((ox + 1u) * WIDTH + OUT_WIDTH - 1u) / OUT_WIDTH;
-    let top = oy * HEIGHT / OUT_HEIGHT;
-    let bottom = ((oy + 1u) * HEIGHT + OUT_HEIGHT - 1u) / OUT_HEIGHT;
-    var place = top * WIDTH + left;
-    var best = x[plane + place];
+    let window = spans(o, vec2(OUT_HEIGHT, OUT_WIDTH), vec2(HEIGHT, WIDTH));
+    var place = window.rows.x * WIDTH + window.columns.x;
+    var best = x[window.plane + place];
     // What is NaN is not compared with.
     var beyond = is_nan(best);
-    for (var row = top; row < bottom; row++) {
-        for (var column = left; column < right; column++) {
+    for (var row = window.rows.x; row < window.rows.y; row++) {
+        for (var column = window.columns.x; column < window.columns.y; column++) {
             let index = row * WIDTH + column;
-            let value = x[plane + index];
+            let value = x[window.plane + index];
             let nan = is_nan(value);
             // mutate `nan | (` => `(` (adaptive_max_pool2d: NaN lost in maxima)
             // mutate `value > best` => `value >= best` (adaptive_max_pool2d: last of equal maxima)

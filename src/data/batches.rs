@@ -90,6 +90,8 @@ pub struct Batches<'a> {
     order: Vec<u32>,
     view: View,
     pub(super) augmentations: Augmentations,
+    /// Numbers that each of them takes of an image.
+    pub(super) columns: Vec<usize>,
     /// Whether an image may come more than once, and is then changed in another way each time.
     pub(super) repeats: bool,
     pub(super) seed: u64,
@@ -122,6 +124,7 @@ impl<'a> Batches<'a> {
             order: Vec::new(),
             view: View::default(),
             augmentations: Augmentations::default(),
+            columns: Vec::new(),
             repeats: false,
             seed: 0,
             epoch: 0,
@@ -155,8 +158,8 @@ impl<'a> Batches<'a> {
     /// # Errors
     /// Changes that images of this size cannot be given.
     pub fn augmented(self, augmentations: &Augmentations) -> Result<Self, DataError> {
-        augmentations.columns([self.dataset.height, self.dataset.width])?;
-        Ok(Self { augmentations: augmentations.clone(), ..self })
+        let columns = augmentations.columns([self.dataset.height, self.dataset.width])?;
+        Ok(Self { augmentations: augmentations.clone(), columns, ..self })
     }
 
     /// With every image seen as `view` has it when it is [filled](Batches::fill) in.

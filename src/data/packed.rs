@@ -32,9 +32,7 @@ impl PackedBatch {
             }
         });
         let size = [dataset.height, dataset.width];
-        // That they can be drawn for such images was seen when the pass was made.
-        let columns = batches.augmentations.columns(size).unwrap_or_default();
-        let draws = columns.into_iter().enumerate().map(|(place, columns)| {
+        let draws = batches.columns.iter().enumerate().map(|(place, &columns)| {
             let mut all = vec![0.0; indices.len() * columns];
             for (at, (row, &index)) in all.chunks_exact_mut(columns).zip(indices).enumerate() {
                 let drawn = if batches.repeats { first + at } else { index as usize };

@@ -12,7 +12,7 @@ pub use change::{Border, ChangeImages};
 use super::{expect_inputs, expect_nchw};
 use crate::graph::{Cost, Op};
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
-use crate::tensor::{ElementType, HostTensor, Shapes, TensorSpec};
+use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 
 static UNPACK: Shader = Shader::new("images/unpack", &[read("bytes").u32(), write("x")]);
 static NORMALIZE: Shader = Shader::new("images/normalize", &[read("x"), read("numbers").vec2(), write("y")]);
@@ -28,7 +28,7 @@ pub struct UnpackImages {
 impl UnpackImages {
     /// Elements of an image, and the words that hold them.
     fn sizes(&self) -> [usize; 2] {
-        let elements = self.shape.iter().product();
+        let elements = Shape::from(self.shape).elements();
         [elements, UnpackImages::words(elements)]
     }
 

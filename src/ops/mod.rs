@@ -96,6 +96,8 @@ pub const SHARED: &[(&str, &str)] = &[
     ("lib/grid", "index of an invocation in a one-dimensional grid that is folded into x and y"),
     ("activation/epilogue", "activation of what a kernel stores, where a plan has merged one into it"),
     ("conv/texture_pixels", "tiles of pixels of the convolutions whose operands are textures"),
+    ("pool/adaptive", "windows of adaptive pooling"),
+    ("loss/log_sum_exp", "largest logit of a row, and the sum of exponentials less it"),
     ("lib/nan", "bounds and comparisons that hold for NaN"),
     ("lib/strided", "offset of an element that is walked with up to six strides"),
     ("lib/together", "sums over the invocations of a workgroup"),

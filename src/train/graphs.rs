@@ -217,7 +217,7 @@ fn images(graph: &mut Graph, config: &TrainConfig, batch: Batch, mode: Mode) -> 
         return Ok(graph.input(IMAGES, TensorSpec::f32(batch.shape))?);
     }
     let [n, channels, height, width] = batch.shape;
-    let words = UnpackImages::words(channels.saturating_mul(height).saturating_mul(width));
+    let words = UnpackImages::words(Shape::from([channels, height, width]).elements());
     graph.within(Pass::Forward, "images", |graph| {
         let bytes = graph.input(IMAGES, TensorSpec::u32([n, words]))?;
         let images = graph.apply_one(UnpackImages { shape: [channels, height, width] }, &[bytes])?;

@@ -1,12 +1,12 @@
 //! Max pooling to an output of given size.
 
 use super::adaptive::{Planes, window};
-use super::plane;
+use super::{add_at_places, expect_places, largest, plane};
 use crate::graph::{Backward, Cost, GraphError, OnnxAttribute, OnnxNode, Op, Value};
 use crate::kernel::{Launch, Operand, Shader, Unsupported, read, write};
 use crate::ops::card::{Card, Case, Chapter, Entry, FOLDING, INFINITY, NAN, NO_GRADIENT, set};
 use crate::ops::expect_inputs;
-use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
+use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};
 
 static FORWARD: Shader =
     Shader::new("pool/adaptive_max_forward", &[read("x"), write("y"), write("argmax").u32().when("argmax")]);
@@ -51,9 +51,7 @@ impl Op for AdaptiveMaxPool2d {
                     let columns = window(ox, out[1], size[1]);
                     let rows = window(oy, out[0], size[0]);
                     let indices = rows.flat_map(|row| columns.clone().map(move |column| row * size[1] + column));
-                    let larger = |best: usize, index: usize| x[index] > x[best] || x[index].is_nan();
-                    let largest = indices.reduce(|best, index| if larger(best, index) { index } else { best });
-                    if let Some(index) = largest {
+                    if let Some(index) = largest(x, indices) {
                         outputs[0].f32_mut()[o] = x[index];
                         outputs[1].u32_mut()[o] = index as u32;
                     }
@@ -117,22 +115,12 @@ impl Op for AdaptiveMaxPoolBackward {
         let x = TensorSpec::f32(self.x.clone());
         let out = inputs[0].shape.nchw().map_or([1, 1], |[_, _, height, width]| [height, width]);
         let (y, planes) = Planes::of(&x, out)?;
-        if inputs[0].element != ElementType::U32 || inputs.iter().any(|input| input.shape != y) {
-            return Err(format!("places (u32) and gradients of the maxima have the shape {y}"));
-        }
+        expect_places(inputs, &y)?;
         Ok((vec![x], planes))
     }
 
     fn reference(&self, planes: &Planes, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
-        for p in 0..planes.count {
-            let mut sums = vec![0.0f64; planes.size[0] * planes.size[1]];
-            for o in plane(p, planes.out) {
-                sums[inputs[0].u32()[o] as usize] += f64::from(inputs[1].f32()[o]);
-            }
-            for (dx, sum) in outputs[0].f32_mut()[plane(p, planes.size)].iter_mut().zip(sums) {
-                *dx = sum as f32;
-            }
-        }
+        add_at_places(planes.size, planes.out, inputs, &mut outputs[0]);
     }
 
     fn keeps_half(&self) -> bool {

@@ -1,10 +1,10 @@
 //! Max pooling.
 
-use super::{Geometry, Window, plane};
+use super::{Geometry, Window, add_at_places, expect_places, largest, plane};
 use crate::graph::{Backward, Cost, GraphError, OnnxAttribute, OnnxNode, Op, Value};
 use crate::kernel::{Launch, Operand, Shader, Unsupported, read, write};
 use crate::ops::expect_inputs;
-use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
+use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};
 
 static FORWARD: Shader =
     Shader::new("pool/max_forward", &[read("x"), write("y"), write("argmax").u32().when("argmax")]);
@@ -97,9 +97,7 @@ impl Op for MaxPool2d {
             for oy in 0..g.out[0] {
                 for ox in 0..g.out[1] {
                     let indices = g.rows(oy).flat_map(|row| g.columns(ox).map(move |column| row * g.size[1] + column));
-                    let larger = |best: usize, index: usize| x[index] > x[best] || x[index].is_nan();
-                    let largest = indices.reduce(|best, index| if larger(best, index) { index } else { best });
-                    if let Some(index) = largest {
+                    if let Some(index) = largest(x, indices) {
                         outputs[0].f32_mut()[o] = x[index];
                         outputs[1].u32_mut()[o] = index as u32;
                     }
@@ -163,22 +161,12 @@ impl Op for MaxPoolBackward {
         expect_inputs(inputs, 2)?;
         let x = TensorSpec::f32(self.x.clone());
         let (y, geometry) = self.pool.window().infer(&x)?;
-        if inputs[0].element != ElementType::U32 || inputs.iter().any(|input| input.shape != y) {
-            return Err(format!("places (u32) and gradients of the maxima have the shape {y}"));
-        }
+        expect_places(inputs, &y)?;
         Ok((vec![x], geometry))
     }
 
     fn reference(&self, g: &Geometry, inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
-        for p in 0..g.planes {
-            let mut sums = vec![0.0f64; g.size[0] * g.size[1]];
-            for o in plane(p, g.out) {
-                sums[inputs[0].u32()[o] as usize] += f64::from(inputs[1].f32()[o]);
-            }
-            for (dx, sum) in outputs[0].f32_mut()[plane(p, g.size)].iter_mut().zip(sums) {
-                *dx = sum as f32;
-            }
-        }
+        add_at_places(g.size, g.out, inputs, &mut outputs[0]);
     }
 
     fn keeps_half(&self) -> bool {

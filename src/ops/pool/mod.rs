@@ -18,8 +18,34 @@ pub use max::{MaxPool2d, MaxPoolBackward};
 
 use super::expect_nchw;
 use crate::kernel::{Kernel, Shader};
-use crate::tensor::{ElementType, Shape, TensorSpec};
+use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
 use std::ops::Range;
+
+/// The place in a plane x of the largest of `indices`: of equal ones the first, and NaN, of which the last counts, before
+/// any number.
+fn largest(x: &[f32], indices: impl Iterator<Item = usize>) -> Option<usize> {
+    let larger = |best: usize, index: usize| x[index] > x[best] || x[index].is_nan();
+    indices.reduce(|best, index| if larger(best, index) { index } else { best })
+}
+
+/// Checks the inputs of a max pooling's backward pass, whose output has the shape `y`.
+fn expect_places(inputs: &[&TensorSpec], y: &Shape) -> Result<(), String> {
+    match inputs[0].element == ElementType::U32 && inputs.iter().all(|input| input.shape == *y) {
+        true => Ok(()),
+        false => Err(format!("places (u32) and gradients of the maxima have the shape {y}")),
+    }
+}
+
+/// Of inputs places and dy, planes of `out`, to dx, planes of `size`: the sum of the gradients of each element's maxima.
+fn add_at_places(size: [usize; 2], out: [usize; 2], inputs: &[&HostTensor], dx: &mut HostTensor) {
+    for (p, dx) in dx.f32_mut().chunks_exact_mut((size[0] * size[1]).max(1)).enumerate() {
+        let mut sums = vec![0.0f64; dx.len()];
+        for o in plane(p, out) {
+            sums[inputs[0].u32()[o] as usize] += f64::from(inputs[1].f32()[o]);
+        }
+        dx.iter_mut().zip(sums).for_each(|(dx, sum)| *dx = sum as f32);
+    }
+}
 
 /// What slides over an image. Pairs are (vertical, horizontal).
 #[derive(Clone, Copy, Debug)]
