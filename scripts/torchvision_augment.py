@@ -12,7 +12,7 @@ import sys
 
 import torch
 import torchvision
-from torchvision.transforms import InterpolationMode
+from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms import functional as F
 from torchvision.transforms.functional import _get_inverse_affine_matrix
 
@@ -48,8 +48,25 @@ for angle, translate, scale, shear in [(0.0, [0, 0], 1.0, 0.0), (20.0, [0, 0], 1
     case("affine", matrix, pixels)
 case("erase", [1, 3, 4, 2], F.erase(image, 1, 3, 4, 2, torch.zeros(1, dtype=torch.float64)))
 
+# Of images that are mixed, all of them and the labels 0, 1 and 2.
+batch = torch.stack([image, image.flip(-1), 255 - image])
+labels = torch.tensor([0, 1, 2])
+mixtures = []
+for share, box in [(0.3, None), (0.85, None), (None, (2, 1, 6, 4)), (None, (0, 0, 9, 5))]:
+    if box is None:
+        transform, row = v2.MixUp(num_classes=3), [0, 0, HEIGHT, WIDTH, share]
+        params = {"lam": share}
+    else:
+        left, top, right, bottom = box
+        transform, row = v2.CutMix(num_classes=3), [top, left, bottom - top, right - left, 0]
+        share = 1 - (bottom - top) * (right - left) / (HEIGHT * WIDTH)
+        params = {"box": box, "lam_adjusted": share}
+    params |= {"labels": labels, "batch_size": len(batch)}
+    pixels, targets = transform.transform(batch.clone(), params), transform.transform(labels, params)
+    mixtures.append({"row": row, "share": share, "pixels": pixels.flatten().tolist(), "targets": targets.tolist()})
+
 json.dump(
-    {"torchvision": torchvision.__version__, "image": image.flatten().tolist(), "shape": list(image.shape), "cases": cases},
+    {"torchvision": torchvision.__version__, "image": image.flatten().tolist(), "shape": list(image.shape), "cases": cases, "batch": batch.flatten().tolist(), "mixtures": mixtures},
     sys.stdout,
 )
 print()

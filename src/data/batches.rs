@@ -90,8 +90,8 @@ pub struct Batches<'a> {
     order: Vec<u32>,
     view: View,
     pub(super) augmentations: Augmentations,
-    /// Numbers that each of them takes of an image.
-    pub(super) columns: Vec<usize>,
+    /// Numbers that each op of each of them takes of an image.
+    pub(super) columns: Vec<Vec<usize>>,
     /// Whether an image may come more than once, and is then changed in another way each time.
     pub(super) repeats: bool,
     pub(super) seed: u64,
@@ -158,7 +158,7 @@ impl<'a> Batches<'a> {
     /// # Errors
     /// Changes that images of this size cannot be given.
     pub fn augmented(self, augmentations: &Augmentations) -> Result<Self, DataError> {
-        let columns = augmentations.columns([self.dataset.height, self.dataset.width])?;
+        let columns = augmentations.columns([self.dataset.channels, self.dataset.height, self.dataset.width])?;
         Ok(Self { augmentations: augmentations.clone(), columns, ..self })
     }
 

@@ -34,7 +34,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-pub use augment::{AugmentError, Augmentations};
+pub use augment::{AugmentError, Augmentations, Mixture};
 pub use batches::{Batches, IGNORED_LABEL, Normalization};
 pub(crate) use classes::listed;
 pub use classes::{ClassDifference, ClassMatching, are_numbers, match_classes};

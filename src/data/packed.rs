@@ -1,6 +1,6 @@
 //! A batch on its way to a device, in bytes.
 
-use super::Batches;
+use super::{Batches, Mixture};
 use crate::ops::UnpackImages;
 use rayon::prelude::*;
 
@@ -11,8 +11,10 @@ pub struct PackedBatch {
     pub words: Vec<u32>,
     /// `[rows]`.
     pub labels: Vec<u32>,
-    /// `[rows, columns]` for each [change](super::Augmentations) that images are given.
+    /// `[rows, columns]` for each op of the [changes](super::Augmentations) that images are given.
     pub draws: Vec<Vec<f32>>,
+    /// How they are mixed, where they are.
+    pub mixture: Option<Mixture>,
     /// `[channels, 2]`: mean and deviation of each channel.
     pub normalization: Vec<f32>,
 }
@@ -32,17 +34,27 @@ impl PackedBatch {
             }
         });
         let size = [dataset.height, dataset.width];
-        let draws = batches.columns.iter().enumerate().map(|(place, &columns)| {
-            let mut all = vec![0.0; indices.len() * columns];
-            for (at, (row, &index)) in all.chunks_exact_mut(columns).zip(indices).enumerate() {
+        let labels: Vec<u32> = indices.iter().map(|&index| dataset.labels[index as usize]).collect();
+        let keys = [batches.seed, batches.epoch, batch_index as u64];
+        let drawn = batches.columns.iter().enumerate().flat_map(|(place, columns)| {
+            let mut draws: Vec<Vec<f32>> = columns.iter().map(|_| Vec::new()).collect();
+            let mut row = vec![0.0; columns.iter().sum()];
+            for (at, &index) in indices.iter().enumerate() {
                 let drawn = if batches.repeats { first + at } else { index as usize };
-                batches.augmentations.draw(place, [batches.seed, batches.epoch, drawn as u64], size, row);
+                batches.augmentations.draw(place, [batches.seed, batches.epoch, drawn as u64], size, &mut row);
+                let mut rest = &row[..];
+                for (draws, &columns) in draws.iter_mut().zip(columns) {
+                    let (own, after) = rest.split_at(columns);
+                    draws.extend_from_slice(own);
+                    rest = after;
+                }
             }
-            all
+            draws
         });
         PackedBatch {
-            labels: indices.iter().map(|&index| dataset.labels[index as usize]).collect(),
-            draws: draws.collect(),
+            draws: drawn.collect(),
+            mixture: batches.augmentations.draw_mixture(keys, size, &labels),
+            labels,
             normalization: batches.normalization.numbers(),
             words,
         }

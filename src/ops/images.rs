@@ -5,9 +5,11 @@
 
 mod card;
 mod change;
+mod mix;
 
 pub(crate) use card::CARD;
 pub use change::{Border, ChangeImages};
+pub use mix::MixImages;
 
 use super::{expect_inputs, expect_nchw};
 use crate::graph::{Cost, Op};

@@ -43,7 +43,7 @@ pub use dropout::Dropout;
 pub use elementwise::{Add, Copy, Fill, Mul, Scale};
 pub use epilogue::Activated;
 pub use group_norm::{GroupNorm, GroupNormInputGradient, GroupNormSums, GroupNormalize};
-pub use images::{Border, ChangeImages, NormalizeImages, UnpackImages};
+pub use images::{Border, ChangeImages, MixImages, NormalizeImages, UnpackImages};
 pub use layout::{Concat, Permute, Slice, ZeroPad};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormBackward};
 pub use loss_rows::{IGNORED_TARGET, Rows};

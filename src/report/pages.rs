@@ -157,7 +157,7 @@ fn settings() -> String {
     text.push_str(
         "What `augment` lists, with commas between them: `crop:padding=4,flip,cutout`. Each is drawn anew for each image and \
          epoch, from the seed alone: equally on every device, and after a resume. `erase` and `cutout` are done to normalised \
-         images, and come last.\n\n",
+         images and come after the others, and `mixup` and `cutmix`, which mix the images of a batch, come last.\n\n",
     );
     let titles = ["change", "what becomes of an image", "attributes: what they are; values; default"];
     write_table(&mut text, titles, Augmentations::forms().map(row));

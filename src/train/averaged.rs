@@ -3,7 +3,8 @@
 //! A checkpoint has the average under the model's names: whoever reads it, here or in PyTorch, gets what was measured.
 //! What training goes on with lies beside it, as the optimizer's state does, under `optimizer.raw.NAME`.
 
-use super::graphs::{Batch, Feed, STATISTICS_MEAN, STATISTICS_SHARE, StatisticsGraph, statistics_graph, step_numbers};
+use super::feed::Feed;
+use super::graphs::{Batch, STATISTICS_MEAN, STATISTICS_SHARE, StatisticsGraph, statistics_graph, step_numbers};
 use super::{Evaluator, Resolved, TrainError};
 use crate::activity::Stage;
 use crate::checkpoint::{Checkpoint, Header};

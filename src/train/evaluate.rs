@@ -1,7 +1,8 @@
 //! Accuracy, loss and confusion matrix of a model on a data set.
 
 use super::evaluation::Tally;
-use super::graphs::{Batch, IMAGES, LOGITS, evaluation_graph};
+use super::feed::IMAGES;
+use super::graphs::{Batch, LOGITS, evaluation_graph};
 use super::probabilities::{MeanProbabilities, log_probabilities};
 use super::{Evaluation, TrainError};
 use crate::activity::Stage;

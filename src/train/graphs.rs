@@ -1,25 +1,20 @@
 //! The training graph and the evaluation graph of a configuration.
 
+use super::feed::{IMAGES, LABELS, MIXTURE, NORMALIZATION, OTHER_LABELS, SHARES, draws};
 use super::{TrainError, init};
-use crate::data::PackedBatch;
 use crate::graph::{Graph, Init, Pass, Value};
 use crate::models::{self, ModelOptions};
 use crate::nn::{Mode, STEP_NUMBERS, Scope};
-use crate::ops::{Add, CountCorrect, NormalizeImages, RecordMetrics, Scale, UnpackImages, UpdateRunningStatistics};
+use crate::ops::{
+    Add, CountCorrect, Mul, NormalizeImages, RecordMetrics, Scale, UnpackImages, UpdateRunningStatistics,
+};
 use crate::optim::{Attached, AverageWeights, Shares, UpdateConfig, accumulate, accumulated_gradients, loss_scale};
 use crate::recipe::{Precision, TrainConfig};
-use crate::session::{Input, Program};
 use crate::setting::{BadSetting, Setting};
 use crate::tensor::{Shape, TensorSpec};
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// Input of both graphs: in training bytes `[N, words]` of u32, in evaluation normalised images `[N, C, H, W]`.
-pub(super) const IMAGES: &str = "images";
-/// Input of the training graph, `[C, 2]`: mean and deviation of each channel.
-pub(super) const NORMALIZATION: &str = "normalization";
-/// Input of the training graph.
-pub(super) const LABELS: &str = "labels";
 /// Output of the training graph: (loss, correct, rows) of the last steps.
 pub(super) const METRICS: &str = "metrics";
 /// Input of the graph of statistics, `[1]` of f32: 1 / (k + 1) in the k-th run, counted from 0.
@@ -102,7 +97,7 @@ fn backward(config: &TrainConfig, batch: Batch) -> Result<WithGradients, TrainEr
     let logits = forward(&mut graph, config, batch, Mode::Train)?;
     let begin = graph.nodes().len();
     let labels = graph.input(LABELS, TensorSpec::u32([batch.shape[0]]))?;
-    let (loss, rows) = loss(&mut graph, config, logits, labels)?;
+    let [loss, rows] = loss(&mut graph, config, logits, labels)?;
     record(&mut graph, [logits, labels, loss, rows])?;
     let wanted: Vec<Value> = graph.trainable().collect();
     let (gradients, end) = match config.precision {
@@ -179,38 +174,6 @@ pub(super) fn statistics_graph(config: &TrainConfig, batch: Batch) -> Result<Opt
     Ok(Some(StatisticsGraph { graph, statistics }))
 }
 
-/// Input of the training graph for change `place` of the augmentations, `[N, columns]`.
-pub(super) fn draws(place: usize) -> String {
-    format!("augment.{place}")
-}
-
-/// Where the images of a training graph go in.
-pub(super) struct Feed {
-    words: Input,
-    normalization: Input,
-    draws: Vec<Input>,
-}
-
-impl Feed {
-    /// # Errors
-    /// When the program is none of a training graph.
-    pub(super) fn of(program: &Program) -> Result<Feed, TrainError> {
-        let draws = (0..).map_while(|place| program.input(&draws(place)).ok());
-        Ok(Feed { draws: draws.collect(), words: program.input(IMAGES)?, normalization: program.input(NORMALIZATION)? })
-    }
-
-    /// # Errors
-    /// When the batch has another size.
-    pub(super) fn write(&self, program: &mut Program, batch: &PackedBatch) -> Result<(), TrainError> {
-        program.write(self.words, &batch.words)?;
-        program.write(self.normalization, &batch.normalization)?;
-        for (&input, draws) in self.draws.iter().zip(&batch.draws) {
-            program.write(input, draws)?;
-        }
-        Ok(())
-    }
-}
-
 /// Normalised images `[N, C, H, W]`: those that are given, or in training what augmentation makes of their bytes.
 fn images(graph: &mut Graph, config: &TrainConfig, batch: Batch, mode: Mode) -> Result<Value, TrainError> {
     if mode == Mode::Eval {
@@ -221,7 +184,7 @@ fn images(graph: &mut Graph, config: &TrainConfig, batch: Batch, mode: Mode) -> 
     graph.within(Pass::Forward, "images", |graph| {
         let bytes = graph.input(IMAGES, TensorSpec::u32([n, words]))?;
         let images = graph.apply_one(UnpackImages { shape: [channels, height, width] }, &[bytes])?;
-        config.augmentations()?.attach(graph, images, draws, |graph, images| {
+        config.augmentations()?.attach(graph, images, draws, MIXTURE, |graph, images| {
             let numbers = graph.input(NORMALIZATION, TensorSpec::f32([channels, 2]))?;
             Ok::<_, TrainError>(graph.apply_one(NormalizeImages, &[images, numbers])?)
         })
@@ -236,20 +199,33 @@ fn forward(graph: &mut Graph, config: &TrainConfig, batch: Batch, mode: Mode) ->
     Ok(models::find(&config.model)?.build(&mut Scope::new(graph, mode), images, &options)?)
 }
 
-/// The mean loss, with that of auxiliary classifiers, and the number of rows that count.
-fn loss(graph: &mut Graph, config: &TrainConfig, logits: Value, labels: Value) -> Result<(Value, Value), TrainError> {
+/// The mean loss, with that of auxiliary classifiers, and the number of rows that count. Where images are mixed, it is the
+/// sum of the losses of both labels, by their shares.
+fn loss(graph: &mut Graph, config: &TrainConfig, logits: Value, labels: Value) -> Result<[Value; 2], TrainError> {
     let objective = config.loss.objective(config.label_smoothing as f32)?;
     let classes = graph.shape(logits).last().copied().unwrap_or(1);
     let weights = match &config.class_weights {
         Some(asked) => Some((asked, graph.transient_buffer(CLASS_WEIGHTS, [classes], Init::ONES)?)),
         None => None,
     };
-    let attach = |graph: &mut Graph, logits: Value| match weights {
+    let of_labels = |graph: &mut Graph, logits: Value, labels: Value| match weights {
         None => Ok::<_, TrainError>(objective.attach(graph, logits, labels)?),
         Some((asked, weights)) => objective.attach_weighted(graph, logits, labels, weights)?.ok_or_else(|| {
             let rule = format!("left out with {}, which takes no weights", Setting("loss").to(&config.loss));
             BadSetting::new("class_weights", asked, rule).into()
         }),
+    };
+    let mixture = match config.augmentations()?.mixes() {
+        true => Some(mixture(graph, labels)?),
+        false => None,
+    };
+    let attach = |graph: &mut Graph, logits: Value| {
+        let [loss, rows] = of_labels(graph, logits, labels)?;
+        let Some((others, [share, other_share])) = mixture else { return Ok::<_, TrainError>([loss, rows]) };
+        let [other, _] = of_labels(graph, logits, others)?;
+        let loss = graph.apply_one(Mul, &[loss, share])?;
+        let other = graph.apply_one(Mul, &[other, other_share])?;
+        Ok([graph.apply_one(Add, &[loss, other])?, rows])
     };
     let [mut loss, rows] = attach(graph, logits)?;
     for (auxiliary, weight) in graph.auxiliaries().to_vec() {
@@ -257,7 +233,14 @@ fn loss(graph: &mut Graph, config: &TrainConfig, logits: Value, labels: Value) -
         let own = graph.apply_one(Scale { factor: weight }, &[own])?;
         loss = graph.apply_one(Add, &[loss, own])?;
     }
-    Ok((loss, rows))
+    Ok([loss, rows])
+}
+
+/// The other labels of mixed images, and the shares of `labels` and of these.
+fn mixture(graph: &mut Graph, labels: Value) -> Result<(Value, [Value; 2]), TrainError> {
+    let others = graph.input(OTHER_LABELS, graph.spec(labels).clone())?;
+    let [share, other] = SHARES.map(|name| graph.input(name, TensorSpec::f32([1])));
+    Ok((others, [share?, other?]))
 }
 
 /// What a run asks of its model.

@@ -7,6 +7,7 @@ mod ensemble;
 mod error;
 mod evaluate;
 mod evaluation;
+mod feed;
 mod graphs;
 mod init;
 mod init_classes;

@@ -1,9 +1,8 @@
 //! What a run holds on its device: the graphs of a step and of an evaluation, ready to run.
 
 use super::averaged::Averaged;
-use super::graphs::{
-    Batch, CLASS_WEIGHTS, Feed, LABELS, METRICS, PartGraphs, part_graphs, step_numbers, training_graph,
-};
+use super::feed::{Feed, Targets};
+use super::graphs::{Batch, CLASS_WEIGHTS, METRICS, PartGraphs, part_graphs, step_numbers, training_graph};
 use super::start::class_weights;
 use super::{Evaluator, Resolved, TrainError, init, init_classes};
 use crate::checkpoint::{Checkpoint, Header};
@@ -59,7 +58,7 @@ pub(super) struct Scaling {
 struct Part {
     program: Program,
     images: Feed,
-    labels: Input,
+    targets: Targets,
     numbers: Input,
     metrics: Output,
     then: Then,
@@ -85,7 +84,7 @@ impl Part {
     fn new(program: Program, attached: Option<&Attached>) -> Result<Part, TrainError> {
         Ok(Part {
             images: Feed::of(&program)?,
-            labels: program.input(LABELS)?,
+            targets: Targets::of(&program)?,
             numbers: program.input(STEP_NUMBERS)?,
             metrics: program.output(METRICS)?,
             then: match attached {
@@ -255,12 +254,12 @@ impl Runner {
     ) -> Result<(), TrainError> {
         let rows = batch.labels.len();
         self.ran_short = self.short.is_some() && rows < self.batch.shape[0];
-        let Part { program, images, labels, numbers, then, .. } = match &mut self.short {
+        let Part { program, images, targets, numbers, then, .. } = match &mut self.short {
             Some(short) if self.ran_short => short,
             _ => &mut self.step,
         };
         images.write(program, batch)?;
-        program.write(*labels, &batch.labels)?;
+        targets.write(program, batch)?;
         program.write(*numbers, &step_numbers(self.seed, run))?;
         match then {
             Then::Update(inputs) => write_all(program, inputs, update)?,

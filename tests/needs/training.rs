@@ -33,6 +33,8 @@ const SETTINGS: &[&str] = &[
     "--flip",
     "--crop",
     "2",
+    "--augment",
+    "rotation:degrees=10,erase,mixup:alpha=0.4,cutmix",
     "--set",
     "dropout=0.3",
     "--optimizer",

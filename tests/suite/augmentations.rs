@@ -3,10 +3,13 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tilewright::data::{Augmentations, Batches, Dataset, Normalization, Sampler};
-use tilewright::graph::Graph;
-use tilewright::ops::{Border, ChangeImages};
-use tilewright::session::{Device, run_once};
+use tilewright::graph::{Graph, Op};
+use tilewright::ops::{Border, ChangeImages, MixImages, SoftCrossEntropy};
+use tilewright::optim::ClassWeights;
+use tilewright::recipe::TrainConfig;
+use tilewright::session::{Device, Session, run_once};
 use tilewright::tensor::{HostTensor, TensorSpec};
+use tilewright::train::{Batch, Silent, Trainer, training_graph};
 
 /// As `scripts/torchvision_augment.py` writes it.
 #[derive(Deserialize)]
@@ -14,6 +17,19 @@ struct Torchvision {
     image: Vec<f32>,
     shape: [usize; 3],
     cases: Vec<Case>,
+    /// Three images.
+    batch: Vec<f32>,
+    mixtures: Vec<Mixed>,
+}
+
+#[derive(Deserialize)]
+struct Mixed {
+    row: Vec<f32>,
+    /// Of each image itself.
+    share: f64,
+    pixels: Vec<f64>,
+    /// Probabilities of the classes 0, 1 and 2, which are the labels of the images.
+    targets: [[f64; 3]; 3],
 }
 
 #[derive(Deserialize)]
@@ -39,24 +55,114 @@ impl Case {
     }
 }
 
+fn torchvision() -> Torchvision {
+    serde_json::from_str(include_str!("../data/augmentations.json")).unwrap()
+}
+
+/// What `op` makes of x and of the second input, on the reference.
+fn applied(op: impl Op, [x_shape, row_shape]: [&[usize]; 2], x: &[f32], row: &[f32]) -> Vec<f32> {
+    let mut graph = Graph::new();
+    let x_value = graph.input("x", TensorSpec::f32(x_shape)).unwrap();
+    let row_value = graph.input("row", TensorSpec::f32(row_shape)).unwrap();
+    let y = graph.apply_one(op, &[x_value, row_value]).unwrap();
+    graph.output("y", y);
+    let tensors = [("x", x), ("row", row)].map(|(name, values)| (name.to_owned(), HostTensor::F32(values.to_vec())));
+    let (outputs, _) = run_once(&Device::reference(), &graph, &tensors.into()).unwrap();
+    outputs[0].f32().to_vec()
+}
+
+fn largest_error(found: &[f32], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    found.iter().zip(expected).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max)
+}
+
+#[test]
+fn images_are_mixed_as_torchvision_mixes_them() {
+    let truth = torchvision();
+    let [channels, height, width] = truth.shape;
+    assert_eq!(truth.mixtures.len(), 4);
+    for Mixed { row, share, pixels, targets } in truth.mixtures {
+        let found = applied(MixImages, [&[3, channels, height, width], &[5]], &truth.batch, &row);
+        // Pixels go up to 255.
+        assert!(largest_error(&found, &pixels) < 2e-5, "{row:?}");
+        for (image, target) in targets.iter().enumerate() {
+            let before = (image + 2) % 3;
+            assert!((target[image] - share).abs() < 1e-6 && (target[before] - (1.0 - share)).abs() < 1e-6);
+        }
+    }
+}
+
+/// A run of one step on mixed images: its loss, and what cross-entropy of soft targets says of its logits.
+#[test]
+fn the_loss_of_mixed_images_is_that_of_soft_targets() {
+    let config = TrainConfig {
+        augment: Some("flip,mixup,cutmix".parse().unwrap()),
+        label_smoothing: 0.1,
+        ..TrainConfig::default()
+    };
+    let (mut graph, _) = training_graph(&config, Batch { shape: [3, 1, 12, 12], classes: 4 }).unwrap();
+    let losses: Vec<_> = graph.nodes().iter().filter(|node| node.op.name() == "cross_entropy").cloned().collect();
+    let [own, other] = &losses[..] else { panic!("one for each label") };
+    assert_eq!(own.inputs[0], other.inputs[0]);
+    graph.output("logits", own.inputs[0]);
+    let words = (0..108u32).map(|at| at.wrapping_mul(2_654_435_761)).collect();
+    let session = Session::new(&Device::reference(), 1);
+    let [mut program] = session.prepare([&graph]).unwrap();
+    let mut write = |name: &str, data: HostTensor| match data {
+        HostTensor::U32(data) => program.write(program.input(name).unwrap(), &data).unwrap(),
+        HostTensor::F32(data) => program.write(program.input(name).unwrap(), &data).unwrap(),
+    };
+    write("images", HostTensor::U32(words));
+    write("normalization", HostTensor::F32(vec![0.5, 0.25]));
+    write("labels", HostTensor::U32(vec![0, 3, 1]));
+    write("other_labels", HostTensor::U32(vec![1, 0, 3]));
+    write("share", HostTensor::F32(vec![0.75]));
+    write("other_share", HostTensor::F32(vec![0.25]));
+    program.run().unwrap();
+    let of = |name| program.read(program.output(name).unwrap()).unwrap().wait().unwrap().f32().to_vec();
+    let targets = [[0.75, 0.25, 0.0, 0.0], [0.25, 0.0, 0.0, 0.75], [0.0, 0.75, 0.0, 0.25]];
+    let soft = SoftCrossEntropy { label_smoothing: 0.1 };
+    let expected = applied(soft, [&[3, 4], &[3, 4]], &of("logits"), targets.as_flattened())[0];
+    let found = of("metrics")[0];
+    assert!((found - expected).abs() < 1e-6 * expected, "{found} is not {expected}");
+}
+
+#[test]
+fn every_loss_trains_on_mixed_images_also_in_parts_and_with_weights_of_classes() {
+    for loss in ["cross_entropy", "focal", "mse", "mse_softmax", "nll"] {
+        let trained = |augment: &str, micro_batch| {
+            let folder = tempfile::tempdir().unwrap();
+            let run = folder.path().join("run");
+            let mut config = TrainConfig { batch: 8, epochs: 1, micro_batch, ..TrainConfig::default() };
+            config.data = "synthetic:1x12x12:3:20".parse().unwrap();
+            config.augment = Some(augment.parse().unwrap());
+            config.loss = loss.parse().unwrap();
+            config.class_weights = Some(ClassWeights::Balanced);
+            Trainer::create(config, &Device::reference(), Some(&run)).unwrap().run(&mut Silent).unwrap();
+            let checkpoint = std::fs::read(run.join("checkpoint.safetensors")).unwrap();
+            let tensors = safetensors::SafeTensors::deserialize(&checkpoint).unwrap();
+            bytemuck::pod_collect_to_vec::<u8, f32>(tensors.tensor("fc3.weight").unwrap().data())
+        };
+        for parts in [None, Some(4)] {
+            let mixed = trained("mixup:alpha=1,cutmix", parts);
+            assert!(mixed.iter().all(|weight| weight.is_finite()));
+            assert_eq!(mixed, trained("mixup:alpha=1,cutmix", parts), "{loss}: the same draws");
+            assert_ne!(mixed, trained("", parts), "{loss}: images that are mixed");
+            // All images by themselves.
+            assert_eq!(trained("mixup:p=0", parts), trained("", parts), "{loss}");
+        }
+    }
+}
+
 #[test]
 fn images_are_changed_as_torchvision_changes_them() {
-    let truth: Torchvision = serde_json::from_str(include_str!("../data/augmentations.json")).unwrap();
+    let truth = torchvision();
     let mut largest = BTreeMap::new();
     for case in &truth.cases {
         let [channels, height, width] = truth.shape;
-        let mut graph = Graph::new();
-        let x = graph.input("x", TensorSpec::f32([1, channels, height, width])).unwrap();
-        let draws = graph.input("draws", TensorSpec::f32([1, case.row.len()])).unwrap();
-        let y = graph.apply_one(case.change(), &[x, draws]).unwrap();
-        graph.output("y", y);
-        let row = case.row.iter().map(|&number| number as f32).collect();
-        let tensors = [("x", truth.image.clone()), ("draws", row)];
-        let tensors = tensors.map(|(name, values)| (name.to_owned(), HostTensor::F32(values)));
-        let (outputs, _) = run_once(&Device::reference(), &graph, &tensors.into()).unwrap();
-        let pixels = outputs[0].f32();
-        assert_eq!(pixels.len(), case.pixels.len());
-        let error = pixels.iter().zip(&case.pixels).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+        let row: Vec<f32> = case.row.iter().map(|&number| number as f32).collect();
+        let pixels = applied(case.change(), [&[1, channels, height, width], &[1, row.len()]], &truth.image, &row);
+        let error = largest_error(&pixels, &case.pixels);
         let largest: &mut f64 = largest.entry(&case.op).or_default();
         *largest = largest.max(error);
     }

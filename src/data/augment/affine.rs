@@ -1,9 +1,8 @@
 //! Rotations, shifts, sizes and shears together, as torchvision's `RandomAffine` draws and composes them.
 
-use super::{Augment, Draw, Form};
+use super::{Augment, Change, Draw, Form, Stage};
 use crate::attribute::{Attribute, Listing, Range, Takes};
 use crate::ops::ChangeImages;
-use std::sync::Arc;
 
 static ATTRIBUTES: [Attribute; 4] = [
     Attribute::new("degrees", Takes::Number(0.0, Range::NotNegative), "the greatest angle, to both sides"),
@@ -26,7 +25,7 @@ pub(super) static FORM: Form = Form {
         &ATTRIBUTES,
         "turned, moved, resized and sheared about its centre, black around it",
     ),
-    is_of_normalized: false,
+    stage: Stage::Bytes,
     read: |values| {
         let (scale, shear) = (values.pair("scale"), values.number("shear"));
         if scale[0] > scale[1] {
@@ -35,7 +34,12 @@ pub(super) static FORM: Form = Form {
         if shear >= 90.0 {
             return Err(format!("shear is {shear}, but must be below 90"));
         }
-        Ok(Arc::new(Affine { degrees: values.number("degrees"), translate: values.pair("translate"), scale, shear }))
+        Ok(Change::image(Affine {
+            degrees: values.number("degrees"),
+            translate: values.pair("translate"),
+            scale,
+            shear,
+        }))
     },
 };
 
@@ -47,8 +51,8 @@ struct Affine {
 }
 
 impl Augment for Affine {
-    fn change(&self, _: [usize; 2]) -> Result<ChangeImages, String> {
-        Ok(ChangeImages::Affine)
+    fn changes(&self, _: [usize; 3]) -> Result<Vec<ChangeImages>, String> {
+        Ok(vec![ChangeImages::Affine])
     }
 
     fn draw(&self, place: &mut Draw, row: &mut [f32]) {

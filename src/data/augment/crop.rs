@@ -1,9 +1,8 @@
 //! Crops of a padded image (He et al. 2016, section 4.2).
 
-use super::{Augment, Draw, Form};
+use super::{Augment, Change, Draw, Form, Stage};
 use crate::attribute::{Attribute, Listing, Takes, Values};
 use crate::ops::{Border, ChangeImages};
-use std::sync::Arc;
 
 static ATTRIBUTES: [Attribute; 2] = [
     Attribute::new("padding", Takes::Count(4, [1, 4096]), "pixels around the image"),
@@ -20,8 +19,8 @@ pub(super) static FORM: Form = Form {
         &ATTRIBUTES,
         "padded, and cut out in its old size at a random place: the image moves by at most padding",
     ),
-    is_of_normalized: false,
-    read: |values| Ok(Arc::new(Crop::of(values))),
+    stage: Stage::Bytes,
+    read: |values| Ok(Change::image(Crop::of(values))),
 };
 
 struct Crop {
@@ -41,13 +40,11 @@ impl Crop {
 }
 
 impl Augment for Crop {
-    fn change(&self, size: [usize; 2]) -> Result<ChangeImages, String> {
-        let least = size[0].min(size[1]);
+    fn changes(&self, [_, height, width]: [usize; 3]) -> Result<Vec<ChangeImages>, String> {
+        let least = height.min(width);
         match self.padding < least || self.border != Border::Reflect {
-            true => Ok(ChangeImages::Crop(self.border)),
-            false => {
-                Err(format!("a padding below {least}, as far as the mirror image of {}x{} goes", size[0], size[1]))
-            }
+            true => Ok(vec![ChangeImages::Crop(self.border)]),
+            false => Err(format!("a padding below {least}, as far as the mirror image of {height}x{width} goes")),
         }
     }
 

@@ -1,9 +1,8 @@
 //! Cutout (DeVries and Taylor 2017).
 
-use super::{Augment, Draw, Form};
+use super::{Augment, Change, Draw, Form, Stage};
 use crate::attribute::{Attribute, Listing, Takes};
 use crate::ops::ChangeImages;
-use std::sync::Arc;
 
 static ATTRIBUTES: [Attribute; 1] = [Attribute::new("size", Takes::Count(8, [1, 4096]), "pixels along its sides")];
 
@@ -13,8 +12,8 @@ pub(super) static FORM: Form = Form {
         &ATTRIBUTES,
         "a square about a random pixel becomes the mean colour; what of it lies beyond the image is lost",
     ),
-    is_of_normalized: true,
-    read: |values| Ok(Arc::new(Cutout { size: values.count("size") as usize })),
+    stage: Stage::Normalized,
+    read: |values| Ok(Change::image(Cutout { size: values.count("size") as usize })),
 };
 
 struct Cutout {
@@ -22,8 +21,8 @@ struct Cutout {
 }
 
 impl Augment for Cutout {
-    fn change(&self, _: [usize; 2]) -> Result<ChangeImages, String> {
-        Ok(ChangeImages::Erase)
+    fn changes(&self, _: [usize; 3]) -> Result<Vec<ChangeImages>, String> {
+        Ok(vec![ChangeImages::Erase])
     }
 
     fn draw(&self, place: &mut Draw, row: &mut [f32]) {

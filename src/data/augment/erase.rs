@@ -1,10 +1,9 @@
 //! Random erasing (Zhong et al. 2020), as torchvision's `RandomErasing` draws it.
 
 use super::resized_crop::shares;
-use super::{Augment, Draw, Form};
+use super::{Augment, Change, Draw, Form, Stage};
 use crate::attribute::{Attribute, Listing, Range, Takes};
 use crate::ops::ChangeImages;
-use std::sync::Arc;
 
 static ATTRIBUTES: [Attribute; 3] = [
     Attribute::new("p", Takes::Number(0.5, Range::UpToOne), "probability"),
@@ -14,10 +13,10 @@ static ATTRIBUTES: [Attribute; 3] = [
 
 pub(super) static FORM: Form = Form {
     listing: Listing::new("erase", &ATTRIBUTES, "a box of random size and shape becomes the mean colour"),
-    is_of_normalized: true,
+    stage: Stage::Normalized,
     read: |values| {
         let [scale, ratio] = shares(values)?;
-        Ok(Arc::new(Erase { p: values.number("p"), scale, ratio }))
+        Ok(Change::image(Erase { p: values.number("p"), scale, ratio }))
     },
 };
 
@@ -28,8 +27,8 @@ struct Erase {
 }
 
 impl Augment for Erase {
-    fn change(&self, _: [usize; 2]) -> Result<ChangeImages, String> {
-        Ok(ChangeImages::Erase)
+    fn changes(&self, _: [usize; 3]) -> Result<Vec<ChangeImages>, String> {
+        Ok(vec![ChangeImages::Erase])
     }
 
     fn draw(&self, place: &mut Draw, row: &mut [f32]) {

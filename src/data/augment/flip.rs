@@ -1,9 +1,8 @@
 //! Mirror images.
 
-use super::{Augment, Draw, Form};
+use super::{Augment, Change, Draw, Form, Stage};
 use crate::attribute::{Attribute, Listing, Range, Takes};
 use crate::ops::{Border, ChangeImages};
-use std::sync::Arc;
 
 static ATTRIBUTES: [Attribute; 2] = [
     Attribute::new("p", Takes::Number(0.5, Range::UpToOne), "probability"),
@@ -12,8 +11,8 @@ static ATTRIBUTES: [Attribute; 2] = [
 
 pub(super) static FORM: Form = Form {
     listing: Listing::new("flip", &ATTRIBUTES, "mirrored, left to right (alternating: Jordan 2024)"),
-    is_of_normalized: false,
-    read: |values| Ok(Arc::new(Flip { p: values.number("p"), alternating: values.flag("alternating") })),
+    stage: Stage::Bytes,
+    read: |values| Ok(Change::image(Flip { p: values.number("p"), alternating: values.flag("alternating") })),
 };
 
 struct Flip {
@@ -22,8 +21,8 @@ struct Flip {
 }
 
 impl Augment for Flip {
-    fn change(&self, _: [usize; 2]) -> Result<ChangeImages, String> {
-        Ok(ChangeImages::Crop(Border::Zero))
+    fn changes(&self, _: [usize; 3]) -> Result<Vec<ChangeImages>, String> {
+        Ok(vec![ChangeImages::Crop(Border::Zero)])
     }
 
     fn draw(&self, place: &mut Draw, row: &mut [f32]) {

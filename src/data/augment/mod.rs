@@ -7,15 +7,17 @@ mod crop;
 mod cutout;
 mod erase;
 mod flip;
+mod mix;
 mod resized_crop;
 mod rotation;
 mod text;
 
+pub use mix::Mixture;
 pub use text::AugmentError;
 
 use crate::attribute::{Listing, Values, named_values};
 use crate::graph::{Graph, GraphError, Value};
-use crate::ops::ChangeImages;
+use crate::ops::{ChangeImages, MixImages};
 use crate::random::SplitMix64;
 use crate::setting::BadSetting;
 use crate::tensor::TensorSpec;
@@ -44,18 +46,27 @@ pub struct Augmentations(Vec<Named>);
 struct Named {
     form: &'static Form,
     values: Values,
-    change: Arc<dyn Augment>,
+    change: Change,
 }
 
 /// A change with its attributes.
+#[derive(Clone)]
+enum Change {
+    /// Of each image by itself.
+    Image(Arc<dyn Augment>),
+    /// Of the images of a batch with each other.
+    Batch(mix::Mix),
+}
+
+/// A change to each image.
 trait Augment: Send + Sync {
-    /// What is done to images of `size` (height, width).
+    /// What is done to images of `shape` (channels, height, width), one after the other.
     ///
     /// # Errors
-    /// Why it cannot be done to images of that size.
-    fn change(&self, size: [usize; 2]) -> Result<ChangeImages, String>;
+    /// Why it cannot be done to such images.
+    fn changes(&self, shape: [usize; 3]) -> Result<Vec<ChangeImages>, String>;
 
-    /// Draws an image's row of numbers.
+    /// Draws an image's rows of numbers, which lie one after the other.
     fn draw(&self, place: &mut Draw, row: &mut [f32]);
 }
 
@@ -73,15 +84,34 @@ struct Draw {
 /// A change by name.
 struct Form {
     listing: Listing,
-    /// Whether it is done to normalised images, where 0 is the mean of the channel.
-    is_of_normalized: bool,
+    stage: Stage,
     /// The change that attributes describe, or what is wrong with them.
-    read: fn(&Values) -> Result<Arc<dyn Augment>, String>,
+    read: fn(&Values) -> Result<Change, String>,
+}
+
+/// When a change is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// To pixels from 0 to 255.
+    Bytes,
+    /// To normalised images, where 0 is the mean of the channel.
+    Normalized,
+    /// To all images of a batch together.
+    Batch,
 }
 
 /// Every change, in the order of the documentation.
-static FORMS: &[&Form] =
-    &[&crop::FORM, &flip::FORM, &resized_crop::FORM, &rotation::FORM, &affine::FORM, &erase::FORM, &cutout::FORM];
+static FORMS: &[&Form] = &[
+    &crop::FORM,
+    &flip::FORM,
+    &resized_crop::FORM,
+    &rotation::FORM,
+    &affine::FORM,
+    &erase::FORM,
+    &cutout::FORM,
+    &mix::MIXUP,
+    &mix::CUTMIX,
+];
 
 impl Augmentations {
     /// Every change that may be named, with its attributes.
@@ -101,23 +131,56 @@ impl Augmentations {
         self
     }
 
-    /// Numbers that each change takes of an image, which are drawn for it.
+    /// Whether images of a batch are mixed with each other.
+    pub fn mixes(&self) -> bool {
+        self.mixers().next().is_some()
+    }
+
+    /// Numbers that are drawn for an image of `shape` (channels, height, width): for each change of the list, those of each
+    /// op that it is made of.
     ///
     /// # Errors
-    /// A change that images of `size` (height, width) cannot be given.
-    pub fn columns(&self, size: [usize; 2]) -> Result<Vec<usize>, BadSetting> {
-        self.0.iter().map(|named| named.on(size).map(ChangeImages::columns)).collect()
+    /// A change that such images cannot be given.
+    pub(super) fn columns(&self, shape: [usize; 3]) -> Result<Vec<Vec<usize>>, BadSetting> {
+        let columns = |named: &Named| {
+            let changes = named.on(shape)?;
+            Ok(changes.into_iter().map(ChangeImages::columns).collect())
+        };
+        self.0.iter().map(columns).collect()
     }
 
     /// Draws what change `place` of the list takes for the image `index` of the data.
     pub(super) fn draw(&self, place: usize, [seed, epoch, index]: [u64; 3], size: [usize; 2], row: &mut [f32]) {
         let random = SplitMix64::keyed(&[seed, epoch, index, place as u64]);
         let of_image = SplitMix64::keyed(&[seed, index, place as u64]);
-        self.0[place].change.draw(&mut Draw { random, size, of_image, epoch }, row);
+        if let Change::Image(change) = &self.0[place].change {
+            change.draw(&mut Draw { random, size, of_image, epoch }, row);
+        }
+    }
+
+    /// Draws how batch `index` of a pass is mixed, where batches are.
+    pub(super) fn draw_mixture(
+        &self,
+        [seed, epoch, index]: [u64; 3],
+        size: [usize; 2],
+        labels: &[u32],
+    ) -> Option<Mixture> {
+        let mixers: Vec<&mix::Mix> = self.mixers().collect();
+        let random = &mut SplitMix64::keyed(&[seed, epoch, index, BATCH_KEY, BATCH_KEY]);
+        let drawn = *mixers.get(random.below(mixers.len()))?;
+        Some(drawn.draw(random, size, labels))
+    }
+
+    fn mixers(&self) -> impl Iterator<Item = &mix::Mix> {
+        self.0.iter().filter_map(|named| match &named.change {
+            Change::Batch(mix) => Some(mix),
+            Change::Image(_) => None,
+        })
     }
 
     /// Adds the changes to `images` `[N, C, H, W]` of bytes as floats, and `normalize` between those of bytes and those of
-    /// normalised images. The numbers of change `k` are the input `inputs(k)`, `[N, columns]`.
+    /// normalised images. The numbers of op `k` are the input `inputs(k)`, `[N, columns]`; those of a mixture the input
+    /// `mixture`, `[5]`.
     ///
     /// # Errors
     /// A change that such images cannot be given, or what `normalize` says.
@@ -126,32 +189,52 @@ impl Augmentations {
         graph: &mut Graph,
         images: Value,
         inputs: impl Fn(usize) -> String,
+        mixture: &str,
         normalize: impl FnOnce(&mut Graph, Value) -> Result<Value, E>,
     ) -> Result<Value, E> {
         let mut normalize = Some(normalize);
         let mut images = images;
-        for (place, named) in self.0.iter().enumerate() {
-            if named.form.is_of_normalized
+        let mut place = 0;
+        for named in &self.0 {
+            if named.form.stage > Stage::Bytes
                 && let Some(normalize) = normalize.take()
             {
                 images = normalize(graph, images)?;
             }
-            let shape = graph.shape(images).to_vec();
-            let change = named.on([shape[2], shape[3]])?;
-            let draws = graph.input(&inputs(place), TensorSpec::f32([shape[0], change.columns()]))?;
-            images = graph.apply_one(change, &[images, draws])?;
+            let [n, channels, height, width] = [0, 1, 2, 3].map(|dimension| graph.shape(images)[dimension]);
+            for change in named.on([channels, height, width])? {
+                let draws = graph.input(&inputs(place), TensorSpec::f32([n, change.columns()]))?;
+                images = graph.apply_one(change, &[images, draws])?;
+                place += 1;
+            }
         }
-        match normalize {
-            Some(normalize) => normalize(graph, images),
-            None => Ok(images),
+        if let Some(normalize) = normalize {
+            images = normalize(graph, images)?;
+        }
+        if self.mixes() {
+            let mixture = graph.input(mixture, TensorSpec::f32([MixImages::NUMBERS]))?;
+            images = graph.apply_one(MixImages, &[images, mixture])?;
+        }
+        Ok(images)
+    }
+}
+
+/// In the place of an image and a place in the list, for what is drawn for a batch.
+const BATCH_KEY: u64 = u64::MAX;
+
+impl Named {
+    fn on(&self, shape: [usize; 3]) -> Result<Vec<ChangeImages>, BadSetting> {
+        let value = || named_values(self.form.listing.name, &self.values);
+        match &self.change {
+            Change::Image(change) => change.changes(shape).map_err(|rule| BadSetting::new("augment", value(), rule)),
+            Change::Batch(_) => Ok(Vec::new()),
         }
     }
 }
 
-impl Named {
-    fn on(&self, size: [usize; 2]) -> Result<ChangeImages, BadSetting> {
-        let value = || named_values(self.form.listing.name, &self.values);
-        self.change.change(size).map_err(|rule| BadSetting::new("augment", value(), rule))
+impl Change {
+    fn image(change: impl Augment + 'static) -> Change {
+        Change::Image(Arc::new(change))
     }
 }
 
@@ -197,7 +280,7 @@ mod tests {
 
     fn rows(text: &str, epochs: u64) -> Vec<Vec<f32>> {
         let all: Augmentations = text.parse().unwrap();
-        let columns = all.columns([8, 12]).unwrap()[0];
+        let columns: usize = all.columns([3, 8, 12]).unwrap()[0].iter().sum();
         let row = |epoch| {
             let mut row = vec![f32::NAN; columns];
             all.draw(0, [1, epoch, 7], [8, 12], &mut row);
@@ -227,6 +310,7 @@ mod tests {
             ("crop:pad=4", "it has no attribute `pad`"),
             ("flip,crop,flip", "given twice"),
             ("cutout,flip", "it must come before `cutout`"),
+            ("mixup,cutout", "it must come before `mixup`"),
             ("random_resized_crop:scale=0.9+0.1", "the first of scale no larger than the second"),
             ("random_resized_crop:scale=0.5+1.5", "scale at most 1"),
             ("affine:translate=2+0", "translate is [2,0]"),
@@ -235,7 +319,7 @@ mod tests {
             assert!(error.to_string().contains(told), "{text}: {error}");
         }
         let crop: Augmentations = "crop:padding=8,border=reflect".parse().unwrap();
-        let error = crop.columns([8, 12]).unwrap_err().to_string();
+        let error = crop.columns([3, 8, 12]).unwrap_err().to_string();
         assert!(error.contains("a padding below 8"), "{error}");
     }
 

@@ -1,9 +1,8 @@
 //! Crops of random size and shape (Szegedy et al. 2015), as torchvision's `RandomResizedCrop` draws them.
 
-use super::{Augment, Draw, Form};
+use super::{Augment, Change, Draw, Form, Stage};
 use crate::attribute::{Attribute, Listing, Range, Takes, Values};
 use crate::ops::ChangeImages;
-use std::sync::Arc;
 
 static ATTRIBUTES: [Attribute; 2] = [
     Attribute::new("scale", Takes::Pair([0.08, 1.0], Range::Positive), "least and greatest share of the image's area"),
@@ -16,10 +15,10 @@ static ATTRIBUTES: [Attribute; 2] = [
 
 pub(super) static FORM: Form = Form {
     listing: Listing::new("random_resized_crop", &ATTRIBUTES, "a part of random size and shape, resized to the whole"),
-    is_of_normalized: false,
+    stage: Stage::Bytes,
     read: |values| {
         let [scale, ratio] = shares(values)?;
-        Ok(Arc::new(ResizedCrop { scale, ratio }))
+        Ok(Change::image(ResizedCrop { scale, ratio }))
     },
 };
 
@@ -47,8 +46,8 @@ struct ResizedCrop {
 }
 
 impl Augment for ResizedCrop {
-    fn change(&self, size: [usize; 2]) -> Result<ChangeImages, String> {
-        Ok(ChangeImages::ResizedCrop(size))
+    fn changes(&self, [_, height, width]: [usize; 3]) -> Result<Vec<ChangeImages>, String> {
+        Ok(vec![ChangeImages::ResizedCrop([height, width])])
     }
 
     fn draw(&self, place: &mut Draw, row: &mut [f32]) {

@@ -1,17 +1,16 @@
 //! Rotations about the centre.
 
-use super::{Augment, Draw, Form};
+use super::{Augment, Change, Draw, Form, Stage};
 use crate::attribute::{Attribute, Listing, Range, Takes};
 use crate::ops::ChangeImages;
-use std::sync::Arc;
 
 static ATTRIBUTES: [Attribute; 1] =
     [Attribute::new("degrees", Takes::Number(15.0, Range::NotNegative), "the greatest angle, to both sides")];
 
 pub(super) static FORM: Form = Form {
     listing: Listing::new("rotation", &ATTRIBUTES, "turned about its centre, black around it"),
-    is_of_normalized: false,
-    read: |values| Ok(Arc::new(Rotation { degrees: values.number("degrees") })),
+    stage: Stage::Bytes,
+    read: |values| Ok(Change::image(Rotation { degrees: values.number("degrees") })),
 };
 
 struct Rotation {
@@ -19,8 +18,8 @@ struct Rotation {
 }
 
 impl Augment for Rotation {
-    fn change(&self, _: [usize; 2]) -> Result<ChangeImages, String> {
-        Ok(ChangeImages::Affine)
+    fn changes(&self, _: [usize; 3]) -> Result<Vec<ChangeImages>, String> {
+        Ok(vec![ChangeImages::Affine])
     }
 
     fn draw(&self, place: &mut Draw, row: &mut [f32]) {

@@ -1,6 +1,6 @@
 //! Changes as they are written: names with attributes, with commas between them.
 
-use super::{Augmentations, FORMS, Named};
+use super::{Augmentations, FORMS, Named, Stage};
 use crate::attribute::{excerpt, named_values};
 use std::fmt;
 use std::str::FromStr;
@@ -54,9 +54,9 @@ impl FromStr for Augmentations {
             if all.iter().any(|other| other.form.listing.name == name.trim()) {
                 return Err(refuse("it is given twice".to_owned()));
             }
-            if let Some(other) = all.last().filter(|other| other.form.is_of_normalized && !form.is_of_normalized) {
-                let name = other.form.listing.name;
-                return Err(refuse(format!("it must come before `{name}`, which is done to normalised images")));
+            if let Some(other) = all.last().filter(|other| other.form.stage > form.stage) {
+                let (name, when) = (other.form.listing.name, other.form.stage);
+                return Err(refuse(format!("it must come before `{name}`, which is done to {when}")));
             }
             all.push(named);
         }
@@ -64,6 +64,16 @@ impl FromStr for Augmentations {
             true => Err(AugmentError { text: excerpt(inner), reason: format!("known are {}", known()) }),
             false => Ok(Augmentations(all)),
         }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stage::Bytes => "pixels as they are",
+            Stage::Normalized => "normalised images",
+            Stage::Batch => "all images of a batch together",
+        })
     }
 }
 

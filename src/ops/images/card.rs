@@ -1,8 +1,8 @@
 //! The card of ops that make training images.
 
-use super::{Border, ChangeImages, NormalizeImages, UnpackImages};
+use super::{Border, ChangeImages, MixImages, NormalizeImages, UnpackImages};
 use crate::graph::Graph;
-use crate::ops::card::{Card, Case, Chapter, Entry, NO_GRADIENT};
+use crate::ops::card::{Card, Case, Chapter, Entry, NO_GRADIENT, Prepared};
 use crate::random::splitmix64;
 use crate::tensor::{HostTensor, TensorSpec, Tensors};
 
@@ -57,6 +57,14 @@ pub(crate) static CARD: Card = Card::new(
             shaders: &["images/normalize"],
             flops: "3 elements of y",
         },
+        Entry {
+            name: "mix_images",
+            computes: "s x[n] + (1 - s) x[n - 1] within a box, x[n] elsewhere",
+            shapes: "x [N, C, H, W] and (top, left, height, width, s) [5]; y as x",
+            gradient: NO_GRADIENT,
+            shaders: &["images/mix"],
+            flops: "3 elements of y",
+        },
     ],
 )
 .cases(cases);
@@ -78,6 +86,9 @@ fn cases() -> Vec<Case> {
         );
     }
     cases.extend([[2, 1, 5, 7], [3, 3, 6, 5]].map(normalized));
+    for shape in [[4, 3, 9, 14], [1, 2, 5, 7], [4, 3, 700, 1025]] {
+        cases.extend(MIXTURES.map(|prepare| mixed(shape, prepare)));
+    }
     cases
 }
 
@@ -138,6 +149,27 @@ fn normalized(shape: [usize; 4]) -> Case {
     .prepare(|tensors| {
         rows(tensors, "numbers", 2, |row, at| row.copy_from_slice(&[0.3 + 0.1 * at as f32, 0.2 + 0.05 * at as f32]));
     })
+}
+
+fn mixed(shape: [usize; 4], (what, prepare): Prepared) -> Case {
+    Case::new("mix_images", format!("x {shape:?}, {what}"), move |graph: &mut Graph| {
+        let x = graph.input("x", TensorSpec::f32(shape))?;
+        let numbers = graph.input("numbers", TensorSpec::f32([MixImages::NUMBERS]))?;
+        let y = graph.apply_one(MixImages, &[x, numbers])?;
+        graph.output("y", y);
+        Ok(())
+    })
+    .prepare(prepare)
+}
+
+const MIXTURES: [Prepared; 3] = [
+    ("all blended", |tensors| mixture(tensors, [0.0, 0.0, 2000.0, 2000.0, 0.3])),
+    ("a box", |tensors| mixture(tensors, [1.0, 2.0, 3.0, 4.0, 0.0])),
+    ("none", |tensors| mixture(tensors, [0.0; MixImages::NUMBERS])),
+];
+
+fn mixture(tensors: &mut Tensors, numbers: [f32; MixImages::NUMBERS]) {
+    rows(tensors, "numbers", MixImages::NUMBERS, |row, _| row.copy_from_slice(&numbers));
 }
 
 /// Sets each row of a tensor of `columns`.
