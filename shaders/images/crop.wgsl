@@ -6,13 +6,8 @@
 import package::constants::{WORKGROUP, HEIGHT, WIDTH, ELEMENTS};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+@if(reflect) import package::images::reflected::reflected;
 import package::bindings::{x, draws, y};
-
-// Where `at` lies in a line of `size` whose ends are mirrors: the pixel at an end is not seen twice.
-fn reflected(at: i32, size: i32) -> i32 {
-    // mutate `2 * (size - 1) - at` => `2 * size - 1 - at` (images: the last pixel seen twice)
-    return select(abs(at), 2 * (size - 1) - at, at >= size);
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

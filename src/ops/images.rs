@@ -3,12 +3,15 @@
 //! What is random is drawn on the host, a row of numbers for each image, and the same on every device
 //! ([`Augmentations`](crate::data::Augmentations)).
 
+mod blur;
 mod card;
 mod change;
+mod colour;
 mod mix;
 
 pub(crate) use card::CARD;
 pub use change::{Border, ChangeImages};
+pub use colour::Colour;
 pub use mix::MixImages;
 
 use super::{expect_inputs, expect_nchw};

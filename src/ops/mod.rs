@@ -43,7 +43,7 @@ pub use dropout::Dropout;
 pub use elementwise::{Add, Copy, Fill, Mul, Scale};
 pub use epilogue::Activated;
 pub use group_norm::{GroupNorm, GroupNormInputGradient, GroupNormSums, GroupNormalize};
-pub use images::{Border, ChangeImages, MixImages, NormalizeImages, UnpackImages};
+pub use images::{Border, ChangeImages, Colour, MixImages, NormalizeImages, UnpackImages};
 pub use layout::{Concat, Permute, Slice, ZeroPad};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormBackward};
 pub use loss_rows::{IGNORED_TARGET, Rows};
@@ -98,6 +98,8 @@ pub const SHARED: &[(&str, &str)] = &[
     ("conv/texture_pixels", "tiles of pixels of the convolutions whose operands are textures"),
     ("pool/adaptive", "windows of adaptive pooling"),
     ("loss/log_sum_exp", "largest logit of a row, and the sum of exponentials less it"),
+    ("images/tone", "grey and level of a pixel"),
+    ("images/reflected", "a place beyond the end of a line, in its mirror image"),
     ("lib/nan", "bounds and comparisons that hold for NaN"),
     ("lib/strided", "offset of an element that is walked with up to six strides"),
     ("lib/together", "sums over the invocations of a workgroup"),

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use tilewright::data::{Augmentations, Batches, Dataset, Normalization, Sampler};
 use tilewright::graph::{Graph, Op};
-use tilewright::ops::{Border, ChangeImages, MixImages, SoftCrossEntropy};
+use tilewright::ops::{Border, ChangeImages, Colour, MixImages, SoftCrossEntropy};
 use tilewright::optim::ClassWeights;
 use tilewright::recipe::TrainConfig;
 use tilewright::session::{Device, Session, run_once};
@@ -20,6 +20,15 @@ struct Torchvision {
     /// Three images.
     batch: Vec<f32>,
     mixtures: Vec<Mixed>,
+    equalized: Equalized,
+}
+
+/// Of more pixels than there are levels.
+#[derive(Deserialize)]
+struct Equalized {
+    image: Vec<f32>,
+    shape: [usize; 3],
+    pixels: Vec<f64>,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +48,10 @@ struct Case {
     shape: [usize; 3],
     pixels: Vec<f64>,
     border: Option<String>,
+    /// Of a blur.
+    size: Option<usize>,
+    /// Of a change of colours, whose row is its amount.
+    colour: Option<String>,
 }
 
 impl Case {
@@ -50,6 +63,8 @@ impl Case {
             ("resized_crop", None) => ChangeImages::ResizedCrop([self.shape[1], self.shape[2]]),
             ("affine", None) => ChangeImages::Affine,
             ("erase", None) => ChangeImages::Erase,
+            ("blur", None) => ChangeImages::Blur(self.size.unwrap()),
+            ("colour", None) => ChangeImages::Colour,
             other => panic!("{other:?}"),
         }
     }
@@ -160,17 +175,31 @@ fn images_are_changed_as_torchvision_changes_them() {
     let mut largest = BTreeMap::new();
     for case in &truth.cases {
         let [channels, height, width] = truth.shape;
-        let row: Vec<f32> = case.row.iter().map(|&number| number as f32).collect();
+        let mut row: Vec<f32> = case.row.iter().map(|&number| number as f32).collect();
+        if let Some(name) = &case.colour {
+            let colour = Colour::all().find(|colour| format!("{colour:?}").eq_ignore_ascii_case(name)).unwrap();
+            row = colour.row(case.row[0]).to_vec();
+        }
         let pixels = applied(case.change(), [&[1, channels, height, width], &[1, row.len()]], &truth.image, &row);
         let error = largest_error(&pixels, &case.pixels);
-        let largest: &mut f64 = largest.entry(&case.op).or_default();
+        let largest: &mut f64 = largest.entry(case.colour.as_ref().unwrap_or(&case.op)).or_default();
         *largest = largest.max(error);
     }
     // Pixels go up to 255; torchvision has the corners of an affine map in float32.
     for (op, error) in &largest {
         assert!(*error < 2e-4, "{op}: {error:e}");
     }
-    assert_eq!(largest.len(), 4);
+    assert_eq!(largest.len(), 4 + 1 + 11);
+}
+
+#[test]
+fn levels_are_equalized_as_torchvision_equalizes_them() {
+    let Equalized { image, shape: [channels, height, width], pixels } = torchvision().equalized;
+    let shapes: [&[usize]; 2] = [&[1, channels, height, width], &[1, 2]];
+    let found = applied(ChangeImages::Colour, shapes, &image, &Colour::Equalize.row(0.0));
+    assert_eq!(found.iter().map(|&x| f64::from(x)).collect::<Vec<_>>(), pixels);
+    let moved = found.iter().zip(&image).filter(|(a, b)| a != b).count();
+    assert!(moved > image.len() / 2, "{moved} of {}", image.len());
 }
 
 fn images() -> Dataset {
@@ -207,7 +236,7 @@ fn an_image_that_comes_twice_in_an_epoch_is_changed_in_two_ways() {
     let batches = Batches::new(&images, 7, &Normalization::of(&images)).unwrap().augmented(&changes).unwrap();
     let batches = batches.sampled(Sampler::Balanced, 1, 0);
     let packed = batches.pack(0);
-    let rows = packed.draws[0].chunks_exact(6).map(|row| row.iter().map(|number| number.to_bits()).collect::<Vec<_>>());
+    let rows = packed.draws[0].chunks_exact(7).map(|row| row.iter().map(|number| number.to_bits()).collect::<Vec<_>>());
     assert_eq!(rows.collect::<std::collections::BTreeSet<_>>().len(), 7);
     let seen: std::collections::BTreeSet<u32> = batches.indices(0).iter().copied().collect();
     assert!(seen.len() < 7, "{seen:?}");

@@ -1,10 +1,10 @@
 //! Rotations, shifts, sizes and shears together, as torchvision's `RandomAffine` draws and composes them.
 
 use super::{Augment, Change, Draw, Form, Stage};
-use crate::attribute::{Attribute, Listing, Range, Takes};
+use crate::attribute::{Attribute, Listing, Range, Takes, Values};
 use crate::ops::ChangeImages;
 
-static ATTRIBUTES: [Attribute; 4] = [
+static ATTRIBUTES: [Attribute; 5] = [
     Attribute::new("degrees", Takes::Number(0.0, Range::NotNegative), "the greatest angle, to both sides"),
     Attribute::new(
         "translate",
@@ -17,13 +17,25 @@ static ATTRIBUTES: [Attribute; 4] = [
         Takes::Number(0.0, Range::NotNegative),
         "the greatest angle by which rows slide, below 90 degrees",
     ),
+    FILL,
 ];
+
+pub(super) const FILL: Attribute =
+    Attribute::new("fill", Takes::Number(0.0, Range::NotNegative), "what is around it: 0 is black, 255 white");
+
+/// The fill, which is one of a pixel.
+pub(super) fn fill(values: &Values) -> Result<f64, String> {
+    match values.number("fill") {
+        fill if fill <= 255.0 => Ok(fill),
+        fill => Err(format!("fill is {fill}, but must be at most 255")),
+    }
+}
 
 pub(super) static FORM: Form = Form {
     listing: Listing::new(
         "affine",
         &ATTRIBUTES,
-        "turned, moved, resized and sheared about its centre, black around it",
+        "turned, moved, resized and sheared about its centre, and filled around it",
     ),
     stage: Stage::Bytes,
     read: |values| {
@@ -39,6 +51,7 @@ pub(super) static FORM: Form = Form {
             translate: values.pair("translate"),
             scale,
             shear,
+            fill: fill(values)?,
         }))
     },
 };
@@ -48,6 +61,7 @@ struct Affine {
     translate: [f64; 2],
     scale: [f64; 2],
     shear: f64,
+    fill: f64,
 }
 
 impl Augment for Affine {
@@ -62,13 +76,18 @@ impl Augment for Affine {
         let shift = [most_x, most_y].map(|most| place.within([-most, most]).round());
         let scale = place.within(self.scale);
         let shear = place.within([-self.shear, self.shear]);
-        row.copy_from_slice(&inverse(angle, shift, scale, shear).map(|number| number as f32));
+        write(row, inverse(angle, shift, scale, shear), self.fill);
     }
+}
+
+/// The row of an image.
+pub(super) fn write(row: &mut [f32], map: [f64; 6], fill: f64) {
+    row.iter_mut().zip(map.into_iter().chain([fill])).for_each(|(to, number)| *to = number as f32);
 }
 
 /// The map from a place in the changed image to that in the old one, both from the centre. The image is sheared along its
 /// rows, turned clockwise and resized about its centre, and then moved. Angles in degrees, `shift` in pixels.
-fn inverse(angle: f64, shift: [f64; 2], scale: f64, shear: f64) -> [f64; 6] {
+pub(super) fn inverse(angle: f64, shift: [f64; 2], scale: f64, shear: f64) -> [f64; 6] {
     let (sin, cos) = angle.to_radians().sin_cos();
     let slide = shear.to_radians().tan();
     // Forward it is scale * R(angle) * [1, -slide; 0, 1], whose determinant is scale^2.

@@ -3,14 +3,18 @@
 //! To add one, write a file here that has a [`Form`], and name it in [`FORMS`].
 
 mod affine;
+mod blur;
 mod crop;
 mod cutout;
 mod erase;
 mod flip;
+mod jitter;
 mod mix;
+mod policy;
 mod resized_crop;
 mod rotation;
 mod text;
+mod tone;
 
 pub use mix::Mixture;
 pub use text::AugmentError;
@@ -107,6 +111,17 @@ static FORMS: &[&Form] = &[
     &resized_crop::FORM,
     &rotation::FORM,
     &affine::FORM,
+    &jitter::FORM,
+    &tone::GRAYSCALE,
+    &blur::FORM,
+    &tone::INVERT,
+    &tone::POSTERIZE,
+    &tone::SOLARIZE,
+    &tone::SHARPNESS,
+    &tone::AUTOCONTRAST,
+    &tone::EQUALIZE,
+    &policy::RAND_AUGMENT,
+    &policy::TRIVIAL_AUGMENT,
     &erase::FORM,
     &cutout::FORM,
     &mix::MIXUP,
@@ -122,6 +137,11 @@ impl Augmentations {
     /// Whether a change of that name is among them.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|named| named.form.listing.name == name)
+    }
+
+    /// Whether images stay as they are.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// `others` after these.
@@ -306,7 +326,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_what_would_be_right() {
         for (text, told) in [
-            ("blur", "known are crop, flip, "),
+            ("blurred", "known are crop, flip, "),
             ("crop:pad=4", "it has no attribute `pad`"),
             ("flip,crop,flip", "given twice"),
             ("cutout,flip", "it must come before `cutout`"),
@@ -314,6 +334,10 @@ mod tests {
             ("random_resized_crop:scale=0.9+0.1", "the first of scale no larger than the second"),
             ("random_resized_crop:scale=0.5+1.5", "scale at most 1"),
             ("affine:translate=2+0", "translate is [2,0]"),
+            ("affine:fill=256", "fill is 256, but must be at most 255"),
+            ("color_jitter:hue=0.6", "hue is 0.6, but must be at most 0.5"),
+            ("gaussian_blur:kernel_size=4", "kernel_size is 4, but must be odd"),
+            ("rand_augment:magnitude=31", "magnitude is 31, but must be a whole number from 0 to 30"),
         ] {
             let error = text.parse::<Augmentations>().unwrap_err();
             assert!(error.to_string().contains(told), "{text}: {error}");
@@ -321,13 +345,16 @@ mod tests {
         let crop: Augmentations = "crop:padding=8,border=reflect".parse().unwrap();
         let error = crop.columns([3, 8, 12]).unwrap_err().to_string();
         assert!(error.contains("a padding below 8"), "{error}");
+        let grey: Augmentations = "grayscale".parse().unwrap();
+        let error = grey.columns([2, 8, 12]).unwrap_err().to_string();
+        assert!(error.contains("images of 2 channels"), "{error}");
     }
 
     #[test]
     fn a_draw_is_one_of_seed_epoch_image_and_place_alone() {
         let all: Augmentations = "crop,rotation".parse().unwrap();
         let row = |place, keys: [u64; 3]| {
-            let mut row = [0.0; 6];
+            let mut row = [0.0; 7];
             all.draw(place, keys, [32, 32], &mut row);
             row
         };

@@ -1,6 +1,6 @@
 //! The card of ops that make training images.
 
-use super::{Border, ChangeImages, MixImages, NormalizeImages, UnpackImages};
+use super::{Border, ChangeImages, Colour, MixImages, NormalizeImages, UnpackImages};
 use crate::graph::Graph;
 use crate::ops::card::{Card, Case, Chapter, Entry, NO_GRADIENT, Prepared};
 use crate::random::splitmix64;
@@ -35,8 +35,8 @@ pub(crate) static CARD: Card = Card::new(
         },
         Entry {
             name: "affine_images",
-            computes: "x at the place that n's map takes each place to, bilinearly; zeros around it",
-            shapes: "x [N, C, H, W] and rows (a, b, c, d, e, f) [N, 6]; y as x",
+            computes: "x at the place that n's map takes each place to, bilinearly, and n's fill around it",
+            shapes: "x [N, C, H, W] and rows (a, b, c, d, e, f, fill) [N, 7]; y as x",
             gradient: NO_GRADIENT,
             shaders: &["images/affine"],
             flops: "0",
@@ -47,6 +47,23 @@ pub(crate) static CARD: Card = Card::new(
             shapes: "x [N, C, H, W] and rows (top, left, height, width) [N, 4]; y as x",
             gradient: NO_GRADIENT,
             shaders: &["images/erase"],
+            flops: "0",
+        },
+        Entry {
+            name: "blur_images",
+            computes: "x, blurred by a Gaussian of n's deviation, or x where that is 0; its mirror image around it",
+            shapes: "x [N, C, H, W] and rows (sigma) [N, 1]; y as x",
+            gradient: NO_GRADIENT,
+            shaders: &["images/blur"],
+            flops: "0",
+        },
+        Entry {
+            name: "colour_images",
+            computes: "x in other colours: brighter, of more contrast, saturation or sharpness, another hue, grey, inverted, \
+                       posterized, solarized, drawn out or equalized, as n's row says",
+            shapes: "x [N, C, H, W], C 1 or 3, from 0 to 255, and rows (change, amount) [N, 2]; y as x",
+            gradient: NO_GRADIENT,
+            shaders: &["images/colour_table", "images/colour"],
             flops: "0",
         },
         Entry {
@@ -79,12 +96,15 @@ fn cases() -> Vec<Case> {
         ChangeImages::ResizedCrop([40, 30]),
         ChangeImages::Affine,
         ChangeImages::Erase,
+        ChangeImages::Blur(3),
+        ChangeImages::Blur(13),
     ];
     for change in all {
         cases.extend(
             [[5, 1, 7, 7], [4, 3, 9, 14], [6, 3, 12, 8], [4, 1, 700, 1025]].map(|shape| changed(change, shape)),
         );
     }
+    cases.extend([[14, 1, 7, 8], [14, 3, 12, 9], [14, 3, 41, 37], [14, 1, 1, 2]].map(coloured));
     cases.extend([[2, 1, 5, 7], [3, 3, 6, 5]].map(normalized));
     for shape in [[4, 3, 9, 14], [1, 2, 5, 7], [4, 3, 700, 1025]] {
         cases.extend(MIXTURES.map(|prepare| mixed(shape, prepare)));
@@ -117,13 +137,16 @@ fn changed(change: ChangeImages, shape: [usize; 4]) -> Case {
     let what = match change {
         ChangeImages::Crop(border) => format!(", {border:?}"),
         ChangeImages::ResizedCrop([height, width]) => format!(", to {height}x{width}"),
-        ChangeImages::Affine | ChangeImages::Erase => String::new(),
+        ChangeImages::Blur(size) => format!(", by {size} pixels"),
+        ChangeImages::Affine | ChangeImages::Erase | ChangeImages::Colour => String::new(),
     };
     let prepare = match change {
         ChangeImages::Crop(_) => crops,
         ChangeImages::ResizedCrop(_) => boxes_within,
         ChangeImages::Affine => maps,
         ChangeImages::Erase => boxes_anywhere,
+        ChangeImages::Blur(_) => deviations,
+        ChangeImages::Colour => colours,
     };
     // A place in an image is rounded to a share of its size, and two neighbours here differ by as much as any two pixels.
     let tolerance = if change == ChangeImages::Affine { 1e-5f64.max(4e-7 * shape[3] as f64) } else { 1e-5 };
@@ -136,6 +159,10 @@ fn changed(change: ChangeImages, shape: [usize; 4]) -> Case {
     })
     .prepare(prepare)
     .tolerance(tolerance, 1e-6)
+}
+
+fn coloured(shape: [usize; 4]) -> Case {
+    changed(ChangeImages::Colour, shape)
 }
 
 fn normalized(shape: [usize; 4]) -> Case {
@@ -207,15 +234,51 @@ fn boxes_within(tensors: &mut Tensors) {
 
 /// The identity, a turn, a shear with a shift, a mirror, what shrinks, and one that leaves the image.
 fn maps(tensors: &mut Tensors) {
-    const MAPS: [[f32; 6]; 6] = [
-        [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
-        [0.8, -0.6, 0.0, 0.6, 0.8, 0.0],
-        [1.0, 0.3, 1.7, 0.0, 1.0, -2.2],
-        [-1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
-        [1.9, 0.1, 0.3, -0.2, 1.6, 0.4],
-        [1.0, 0.0, 5e4, 0.0, 1.0, -5e4],
+    const MAPS: [[f32; 7]; 6] = [
+        [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.5],
+        [0.8, -0.6, 0.0, 0.6, 0.8, 0.0, 0.0],
+        [1.0, 0.3, 1.7, 0.0, 1.0, -2.2, 0.75],
+        [-1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.5],
+        [1.9, 0.1, 0.3, -0.2, 1.6, 0.4, -0.25],
+        [1.0, 0.0, 5e4, 0.0, 1.0, -5e4, 0.5],
     ];
-    rows(tensors, "draws", 6, |row, at| row.copy_from_slice(&MAPS[at]));
+    rows(tensors, "draws", 7, |row, at| row.copy_from_slice(&MAPS[at]));
+}
+
+fn deviations(tensors: &mut Tensors) {
+    const SIGMAS: [f32; 6] = [0.7, 0.0, 2.0, 0.1, 5.0, 1.0];
+    rows(tensors, "draws", 1, |row, at| row[0] = SIGMAS[at]);
+}
+
+/// Each change, of pixels with and without a fraction, and two of images of one colour.
+fn colours(tensors: &mut Tensors) {
+    let amount = |colour| match colour {
+        Colour::Hue => 0.37,
+        Colour::Posterize => 3.0,
+        Colour::Solarize => 100.0,
+        Colour::Contrast | Colour::Sharpness => 1.7,
+        _ => 0.6,
+    };
+    let all: Vec<Colour> = Colour::all().chain([Colour::Autocontrast, Colour::Equalize]).collect();
+    if let Some(x) = tensors.get_mut("x") {
+        let length = x.f32().len() / all.len();
+        for (image, pixels) in x.f32_mut().chunks_exact_mut(length).enumerate() {
+            for (at, pixel) in pixels.iter_mut().enumerate() {
+                let wide = 127.5 * (*pixel + 1.0);
+                *pixel = match (image < 12, at % 3) {
+                    (false, _) => 77.0,
+                    (true, 0) => wide,
+                    (true, _) => wide.floor(),
+                };
+            }
+            // The least pixel is one of the last invocation that looks for it.
+            if image < 12 && all[image] == Colour::Autocontrast {
+                pixels.iter_mut().for_each(|pixel| *pixel = 20.0 + 0.8 * *pixel);
+                pixels.iter_mut().skip(63).take(1).for_each(|pixel| *pixel = 1.0);
+            }
+        }
+    }
+    rows(tensors, "draws", 2, |row, at| row.copy_from_slice(&all[at].row(amount(all[at]))));
 }
 
 fn boxes_anywhere(tensors: &mut Tensors) {

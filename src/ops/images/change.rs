@@ -1,5 +1,6 @@
 //! Changes to images, each by a row of numbers of its own.
 
+use super::{blur, colour};
 use crate::graph::Op;
 use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
 use crate::ops::{expect_inputs, expect_nchw};
@@ -22,10 +23,15 @@ pub enum ChangeImages {
     /// a box within the image. A pixel is the mean of those around its place, by weights that fall linearly with the
     /// distance and reach further where the box shrinks, as Pillow's bilinear resampling has it.
     ResizedCrop([usize; 2]),
-    /// y at a place is x at the place that a map takes it to, between pixels by their distances (bilinear), and 0 beyond
-    /// the image. Places are (across, down) in pixels from the centre; rows (a, b, c, d, e, f) take (u, v) to
+    /// y at a place is x at the place that a map takes it to, between pixels by their distances (bilinear), and fill
+    /// beyond the image. Places are (across, down) in pixels from the centre; rows (a, b, c, d, e, f, fill) take (u, v) to
     /// (a u + b v + c, d u + e v + f).
     Affine,
+    /// Blurred by a Gaussian of so many pixels on a side, an odd number, with the image's mirror image around it: rows (sigma),
+    /// and 0 leaves an image as it is.
+    Blur(usize),
+    /// Other colours, in images of one or three channels: rows are [`Colour::row`](super::Colour::row).
+    Colour,
     /// 0 within a box, and x elsewhere: rows (top, left, height, width); what of a box is beyond the image does not count.
     Erase,
 }
@@ -47,26 +53,15 @@ impl ChangeImages {
         match self {
             ChangeImages::Crop(_) => 3,
             ChangeImages::ResizedCrop(_) | ChangeImages::Erase => 4,
-            ChangeImages::Affine => 6,
+            ChangeImages::Affine => 7,
+            ChangeImages::Blur(_) => 1,
+            ChangeImages::Colour => 2,
         }
     }
 
     /// Height and width of what becomes of images of this size.
     fn size(self, image: [usize; 2]) -> [usize; 2] {
         if let ChangeImages::ResizedCrop(size) = self { size } else { image }
-    }
-
-    fn kernel(self) -> Kernel {
-        match self {
-            ChangeImages::Crop(border) => Kernel::new(&CROP)
-                .condition("reflect", border == Border::Reflect)
-                .condition("edge", border == Border::Edge),
-            ChangeImages::ResizedCrop([height, width]) => {
-                Kernel::new(&RESIZED_CROP).constant("OUT_HEIGHT", height).constant("OUT_WIDTH", width)
-            }
-            ChangeImages::Affine => Kernel::new(&AFFINE),
-            ChangeImages::Erase => Kernel::new(&ERASE),
-        }
     }
 
     /// Element (i, j) of a changed plane of `height` x `width`.
@@ -101,7 +96,7 @@ impl ChangeImages {
                 let pixel = |i: f64, j: f64| match (0.0..height as f64).contains(&i) && (0.0..width as f64).contains(&j)
                 {
                     true => f64::from(x[i as usize * width + j as usize]),
-                    false => 0.0,
+                    false => f64::from(row[6]),
                 };
                 let [j, i] = place.map(f64::floor);
                 let [across, down] = [place[0] - j, place[1] - i];
@@ -115,13 +110,15 @@ impl ChangeImages {
                     false => x[i * width + j],
                 }
             }
+            ChangeImages::Blur(size) => blur::at(x, [height, width], [i, j], size, f64::from(row[0])) as f32,
+            ChangeImages::Colour => unreachable!("whole images are coloured together"),
         }
     }
 }
 
 impl Border {
     /// The pixel of a line of `size` that is seen at `at`.
-    fn place(self, at: i32, size: usize) -> Option<usize> {
+    pub(super) fn place(self, at: i32, size: usize) -> Option<usize> {
         let size = size as i32;
         let place = match self {
             Border::Zero => at,
@@ -165,6 +162,8 @@ impl Op for ChangeImages {
             ChangeImages::ResizedCrop(_) => "resized_crop_images",
             ChangeImages::Affine => "affine_images",
             ChangeImages::Erase => "erase_images",
+            ChangeImages::Blur(_) => "blur_images",
+            ChangeImages::Colour => "colour_images",
         }
     }
 
@@ -172,6 +171,17 @@ impl Op for ChangeImages {
         expect_inputs(inputs, 2)?;
         let [n, channels, height, width] = expect_nchw(inputs[0])?;
         let columns = self.columns();
+        match *self {
+            ChangeImages::Blur(size) if size.is_multiple_of(2) || size / 2 >= height.min(width) => {
+                return Err(format!(
+                    "it blurs by {size} pixels, but must do so by an odd number, of which half lie in the image"
+                ));
+            }
+            ChangeImages::Colour if channels != 1 && channels != 3 => {
+                return Err(format!("it takes images of one channel or three, not {channels}"));
+            }
+            _ => {}
+        }
         match inputs[1].shape[..] == [n, columns] {
             true => {
                 let [out_height, out_width] = self.size([height, width]);
@@ -187,6 +197,9 @@ impl Op for ChangeImages {
         inputs: &[&HostTensor],
         outputs: &mut [HostTensor],
     ) {
+        if *self == ChangeImages::Colour {
+            return colour::reference([channels, height, width], inputs, outputs);
+        }
         let [out_height, out_width] = self.size([height, width]);
         let changed = outputs[0].f32_mut().chunks_exact_mut(out_height * out_width);
         let planes = inputs[0].f32().chunks_exact(height * width).zip(changed);
@@ -198,13 +211,26 @@ impl Op for ChangeImages {
         }
     }
 
-    fn launch(&self, &[_, channels, height, width]: &[usize; 4], launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+    fn launch(&self, shape: &[usize; 4], launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+        let kernel = match *self {
+            ChangeImages::Crop(border) => Kernel::new(&CROP)
+                .condition("reflect", border == Border::Reflect)
+                .condition("edge", border == Border::Edge),
+            ChangeImages::ResizedCrop([height, width]) => {
+                Kernel::new(&RESIZED_CROP).constant("OUT_HEIGHT", height).constant("OUT_WIDTH", width)
+            }
+            ChangeImages::Affine => Kernel::new(&AFFINE),
+            ChangeImages::Erase => Kernel::new(&ERASE),
+            ChangeImages::Blur(size) => return blur::launch(*shape, size, launch),
+            ChangeImages::Colour => return colour::launch(*shape, launch),
+        };
+        let [_, channels, height, width] = *shape;
         let [out_height, out_width] = self.size([height, width]);
         let taps = |size: usize, out: usize| 2 * size.div_ceil(out) + 1;
         launch.expect_loop(taps(height, out_height) * taps(width, out_width))?;
         let sizes = [("HEIGHT", height), ("WIDTH", width), ("ELEMENTS", channels * out_height * out_width)];
         let operands = [("x", Operand::input(0)), ("draws", Operand::input(1)), ("y", Operand::output(0))];
-        launch.linear(self.kernel().constants(sizes), launch.output(0).elements(), operands);
+        launch.linear(kernel.constants(sizes), launch.output(0).elements(), operands);
         Ok(())
     }
 }
