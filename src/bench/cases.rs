@@ -9,7 +9,6 @@ use crate::optim::{Optimizer, UpdateConfig};
 use crate::recipe::{Precision, TrainConfig};
 use crate::tensor::TensorSpec;
 use crate::train::{Batch, TrainError, training_graph};
-use serde_json::{Map, Value as Json};
 use std::collections::HashMap;
 
 /// A kind of kernels.
@@ -49,27 +48,21 @@ pub fn cases(group: Group, class: DeviceClass) -> Result<Vec<Case>, GraphError> 
     }
 }
 
-/// One training step of a model: forward, loss, backward, update. Images are of the model's own size, or of
-/// `size`, (height, width).
+/// One training step of a model: what is made of images, forward, loss, backward, update. Images are of the model's own size,
+/// or of `size`, (height, width).
 ///
 /// # Errors
 /// When there is no such model, or it does not take its attributes or the size.
-pub fn step_case(
-    model: &str,
-    batch: usize,
-    classes: usize,
-    size: Option<(usize, usize)>,
-    attributes: Map<String, Json>,
-    precision: Precision,
-) -> Result<Case, TrainError> {
+pub fn step_case(config: &TrainConfig, classes: usize, size: Option<(usize, usize)>) -> Result<Case, TrainError> {
+    let TrainConfig { model, batch, attributes, precision, .. } = config;
     let [channels, height, width] = models::find(model)?.input(&ModelOptions::from(attributes.clone()))?;
     let (height, width) = size.unwrap_or((height, width));
-    let config = TrainConfig { model: model.to_owned(), batch, attributes, precision, ..TrainConfig::default() };
-    let mut name = model.to_owned();
-    name.extend(config.attributes.iter().map(|(attribute, value)| format!(" {attribute}={value}")));
+    let mut name = model.clone();
+    name.extend(attributes.iter().map(|(attribute, value)| format!(" {attribute}={value}")));
     name.extend(size.map(|(height, width)| format!(" {height}x{width}")));
-    name.extend((precision != Precision::F32).then(|| format!(" {precision}")));
-    let (graph, _) = training_graph(&config, Batch { shape: [batch, channels, height, width], classes })?;
+    name.extend(config.augment.as_ref().map(|changes| format!(" {changes}")));
+    name.extend((*precision != Precision::F32).then(|| format!(" {precision}")));
+    let (graph, _) = training_graph(config, Batch { shape: [*batch, channels, height, width], classes })?;
     Ok(Case { name: format!("{name} batch {batch}"), graph })
 }
 

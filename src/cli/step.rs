@@ -5,7 +5,8 @@ use super::settings::parse_size;
 use clap::Args;
 use serde_json::Value;
 use tilewright::bench::{self, Case};
-use tilewright::recipe::{Precision, read_attribute};
+use tilewright::data::Augmentations;
+use tilewright::recipe::{Precision, TrainConfig, read_attribute};
 
 /// Heading of the help.
 pub(super) const MODEL: &str = "Model";
@@ -17,6 +18,9 @@ pub(super) struct StepOptions {
     /// Images in a step
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..), help_heading = MODEL)]
     batch: u32,
+    /// Changes of training images, as `train` takes them, such as `crop,flip,cutout`
+    #[arg(long, value_name = "CHANGE,...", help_heading = MODEL)]
+    augment: Option<Augmentations>,
     #[command(flatten)]
     form: FormOptions,
 }
@@ -42,7 +46,14 @@ impl StepOptions {
 
     pub(super) fn case(&self, precision: Precision) -> Result<Case, CliError> {
         let FormOptions { classes, size, attributes } = &self.form;
-        let attributes = attributes.iter().cloned().collect();
-        Ok(bench::step_case(&self.model, self.batch(), *classes as usize, *size, attributes, precision)?)
+        let config = TrainConfig {
+            model: self.model.clone(),
+            batch: self.batch(),
+            attributes: attributes.iter().cloned().collect(),
+            augment: self.augment.clone(),
+            precision,
+            ..TrainConfig::default()
+        };
+        Ok(bench::step_case(&config, *classes as usize, *size)?)
     }
 }
