@@ -5,6 +5,7 @@
 
 #[cfg(unix)]
 mod allocator;
+mod augment;
 mod bench;
 mod check;
 mod classes;
@@ -73,6 +74,7 @@ enum Command {
     Landscape(Box<landscape::Landscape>),
     Eval(eval::Eval),
     Predict(predict::Predict),
+    Augment(Box<augment::Augment>),
     Import(import::Import),
     Export(export::Export),
     Bench(bench::Bench),
@@ -98,6 +100,7 @@ impl Command {
             Command::Landscape(command) => Some(&command.place),
             Command::Eval(command) => Some(&command.place),
             Command::Predict(command) => Some(&command.place),
+            Command::Augment(command) => Some(&command.place),
             Command::Bench(command) => Some(&command.place),
             Command::Profile(command) => Some(&command.place),
             Command::Check(command) => Some(&command.place),
@@ -118,6 +121,7 @@ impl Command {
             Command::Landscape(command) => command.run(global),
             Command::Eval(command) => command.run(global),
             Command::Predict(command) => command.run(global),
+            Command::Augment(command) => command.run(global),
             Command::Import(command) => command.run(global),
             Command::Export(command) => command.run(global),
             Command::Bench(command) => command.run(global),

@@ -4,7 +4,7 @@ use super::CliError;
 use super::rows::{Given, OfTraining};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Command, Id};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tilewright::data::{ImageSize, Source};
 use tilewright::models;
 use tilewright::path_text;
@@ -43,12 +43,7 @@ impl Settings {
     /// named either.
     pub(super) fn config_or(&self, default: &str) -> Result<TrainConfig, CliError> {
         let mut config = match &self.recipe {
-            Some(file) => {
-                let text = tilewright::regular_file::read_to_string(file)
-                    .map_err(|error| CliError::failed(format!("`{}` cannot be read: {error}", file.display())))?;
-                TrainConfig::from_toml(&text)
-                    .map_err(|error| CliError::usage(format!("`{}` is not a recipe: {error}", file.display())))?
-            }
+            Some(file) => read_recipe(file)?,
             None => match &self.model {
                 Some(model) => self.recipe_of(model)?,
                 None => TrainConfig { data: Source::mnist(), ..TrainConfig::for_model(default)? },
@@ -73,6 +68,14 @@ impl Settings {
             config.data.to_string().replace(&folder.display().to_string(), "DIR"),
         )))
     }
+}
+
+/// A recipe in a file.
+pub(super) fn read_recipe(file: &Path) -> Result<TrainConfig, CliError> {
+    let text = tilewright::regular_file::read_to_string(file)
+        .map_err(|error| CliError::failed(format!("`{}` cannot be read: {error}", file.display())))?;
+    TrainConfig::from_toml(&text)
+        .map_err(|error| CliError::usage(format!("`{}` is not a recipe: {error}", file.display())))
 }
 
 /// Reads a source, whose path need not be text.

@@ -153,6 +153,12 @@ impl<'a> Batches<'a> {
         Self { repeats: false, seed: 0, epoch: 0, ..self }
     }
 
+    /// With the changes that are drawn in that epoch, for the images as they come.
+    #[must_use]
+    pub fn redrawn(self, seed: u64, epoch: u64) -> Self {
+        Self { seed, epoch, ..self }
+    }
+
     /// With random changes to each image of a [packed](Batches::pack) batch.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! The training graph and the evaluation graph of a configuration.
 
+#[cfg(feature = "image")]
+use super::examples::CHANGED;
 use super::feed::{IMAGES, LABELS, MIXTURE, NORMALIZATION, OTHER_LABELS, SHARES, draws};
 use super::{TrainError, init};
 use crate::graph::{Graph, Init, Pass, Value};
@@ -189,6 +191,18 @@ fn images(graph: &mut Graph, config: &TrainConfig, batch: Batch, mode: Mode) -> 
             Ok::<_, TrainError>(graph.apply_one(NormalizeImages, &[images, numbers])?)
         })
     })
+}
+
+/// What a training step makes of the bytes of images, under [`CHANGED`].
+///
+/// # Errors
+/// When images of that size cannot be changed so.
+#[cfg(feature = "image")]
+pub(super) fn image_graph(config: &TrainConfig, batch: Batch) -> Result<Graph, TrainError> {
+    let mut graph = Graph::new();
+    let images = images(&mut graph, config, batch, Mode::Train)?;
+    graph.output(CHANGED, images);
+    Ok(graph)
 }
 
 /// The model's logits.

@@ -7,6 +7,8 @@ mod ensemble;
 mod error;
 mod evaluate;
 mod evaluation;
+#[cfg(feature = "image")]
+mod examples;
 mod feed;
 mod graphs;
 mod init;
@@ -33,6 +35,8 @@ pub use ensemble::{Ensemble, EnsembleEvaluation, TestData};
 pub use error::TrainError;
 pub use evaluate::Evaluator;
 pub use evaluation::Evaluation;
+#[cfg(feature = "image")]
+pub use examples::Examples;
 pub use graphs::{Batch, PartGraphs, evaluation_graph, part_graphs, training_graph};
 pub use landscape::{Form, Landscape, LandscapeOutcome, RateRun};
 pub use probabilities::{MeanProbabilities, log_probabilities, softmax};

@@ -3,7 +3,8 @@
 //! `config.toml` is the resolved configuration, `steps.csv` has a row per step, `epochs.csv` a row per
 //! epoch, `checkpoint.safetensors` is the last checkpoint and `best.safetensors` the one with the
 //! highest test accuracy. `tuned.toml` is a copy of the table of kernels, if the run takes one. `curves.svg` shows the
-//! tables, and a file of events has them for TensorBoard.
+//! tables, and a file of events has them for TensorBoard. `augment.png` shows what is made of the first images, where they are
+//! changed at random.
 //!
 //! What counts is the last checkpoint. Rows are on the disk before it is: those of later steps are dropped when the run
 //! goes on, and written again. The best checkpoint comes after it, and is made of it when it is missing.

@@ -1,5 +1,7 @@
 //! The training loop.
 
+#[cfg(feature = "image")]
+use super::Examples;
 use super::graphs::HISTORY;
 use super::init::{self, preprocessing};
 use super::run_folder::{EpochRow, StepRow};
@@ -135,9 +137,26 @@ impl Trainer {
         header.config.run = Some(RunRecord { class_weights: runner.class_weights.clone(), ..record });
         let folder = RunFolder::create(path, &header.config, table.as_ref())?;
         let mut trainer = Trainer::new(splits, resolved, runner, header, learning_rate, folder);
+        #[cfg(feature = "image")]
+        trainer.show_augmentation(device)?;
         trainer.notes.extend(init::other_attributes(&config)?);
         trainer.notes.extend(notes);
         Ok(trainer)
+    }
+
+    /// Writes a picture of what the run makes of its first images, where it changes them at random.
+    #[cfg(feature = "image")]
+    fn show_augmentation(&self, device: &Device) -> Result<(), TrainError> {
+        let Trainer { header, splits, folder, .. } = self;
+        match header.config.augmentations()?.is_empty() {
+            true => Ok(()),
+            false => {
+                let path = folder.path().join("augment.png");
+                Examples::default()
+                    .write(&header.config, &splits.train, &header.normalization, device, &path)
+                    .map(|_| ())
+            }
+        }
     }
 
     pub(super) fn new(

@@ -1,5 +1,6 @@
 //! Changes to training images, held against torchvision's pixels and against the images themselves.
 
+use crate::common::tilewright;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tilewright::data::{Augmentations, Batches, Dataset, Normalization, Sampler};
@@ -154,6 +155,7 @@ fn every_loss_trains_on_mixed_images_also_in_parts_and_with_weights_of_classes()
             config.loss = loss.parse().unwrap();
             config.class_weights = Some(ClassWeights::Balanced);
             Trainer::create(config, &Device::reference(), Some(&run)).unwrap().run(&mut Silent).unwrap();
+            assert_ne!(run.join("augment.png").exists(), augment.is_empty(), "a picture of what is changed");
             let checkpoint = std::fs::read(run.join("checkpoint.safetensors")).unwrap();
             let tensors = safetensors::SafeTensors::deserialize(&checkpoint).unwrap();
             bytemuck::pod_collect_to_vec::<u8, f32>(tensors.tensor("fc3.weight").unwrap().data())
@@ -200,6 +202,26 @@ fn levels_are_equalized_as_torchvision_equalizes_them() {
     assert_eq!(found.iter().map(|&x| f64::from(x)).collect::<Vec<_>>(), pixels);
     let moved = found.iter().zip(&image).filter(|(a, b)| a != b).count();
     assert!(moved > image.len() / 2, "{moved} of {}", image.len());
+}
+
+#[test]
+fn a_picture_shows_images_as_they_are_and_as_each_epoch_changes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("grid.png");
+    let asked = ["augment", "mnist", "--device", "cpu", "--images", "2", "--draws", "1", "--json"];
+    let asked = [&asked[..], &["--out", out.to_str().unwrap()]].concat();
+    let told = tilewright(&[&asked[..], &["--augment", "invert:p=1"]].concat(), 0).json();
+    assert_eq!((&told["images"], &told["epochs"], &told["augment"]), (&2.into(), &1.into(), &"invert:p=1".into()));
+    let picture = image::open(&out).unwrap().to_luma8();
+    // 28 pixels, drawn out twofold.
+    assert_eq!(picture.dimensions(), (56 + 10 + 56, 56 + 2 + 56));
+    for (x, y) in (0..56).flat_map(|x| (0..56).chain(58..114).map(move |y| (x, y))) {
+        let [seen, inverted] = [x, x + 66].map(|x| picture.get_pixel(x, y).0[0]);
+        assert_eq!(seen, 255 - inverted, "({x}, {y})");
+    }
+    assert!(picture.pixels().any(|pixel| pixel.0[0] < 255));
+    tilewright(&[&asked[..], &["--augment", "inverted"]].concat(), 2).says("known are crop, flip");
+    tilewright(&[&asked[..], &["--augment", "crop:padding=28,border=reflect"]].concat(), 2).says("a padding below 28");
 }
 
 fn images() -> Dataset {
