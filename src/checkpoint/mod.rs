@@ -32,6 +32,12 @@ pub struct Progress {
     /// 0 for none.
     #[serde(default)]
     pub best_step: u64,
+    /// The accuracy that later epochs are held against where a run ends early.
+    #[serde(default)]
+    pub improved_accuracy: f64,
+    /// Steps after which it was reached; 0 for none.
+    #[serde(default)]
+    pub improved_step: u64,
     /// Of the last epoch.
     pub test_accuracy: f64,
     /// Mean cross-entropy in nats, of the last epoch; NaN where it was not finite.

@@ -70,7 +70,9 @@ impl<E: std::error::Error + 'static> From<E> for CliError {
         if let Some(GpuError::NoSuchAdapter { .. } | GpuError::NoHalf { .. }) = whole.downcast_ref::<GpuError>() {
             return CliError::Usage(message);
         }
-        if let Some(TrainError::Stopped { .. } | TrainError::Interrupted { .. }) = whole.downcast_ref::<TrainError>() {
+        if let Some(TrainError::Stopped { .. } | TrainError::Interrupted { .. } | TrainError::Cancelled { .. }) =
+            whole.downcast_ref::<TrainError>()
+        {
             return CliError::Stopped(message);
         }
         if let Some(SweepError::Stopped { .. }) = whole.downcast_ref::<SweepError>() {

@@ -27,7 +27,7 @@ pub(super) struct OfTraining;
 
 impl Part for OfPace {
     fn has(row: &Row) -> bool {
-        ["epochs", "lr", "schedule"].contains(&row.name)
+        ["epochs", "lr", "schedule", "patience", "min_delta"].contains(&row.name)
     }
 }
 
@@ -81,6 +81,8 @@ impl Given<OfPace> {
         changes.epochs = self.has("epochs").then_some(config.epochs);
         changes.lr = self.has("lr").then_some(config.lr);
         changes.schedule = self.has("schedule").then_some(config.schedule);
+        changes.patience = config.patience;
+        changes.min_delta = self.has("min_delta").then_some(config.min_delta);
         changes.checkpoint_every = kept.has("checkpoint_every").then_some(config.checkpoint_every);
         Ok(changes)
     }

@@ -1,6 +1,8 @@
 //! `tilewright train`: trains a model, or goes on with a run.
 
+use super::duration::parse_duration;
 use super::interrupt::on_interrupt;
+use super::overfit::overfit;
 use super::place::Place;
 use super::rows::{Given, OfPace, OfRun};
 use super::settings::{CHOSEN_ON_TEST, Settings, names_of};
@@ -8,9 +10,10 @@ use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use tilewright::path_text::lossy;
 use tilewright::recipe::TrainConfig;
-use tilewright::train::{Reporter, RunFolder, Trainer};
+use tilewright::train::{Overfit, Reporter, RunFolder, TrainError, Trainer};
 
 /// Train a model; with no arguments: LeNet-5 on the bundled MNIST sample
 #[derive(Args)]
@@ -26,10 +29,22 @@ pub(super) struct Train {
     run: Option<PathBuf>,
     /// Go on with the run in this folder from its last checkpoint
     ///
-    /// With other --epochs, --lr, --schedule or --checkpoint-every, if they are given.
+    /// With other --epochs, --lr, --schedule, --patience, --min-delta or --checkpoint-every, if they are given.
     #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with = "run",
         conflicts_with_all = names_of::<Settings>())]
     resume: Option<PathBuf>,
+    /// Stop after so long, such as 30m or 1h30m, with a checkpoint from which --resume goes on
+    ///
+    /// The command then ends with status 0. Time is counted from its start, and a step or test that runs is ended first.
+    #[arg(long, value_name = "TIME", help_heading = "Run", value_parser = parse_duration)]
+    max_time: Option<Duration>,
+    /// Instead of a run: see whether so many images are learned by heart, as a check of all that training needs
+    ///
+    /// Trains at --lr throughout until the loss is near 0, on images of all classes in turn, with no random changes, no
+    /// dropout and no smoothing, and keeps nothing. Says what came of it, and ends with status 1 where the images are not
+    /// learned after --epochs passes, or 500.
+    #[arg(long, value_name = "IMAGES", help_heading = "Run", conflicts_with_all = ["run", "resume", "max_time"])]
+    overfit: Option<usize>,
     /// Write a line of JSON for each epoch to standard output, with --json's after the last
     ///
     /// Its keys are the columns of the run folder's epochs.csv: epoch, train_loss, train_accuracy, test_loss,
@@ -43,6 +58,10 @@ pub(super) struct Train {
 
 impl Train {
     pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
+        let begin = Instant::now();
+        if let Some(images) = self.overfit {
+            return self.learn_by_heart(images, global);
+        }
         let mut reporter = global.reporter();
         let mut trainer = match &self.resume {
             Some(run) => {
@@ -56,15 +75,23 @@ impl Train {
                 Trainer::resume(run, &device, &changes)?
             }
             None => {
-                let mut config = self.config()?;
-                config.tuned = global.tuned.clone().or(config.tuned);
+                let config = self.config(global)?;
                 let device = global.training_device(config.tuned.as_deref(), config.precision)?;
                 Trainer::create(config, &device, self.run.as_deref())?
             }
         };
         trainer.stop_on(on_interrupt()?);
+        if let Some(time) = self.max_time {
+            trainer.stop_at(begin + time);
+        }
         reporter.note(&trainer.describe());
-        let outcome = trainer.run(&mut reporter)?;
+        let outcome = match trainer.run(&mut reporter) {
+            Err(over @ TrainError::TimeOver { .. }) => {
+                drop(reporter);
+                return tell_over(over, global);
+            }
+            outcome => outcome?,
+        };
         drop(reporter);
         let (test, validation) = (outcome.test.unwrap_or_default(), outcome.validation);
         match &validation {
@@ -103,6 +130,7 @@ impl Train {
             "validation_loss": validation.as_ref().map(|validation| validation.loss),
             "best_accuracy": outcome.best_accuracy,
             "best_epoch": outcome.best_epoch,
+            "stopped_early": outcome.stopped_early,
             "best_chosen_on": if validation.is_some() { "validation" } else { "test" },
             "train_accuracy": outcome.train_accuracy,
             "skipped_steps": outcome.skipped_steps,
@@ -113,12 +141,32 @@ impl Train {
         Ok(())
     }
 
+    fn learn_by_heart(&self, images: usize, global: &Global) -> Result<(), CliError> {
+        let config = self.config(global)?;
+        let mut wanted = Overfit::on(images);
+        if self.pace.has("epochs") {
+            wanted.epochs = config.epochs;
+        }
+        let device = global.training_device(config.tuned.as_deref(), config.precision)?;
+        overfit(wanted, &config, &device, global)
+    }
+
     /// The given recipe or the model's own, with what the command line says.
-    fn config(&self) -> Result<TrainConfig, CliError> {
+    fn config(&self, global: &Global) -> Result<TrainConfig, CliError> {
         let mut config = self.settings.config()?;
+        config.tuned = global.tuned.clone().or(config.tuned);
         self.pace.set(&mut config)?;
         self.kept.set(&mut config)?;
         config.validate()?;
         Ok(config)
     }
+}
+
+/// Tells of a run that was given so long and no longer: it has done what it was asked to.
+fn tell_over(over: TrainError, global: &Global) -> Result<(), CliError> {
+    global.say(&over);
+    if let TrainError::TimeOver { run, steps } = over {
+        global.result(&json!({ "stopped": "max_time", "steps": steps, "run": lossy(&run) }));
+    }
+    Ok(())
 }

@@ -10,8 +10,8 @@ use crate::ops::{Add, Copy};
 use crate::tensor::TensorSpec;
 use std::collections::{HashMap, HashSet};
 
-/// Input of a graph with an optimizer, `[5]` of f32: [`Optimizer::scalars`] of the step. Where the loss is scaled, `[64, 5]`:
-/// also those of the steps before.
+/// Input of a graph with an optimizer, `[5]` of f32: [`Optimizer::scalars`] of the step. Where steps may be skipped,
+/// `[64, 5]`: also those of the steps before.
 pub const SCALARS: &str = "optimizer_scalars";
 
 /// Input of a graph with weight averaging, `[1]` of f32: [`Averaging::share`] of the step.
@@ -46,9 +46,21 @@ pub struct UpdateConfig {
     pub transform: GradientTransform,
     /// An average of the weights that is kept beside them.
     pub averaging: Option<Averaging>,
-    /// Whether the gradients are those of a loss that was multiplied by [`loss_scale`](super::loss_scale()), which then
+    /// What becomes of a step whose gradients are not finite.
+    pub not_finite: NotFinite,
+}
+
+/// What becomes of a step one of whose gradients is not finite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NotFinite {
+    /// It is made as it is.
+    #[default]
+    Applied,
+    /// It changes nothing, and is counted.
+    Skipped,
+    /// The same. The gradients are those of a loss that was multiplied by [`loss_scale`](super::loss_scale()), which then
     /// follows them.
-    pub scales_loss: bool,
+    Scaled,
 }
 
 /// The update of a training graph.
@@ -65,7 +77,7 @@ pub struct Attached {
 impl Attached {
     /// The inputs that a step needs, by name: step `step`, counted from 0, with learning rate `lr`.
     pub fn inputs(&self, step: u64, lr: f64) -> Vec<(&'static str, Vec<f32>)> {
-        let steps = if self.config.scales_loss { STEPS_BEFORE } else { 1 };
+        let steps = if self.config.not_finite == NotFinite::Applied { 1 } else { STEPS_BEFORE };
         let scalars = |before: u64| self.config.optimizer.scalars(step.saturating_sub(before), lr);
         let mut inputs = vec![(SCALARS, (0..steps as u64).flat_map(scalars).collect())];
         inputs.extend(self.config.averaging.map(|averaging| (SHARE, vec![averaging.share(step) as f32])));
@@ -76,7 +88,12 @@ impl Attached {
 impl UpdateConfig {
     /// By that rule, of gradients as they are, without an average.
     pub fn new(optimizer: Optimizer) -> Self {
-        UpdateConfig { optimizer, transform: GradientTransform::default(), averaging: None, scales_loss: false }
+        UpdateConfig {
+            optimizer,
+            transform: GradientTransform::default(),
+            averaging: None,
+            not_finite: NotFinite::Applied,
+        }
     }
 
     /// Adds the update of every parameter that has a gradient. State tensors are buffers named
@@ -142,9 +159,10 @@ impl UpdateConfig {
             packs.push((members, weights, gradients));
         }
         let gradients: Vec<Value> = packs.iter().map(|&(.., gradients)| gradients).collect();
-        let scalars = match self.scales_loss {
-            true => unscaled(graph, &gradients)?,
-            false => graph.input(SCALARS, TensorSpec::f32([OF_STEP]))?,
+        let scalars = match self.not_finite {
+            NotFinite::Applied => graph.input(SCALARS, TensorSpec::f32([OF_STEP]))?,
+            NotFinite::Skipped => unscaled(graph, &gradients, false)?,
+            NotFinite::Scaled => unscaled(graph, &gradients, true)?,
         };
         let (scale, norm) = self.clip(graph, &packs)?.unzip();
         let mut averages = Vec::new();

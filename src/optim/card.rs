@@ -1,6 +1,6 @@
 //! The card of updates: the optimizers' step, clipping and averages.
 
-use super::{Averaging, GradientTransform, Groups, Optimizer, ParameterGroup, Sgd, UpdateConfig};
+use super::{Averaging, GradientTransform, Groups, NotFinite, Optimizer, ParameterGroup, Sgd, UpdateConfig};
 use crate::graph::{Graph, GraphError, Init, Value};
 use crate::ops::card::{Card, Case, Chapter, Entry, INFINITY, NAN, NO_GRADIENT, set};
 use crate::tensor::{HostTensor, TensorSpec, Tensors};
@@ -73,7 +73,7 @@ pub(crate) static CARD: Card = Card::new(Chapter::Optimizer, &[
     },
     Entry {
         name: "adapt_scale",
-        computes: "loss scale: half where gradients are not finite, double after 2000 steps; in place",
+        computes: "loss scale: half where gradients are not finite, double after 2000 steps, or 1 throughout; in place",
         shapes: "scale, good steps, skipped steps and what is not finite, each [1], scalars of 64 steps [64, 5] to [6]",
         gradient: NO_GRADIENT,
         shaders: &["optimizer/adapt_scale"],
@@ -198,30 +198,42 @@ fn maximized() -> Vec<Case> {
 /// the rule's step is as long as its gradient.
 fn scaled() -> Vec<Case> {
     let rules = ["sgd:momentum=0.9", "adam", "lamb", "muon"];
-    let case = |rule: &'static str, what: &str, prepare: fn(&mut Tensors)| {
+    let case = |rule: &'static str, not_finite: NotFinite, what: &str, prepare: fn(&mut Tensors)| {
         let clip_grad_norm = (!rule.starts_with("sgd")).then_some(1.5);
         let transform = GradientTransform { clip_grad_norm, ..GradientTransform::default() };
         let build = move |graph: &mut Graph| {
             let group = "b:lr=0.25".parse::<ParameterGroup>();
             let group = group.map_err(|reason| GraphError::attribute("group", "b", reason.to_string()))?;
-            let config = UpdateConfig { transform, scales_loss: true, ..UpdateConfig::new(optimizer(rule)?) };
+            let config = UpdateConfig { transform, not_finite, ..UpdateConfig::new(optimizer(rule)?) };
             update_in_groups(graph, config, &Groups { groups: vec![group], ..Groups::default() })
         };
-        Case::new("optimizer", format!("{rule}, of a scaled loss, {what}"), build)
-            .prepare(prepare)
-            .tolerance(2e-6, 1e-7)
+        Case::new("optimizer", format!("{rule}, {what}"), build).prepare(prepare).tolerance(2e-6, 1e-7)
     };
     let skipped: fn(&mut Tensors) = |tensors| {
-        before_growth(tensors);
+        skipped_before(tensors, 0.25);
         set(tensors, "gradient of a", &[(3, INFINITY)]);
     };
-    rules.into_iter().flat_map(|rule| [case(rule, "grows", before_growth), case(rule, "is skipped", skipped)]).collect()
+    let unscaled: fn(&mut Tensors) = |tensors| {
+        skipped_before(tensors, 1.0);
+        set(tensors, "gradient of c", &[(7, -INFINITY)]);
+    };
+    let mut cases = vec![
+        case("adam", NotFinite::Skipped, "of a loss as it is", |tensors| skipped_before(tensors, 1.0)),
+        case("adam", NotFinite::Skipped, "of a loss as it is, is skipped", unscaled),
+    ];
+    cases.extend(rules.into_iter().flat_map(|rule| {
+        [
+            case(rule, NotFinite::Scaled, "of a scaled loss, grows", |tensors| skipped_before(tensors, 0.25)),
+            case(rule, NotFinite::Scaled, "of a scaled loss, is skipped", skipped),
+        ]
+    }));
+    cases
 }
 
 /// Three steps were skipped before 1999 that were not.
-fn before_growth(tensors: &mut Tensors) {
+fn skipped_before(tensors: &mut Tensors, scale: f32) {
     plausible_state(tensors);
-    set(tensors, "loss_scale.scale", &[(0, 0.25)]);
+    set(tensors, "loss_scale.scale", &[(0, scale)]);
     set(tensors, "loss_scale.good_steps", &[(0, 1999.0)]);
     set(tensors, "loss_scale.skipped_steps", &[(0, 3.0)]);
 }

@@ -4,6 +4,8 @@
 //! As PyTorch's `GradScaler`: the scale begins at 65,536. Where a gradient is not finite, it is halved, and the step changes
 //! neither parameters nor the optimizer's state. After 2,000 steps in a row that were not skipped it is doubled. All of it
 //! stands on the device, and nobody waits for it: the update reads from its scalars that it is to do nothing.
+//!
+//! Training in f32 may skip such steps too. The loss is then as it is, and the scale stays 1.
 
 use super::SCALARS;
 use super::clip::{lanes, sum_lanes};
@@ -56,10 +58,14 @@ pub fn loss_scale(graph: &mut Graph) -> Result<Value, GraphError> {
     }
 }
 
-/// Divides the gradients by the loss scale and moves that on; gives the scalars of the step, `[6]`.
-pub(super) fn unscaled(graph: &mut Graph, gradients: &[Value]) -> Result<Value, GraphError> {
+/// Divides the gradients by the loss scale and moves that on where the loss `is_scaled`; gives the scalars of the
+/// step, `[6]`.
+pub(super) fn unscaled(graph: &mut Graph, gradients: &[Value], is_scaled: bool) -> Result<Value, GraphError> {
     let steps = graph.input(SCALARS, TensorSpec::f32([STEPS_BEFORE, OF_STEP]))?;
-    let scale = loss_scale(graph)?;
+    let scale = match is_scaled {
+        true => loss_scale(graph)?,
+        false => graph.buffer(LOSS_SCALE, [1], Init::ONES)?,
+    };
     let good_steps = graph.buffer(GOOD_STEPS, [1], Init::ZEROS)?;
     let skipped_steps = graph.buffer(SKIPPED_STEPS, [1], Init::ZEROS)?;
     let mut total = None;
@@ -71,7 +77,9 @@ pub(super) fn unscaled(graph: &mut Graph, gradients: &[Value]) -> Result<Value, 
         });
     }
     match total {
-        Some(not_finite) => graph.apply_one(AdaptScale, &[scale, good_steps, skipped_steps, not_finite, steps]),
+        Some(not_finite) => {
+            graph.apply_one(AdaptScale { moves: is_scaled }, &[scale, good_steps, skipped_steps, not_finite, steps])
+        }
         // Nothing is trained, and nothing reads them.
         None => Ok(steps),
     }
@@ -125,7 +133,17 @@ impl Op for UnscaleGradients {
 /// that were skipped and whether gradients are not finite, each `[1]`, and the scalars of steps, `[64, 5]`: this
 /// one's, and those of the steps before.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdaptScale;
+pub struct AdaptScale {
+    /// Whether the scale follows the gradients, or stays 1.
+    pub moves: bool,
+}
+
+impl AdaptScale {
+    /// The smallest and the largest scale.
+    fn bounds(&self) -> (f32, f32) {
+        if self.moves { (SMALLEST, LARGEST) } else { (1.0, 1.0) }
+    }
+}
 
 impl Op for AdaptScale {
     type Geometry = ();
@@ -147,6 +165,7 @@ impl Op for AdaptScale {
     }
 
     fn reference(&self, (): &(), inputs: &[&HostTensor], outputs: &mut [HostTensor]) {
+        let (smallest, largest) = self.bounds();
         let [scale, good_steps, skipped_steps] = [0, 1, 2].map(|input| inputs[input].f32()[0]);
         let row = (skipped_steps as usize).min(STEPS_BEFORE - 1);
         let skips = inputs[3].f32()[0] != 0.0;
@@ -155,8 +174,8 @@ impl Op for AdaptScale {
         scalars[..OF_STEP].copy_from_slice(&inputs[4].f32()[row * OF_STEP..][..OF_STEP]);
         scalars[OF_STEP] = if skips { 1.0 } else { 0.0 };
         outputs[1].f32_mut()[0] = match (skips, grows) {
-            (true, _) => (scale * 0.5).max(SMALLEST),
-            (_, true) => (scale * 2.0).min(LARGEST),
+            (true, _) => (scale * 0.5).max(smallest),
+            (_, true) => (scale * 2.0).min(largest),
             _ => scale,
         };
         outputs[2].f32_mut()[0] = if skips || grows { 0.0 } else { good_steps + 1.0 };
@@ -164,10 +183,11 @@ impl Op for AdaptScale {
     }
 
     fn launch(&self, (): &(), launch: &mut Launch<'_>) -> Result<(), Unsupported> {
+        let (smallest, largest) = self.bounds();
         let kernel = Kernel::new(&ADAPT).constants([("STEPS_BEFORE", STEPS_BEFORE), ("OF_STEP", OF_STEP)]).constants([
             ("GROWTH_INTERVAL", GROWTH_INTERVAL),
-            ("SMALLEST", SMALLEST),
-            ("LARGEST", LARGEST),
+            ("SMALLEST", smallest),
+            ("LARGEST", largest),
         ]);
         let inputs = ["scale", "good_steps", "skipped_steps", "not_finite", "steps"];
         launch.linear(kernel, 1, Operand::inputs(&inputs).chain([("scalars", Operand::output(0))]));

@@ -47,7 +47,9 @@ pub(crate) use card::CARD;
 pub use crate::attribute::{Attribute, AttributeValue, Listing, Range, Takes, Values};
 
 pub use apply::ApplyDirections;
-pub use attach::{ACCUMULATED, Attached, PART_SHARE, SCALARS, UpdateConfig, accumulate, accumulated_gradients};
+pub use attach::{
+    ACCUMULATED, Attached, NotFinite, PART_SHARE, SCALARS, UpdateConfig, accumulate, accumulated_gradients,
+};
 pub use average::AverageWeights;
 pub use averaging::{AverageError, Averaging, RunAverage};
 pub use class_weights::{ClassWeights, ClassWeightsError};

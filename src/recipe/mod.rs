@@ -87,6 +87,12 @@ pub struct TrainConfig {
     pub average: Option<RunAverage>,
     /// Steps between checkpoints besides those at the end of each epoch; 0 for none.
     pub checkpoint_every: u64,
+    /// The run ends after so many epochs in a row without a better one.
+    pub patience: Option<u64>,
+    /// With `patience`: a better epoch has an accuracy, from 0 to 1, that is higher by more than this.
+    pub min_delta: f64,
+    /// At most so many steps whose gradients are not finite are skipped; 0 for none, and in f16 for however many.
+    pub skip_nonfinite: u64,
     /// Training images are mirrored at random.
     pub flip: bool,
     /// Random crops from images with so many black pixels around.
@@ -171,6 +177,9 @@ impl Default for TrainConfig {
             precision: Precision::F32,
             average: None,
             checkpoint_every: 0,
+            patience: None,
+            min_delta: 0.0,
+            skip_nonfinite: 0,
             flip: false,
             crop: 0,
             augment: None,
@@ -214,6 +223,10 @@ impl TrainConfig {
         if self.maximize && self.l1 > 0.0 {
             let rule = format!("0 with {}, which turns it around", Setting("maximize"));
             return refuse("l1", self.l1.to_string(), &rule);
+        }
+        if self.min_delta > 0.0 && self.patience.is_none() {
+            let rule = format!("0 without {}, of which it is a part", Setting("patience"));
+            return refuse("min_delta", self.min_delta.to_string(), &rule);
         }
         if self.head.is_some() && self.init.is_none() {
             return refuse(

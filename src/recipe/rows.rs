@@ -125,7 +125,9 @@ pub static ROWS: &[Row] = &[
     row!(Training, batch, "IMAGES", FROM_1, "Images in a step"),
     row!(Training, micro_batch, "IMAGES", ANY,
         "Run each batch in parts of so many images, which takes less device memory")
-        .more("The gradients are averaged over the parts, and batch normalisation sees one part at a time."),
+        .more("The gradients are averaged over the parts, and batch normalisation sees one part at a time. A batch that does not \
+               fit into the device's memory is taken in parts by itself: the largest that fit.")
+        .otherwise("as large as fits"),
     row!(Training, drop_last, "", ANY,
         "Leave the last batch of an epoch out where it is short, rather than run it with the images it has"),
     row!(Training, lr, "RATE", FROM_0, "Base learning rate"),
@@ -138,6 +140,14 @@ pub static ROWS: &[Row] = &[
             let told = |form: &schedule::Form| format!("{}: {}", form.name, form.attributes_text());
             lines("Attributes, and what holds where they are not given", schedule::all().into_iter().map(told))
         }),
+    row!(Training, patience, "EPOCHS", FROM_1, "End the run after so many epochs in a row without a better accuracy")
+        .more("The accuracy is the one that the best checkpoint is chosen by: on validation images, or on the test images \
+               where there are none. A run that ended so may be gone on with, with a larger number.")
+        .otherwise("all epochs are run")
+        .fixed(),
+    row!(Training, min_delta, "SHARE", UP_TO_1,
+        "With {patience}: an accuracy, from 0 to 1, is better where it is higher by more than this")
+        .fixed(),
     row!(Training, optimizer, "OPTIMIZER", text("an optimizer"),
         "Optimizer, such as `sgd:momentum=0.9,weight_decay=5e-4`")
         .listed(|| lines("With their attributes, and the defaults of these", Optimizer::all())),
@@ -172,6 +182,11 @@ pub static ROWS: &[Row] = &[
         .more("`f16` takes about half of the memory, and runs products on matrix units where the device has them. Sums, \
                statistics, losses and parameters stay in f32. The loss is scaled, and a step whose gradients overflow is \
                skipped."),
+    row!(Training, skip_nonfinite, "STEPS", ANY,
+        "Skip at most so many steps whose gradients are not finite numbers, in place of ending the run")
+        .more("Such a step changes no weight and no state of the optimizer. With {precision} f16, which skips such steps in any \
+               case, it is the most that a run may skip.")
+        .fixed(),
     row!(Training, seed, "SEED", ANY, "Seed of initialisation, shuffling, augmentation and dropout"),
     row!(Run, checkpoint_every, "STEPS", ANY, "Steps between checkpoints, besides those after each epoch").fixed(),
 ];

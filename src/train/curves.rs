@@ -13,8 +13,12 @@ pub(super) fn panels(model: &str, steps: &[StepRow], epochs: &[EpochRow]) -> [Pa
         label: "training".to_owned(),
         points: steps
             .chunks(steps.len().div_ceil(MOST_POINTS).max(1))
+            .map(|rows| rows.iter().filter(|row| row.loss.is_finite()).collect::<Vec<_>>())
+            // All of them skipped.
+            .filter(|rows| !rows.is_empty())
             .map(|rows| {
-                let mean = |of: &dyn Fn(&StepRow) -> f64| rows.iter().map(of).sum::<f64>() / rows.len() as f64;
+                let mean =
+                    |of: &dyn Fn(&StepRow) -> f64| rows.iter().map(|row| of(row)).sum::<f64>() / rows.len() as f64;
                 (mean(&|row| (row.step as f64 + 1.0) / steps_per_epoch), mean(&|row| f64::from(value(row))))
             })
             .collect(),

@@ -93,6 +93,12 @@ pub enum TrainError {
     #[error("stopped after {steps} steps; {} goes on from there", Setting("resume").to(run.display()))]
     Stopped { run: PathBuf, steps: u64 },
     /// Someone asked for it.
+    #[error("the time is over after {steps} steps; {} goes on from there", Setting("resume").to(run.display()))]
+    TimeOver { run: PathBuf, steps: u64 },
+    /// Someone asked for it.
+    #[error("stopped after {done} of at most {all} steps")]
+    Cancelled { done: u64, all: u64 },
+    /// Someone asked for it.
     #[error("stopped after {done} of {all} {what}; what was measured so far is in `{}`", folder.display())]
     Interrupted { what: &'static str, done: u64, all: u64, folder: PathBuf },
     #[error("the model `{model}` has only one form, with or without batch norm; these have both: {}", known.join(", "))]

@@ -10,7 +10,9 @@ use crate::nn::{Mode, STEP_NUMBERS, Scope};
 use crate::ops::{
     Add, CountCorrect, Mul, NormalizeImages, RecordMetrics, Scale, UnpackImages, UpdateRunningStatistics,
 };
-use crate::optim::{Attached, AverageWeights, Shares, UpdateConfig, accumulate, accumulated_gradients, loss_scale};
+use crate::optim::{
+    Attached, AverageWeights, NotFinite, Shares, UpdateConfig, accumulate, accumulated_gradients, loss_scale,
+};
 use crate::recipe::{Precision, TrainConfig};
 use crate::setting::{BadSetting, Setting};
 use crate::tensor::{Shape, TensorSpec};
@@ -122,8 +124,12 @@ fn shares(config: &TrainConfig, graph: &Graph) -> Result<Shares, TrainError> {
 fn update_config(config: &TrainConfig) -> UpdateConfig {
     // The graph is the same whichever steps are averaged: how many an epoch has is known later.
     let averaging = config.average.map(|average| average.resolve(1, config.epochs));
-    let scales_loss = config.precision == Precision::F16;
-    UpdateConfig { optimizer: config.optimizer.clone(), transform: config.gradient(), averaging, scales_loss }
+    let not_finite = match config.precision {
+        Precision::F16 => NotFinite::Scaled,
+        Precision::F32 if config.skip_nonfinite > 0 => NotFinite::Skipped,
+        Precision::F32 => NotFinite::Applied,
+    };
+    UpdateConfig { optimizer: config.optimizer.clone(), transform: config.gradient(), averaging, not_finite }
 }
 
 /// Forward with running statistics.

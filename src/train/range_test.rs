@@ -8,7 +8,7 @@ pub use curve::{RangeCurve, RangePoint, Suggestion};
 use super::run_folder::{make_folder, write_picture, write_table};
 use super::start::read_data;
 use super::trial::{MOST_STEPS, RATES, Trial};
-use super::{Reporter, Resolved, TrainError};
+use super::{Reporter, TrainError};
 use crate::activity::Stage;
 use crate::optim::schedule::{LearningRate, Schedule};
 use crate::recipe::TrainConfig;
@@ -104,8 +104,8 @@ impl RangeTest {
         let learning_rate = self.learning_rate()?;
         let splits = read_data(config, device.activity())?;
         splits.notes.iter().for_each(|note| reporter.note(note));
-        let resolved = Resolved::of_data(config, &splits.train)?;
-        let mut trial = Trial::new(config, &splits, resolved, device)?;
+        let mut trial = Trial::fitted(config, &splits, device)?;
+        let resolved = trial.resolved();
         trial.notes().iter().for_each(|note| reporter.note(note));
         let folder = make_folder(folder, &format!("{}-lr-find", config.model))?;
         reporter.note(&format!(

@@ -28,11 +28,16 @@ pub struct Changes {
     pub schedule: Option<RunSchedule>,
     /// Steps between checkpoints besides those at the end of each epoch; 0 for none.
     pub checkpoint_every: Option<u64>,
+    /// Epochs in a row without a better one, after which the run ends.
+    pub patience: Option<u64>,
+    /// By how much a better one is better.
+    pub min_delta: Option<f64>,
 }
 
 /// Keys of a configuration in which a checkpoint may differ from its run: what may change, and where files are. The
 /// data are compared by their fingerprint.
-const MAY_DIFFER: [&str; 8] = ["epochs", "lr", "schedule", "checkpoint_every", "data", "init", "tuned", "run"];
+const MAY_DIFFER: [&str; 10] =
+    ["epochs", "lr", "schedule", "checkpoint_every", "patience", "min_delta", "data", "init", "tuned", "run"];
 
 impl Changes {
     /// The configuration to go on with.
@@ -42,6 +47,8 @@ impl Changes {
         config.lr = self.lr.unwrap_or(config.lr);
         config.schedule = self.schedule.clone().unwrap_or(config.schedule);
         config.checkpoint_every = self.checkpoint_every.unwrap_or(config.checkpoint_every);
+        config.patience = self.patience.or(config.patience);
+        config.min_delta = self.min_delta.unwrap_or(config.min_delta);
         config
     }
 }
@@ -237,6 +244,9 @@ fn tell_changes(before: &TrainConfig, config: &TrainConfig, notes: &mut Vec<Stri
     tell("epochs", before.epochs.to_string(), config.epochs.to_string());
     tell("lr", before.lr.to_string(), config.lr.to_string());
     tell("checkpoint_every", before.checkpoint_every.to_string(), config.checkpoint_every.to_string());
+    let patience = |config: &TrainConfig| config.patience.map_or("none".to_owned(), |epochs| epochs.to_string());
+    tell("patience", patience(before), patience(config));
+    tell("min_delta", before.min_delta.to_string(), config.min_delta.to_string());
     tell("schedule", before.schedule.to_string(), config.schedule.to_string());
     if let Some(average) = config.average {
         let first = |epochs| average.first_epoch(epochs).unwrap_or(1).to_string();

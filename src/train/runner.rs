@@ -9,7 +9,7 @@ use crate::checkpoint::{Checkpoint, Header};
 use crate::data::{Dataset, PackedBatch, Splits};
 use crate::graph::Graph;
 use crate::nn::STEP_NUMBERS;
-use crate::optim::{Attached, LOSS_SCALE, PART_SHARE, SKIPPED_STEPS};
+use crate::optim::{Attached, LOSS_SCALE, NotFinite, PART_SHARE, SKIPPED_STEPS};
 use crate::recipe::{Precision, TrainConfig};
 use crate::session::{Device, Input, Output, Pending, Program, Session, SessionError, Tensors};
 use crate::tensor::Shape;
@@ -43,15 +43,17 @@ pub(super) struct Runner {
     pub class_weights: Option<Vec<f32>>,
     /// How often the rows of the step's runs so far count together.
     weight_before: f64,
+    /// How often the loss of one classifier counts, with those of auxiliary ones.
+    pub heads: f64,
 }
 
-/// How far the scale of a loss has got.
+/// What became of steps whose gradients are not finite.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scaling {
-    /// Of the run so far.
-    pub skipped_steps: u64,
-    /// Of the next step.
-    pub loss_scale: f64,
+pub(super) struct Skips {
+    /// Steps of the run so far that changed nothing.
+    pub steps: u64,
+    /// What the loss of the next step is multiplied by, where it is.
+    pub loss_scale: Option<f64>,
 }
 
 /// A step or a part of one, with what goes in and comes out.
@@ -164,6 +166,7 @@ impl Runner {
         });
         let (short, step) = (short.transpose()?, Part::new(step, own_update)?);
         let parameters = graph.parameters_text();
+        let heads = 1.0 + graph.auxiliaries().iter().map(|&(_, weight)| f64::from(weight)).sum::<f64>();
         let Resolved { parts, .. } = resolved;
         let seed = config.seed;
         let ran_short = false;
@@ -183,6 +186,7 @@ impl Runner {
             seed,
             class_weights,
             weight_before: 0.0,
+            heads,
         })
     }
 
@@ -291,17 +295,20 @@ impl Runner {
         Ok(())
     }
 
-    /// How far the scale of the loss has got, where it is scaled; it waits for the device.
+    /// How many steps were skipped, where any may be; it waits for the device.
     ///
     /// # Errors
     /// When the device fails.
-    pub(super) fn scaling(&self) -> Result<Option<Scaling>, TrainError> {
-        if !self.attached.config.scales_loss {
-            return Ok(None);
-        }
+    pub(super) fn skips(&self) -> Result<Option<Skips>, TrainError> {
         let number = |name| Ok::<_, TrainError>(self.session.get(name)?.first().copied().unwrap_or_default());
-        let (skipped_steps, loss_scale) = (number(SKIPPED_STEPS)? as u64, f64::from(number(LOSS_SCALE)?));
-        Ok(Some(Scaling { skipped_steps, loss_scale }))
+        match self.attached.config.not_finite {
+            NotFinite::Applied => Ok(None),
+            NotFinite::Skipped => Ok(Some(Skips { steps: number(SKIPPED_STEPS)? as u64, loss_scale: None })),
+            NotFinite::Scaled => Ok(Some(Skips {
+                steps: number(SKIPPED_STEPS)? as u64,
+                loss_scale: Some(f64::from(number(LOSS_SCALE)?)),
+            })),
+        }
     }
 
     /// Begins to read the metrics of the last runs while the device goes on.

@@ -38,15 +38,14 @@ impl StepSums {
         StepSums { resolved, sums: [0.0; 3] }
     }
 
-    /// Takes in run `run` from the device's ring of rows; gives its step once that is complete, or at the
-    /// first run whose loss is not finite.
+    /// Takes in run `run` from the device's ring of rows; gives its step once that is complete.
     pub(super) fn add(&mut self, run: u64, history: &[f32]) -> Option<StepMetrics> {
         let row = (run % HISTORY as u64) as usize * 3;
         let [loss, correct, images] = [0, 1, 2].map(|column| f64::from(history[row + column]));
         let part = [loss * images, correct, images];
         self.sums = std::array::from_fn(|i| self.sums[i] + part[i]);
         let step = run / self.resolved.parts;
-        if run + 1 < self.resolved.runs(step).end && loss.is_finite() {
+        if run + 1 < self.resolved.runs(step).end {
             return None;
         }
         let [loss_sum, correct, images] = std::mem::take(&mut self.sums);
@@ -81,8 +80,11 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_that_is_not_finite_ends_its_step_early() {
-        let mut step_sums = sums(4);
-        assert!(step_sums.add(0, &ring(0, f32::INFINITY)).unwrap().loss().is_infinite());
+    fn a_run_whose_loss_is_not_finite_makes_that_of_its_step_so_and_of_no_other() {
+        let mut step_sums = sums(2);
+        assert_eq!(step_sums.add(0, &ring(0, f32::INFINITY)), None);
+        assert!(step_sums.add(1, &ring(1, 1.0)).unwrap().loss().is_infinite());
+        assert_eq!(step_sums.add(2, &ring(2, 3.0)), None);
+        assert_eq!(step_sums.add(3, &ring(3, 3.0)).unwrap().loss(), 3.0);
     }
 }

@@ -2,49 +2,24 @@
 
 #[cfg(feature = "image")]
 use super::Examples;
-use super::graphs::HISTORY;
+use super::fitting::{Fitted, fitted};
 use super::init::{self, preprocessing};
-use super::run_folder::{EpochRow, StepRow};
+use super::notes::{schedule_notes, weights_note};
+use super::run_folder::EpochRow;
 use super::runner::Runner;
 use super::saving::Saved;
 use super::start::{check, expect_kernels, read_data, start};
 use super::step_metrics::StepSums;
-use super::{Evaluation, Reporter, Resolved, RunFolder, TrainError, averaged};
-use crate::activity::Stage;
+use super::{Evaluation, Outcome, Reporter, Resolved, RunFolder, TrainError, averaged};
 use crate::checkpoint::{Header, load_checkpoint};
-use crate::data::{Batches, Dataset, Preprocessing, Splits, View};
-use crate::optim::schedule::{LearningRate, Schedule};
+use crate::data::{Dataset, Preprocessing, Splits, View};
+use crate::optim::schedule::LearningRate;
 use crate::recipe::{RunRecord, TrainConfig};
-use crate::session::{Device, Pending};
-use std::path::{Path, PathBuf};
+use crate::session::Device;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-
-/// What a run came to.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Outcome {
-    /// Of the last epoch. Where the data have validation images, of the best checkpoint, measured once, when the run is
-    /// at its end.
-    pub test: Option<Evaluation>,
-    /// Of the last epoch, on the images that decide which checkpoint is the best, where they are not the test images.
-    pub validation: Option<Evaluation>,
-    /// Of the best checkpoint, on the images that decide, from 0 to 1.
-    pub best_accuracy: f64,
-    /// The epoch that has it, counted from 1; 0 where none is done.
-    pub best_epoch: u64,
-    /// Over the images of the last epoch's steps, from 0 to 1.
-    pub train_accuracy: f64,
-    /// Steps of the run that changed nothing, since gradients were not finite. None in f32, where there are none.
-    pub skipped_steps: Option<u64>,
-    /// Over the steps of this call, without its tests.
-    pub images_per_second: f64,
-    /// Of this call, with its tests.
-    pub seconds: f64,
-    /// The run folder.
-    pub run: PathBuf,
-}
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 /// A run, from its data to its last checkpoint.
 ///
@@ -65,26 +40,20 @@ pub struct Outcome {
 /// ```
 pub struct Trainer {
     splits: Arc<Splits>,
-    resolved: Resolved,
+    pub(super) resolved: Resolved,
     pub(super) runner: Runner,
     pub(super) learning_rate: LearningRate,
     pub(super) header: Header,
     pub(super) folder: RunFolder,
-    sums: StepSums,
-    stop: Arc<AtomicBool>,
+    pub(super) sums: StepSums,
+    pub(super) stop: Arc<AtomicBool>,
+    /// When it pauses.
+    pub(super) deadline: Option<Instant>,
     /// The step that it is trained to at present.
-    last_step: u64,
+    pub(super) last_step: u64,
     pub(super) saved: Saved,
-    /// What a person should know before the first step.
+    /// What a person should know, and has not been told.
     pub(super) notes: Vec<String>,
-}
-
-/// Metrics of runs on their way to the host.
-struct Queued {
-    pending: Pending,
-    /// First run, and number of runs, counted as `step * parts + part`.
-    first: u64,
-    count: u64,
 }
 
 impl Trainer {
@@ -124,13 +93,12 @@ impl Trainer {
         let table = expect_kernels(device, config.tuned.as_deref())?;
         // That of a run whose configuration serves as a recipe.
         config.run = None;
-        let resolved = Resolved::of_data(&config, &splits.train)?;
         // What the weights of `init` say is kept, for a resume without them.
         if config.init.is_some() {
             let Preprocessing { resize, interpolation } = preprocessing(&config)?;
             (config.resize, config.crop_share, config.interpolation) = (resize, None, Some(interpolation));
         }
-        let mut runner = Runner::new(&config, &splits, resolved, device)?;
+        let Fitted { mut runner, resolved, note } = fitted(&mut config, &splits, device)?;
         let (mut header, learning_rate) = start(&config, &splits, resolved)?;
         let notes = runner.initialise(&config, &mut header)?;
         let record = RunRecord::of(&splits, device.name());
@@ -140,7 +108,7 @@ impl Trainer {
         #[cfg(feature = "image")]
         trainer.show_augmentation(device)?;
         trainer.notes.extend(init::other_attributes(&config)?);
-        trainer.notes.extend(notes);
+        trainer.notes.extend(notes.into_iter().chain(note));
         Ok(trainer)
     }
 
@@ -181,6 +149,7 @@ impl Trainer {
             folder,
             sums,
             stop: Arc::default(),
+            deadline: None,
             last_step: resolved.total_steps,
             saved: Saved::default(),
             notes,
@@ -223,6 +192,24 @@ impl Trainer {
     /// [`TrainError::Stopped`].
     pub fn stop_on(&mut self, stop: Arc<AtomicBool>) {
         self.stop = stop;
+    }
+
+    /// Once it is so late, [`Trainer::run`] writes a checkpoint after the step that runs, and ends with
+    /// [`TrainError::TimeOver`].
+    pub fn stop_at(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+    }
+
+    /// Whether there is nothing left to train: all epochs are done, or so many without a better one as the run's
+    /// `patience` allows.
+    pub fn is_over(&self) -> bool {
+        self.header.progress.step >= self.resolved.total_steps || self.is_out_of_patience()
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        let steps = self.resolved.steps_per_epoch.max(1);
+        let since = self.epochs().saturating_sub(self.header.progress.improved_step / steps);
+        self.header.config.patience.is_some_and(|patience| since >= patience)
     }
 
     /// A line on what is trained on what, and where.
@@ -278,24 +265,29 @@ impl Trainer {
         let mut train_accuracy = 0.0;
         let mut training_seconds = 0.0;
         let mut decided = None;
-        while self.header.progress.step < last_step {
+        while self.header.progress.step < last_step && !self.is_out_of_patience() {
             let row = self.epoch(reporter, &mut decided)?;
             train_accuracy = row.train_accuracy;
             training_seconds += row.seconds;
             reporter.end_epoch(&row);
             let steps = self.header.progress.step;
-            if self.stop.load(Ordering::Relaxed) && steps < last_step {
-                return Err(TrainError::Stopped { run: self.folder.path().to_owned(), steps });
+            if steps < last_step && !self.is_over() && self.pauses() {
+                return Err(self.paused(steps));
             }
         }
-        let images = self.resolved.images(first_step.min(last_step)..last_step) as f64;
+        let steps = self.header.progress.step;
+        let stopped_early = steps < self.resolved.total_steps && self.is_out_of_patience();
+        if stopped_early {
+            reporter.note(&self.early_end());
+        }
+        let images = self.resolved.images(first_step.min(steps)..steps) as f64;
         let decided = match decided {
             Some(decided) => decided,
             None => self.evaluate(self.splits.clone().deciding())?,
         };
         let (test, validation) = match &self.splits.validation {
             None => (Some(decided), None),
-            Some(_) if last_step == self.resolved.total_steps => (Some(self.test_best(reporter)?), Some(decided)),
+            Some(_) if self.is_over() => (Some(self.test_best(reporter)?), Some(decided)),
             Some(_) => (None, Some(decided)),
         };
         Ok(Outcome {
@@ -303,12 +295,29 @@ impl Trainer {
             validation,
             best_accuracy: self.header.progress.best_accuracy,
             best_epoch: self.header.progress.best_step / self.resolved.steps_per_epoch.max(1),
+            stopped_early,
             train_accuracy,
-            skipped_steps: self.runner.scaling()?.map(|scaling| scaling.skipped_steps),
+            skipped_steps: self.runner.skips()?.map(|skips| skips.steps),
             images_per_second: images / f64::max(training_seconds, 1e-9),
             seconds: begin.elapsed().as_secs_f64(),
             run: self.folder.path().to_owned(),
         })
+    }
+
+    fn early_end(&self) -> String {
+        let progress = &self.header.progress;
+        let (epoch, best) = (progress.improved_step / self.resolved.steps_per_epoch.max(1), progress.improved_accuracy);
+        let by = match self.header.config.min_delta {
+            0.0 => String::new(),
+            least => format!(" by more than {:.2} points", 100.0 * least),
+        };
+        let part = if self.splits.validation.is_some() { "validation" } else { "test" };
+        let since = self.epochs() - epoch;
+        format!(
+            "ended early, after epoch {}: none of the last {since} had a {part} accuracy above the {:.2} % of epoch {epoch}{by}",
+            self.epochs(),
+            100.0 * best
+        )
     }
 
     fn evaluate(&mut self, dataset: &Dataset) -> Result<Evaluation, TrainError> {
@@ -351,7 +360,7 @@ impl Trainer {
         let test = &*decided.insert(measured);
         let [on_test, on_validation] =
             [splits.validation.is_none(), splits.validation.is_some()].map(|is_measured| is_measured.then_some(test));
-        let scaling = self.runner.scaling()?;
+        let skips = self.runner.skips()?;
         let progress = &mut self.header.progress;
         let images = progress.images.max(1.0);
         let row = EpochRow {
@@ -364,8 +373,8 @@ impl Trainer {
             seconds,
             validation_loss: on_validation.map(|validation| validation.loss),
             validation_accuracy: on_validation.map(|validation| validation.top1),
-            skipped_steps: scaling.map(|scaling| scaling.skipped_steps),
-            loss_scale: scaling.map(|scaling| scaling.loss_scale),
+            skipped_steps: skips.map(|skips| skips.steps),
+            loss_scale: skips.and_then(|skips| skips.loss_scale),
         };
         if self.learning_rate.needs_metric() && self.learning_rate.observe(test.loss) {
             let rate = self.learning_rate.rate(epoch_end);
@@ -375,127 +384,12 @@ impl Trainer {
         if is_best {
             (progress.best_accuracy, progress.best_step) = (test.top1, epoch_end);
         }
+        if progress.improved_step == 0 || test.top1 > progress.improved_accuracy + self.header.config.min_delta {
+            (progress.improved_accuracy, progress.improved_step) = (test.top1, epoch_end);
+        }
         (progress.test_accuracy, progress.test_loss) = (test.top1, test.loss);
         (progress.loss_sum, progress.correct, progress.images) = (0.0, 0.0, 0.0);
         self.save_epoch(&row, is_best)?;
         Ok(row)
     }
-
-    /// The steps up to `epoch_end`.
-    fn steps(
-        &mut self,
-        reporter: &mut dyn Reporter,
-        train: &Dataset,
-        epoch: u64,
-        epoch_end: u64,
-        begin: Instant,
-    ) -> Result<(), TrainError> {
-        let config = self.header.config.clone();
-        let resolved = self.resolved;
-        let Resolved { parts, steps_per_epoch: steps, .. } = resolved;
-        let part_size = self.resolved.part();
-        let batches = Batches::new(train, part_size, &self.header.normalization)?
-            .sampled(config.sampler, config.seed, epoch)
-            .augmented(&config.augmentations()?)?;
-        let first = self.header.progress.step;
-        let activity = self.runner.session.device().activity().clone();
-        let submitting = activity.enter(Stage::Training, steps);
-        submitting.reach(first - epoch * steps);
-        let mut queued: Option<Queued> = None;
-        let mut unread = first * parts;
-        for step in first..epoch_end {
-            let done = step + 1;
-            let is_stopped = self.stop.load(Ordering::Relaxed) && done < epoch_end;
-            let is_due =
-                is_stopped || config.checkpoint_every > 0 && done % config.checkpoint_every == 0 && done < epoch_end;
-            let update_inputs = self.runner.attached.inputs(step, self.learning_rate.rate(step));
-            let known = self.header.progress.step;
-            let all_runs = resolved.runs(step);
-            for run in all_runs.clone() {
-                let batch = batches.pack((run - epoch * steps * parts) as usize);
-                self.runner.run_part(run, &batch, &update_inputs)?;
-
-                let runs = run + 1;
-                let is_last = runs == all_runs.end && (done == epoch_end || is_due);
-                if runs % HISTORY as u64 == 0 || is_last {
-                    let new = Queued { pending: self.runner.read_metrics()?, first: unread, count: runs - unread };
-                    unread = runs;
-                    // The runs before are read while these run.
-                    if let Some(old) = queued.replace(new) {
-                        self.collect(old, epoch)?;
-                    }
-                    if is_last && let Some(last) = queued.take() {
-                        self.collect(last, epoch)?;
-                    }
-                }
-            }
-            self.runner.run_update(&update_inputs)?;
-            submitting.reach(done - epoch * steps);
-            if is_due {
-                self.save_midway(is_stopped)?;
-            }
-            if is_stopped {
-                return Err(TrainError::Stopped { run: self.folder.path().to_owned(), steps: done });
-            }
-            if self.header.progress.step > known {
-                let progress = &self.header.progress;
-                let rate = resolved.images(first..progress.step) as f64 / begin.elapsed().as_secs_f64();
-                let images = progress.images.max(1.0);
-                let (loss, accuracy) = (progress.loss_sum / images, progress.correct / images);
-                let left = resolved.images(progress.step..self.last_step.max(progress.step)) as f64 / rate;
-                reporter.expect(Duration::try_from_secs_f64(left).unwrap_or_default());
-                reporter.advance(progress.step - epoch * steps, loss, accuracy, rate);
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the metrics of some runs into the run's tables and sums.
-    fn collect(&mut self, queued: Queued, epoch: u64) -> Result<(), TrainError> {
-        let history = queued.pending.wait()?;
-        let mut rows = Vec::with_capacity(queued.count as usize);
-        for run in queued.first..queued.first + queued.count {
-            let Some(metrics) = self.sums.add(run, history.f32()) else { continue };
-            let progress = &mut self.header.progress;
-            progress.loss_sum += metrics.loss_sum;
-            progress.correct += metrics.correct;
-            progress.images += metrics.images;
-            progress.step = metrics.step + 1;
-            let (step, loss) = (metrics.step, metrics.loss());
-            let lr = self.learning_rate.rate(step);
-            rows.push(StepRow { step, epoch: epoch + 1, lr, loss, accuracy: metrics.accuracy() });
-            if !loss.is_finite() {
-                self.folder.write_steps(&rows)?;
-                return Err(self.diverged(format!("the loss of step {step} is {loss}")));
-            }
-            self.judge_saved(step, loss)?;
-        }
-        self.folder.write_steps(&rows)
-    }
-}
-
-/// Classes whose weights are told.
-const MOST_WEIGHTS: usize = 12;
-
-/// How often each class counts, where they do not count alike.
-fn weights_note(header: &Header, weights: Option<&[f32]>) -> Option<String> {
-    let (asked, weights) = (header.config.class_weights.as_ref()?, weights?);
-    let told = header.classes.iter().zip(weights).map(|(class, weight)| format!("{class} {weight:.4}"));
-    let more = (weights.len() > MOST_WEIGHTS).then(|| format!("and {} more", weights.len() - MOST_WEIGHTS));
-    let told: Vec<String> = told.take(MOST_WEIGHTS).chain(more).collect();
-    Some(format!("the loss weighs each class (`{asked}`): {}", told.join(", ")))
-}
-
-/// What a person may not expect of a schedule in a run of so many steps.
-fn schedule_notes(schedule: &Schedule, total: u64) -> Vec<String> {
-    let turn = schedule.turn().filter(|&turn| turn < total).map(|turn| {
-        format!(
-            "the schedule `{schedule}` is periodic: the learning rate rises again from step {turn} of {total}; without \
-             T_max it ends with the run"
-        )
-    });
-    let warmup = Some(schedule.warmup()).filter(|&warmup| warmup >= total).map(|warmup| {
-        format!("the run of {total} steps ends within the {warmup} steps of warm-up of the schedule `{schedule}`")
-    });
-    turn.into_iter().chain(warmup).collect()
 }

@@ -1,5 +1,6 @@
 //! A few steps of training whose losses are all that is wanted.
 
+use super::fitting::{Fitted, fitted};
 use super::runner::Runner;
 use super::start::start;
 use super::step_metrics::{StepMetrics, StepSums};
@@ -36,14 +37,31 @@ impl<'a> Trial<'a> {
         resolved: Resolved,
         device: &Device,
     ) -> Result<Self, TrainError> {
-        // Losses of steps are of the weights themselves.
-        let trained = TrainConfig { average: None, run: None, ..config.clone() };
-        let mut runner = Runner::new(&trained, splits, resolved, device)?;
+        let runner = Runner::new(&without_average(config), splits, resolved, device)?;
+        Trial::of(config, splits, Fitted { runner, resolved, note: None })
+    }
+
+    /// As [`Trial::new`]; a batch that does not fit into the device's memory is taken in parts.
+    ///
+    /// # Errors
+    /// As [`Trial::new`].
+    pub(super) fn fitted(config: &'a TrainConfig, splits: &'a Splits, device: &Device) -> Result<Self, TrainError> {
+        let fitted = fitted(&mut without_average(config), splits, device)?;
+        Trial::of(config, splits, fitted)
+    }
+
+    fn of(config: &'a TrainConfig, splits: &'a Splits, fitted: Fitted) -> Result<Self, TrainError> {
+        let Fitted { mut runner, resolved, note } = fitted;
         let (mut header, _) = start(config, splits, resolved)?;
-        let mut notes: Vec<String> = init::other_attributes(config)?.into_iter().collect();
+        let mut notes: Vec<String> = init::other_attributes(config)?.into_iter().chain(note).collect();
         notes.extend(runner.initialise(config, &mut header)?);
         let sums = StepSums::new(resolved);
         Ok(Trial { config, splits, resolved, normalization: header.normalization, runner, sums, notes })
+    }
+
+    /// Its steps, and how many images each takes.
+    pub(super) fn resolved(&self) -> Resolved {
+        self.resolved
     }
 
     /// What the device's user is at.
@@ -84,4 +102,9 @@ impl<'a> Trial<'a> {
         }
         unreachable!("a step has a last part")
     }
+}
+
+/// Losses of steps are of the weights themselves.
+fn without_average(config: &TrainConfig) -> TrainConfig {
+    TrainConfig { average: None, run: None, ..config.clone() }
 }

@@ -6,6 +6,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tilewright::gpu::DeviceOptions;
+use tilewright::recipe::TrainConfig;
+use tilewright::session::Device;
+use tilewright::train::{EpochRow, Reporter, Trainer};
 
 trials! {
     Nothing:
@@ -15,6 +19,7 @@ trials! {
         a_run_that_was_killed_or_stopped_ends_as_one_that_was_not,
         a_run_folder_has_tables_curves_events_and_a_config_that_keeps_a_later_number_of_epochs,
         a_batch_in_parts_trains_as_the_whole_batch_and_resumes_to_the_last_bit,
+        a_batch_that_does_not_fit_is_taken_in_the_largest_parts_that_do,
         a_loss_that_is_no_number_ends_a_run_with_what_to_do;
 }
 
@@ -195,6 +200,44 @@ fn a_batch_in_parts_trains_as_the_whole_batch_and_resumes_to_the_last_bit() {
 
     tilewright(&[&["train", "--micro-batch", "7"], &settings("1")[..]].concat(), 2)
         .says("--micro-batch is 7, but must be a divisor of the batch of 24 images");
+}
+
+fn a_batch_that_does_not_fit_is_taken_in_the_largest_parts_that_do() {
+    let folder = tempfile::tempdir().unwrap();
+    // It binds at most 128 MiB, and the first layer makes 18 KiB of an image.
+    let device = Device::open("auto", DeviceOptions::default().default_limits(true)).unwrap();
+    let begin = |name: &str, micro_batch: Option<usize>| {
+        let path = folder.path().join(name);
+        let config = TrainConfig { batch: 10_000, micro_batch, epochs: 1, ..TrainConfig::default() };
+        Trainer::create(config, &device, Some(&path))
+            .map(|trainer| (trainer, fs::read(path.join("config.toml")).unwrap()))
+    };
+    let (mut fitted, config) = begin("fitted", None).unwrap();
+    assert!(fitted.describe().contains("in batches of 10000 that are taken in 2 parts"), "{}", fitted.describe());
+    let (_, by_hand) = begin("by hand", Some(5_000)).unwrap();
+    assert_eq!(String::from_utf8(config), String::from_utf8(by_hand), "the run is the one that asks for these parts");
+    let mut told = Told::default();
+    fitted.run_to(0, &mut told).unwrap();
+    let note = told.0.iter().find(|note| note.contains("does not fit")).unwrap();
+    assert!(
+        note.contains("a batch of 10000 images") && note.contains("in 2 parts, as with `micro_batch = 5000`"),
+        "{note}"
+    );
+    let refused = begin("whole", Some(10_000)).err().unwrap().to_string();
+    assert!(refused.contains("passes this device's limit"), "{refused}");
+}
+
+/// What a run says.
+#[derive(Default)]
+struct Told(Vec<String>);
+
+impl Reporter for Told {
+    fn note(&mut self, line: &str) {
+        self.0.push(line.to_owned());
+    }
+    fn begin(&mut self, _: &str, _: u64, _: u64) {}
+    fn advance(&mut self, _: u64, _: f64, _: f64, _: f64) {}
+    fn end_epoch(&mut self, _: &EpochRow) {}
 }
 
 fn a_loss_that_is_no_number_ends_a_run_with_what_to_do() {

@@ -29,6 +29,7 @@ mod onnx_layers;
 
 // Commands, run as a user runs them.
 mod landscape;
+mod run_ends;
 mod summary;
 mod uneven_classes;
 

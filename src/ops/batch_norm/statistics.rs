@@ -76,7 +76,8 @@ impl Op for BatchStatistics {
 }
 
 /// running = (1 - momentum) * running + momentum * batch, the variance unbiased; inputs mean, var,
-/// running_mean, running_var, the latter two updated.
+/// running_mean, running_var, the latter two updated. What would not be finite stays as it was: the loss of such a step
+/// tells of it, and a step that is skipped leaves nothing behind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct UpdateRunningStatistics {
     /// Share of the new batch, from 0 to 1.
@@ -117,7 +118,9 @@ impl Op for UpdateRunningStatistics {
         for (which, correction) in [(0, 1.0), (1, f64::from(self.correction()))] {
             for (running, &batch) in outputs[which].f32_mut().iter_mut().zip(inputs[which].f32()) {
                 let new = (1.0 - momentum) * f64::from(*running) + momentum * f64::from(batch) * correction;
-                *running = new as f32;
+                if (new as f32).is_finite() {
+                    *running = new as f32;
+                }
             }
         }
     }

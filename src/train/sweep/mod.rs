@@ -293,12 +293,14 @@ impl Sweep {
         epochs: u64,
         reporter: &mut dyn Reporter,
     ) -> Result<(), TrainError> {
+        let mut is_over = false;
         let trained = self.trainer(place, trial).and_then(|mut trainer| {
             trainer.stop_on(Arc::clone(place.stop));
             let begin = Instant::now();
             let trained = trainer.run_to(epochs, reporter);
             result.seconds += begin.elapsed().as_secs_f64();
             result.epochs = trainer.epochs();
+            is_over = trainer.is_over();
             // Of a trial that is stopped; one that comes to its end says more.
             match self.splits.validation.is_some() {
                 true => (result.validation_accuracy, result.validation_loss) = trainer.last_decided().unzip(),
@@ -311,7 +313,7 @@ impl Sweep {
                 let pair = |found: Option<Evaluation>| found.map(|found| (found.top1, found.loss)).unzip();
                 (result.test_accuracy, result.test_loss) = pair(test);
                 (result.validation_accuracy, result.validation_loss) = pair(validation);
-                if result.epochs >= trial.config.epochs {
+                if is_over {
                     result.status = Status::Done;
                 }
                 Ok(())

@@ -1,0 +1,150 @@
+//! The steps of an epoch: batches go up, metrics come back while the next steps run.
+
+use super::graphs::HISTORY;
+use super::run_folder::StepRow;
+use super::{Reporter, Resolved, TrainError, Trainer, notes};
+use crate::activity::Stage;
+use crate::data::{Batches, Dataset};
+use crate::session::Pending;
+use crate::setting::Setting;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Metrics of runs on their way to the host.
+struct Queued {
+    pending: Pending,
+    /// First run, and number of runs, counted as `step * parts + part`.
+    first: u64,
+    count: u64,
+}
+
+impl Trainer {
+    /// Whether the run pauses after the step or epoch that runs.
+    pub(super) fn pauses(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Why it pauses, after so many steps.
+    pub(super) fn paused(&self, steps: u64) -> TrainError {
+        let run = self.folder.path().to_owned();
+        match self.stop.load(Ordering::Relaxed) {
+            true => TrainError::Stopped { run, steps },
+            false => TrainError::TimeOver { run, steps },
+        }
+    }
+
+    /// The steps up to `epoch_end`.
+    pub(super) fn steps(
+        &mut self,
+        reporter: &mut dyn Reporter,
+        train: &Dataset,
+        epoch: u64,
+        epoch_end: u64,
+        begin: Instant,
+    ) -> Result<(), TrainError> {
+        let config = self.header.config.clone();
+        let resolved = self.resolved;
+        let Resolved { parts, steps_per_epoch: steps, .. } = resolved;
+        let part_size = self.resolved.part();
+        let batches = Batches::new(train, part_size, &self.header.normalization)?
+            .sampled(config.sampler, config.seed, epoch)
+            .augmented(&config.augmentations()?)?;
+        let first = self.header.progress.step;
+        let activity = self.runner.session.device().activity().clone();
+        let submitting = activity.enter(Stage::Training, steps);
+        submitting.reach(first - epoch * steps);
+        let mut queued: Option<Queued> = None;
+        let mut unread = first * parts;
+        for step in first..epoch_end {
+            let done = step + 1;
+            let is_stopped = self.pauses() && done < epoch_end;
+            let is_due =
+                is_stopped || config.checkpoint_every > 0 && done % config.checkpoint_every == 0 && done < epoch_end;
+            let update_inputs = self.runner.attached.inputs(step, self.learning_rate.rate(step));
+            let known = self.header.progress.step;
+            let all_runs = resolved.runs(step);
+            for run in all_runs.clone() {
+                let batch = batches.pack((run - epoch * steps * parts) as usize);
+                self.runner.run_part(run, &batch, &update_inputs)?;
+
+                let runs = run + 1;
+                let is_last = runs == all_runs.end && (done == epoch_end || is_due);
+                if runs % HISTORY as u64 == 0 || is_last {
+                    let new = Queued { pending: self.runner.read_metrics()?, first: unread, count: runs - unread };
+                    unread = runs;
+                    // The runs before are read while these run.
+                    if let Some(old) = queued.replace(new) {
+                        self.collect(old, epoch)?;
+                    }
+                    if is_last && let Some(last) = queued.take() {
+                        self.collect(last, epoch)?;
+                    }
+                }
+            }
+            self.runner.run_update(&update_inputs)?;
+            submitting.reach(done - epoch * steps);
+            if is_due {
+                self.save_midway(is_stopped)?;
+            }
+            if is_stopped {
+                return Err(self.paused(done));
+            }
+            self.notes.drain(..).for_each(|note| reporter.note(&note));
+            if self.header.progress.step > known {
+                let progress = &self.header.progress;
+                let rate = resolved.images(first..progress.step) as f64 / begin.elapsed().as_secs_f64();
+                let images = progress.images.max(1.0);
+                let (loss, accuracy) = (progress.loss_sum / images, progress.correct / images);
+                let left = resolved.images(progress.step..self.last_step.max(progress.step)) as f64 / rate;
+                reporter.expect(Duration::try_from_secs_f64(left).unwrap_or_default());
+                reporter.advance(progress.step - epoch * steps, loss, accuracy, rate);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the metrics of some runs into the run's tables and sums.
+    fn collect(&mut self, queued: Queued, epoch: u64) -> Result<(), TrainError> {
+        let history = queued.pending.wait()?;
+        let mut rows = Vec::with_capacity(queued.count as usize);
+        for run in queued.first..queued.first + queued.count {
+            let Some(metrics) = self.sums.add(run, history.f32()) else { continue };
+            let (step, loss) = (metrics.step, metrics.loss());
+            let lr = self.learning_rate.rate(step);
+            rows.push(StepRow { step, epoch: epoch + 1, lr, loss, accuracy: metrics.accuracy() });
+            let progress = &mut self.header.progress;
+            progress.step = step + 1;
+            if loss.is_finite() {
+                progress.loss_sum += metrics.loss_sum;
+                progress.correct += metrics.correct;
+                progress.images += metrics.images;
+                self.judge_saved(step, loss)?;
+            } else if self.header.config.skip_nonfinite == 0 {
+                self.folder.write_steps(&rows)?;
+                return Err(self.diverged(format!("the loss of step {step} is {loss}")));
+            }
+            if step == 0 {
+                let classes = self.header.classes.len();
+                self.notes.extend(notes::first_loss(&self.header.config, classes, self.runner.heads, loss));
+            }
+        }
+        self.folder.write_steps(&rows)?;
+        self.refuse_more_skips()
+    }
+
+    /// Ends the run once it has skipped more steps than it may; waits for the device where their number counts.
+    fn refuse_more_skips(&mut self) -> Result<(), TrainError> {
+        let most = self.header.config.skip_nonfinite;
+        if most == 0 {
+            return Ok(());
+        }
+        match self.runner.skips()?.map_or(0, |skips| skips.steps) {
+            skipped if skipped > most => {
+                let allowed = Setting("skip_nonfinite").to(most);
+                let what = format!("the gradients of {skipped} steps were not finite, more than {allowed} skips");
+                Err(self.diverged(what))
+            }
+            _ => Ok(()),
+        }
+    }
+}
