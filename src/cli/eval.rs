@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use tilewright::activity::Stage;
 use tilewright::data::{ClassMatching, MAX_PIXELS, Source, Views};
 use tilewright::recipe::Precision;
-use tilewright::train::{Ensemble, Evaluation, RunFolder, TestData};
+use tilewright::report::Table;
+use tilewright::train::{ClassScore, Ensemble, Evaluation, RunFolder, TestData};
 
-/// Measure a checkpoint: top-1, top-5, loss and confusion matrix on the test images
+/// Measure a checkpoint on the test images: top-1, top-5, loss, calibration, confusion matrix and each class
 ///
 /// Several checkpoints are an ensemble: for each image, the probabilities of the classes are averaged over them. Their
 /// models, image sizes and normalisations may differ, and the order of their classes, but not the classes. Each is also
@@ -77,6 +78,7 @@ impl Eval {
         drop(reporter);
         let whole = &found.whole;
         say_confusion(global, &whole.confusion, ensemble.classes());
+        say_classes(global, whole, ensemble.classes());
         let together = match paths.len() {
             1 => String::new(),
             several => format!(", {several} checkpoints together"),
@@ -96,6 +98,10 @@ impl Eval {
                 "test_loss": member.loss,
             })
         });
+        let classes = ensemble.classes().iter().zip(whole.class_scores()).map(|(class, score)| {
+            let ClassScore { precision, recall, f1, support } = score;
+            json!({ "class": class, "precision": precision, "recall": recall, "f1": f1, "support": support })
+        });
         let run = if let [path] = &paths[..] { path.parent() } else { None };
         global.result(&json!({
             "test_accuracy": whole.top1,
@@ -107,7 +113,9 @@ impl Eval {
             "seconds": found.seconds,
             "run": run.map(|run| run.display().to_string()),
             "members": members.collect::<Vec<_>>(),
+            "calibration_error": whole.calibration_error,
             "confusion": whole.confusion,
+            "classes": classes.collect::<Vec<_>>(),
         }));
         Ok(())
     }
@@ -140,13 +148,27 @@ fn say_confusion(global: &Global, confusion: &[Vec<usize>], classes: &[String]) 
     }
 }
 
+/// How well each class is told, where they are few.
+fn say_classes(global: &Global, found: &Evaluation, classes: &[String]) {
+    if classes.len() > MOST_CLASSES {
+        return;
+    }
+    let mut table = Table::new(["class", "precision, %", "recall, %", "F1, %", "images"]);
+    for (class, score) in classes.iter().zip(found.class_scores()) {
+        let shares = [score.precision, score.recall, score.f1].map(|share| format!("{:.2}", 100.0 * share));
+        table.row([class.clone()].into_iter().chain(shares).chain([score.support.to_string()]));
+    }
+    global.say(table.to_markdown());
+}
+
 fn figures(found: &Evaluation) -> String {
     format!(
-        "top-1 {:.2} %, balanced over the classes {:.2} %, top-5 {:.2} %, loss {:.4}",
+        "top-1 {:.2} %, balanced over the classes {:.2} %, top-5 {:.2} %, loss {:.4}, calibration error {:.2} %",
         100.0 * found.top1,
         100.0 * found.balanced_accuracy(),
         100.0 * found.top5,
-        found.loss
+        found.loss,
+        100.0 * found.calibration_error
     )
 }
 

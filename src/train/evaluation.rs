@@ -16,9 +16,41 @@ pub struct Evaluation {
     pub images: usize,
     /// Images by [true class][predicted class].
     pub confusion: Vec<Vec<usize>>,
+    /// Expected calibration error (Guo et al. 2017): how far the probability of the predicted class is from the share of
+    /// such predictions that are right, over 15 bins of that probability, each by its images.
+    pub calibration_error: f64,
+}
+
+/// How well a class is told from the others; shares from 0 to 1, and 0 where they are of nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct ClassScore {
+    /// Of the images that are taken for the class, those that are of it.
+    pub precision: f64,
+    /// Of the images of the class, those that are taken for it.
+    pub recall: f64,
+    /// The harmonic mean of the two.
+    pub f1: f64,
+    /// Images of the class.
+    pub support: usize,
 }
 
 impl Evaluation {
+    /// How well each class is told, in the order of the classes.
+    pub fn class_scores(&self) -> Vec<ClassScore> {
+        let share = |part: usize, of: usize| part as f64 / of.max(1) as f64;
+        let score = |(class, row): (usize, &Vec<usize>)| {
+            let (right, support) = (row[class], row.iter().sum::<usize>());
+            let predicted = self.confusion.iter().map(|row| row[class]).sum::<usize>();
+            ClassScore {
+                precision: share(right, predicted),
+                recall: share(right, support),
+                f1: share(2 * right, predicted + support),
+                support,
+            }
+        };
+        self.confusion.iter().enumerate().map(score).collect()
+    }
+
     /// The mean, over the classes that have images, of the share of a class's images that are told rightly. Guessing the
     /// largest class is worth no more than 1 / classes.
     pub fn balanced_accuracy(&self) -> f64 {
@@ -55,11 +87,24 @@ pub(super) struct Tally {
     top5: usize,
     images: usize,
     confusion: Vec<Vec<usize>>,
+    /// By the probability of the predicted class.
+    bins: [Bin; BINS],
 }
+
+/// Predictions of about the same probability.
+#[derive(Clone, Copy, Default)]
+struct Bin {
+    right: usize,
+    /// The sum of their probabilities.
+    probability: f64,
+}
+
+const BINS: usize = 15;
 
 impl Tally {
     pub(super) fn new(classes: usize) -> Tally {
-        Tally { classes, loss: 0.0, top1: 0, top5: 0, images: 0, confusion: vec![vec![0; classes]; classes] }
+        let (confusion, bins) = (vec![vec![0; classes]; classes], [Bin::default(); BINS]);
+        Tally { classes, loss: 0.0, top1: 0, top5: 0, images: 0, confusion, bins }
     }
 
     /// Counts images, by their log-probabilities `[images, classes]` and labels.
@@ -71,7 +116,13 @@ impl Tally {
             self.top1 += usize::from(rank < 1);
             self.top5 += usize::from(rank < 5);
             self.images += 1;
-            self.confusion[label][predicted(row)] += 1;
+            let predicted = predicted(row);
+            self.confusion[label][predicted] += 1;
+            let probability = row[predicted].exp();
+            // A bin has its upper end.
+            let bin = &mut self.bins[((probability * BINS as f64).ceil() as usize).clamp(1, BINS) - 1];
+            bin.right += usize::from(predicted == label);
+            bin.probability += probability;
         }
     }
 
@@ -83,6 +134,7 @@ impl Tally {
             top5: share(self.top5 as f64),
             images: self.images,
             confusion: self.confusion,
+            calibration_error: share(self.bins.iter().map(|bin| (bin.right as f64 - bin.probability).abs()).sum()),
         }
     }
 }
@@ -114,6 +166,26 @@ mod tests {
         assert!((found.loss + (0.3f64.ln() + 0.6f64.ln()) / 2.0).abs() < 1e-15, "{found:?}");
         assert_eq!((found.top1, found.top5, found.images), (0.5, 1.0, 2));
         assert_eq!(found.confusion, [[0, 0, 0], [1, 0, 0], [0, 0, 1]]);
+    }
+
+    #[test]
+    fn precision_recall_and_f1_are_those_counted_by_hand() {
+        let confusion = vec![vec![3, 1, 0], vec![2, 4, 0], vec![0, 0, 0]];
+        let scores = Evaluation { confusion, ..Evaluation::default() }.class_scores();
+        let told = |of: ClassScore| (of.precision, of.recall, of.f1, of.support);
+        assert_eq!(told(scores[0]), (0.6, 0.75, 6.0 / 9.0, 4));
+        assert_eq!(told(scores[1]), (0.8, 4.0 / 6.0, 8.0 / 11.0, 6));
+        assert_eq!(told(scores[2]), (0.0, 0.0, 0.0, 0), "no image, and none taken for it");
+    }
+
+    #[test]
+    fn the_calibration_error_is_that_counted_by_hand() {
+        // Two predictions of 0.9, one of them right; two of 0.6, both right: |1 - 1.8| + |2 - 1.2|, over 4 images.
+        let p = [0.9, 0.1, 0.9, 0.1, 0.6, 0.4, 0.4, 0.6].map(f64::ln);
+        let found = Evaluation::of(&p, &[0, 1, 0, 1], 2);
+        assert!((found.calibration_error - 0.4).abs() < 1e-12, "{found:?}");
+        let sure = Evaluation::of(&[0.0, f64::NEG_INFINITY], &[0], 2);
+        assert_eq!(sure.calibration_error, 0.0);
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub use classifier::{Classifier, Likelihood};
 pub use ensemble::{Ensemble, EnsembleEvaluation, TestData};
 pub use error::TrainError;
 pub use evaluate::Evaluator;
-pub use evaluation::Evaluation;
+pub use evaluation::{ClassScore, Evaluation};
 #[cfg(feature = "image")]
 pub use examples::Examples;
 pub use graphs::{Batch, PartGraphs, evaluation_graph, part_graphs, training_graph};
