@@ -1,4 +1,4 @@
-//! One image file: its header, and its pixels as colour planes.
+//! One image: its header, and its pixels as colour planes.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -8,10 +8,11 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
 use super::Preprocessing;
 use super::convert::image_channels;
+use super::encoded::Encoded;
 use super::error::{DataError, ImageSize};
 use super::in_flight::{self, Taken};
 use super::jpeg;
-use crate::{memory, regular_file};
+use crate::memory;
 
 /// Pixels beyond which an image is refused, where nothing else is asked for.
 pub const MAX_PIXELS: u64 = 100_000_000;
@@ -32,12 +33,12 @@ pub(crate) struct Header {
     pub colour: bool,
 }
 
-/// Reads a file and what its header says, and decodes nothing.
+/// Reads an image and what its header says, and decodes nothing.
 ///
 /// # Errors
 /// A file that cannot be opened, is no JPEG, PNG, WebP or BMP, or says that it has more than `max_pixels` pixels.
-pub(crate) fn read_header(path: &Path, max_pixels: u64) -> Result<Header, DataError> {
-    let bytes = read(path)?;
+pub(crate) fn read_header(image: &Encoded, max_pixels: u64) -> Result<Header, DataError> {
+    let (path, bytes) = (&image.path(), image.bytes()?);
     let mut decoder = decoder(path, &bytes, max_pixels)?;
     let (width, height) = decoder.dimensions();
     let (width, height) = match turn(path, &mut decoder)? {
@@ -63,7 +64,8 @@ pub fn load_image(
     max_pixels: u64,
 ) -> Result<Vec<u8>, DataError> {
     let mut image = vec![0; channels * height * width];
-    decode_image(path, channels, ImageSize { height, width }, preprocessing, max_pixels, &mut image)?;
+    let file = Encoded::File(path.to_owned());
+    decode_image(&file, channels, ImageSize { height, width }, preprocessing, max_pixels, &mut image)?;
     Ok(image)
 }
 
@@ -72,14 +74,14 @@ pub fn load_image(
 /// # Errors
 /// As [`load_image`].
 pub(crate) fn decode_image(
-    path: &Path,
+    image: &Encoded,
     channels: usize,
     size: ImageSize,
     preprocessing: Preprocessing,
     max_pixels: u64,
     out: &mut [u8],
 ) -> Result<(), DataError> {
-    let (image, _taken) = upright(path, max_pixels)?;
+    let (image, _taken) = upright(image, max_pixels)?;
     let from = ImageSize { height: image.height() as usize, width: image.width() as usize };
     let have = if image.color().has_color() { 3 } else { 1 };
     let planes = match have {
@@ -95,8 +97,8 @@ pub(crate) fn decode_image(
 }
 
 /// The whole image, and its share in those that are decoded at a time.
-fn upright(path: &Path, max_pixels: u64) -> Result<(DynamicImage, Taken), DataError> {
-    let bytes = read(path)?;
+fn upright(image: &Encoded, max_pixels: u64) -> Result<(DynamicImage, Taken), DataError> {
+    let (path, bytes) = (&image.path(), image.bytes()?);
     let mut decoder = decoder(path, &bytes, max_pixels)?;
     let orientation = turn(path, &mut decoder)?;
     let (width, height) = decoder.dimensions();
@@ -122,10 +124,6 @@ fn expect_room(path: &Path, size: ImageSize, bytes: u64) -> Result<(), DataError
         }
         _ => Ok(()),
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, DataError> {
-    regular_file::read(path).map_err(|cause| DataError::Read { path: path.into(), cause })
 }
 
 fn decoder<'a>(path: &Path, bytes: &'a [u8], max_pixels: u64) -> Result<impl ImageDecoder + 'a, DataError> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// The forms of a data source, as told to a user who wrote something else.
-pub(crate) const SOURCE_FORMS: &str = "mnist, idx:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, \
+pub(crate) const SOURCE_FORMS: &str = "mnist, idx:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, csv:FILE, webdataset:DIR, \
                                        synthetic:CxHxW:CLASSES[:COUNT]";
 
 /// An error of the data part. Its `Display` is the whole story, cause included; there is no
@@ -148,8 +148,8 @@ pub enum DataError {
     TooManyPixels { path: PathBuf, size: ImageSize, pixels: u64, most: u64 },
 
     /// Several images cannot be used.
-    #[error("{count} images cannot be used: {}", .listed.join(" "))]
-    Damaged { count: usize, listed: Vec<String> },
+    #[error("{count} images cannot be used: {listed} To go on without them, use {}.", Setting("damaged").to("skip"))]
+    Damaged { count: usize, listed: String },
 
     /// A folder has a split twice.
     #[error(
@@ -177,6 +177,29 @@ pub enum DataError {
     /// A folder that should hold images or classes holds none.
     #[error("{} is empty: expected {expected}. {remedy}", .path.display())]
     Empty { path: PathBuf, expected: &'static str, remedy: &'static str },
+
+    /// No test images can be held out.
+    #[error(
+        "{name} has no test images, and {what} of its training images cannot be held out: no class has images enough to test \
+         on some and train on others. Bring test images."
+    )]
+    NoTest { name: String, what: String },
+
+    /// A line of a table of images is none.
+    #[error("Line {line} of {} {problem}; expected `file,label`, and a split after it or not. Correct the line.", .path.display())]
+    Line { path: PathBuf, line: usize, problem: String },
+
+    /// An image that is not trained on has a class that training never sees.
+    #[error(
+        "{} is of the class `{class}`, which no training image is of; expected one of {}. Correct the label, or give the \
+         class training images.",
+        .path.display(), super::listed(.known)
+    )]
+    StrayClass { path: PathBuf, class: String, known: Vec<String> },
+
+    /// An image of an archive has no class.
+    #[error("{} has no class; expected a file of its name with the ending .cls beside it.", .path.display())]
+    NoClass { path: PathBuf },
 
     /// The channels of the data are not those asked for, and there is no conversion.
     #[error(
@@ -219,14 +242,17 @@ pub(super) fn all_or_damaged<T>(results: Vec<Result<T, DataError>>) -> Result<Ve
     match errors.len() {
         0 => Ok(good),
         1 => Err(errors.remove(0)),
-        count => {
-            let mut listed: Vec<String> = errors.iter().take(MOST_DAMAGED).map(DataError::to_string).collect();
-            if count > MOST_DAMAGED {
-                listed.push(format!("And {} more.", count - MOST_DAMAGED));
-            }
-            Err(DataError::Damaged { count, listed })
-        }
+        count => Err(DataError::Damaged { count, listed: listed_damage(&errors) }),
     }
+}
+
+/// The first of these errors, in words, and how many more there are.
+pub(super) fn listed_damage(errors: &[DataError]) -> String {
+    let mut listed: Vec<String> = errors.iter().take(MOST_DAMAGED).map(DataError::to_string).collect();
+    if errors.len() > MOST_DAMAGED {
+        listed.push(format!("And {} more.", errors.len() - MOST_DAMAGED));
+    }
+    listed.join(" ")
 }
 
 impl DataError {

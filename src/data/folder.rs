@@ -1,37 +1,28 @@
 //! Folders of images: `DIR/train/CLASS/*.jpg`, and the same under `DIR/test` and `DIR/val`.
 
 use crate::path_text;
-use crate::setting::BadSetting;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
-use super::decode::{Header, decode_image, read_header};
-use super::error::{DataError, ImageSize, all_or_damaged};
+use super::encoded::Encoded;
+use super::error::DataError;
+use super::files::{FileSplits, Files};
 use super::left_out::{LeftOut, Reason};
 use super::source::Kind;
-use super::{Dataset, LoadOptions, Preprocessing, Splits, allocate, held_out, require_folder, round_robin};
+use super::{LoadOptions, Splits, require_folder};
 
-const IMAGE_ENDINGS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
+pub(super) const IMAGE_ENDINGS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
 const LAYOUT: &str = "one folder per class in it, with .jpg, .jpeg, .png, .webp or .bmp files";
 
 /// Names that the folders of the splits have, in any case.
-const TRAIN: [&str; 2] = ["train", "training"];
-const VALIDATION: [&str; 4] = ["val", "valid", "validation", "dev"];
-const TEST: [&str; 4] = ["test", "testing", "eval", "evaluation"];
+pub(super) const TRAIN: [&str; 2] = ["train", "training"];
+pub(super) const VALIDATION: [&str; 4] = ["val", "valid", "validation", "dev"];
+pub(super) const TEST: [&str; 4] = ["test", "testing", "eval", "evaluation"];
 
 /// Folders in a class folder beyond so many levels are no data set.
 const DEEPEST: usize = 64;
-
-/// The files of one split, in the order of their classes and paths.
-struct Files {
-    name: String,
-    paths: Vec<PathBuf>,
-    labels: Vec<u32>,
-}
 
 /// `folder:DIR`: `DIR/train/CLASS/**/*.jpg|jpeg|png|webp|bmp`, and the same under `DIR/test` and `DIR/val`.
 pub(super) struct Folder;
@@ -54,7 +45,7 @@ impl Kind for Folder {
     }
 }
 
-/// Loads the splits that there are. Only as many files are decoded as the limit asks for.
+/// Loads the splits that there are.
 ///
 /// Without a test folder, the validation images are the test images; without either, some of the training images.
 ///
@@ -62,10 +53,6 @@ impl Kind for Folder {
 /// Folders or images that are missing or damaged, a file that is no image, images of several sizes when no
 /// size is asked for, or a test class that training does not have.
 fn load(dir: &Path, name: &str, options: &LoadOptions) -> Result<Splits, DataError> {
-    if let Some(channels) = options.channels.filter(|channels| ![1, 3].contains(channels)) {
-        let expected = "1 (grey) or 3 (colour) for image files";
-        return Err(BadSetting::new("input_channels", channels, expected).into());
-    }
     require_folder(dir, "a folder train in it, with one folder per class")?;
     let train_dir = split_folder(dir, &TRAIN)?.unwrap_or_else(|| dir.join(TRAIN[0]));
     require_folder(&train_dir, LAYOUT)?;
@@ -77,48 +64,9 @@ fn load(dir: &Path, name: &str, options: &LoadOptions) -> Result<Splits, DataErr
     notes.extend(no_splits(dir, &splits.map(|split| split.map(PathBuf::as_path)))?);
     let (classes, train) = Files::of_training(&train_dir, format!("{name} (train)"), &mut notes)?;
     let mut files = |dir: &Path, split: &str| Files::held(dir, &classes, format!("{name} ({split})"), &mut notes);
-    let (train, validation, test) = match (validation_dir, test_dir) {
-        (Some(validation), Some(test)) => (train, Some(files(&validation, "validation")?), files(&test, "test")?),
-        (None, Some(test)) => (train, None, files(&test, "test")?),
-        (Some(validation), None) => {
-            let test = files(&validation, &folder_name(&validation))?;
-            notes.push(format!(
-                "there is no test folder: the images of {} are the test images, and none are left for validation",
-                validation.display()
-            ));
-            (train, None, test)
-        }
-        (None, None) => {
-            let (train, test) = train.hold_out(name, &train_dir, classes.len())?;
-            (train, None, test)
-        }
-    };
-    let mut splits = [Some(train), validation, Some(test)];
-    if let Some(limit) = options.limit {
-        splits.iter_mut().flatten().for_each(|files| files.truncate(limit, classes.len()));
-    }
-
-    if options.only_test {
-        let [train, validation, _] = &mut splits;
-        *validation = None;
-        train.iter_mut().for_each(|files| *files = Files::new(std::mem::take(&mut files.name)));
-    }
-    let headers = |files: &Files| files.headers(options.max_pixels);
-    let headers: Vec<Vec<Header>> = splits.iter().flatten().map(headers).collect::<Result<_, _>>()?;
-    let size = match options.image_size() {
-        Some(size) => size,
-        None => one_size(splits.iter().flatten().zip(&headers))?,
-    };
-    let colour = headers.iter().flatten().any(|header| header.colour);
-    let channels = options.channels.unwrap_or(if colour { 3 } else { 1 });
-    // Without a size to get, images stay as they are.
-    let preprocessing = options.image_size().map(|_| options.preprocessing).unwrap_or_default();
-    let decode = |files: Files| files.decode(&classes, channels, size, preprocessing, options.max_pixels);
-    let [train, validation, test] = splits.map(|files| files.map(decode).transpose());
-    match (train?, validation?, test?) {
-        (Some(train), validation, Some(test)) => Ok(Splits { train, validation, test, notes }),
-        _ => unreachable!("both are there from the start"),
-    }
+    let validation = validation_dir.map(|dir| files(&dir, "validation")).transpose()?;
+    let test = test_dir.map(|dir| files(&dir, "test")).transpose()?;
+    FileSplits { classes, train, validation, test, notes }.load(name, options)
 }
 
 /// What people should know of folders beside those of the splits, such as `holdout`: they may hold images, too.
@@ -145,10 +93,6 @@ fn split_folder(dir: &Path, names: &[&str]) -> Result<Option<PathBuf>, DataError
 }
 
 impl Files {
-    fn new(name: String) -> Self {
-        Self { name, paths: Vec::new(), labels: Vec::new() }
-    }
-
     /// The names of the classes, and the images of each: at least one.
     fn of_training(dir: &Path, name: String, notes: &mut Vec<String>) -> Result<(Vec<String>, Self), DataError> {
         let mut left_out = LeftOut::of(dir);
@@ -179,7 +123,7 @@ impl Files {
             files.add(&folder, label as u32, &mut left_out)?;
         }
         notes.extend(left_out.note());
-        match files.paths.is_empty() {
+        match files.is_empty() {
             false => Ok(files),
             true => Err(DataError::Empty {
                 path: dir.into(),
@@ -195,80 +139,8 @@ impl Files {
         images_in(folder, &mut Vec::new(), &mut paths, left_out)?;
         paths.sort();
         let count = paths.len();
-        self.paths.extend(paths);
-        self.labels.resize(self.paths.len(), label);
+        paths.into_iter().for_each(|path| self.push(Encoded::File(path), label));
         Ok(count)
-    }
-
-    /// Splits off a tenth of each class as test images. No chance is involved: the same files are held out every time.
-    fn hold_out(self, name: &str, train_dir: &Path, classes: usize) -> Result<(Self, Self), DataError> {
-        let mut kept = Self::new(format!("{name} (train, less a tenth held out)"));
-        let mut held = Self::new(format!("{name} (test, a tenth of train held out)"));
-        let is_held = held_out(&self.labels, classes, 0.1);
-        for ((path, label), is_held) in self.paths.into_iter().zip(self.labels).zip(is_held) {
-            let side = if is_held { &mut held } else { &mut kept };
-            side.paths.push(path);
-            side.labels.push(label);
-        }
-        match held.paths.is_empty() {
-            false => Ok((kept, held)),
-            true => Err(DataError::Empty {
-                path: train_dir.with_file_name("test"),
-                expected: "test images, since no class in train has two images to hold one out of",
-                remedy: "Put test images there, one folder per class.",
-            }),
-        }
-    }
-
-    /// As [`Dataset::truncated`].
-    fn truncate(&mut self, limit: usize, classes: usize) {
-        if limit < self.paths.len() {
-            let kept = round_robin(&self.labels, classes, limit);
-            self.paths = kept.iter().map(|&index| self.paths[index].clone()).collect();
-            self.labels = kept.iter().map(|&index| self.labels[index]).collect();
-        }
-    }
-
-    fn headers(&self, max_pixels: u64) -> Result<Vec<Header>, DataError> {
-        // Collected first, so that the bad ones are told in the order of their names.
-        let headers: Vec<_> = self.paths.par_iter().map(|path| read_header(path, max_pixels)).collect();
-        all_or_damaged(headers)
-    }
-
-    fn decode(
-        self,
-        classes: &[String],
-        channels: usize,
-        size: ImageSize,
-        preprocessing: Preprocessing,
-        max_pixels: u64,
-    ) -> Result<Dataset, DataError> {
-        let ImageSize { height, width } = size;
-        let image_len = channels * height * width;
-        let mut images = allocate(self.paths.len() as u128 * image_len as u128, &self.name)?;
-        let decoded: Vec<_> = self
-            .paths
-            .par_iter()
-            .zip(images.par_chunks_exact_mut(image_len))
-            .map(|(path, out)| decode_image(path, channels, size, preprocessing, max_pixels, out))
-            .collect();
-        all_or_damaged(decoded)?;
-        let (name, labels, classes) = (self.name, self.labels, classes.to_vec());
-        Ok(Dataset { name, channels, height, width, classes, images, labels })
-    }
-}
-
-/// The size that all images share.
-fn one_size<'a>(splits: impl Iterator<Item = (&'a Files, &'a Vec<Header>)>) -> Result<ImageSize, DataError> {
-    let mut sizes =
-        splits.flat_map(|(files, headers)| files.paths.iter().zip(headers.iter().map(|header| header.size)));
-    let (first, first_size) = sizes.next().expect("there is a test image");
-    match sizes.find(|(_, size)| *size != first_size) {
-        None => Ok(first_size),
-        Some((path, size)) => {
-            let (path, first) = (path.clone(), first.clone());
-            Err(DataError::ImageSizes { path, size, first, first_size })
-        }
     }
 }
 
@@ -342,7 +214,7 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(paths)
 }
 
-fn is_image(path: &Path) -> bool {
+pub(super) fn is_image(path: &Path) -> bool {
     let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
     IMAGE_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
 }

@@ -6,19 +6,24 @@ mod batches;
 mod cifar;
 mod classes;
 mod convert;
+mod csv_list;
 #[cfg(feature = "image")]
 mod decode;
 #[cfg(not(feature = "image"))]
 #[path = "no_decode.rs"]
 mod decode;
+mod encoded;
 mod error;
+mod files;
 mod folder;
+mod held_out;
 pub mod idx;
 #[cfg(feature = "image")]
 mod in_flight;
 #[cfg(feature = "image")]
 mod jpeg;
 mod left_out;
+mod listed;
 mod normalize;
 mod own;
 mod packed;
@@ -28,6 +33,7 @@ mod sampler;
 mod source;
 mod synthetic;
 mod views;
+mod webdataset;
 
 use crate::setting::BadSetting;
 use std::fs;
@@ -40,7 +46,9 @@ pub(crate) use classes::listed;
 pub use classes::{ClassDifference, ClassMatching, are_numbers, match_classes};
 pub use decode::{MAX_PIXELS, load_image};
 pub use error::{DataError, ImageSize};
+pub use files::Damaged;
 pub use folder::images_of;
+pub use held_out::{Fold, HeldOut};
 pub use normalize::Normalize;
 pub use own::{Examples, register};
 pub use packed::PackedBatch;
@@ -141,7 +149,7 @@ impl Splits {
         if self.validation.is_some() {
             return refused("left out where the data have validation images of their own");
         }
-        let is_held = held_out(&self.train.labels, self.train.classes.len(), share);
+        let is_held = held_out::spread(&self.train.labels, self.train.classes.len(), share);
         if !is_held.contains(&true) {
             return refused("given for data with two training images of a class");
         }
@@ -315,21 +323,6 @@ fn find_file(folders: &[&Path], names: Vec<String>, remedy: &'static str) -> Res
             .collect();
         DataError::MissingFile { folder: folders[0].into(), looked_for, remedy }
     })
-}
-
-/// Which of the images with these labels are held out: the share `share` of each class, spread evenly over its images,
-/// and at least one of two. The same ones every time.
-fn held_out(labels: &[u32], classes: usize, share: f64) -> Vec<bool> {
-    let mut counts = vec![0_usize; classes];
-    labels.iter().for_each(|&label| counts[label as usize] += 1);
-    let mut seen = vec![0_usize; classes];
-    let is_held = |&label: &u32| {
-        let (count, at) = (counts[label as usize], seen[label as usize]);
-        seen[label as usize] += 1;
-        let held = if count < 2 { 0 } else { ((count as f64 * share) as usize).clamp(1, count - 1) };
-        (at + 1) * held / count > at * held / count
-    };
-    labels.iter().map(is_held).collect()
 }
 
 /// `bytes` zeros, or an error that says how much was asked for.

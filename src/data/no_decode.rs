@@ -1,6 +1,7 @@
 //! What stands for image files in a build without the feature `image`.
 
 use super::Preprocessing;
+use super::encoded::Encoded;
 use super::error::{DataError, ImageSize};
 use std::path::Path;
 
@@ -14,8 +15,8 @@ pub(crate) struct Header {
     pub colour: bool,
 }
 
-pub(crate) fn read_header(path: &Path, _: u64) -> Result<Header, DataError> {
-    Err(without(path))
+pub(crate) fn read_header(image: &Encoded, _: u64) -> Result<Header, DataError> {
+    Err(without(&image.path()))
 }
 
 /// Image files are not read in this build.
@@ -27,14 +28,14 @@ pub fn load_image(path: &Path, _: usize, _: (usize, usize), _: Preprocessing, _:
 }
 
 pub(crate) fn decode_image(
-    path: &Path,
+    image: &Encoded,
     _: usize,
     _: ImageSize,
     _: Preprocessing,
     _: u64,
     _: &mut [u8],
 ) -> Result<(), DataError> {
-    Err(without(path))
+    Err(without(&image.path()))
 }
 
 fn without(path: &Path) -> DataError {

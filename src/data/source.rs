@@ -11,14 +11,24 @@ use crate::path_text;
 
 use super::decode::MAX_PIXELS;
 use super::error::{DataError, ImageSize};
-use super::{Dataset, Preprocessing, Splits, cifar, convert, folder, idx, own, synthetic};
+use super::{
+    Damaged, Dataset, HeldOut, Preprocessing, Splits, cifar, convert, csv_list, folder, idx, own, synthetic, webdataset,
+};
 
 /// Longest side of an image and largest number of classes that a source may ask for.
 pub(super) const MAX_EXTENT: usize = 65_535;
 
 /// Every kind of source that comes with the crate.
-static ALL: [&dyn Kind; 6] =
-    [&idx::Bundled, &idx::Idx, &cifar::CIFAR10, &cifar::CIFAR100, &folder::Folder, &synthetic::Patterns];
+static ALL: [&dyn Kind; 8] = [
+    &idx::Bundled,
+    &idx::Idx,
+    &cifar::CIFAR10,
+    &cifar::CIFAR100,
+    &folder::Folder,
+    &csv_list::CsvList,
+    &webdataset::Shards,
+    &synthetic::Patterns,
+];
 
 /// A kind of source: what the word before the colon means. What is not said otherwise holds for a folder of files.
 pub(super) trait Kind: Sync {
@@ -46,7 +56,8 @@ pub(super) trait Kind: Sync {
         true
     }
 
-    /// Whether `load` heeds the options by itself: it decodes no more than it must.
+    /// Whether its images are files that are decoded: `load` then heeds the options by itself, and decodes no more than it
+    /// must.
     fn heeds_options(&self) -> bool {
         false
     }
@@ -83,7 +94,7 @@ pub struct Source {
 }
 
 /// What to make of the images while loading. The default changes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LoadOptions {
     /// Height and width in pixels that every image gets.
@@ -98,6 +109,10 @@ pub struct LoadOptions {
     pub max_pixels: u64,
     /// Only the test images are wanted: the others are not decoded, and the splits come without them.
     pub only_test: bool,
+    /// What becomes of images that cannot be decoded.
+    pub damaged: Damaged,
+    /// Which training images are the test images, where there are none of their own.
+    pub held_out: HeldOut,
 }
 
 impl Default for LoadOptions {
@@ -109,6 +124,8 @@ impl Default for LoadOptions {
             limit: None,
             max_pixels: MAX_PIXELS,
             only_test: false,
+            damaged: Damaged::default(),
+            held_out: HeldOut::default(),
         }
     }
 }
@@ -132,6 +149,20 @@ impl LoadOptions {
     #[must_use]
     pub fn limit(mut self, limit: usize) -> LoadOptions {
         self.limit = Some(limit);
+        self
+    }
+
+    /// Leaves images out that cannot be decoded, or ends with an error.
+    #[must_use]
+    pub fn damaged(mut self, damaged: Damaged) -> LoadOptions {
+        self.damaged = damaged;
+        self
+    }
+
+    /// Takes these of the training images as test images, where there are none of their own.
+    #[must_use]
+    pub fn held_out(mut self, held_out: HeldOut) -> LoadOptions {
+        self.held_out = held_out;
         self
     }
 
@@ -167,8 +198,18 @@ impl Source {
     pub fn load(&self, options: &LoadOptions) -> Result<Splits, DataError> {
         options.check()?;
         let rest = self.rest.as_deref().unwrap_or_default();
-        let splits = match kind(&self.word) {
-            Some(kind) if kind.heeds_options() => return kind.load(rest, &self.to_string(), options),
+        let kind = kind(&self.word);
+        if kind.is_none_or(|kind| !kind.heeds_options()) {
+            options.held_out.expect_none(&self.to_string())?;
+        }
+        let splits = match kind {
+            Some(kind) if kind.heeds_options() => {
+                if let Some(channels) = options.channels.filter(|channels| ![1, 3].contains(channels)) {
+                    let expected = "1 (grey) or 3 (colour) for image files";
+                    return Err(BadSetting::new("input_channels", channels, expected).into());
+                }
+                return kind.load(rest, &self.to_string(), options);
+            }
             Some(kind) => kind.load(rest, &self.to_string(), options)?,
             None => own::load(&self.word, rest, options)?,
         };

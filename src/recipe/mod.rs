@@ -14,7 +14,8 @@ pub use rows::ROWS;
 pub use run_record::{RunRecord, SplitRecord};
 
 use crate::data::{
-    Augmentations, ClassMatching, Interpolation, LoadOptions, MAX_PIXELS, Normalize, Preprocessing, Sampler, Source,
+    Augmentations, ClassMatching, Damaged, Fold, HeldOut, Interpolation, LoadOptions, MAX_PIXELS, Normalize,
+    Preprocessing, Sampler, Source,
 };
 use crate::models::{Model, ModelOptions};
 use crate::optim::schedule::{RunLength, RunSchedule, Schedule, ScheduleError};
@@ -59,6 +60,12 @@ pub struct TrainConfig {
     pub limit: Option<usize>,
     /// This share of each class is held out of the training images, for validation.
     pub validation: Option<f64>,
+    /// This share of each class is held out of the training images, for testing.
+    pub split: Option<f64>,
+    /// One of several parts of the training images that is held out, for testing.
+    pub fold: Option<Fold>,
+    /// What becomes of images that cannot be decoded.
+    pub damaged: Damaged,
     /// A file with an image of more pixels is refused before it is decoded.
     pub max_pixels: u64,
     /// How often the training images are gone through.
@@ -163,6 +170,9 @@ impl Default for TrainConfig {
             normalize: None,
             limit: None,
             validation: None,
+            split: None,
+            fold: None,
+            damaged: Damaged::default(),
             max_pixels: MAX_PIXELS,
             epochs: 5,
             batch: 64,
@@ -227,6 +237,10 @@ impl TrainConfig {
         if self.min_delta > 0.0 && self.patience.is_none() {
             let rule = format!("0 without {}, of which it is a part", Setting("patience"));
             return refuse("min_delta", self.min_delta.to_string(), &rule);
+        }
+        if let (Some(split), Some(_)) = (self.split, self.fold) {
+            let rule = format!("left out with {}, which is another way to say what is held out", Setting("fold"));
+            return refuse("split", split.to_string(), &rule);
         }
         if self.head.is_some() && self.init.is_none() {
             return refuse(
@@ -304,6 +318,16 @@ impl TrainConfig {
         Ok(own.map_err(|_| BadSetting::new("crop", self.crop, "at most 4096 pixels"))?.then(&listed))
     }
 
+    /// Which training images are the test images, where the data have none of their own.
+    pub fn held_out(&self) -> HeldOut {
+        let seed = self.seed;
+        match (self.fold, self.split) {
+            (Some(fold), _) => HeldOut::Fold { fold, seed },
+            (None, Some(share)) => HeldOut::Share { share, seed },
+            (None, None) => HeldOut::Tenth,
+        }
+    }
+
     /// Which parameters are updated in another way than the others.
     pub fn groups(&self) -> Groups {
         Groups { groups: self.group.clone(), decay_exclude: self.decay_exclude.clone(), layer_decay: self.layer_decay }
@@ -336,6 +360,8 @@ impl TrainConfig {
                 limit: self.limit,
                 max_pixels: self.max_pixels,
                 only_test: false,
+                damaged: self.damaged,
+                held_out: self.held_out(),
             }),
         }
     }

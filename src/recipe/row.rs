@@ -1,7 +1,7 @@
 //! What a setting's row has: its kind of value, what the value must be, and how it is read and set.
 
 use super::{Precision, TrainConfig};
-use crate::data::{Augmentations, ClassMatching, ImageSize, Interpolation, Normalize, Sampler, Source};
+use crate::data::{Augmentations, ClassMatching, Damaged, Fold, ImageSize, Interpolation, Normalize, Sampler, Source};
 use crate::optim::schedule::RunSchedule;
 use crate::optim::{ClassWeights, Exclude, LossFunction, Optimizer, ParameterGroup, RunAverage};
 use crate::path_text;
@@ -278,6 +278,8 @@ texts!(
     Interpolation,
     Normalize,
     ClassMatching,
+    Damaged,
+    Fold,
     ClassWeights,
     Sampler,
     LossFunction,

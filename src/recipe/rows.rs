@@ -61,7 +61,7 @@ fn check<T: Held>(_: fn(&TrainConfig) -> &T, value: &SettingValue) -> Result<(),
 /// Every setting, in the order of the help and of docs/settings.md.
 pub static ROWS: &[Row] = &[
     row!(Data, data, "SOURCE", text("a source of images"),
-        "Images: mnist, idx:DIR, cifar10:DIR, cifar100:DIR, folder:DIR or synthetic:CxHxW:CLASSES[:COUNT]")
+        "Images: mnist, idx:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, csv:FILE, webdataset:DIR or synthetic:CxHxW:CLASSES[:COUNT]")
         .more("Where it is not given, those of the recipe, the given one or the model's, else the digits that are part of the \
                program (`mnist`). `folder:DIR` has images in DIR/train/CLASS and DIR/test/CLASS, `synthetic` makes \
                patterns under noise, to try a model without data; docs/settings.md has all of them.")
@@ -89,6 +89,17 @@ pub static ROWS: &[Row] = &[
     row!(Data, validation, "SHARE", SHARE,
         "Hold this share of each class out of the training images, to choose the best checkpoint by")
         .more("It is for data that have no validation images of their own; the same images are held out every time.")
+        .fixed(),
+    row!(Data, split, "SHARE", SHARE,
+        "Hold this share of each class out of the training images, as test images: for data that have none of their own")
+        .more("Drawn by {seed}. Without {split} and {fold} such data have their validation images as test images, else a tenth of \
+               each class.")
+        .fixed(),
+    row!(Data, fold, "I/K", text("one of several parts, such as 2/5"),
+        "As {split}, part I of K, such as 2/5: for one of the runs of a cross-validation")
+        .fixed(),
+    row!(Data, damaged, "stop|skip", text("stop or skip"),
+        "What becomes of image files that cannot be decoded: `stop` with their names, or `skip`, name and count them")
         .fixed(),
     row!(Data, max_pixels, "PIXELS", ANY, "Refuse images of more pixels, before they are decoded").fixed(),
     row!(Data, flip, "", ANY, "Mirror training images at random"),

@@ -3,7 +3,8 @@
 use super::{Batch, Evaluation, Evaluator, MeanProbabilities, TrainError};
 use crate::checkpoint::{Checkpoint, Header, load_checkpoint};
 use crate::data::{
-    Asked, ClassMatching, Dataset, LoadOptions, MAX_PIXELS, Source, View, Views, are_numbers, listed, match_classes,
+    Asked, ClassMatching, Dataset, HeldOut, LoadOptions, MAX_PIXELS, Source, View, Views, are_numbers, listed,
+    match_classes,
 };
 use crate::session::Device;
 use crate::setting::BadSetting;
@@ -224,8 +225,11 @@ fn test_images(
     let [channels, height, width] = header.input;
     let TestData { limit, max_pixels, .. } = *data;
     let (size, channels) = (Some((height, width)), Some(channels));
-    let options =
-        LoadOptions { size, preprocessing: header.preprocessing, channels, limit, max_pixels, only_test: true };
+    let config = &header.config;
+    // What a run held out is that of its own data.
+    let held_out = if *source == config.data { config.held_out() } else { HeldOut::default() };
+    let (preprocessing, damaged) = (header.preprocessing, config.damaged);
+    let options = LoadOptions { size, preprocessing, channels, limit, max_pixels, only_test: true, damaged, held_out };
     let splits = source.load(&options)?;
     notes.extend(splits.notes);
     let test = splits.test;

@@ -48,6 +48,8 @@ fn source_strings_round_trip() {
         "cifar10:/a b/c:d",
         "cifar100:.",
         "folder:../pets",
+        "csv:a b/images.csv",
+        "webdataset:shards",
         "synthetic:3x32x16:10",
         "synthetic:1x8x8:2:64",
     ] {
@@ -68,6 +70,8 @@ fn a_wrong_source_string_is_wrong_usage_and_lists_the_forms() {
         ("cifar:data", "no kind 'cifar'"),
         ("idx", "idx needs a folder"),
         ("folder:", "folder needs a folder"),
+        ("csv", "csv needs a file"),
+        ("webdataset", "webdataset needs a folder"),
         ("mnist:data", "bundled mnist takes no folder"),
         ("synthetic", "needs a shape and classes"),
         ("synthetic:3x32:10", "needs a shape and classes"),
@@ -75,7 +79,10 @@ fn a_wrong_source_string_is_wrong_usage_and_lists_the_forms() {
         ("synthetic:3x32x-1:10", "W is '-1'"),
         ("synthetic:1x1x1:2:99999999999999999999", "COUNT is '99999999999999999999'"),
     ] {
-        let error = assert_says(load(text), &[problem, "cifar100:DIR, folder:DIR, synthetic:CxHxW:CLASSES[:COUNT]"]);
+        let error = assert_says(
+            load(text),
+            &[problem, "folder:DIR, csv:FILE, webdataset:DIR, synthetic:CxHxW:CLASSES[:COUNT]"],
+        );
         assert!(error.is_usage(), "{text}");
     }
 }
@@ -425,7 +432,10 @@ fn folders_that_are_missing_empty_or_unknown_are_told() {
     fs::create_dir(dir.path().join("train/a")).unwrap();
     assert_says(load(&source), &["a is empty", "at least one .jpg, .jpeg, .png, .webp or .bmp file"]);
     write_image(&dir, "train/a/1.png", &flat(1, 1, [0; 3]));
-    assert_says(load(&source), &["test is empty", "no class in train has two images"]);
+    assert_says(
+        load(&source),
+        &["has no test images, and a tenth of its training images cannot be held out", "Bring test images"],
+    );
     write_image(&dir, "test/b/1.png", &flat(1, 1, [0; 3]));
     assert_says(load(&source), &["b is a class without training images", "expected the classes a"]);
 }

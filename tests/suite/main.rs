@@ -23,6 +23,7 @@ mod plans;
 // Data and weights from elsewhere.
 mod augmentations;
 mod data_sources;
+mod image_lists;
 mod interop;
 mod onnx_activations;
 mod onnx_layers;

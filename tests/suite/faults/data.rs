@@ -361,7 +361,7 @@ fn validation_images_decide_and_the_test_images_are_measured_once_at_the_end() {
     // With no test folder of its own, the data's validation images are the test images, and both are said.
     fs::remove_dir_all(images.path("Test")).unwrap();
     let alone = train(&images.source(), &[], 0);
-    alone.says("there is no test folder").says("chosen on the test images");
+    alone.says("there are no test images: those of").says("chosen on the test images");
     let held_out = train(&images.source(), &["--validation", "0.25"], 0);
     held_out.says("12 training images").says("4 validation images").says("8 test images");
     images.draw("test/dark/{}.png", 1, 20);
