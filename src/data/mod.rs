@@ -12,6 +12,7 @@ mod decode;
 #[cfg(not(feature = "image"))]
 #[path = "no_decode.rs"]
 mod decode;
+#[cfg_attr(not(feature = "image"), expect(dead_code, reason = "a build that decodes nothing reads no bytes"))]
 mod encoded;
 mod error;
 mod files;
