@@ -20,6 +20,9 @@ const GAPS: [usize; 2] = [2, 8];
 /// Pixels that a small image is drawn out to, and a large one is brought down to, on its longer side.
 const SIDES: [usize; 2] = [72, 256];
 
+/// Pixels of the images of a grid at most, of which every column is in memory: those of 8 images of 512x512.
+const MOST_PIXELS: usize = 8 * 512 * 512;
+
 /// A grid of images: each row has one, first as it is, then as it is seen in one epoch after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Examples {
@@ -37,7 +40,8 @@ impl Default for Examples {
 
 impl Examples {
     /// Writes the grid to a PNG file. The images go through the ops of a training step on `device`. Where images are mixed,
-    /// it is those of the grid that are mixed with each other. Gives the number of rows: there are no more than images.
+    /// it is those of the grid that are mixed with each other. Gives the number of rows: there are no
+    /// more than a batch has images, and fewer where these are large.
     ///
     /// # Errors
     /// When the images cannot be changed so, the device fails, or the file cannot be written.
@@ -49,7 +53,8 @@ impl Examples {
         device: &Device,
         path: &Path,
     ) -> Result<usize, TrainError> {
-        let rows = self.images.min(Resolved::of(config, train.len())?.batch).max(1);
+        let fitting = MOST_PIXELS / (train.height * train.width).max(1);
+        let rows = self.images.min(Resolved::of(config, train.len())?.batch).min(fitting).max(1);
         let first = Batches::new(train, rows, normalization)?
             .sampled(config.sampler, config.seed, 0)
             .augmented(&config.augmentations()?)?;

@@ -39,7 +39,7 @@ const SETTINGS: &[&str] = &[
     "--crop",
     "2",
     "--augment",
-    "rotation:degrees=10,erase,mixup:alpha=0.4,cutmix",
+    "trivial_augment,color_jitter,erase,mixup:alpha=0.4,cutmix",
     "--set",
     "dropout=0.3",
     "--optimizer",
