@@ -4,10 +4,11 @@
     cargo build --release
     scripts/torch_steps.py                             # on the CPU, tilewright through a software adapter
     scripts/torch_steps.py --torch cuda --device NVIDIA
+    scripts/torch_steps.py --torch cuda --device NVIDIA --precision f16 --torch-precision f16
 
 Both run the same network from random images that are on the device already: forward, cross-entropy, backward
-and Adam, in f32; on CUDA without TF32. A figure is the median of --rounds runs of each. Needs torch and
-torchvision.
+and Adam, in f32; on CUDA without TF32. In f16, PyTorch runs under autocast with a scaled loss. A figure is the
+median of --rounds runs of each. Needs torch and torchvision.
 """
 
 import argparse
@@ -59,19 +60,24 @@ MODELS = {"lenet5": (lenet5, (1, 28, 28)), "cifar_cnn": (cifar_cnn, (3, 32, 32))
           "resnet18_cifar": (resnet18_cifar, (3, 32, 32)), "mobilenet_v2": (mobilenet_v2, (3, 224, 224))}
 
 
-def in_torch(model, batch, device, seconds):
+def in_torch(model, batch, device, precision, seconds):
     """Images a second, once the first steps are done."""
+    half = precision == "f16"
     build, shape = MODELS[model]
     net = build().train().to(device)
     images = torch.randn(batch, *shape, device=device)
     labels = torch.randint(10, (batch,), device=device)
     optimizer = torch.optim.Adam(net.parameters())
+    scaler = torch.amp.GradScaler(device, enabled=half)
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
 
     def step():
         optimizer.zero_grad()
-        nn.functional.cross_entropy(net(images), labels).backward()
-        optimizer.step()
+        with torch.autocast(device, torch.float16, enabled=half):
+            loss = nn.functional.cross_entropy(net(images), labels)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
         wait()
 
     for _ in range(3):
@@ -85,7 +91,8 @@ def in_torch(model, batch, device, seconds):
 
 
 def in_tilewright(options, model, batch):
-    command = [options.program, "bench", "step", model, "--batch", str(batch), "--device", options.device, "--json"]
+    command = [options.program, "bench", "step", model, "--batch", str(batch), "--device", options.device,
+               "--precision", options.precision, "--json"]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     result = json.loads(output.strip().splitlines()[-1])
     return result["device"], result["images_per_second"]
@@ -96,6 +103,8 @@ def main():
     parser.add_argument("models", nargs="*", help=f"of {', '.join(MODELS)}; all when none is named")
     parser.add_argument("--torch", choices=["cpu", "cuda"], default="cpu", help="PyTorch's device")
     parser.add_argument("--device", default="auto", help="tilewright's device")
+    parser.add_argument("--precision", choices=["f32", "f16"], default="f32", help="what tilewright stores features in")
+    parser.add_argument("--torch-precision", choices=["f32", "f16"], default="f32", help="f16: PyTorch under autocast")
     parser.add_argument("--batch", type=int, help="images in a step, of every model")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3, help="time for one run of PyTorch")
@@ -115,12 +124,13 @@ def main():
         for _ in range(options.rounds):
             device, rate = in_tilewright(options, model, batch)
             ours.append(rate)
-            theirs.append(in_torch(model, batch, options.torch, options.seconds))
+            theirs.append(in_torch(model, batch, options.torch, options.torch_precision, options.seconds))
         mine, other = statistics.median(ours), statistics.median(theirs)
         rows.append(f"| {model} batch {batch} | {mine:.1f} | {other:.1f} | {100 * mine / other:.0f} % |")
 
     name = torch.cuda.get_device_name() if options.torch == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    print(f"tilewright on {device}; PyTorch {torch.__version__} on {name}; images per second.\n")
+    print(f"tilewright in {options.precision} on {device}; PyTorch {torch.__version__} in {options.torch_precision} on "
+          f"{name}; images per second.\n")
     print("| step | tilewright | PyTorch | share |\n| --- | --- | --- | --- |")
     print("\n".join(rows))
 
