@@ -2,8 +2,8 @@
 // left(row, step) * right(step, column), for TILE_ROWS x TILE_COLUMNS sums per workgroup. Factors are rounded
 // to f16, their products are exact in f32, and sums are f32.
 //
-// TILE_DEPTH steps of both sides are brought into workgroup memory at a time, along the direction in which
-// `operands` says that its memory runs. A subgroup keeps a block of 2 x 2 matrices of EDGE x EDGE sums; the
+// TILE_DEPTH steps of both sides are in workgroup memory at a time, along the direction in which `operands` says that its
+// memory runs, and the next ones are on their way into registers while those are multiplied: see `workgroup_loads`. A subgroup keeps a block of 2 x 2 matrices of EDGE x EDGE sums; the
 // blocks lie row by row in the tile. How a matrix is spread over the invocations only the driver knows, so
 // sums go back through workgroup memory, one matrix of every block at a time, to be stored by `operands`.
 //
@@ -12,10 +12,10 @@
 // it, since matrices want control flow that is the same in the whole workgroup.
 
 import package::constants::{TILE_ROWS, TILE_COLUMNS, TILE_DEPTH, THREADS, EDGE, SLOTS, GRID_COLUMNS};
-import package::constants::{ROW_TILES, COLUMN_TILES, GROUPS, PARTS, PART_DEPTH, ROWS, COLUMNS, DEPTH};
-import package::conv::place::together;
-import package::operands::{LEFT_RUNS_ALONG_STEPS, left_row, left_step, load_left};
-import package::operands::{RIGHT_RUNS_ALONG_STEPS, right_column, right_step, meets, load_right};
+import package::constants::{ROW_TILES, COLUMN_TILES, GROUPS, PARTS, PART_DEPTH, DEPTH};
+import package::conv::workgroup_loads::{ROW_QUADS, COLUMN_QUADS, LEFT_LOADS, RIGHT_LOADS, LAST_ROW, LAST_COLUMN};
+import package::conv::workgroup_loads::{left_slot, right_slot, is_in_left, is_in_right, rows_of, columns_of, bring};
+import package::operands::{LEFT_RUNS_ALONG_STEPS, RIGHT_RUNS_ALONG_STEPS, RESULT_RUNS_ALONG_ROWS};
 import package::operands::{result_column, store};
 @if(!emulated)
 import package::conv::cooperative_units::{Sums, left_matrix, right_matrix, multiply_add, put};
@@ -28,6 +28,9 @@ enable f16;
 const BLOCK: u32 = 2 * EDGE;
 const BLOCK_COLUMNS: u32 = TILE_COLUMNS / BLOCK;
 const BLOCKS: u32 = TILE_ROWS / BLOCK * BLOCK_COLUMNS;
+// Of one matrix of every block.
+const RESULT_ROWS: u32 = TILE_ROWS / 2;
+const RESULT_COLUMNS: u32 = TILE_COLUMNS / 2;
 
 // Eight elements of padding against bank conflicts keep each row of a matrix at a multiple of 16 bytes, as
 // Vulkan asks of where matrices are loaded from.
@@ -73,34 +76,31 @@ fn main(
     var sums01: Sums;
     var sums10: Sums;
     var sums11: Sums;
-    let end = min((tile.part + 1) * PART_DEPTH, u32(DEPTH));
-    for (var first = tile.part * PART_DEPTH; first < end; first += TILE_DEPTH) {
-        for (var i = thread; i < TILE_ROWS * TILE_DEPTH; i += THREADS) {
-            let row = select(i % TILE_ROWS, i / TILE_DEPTH, LEFT_RUNS_ALONG_STEPS);
-            let step = select(i / TILE_ROWS, i % TILE_DEPTH, LEFT_RUNS_ALONG_STEPS);
-            let r = tile.first_row + row;
-            // mutate `first + step` => `step` (linear: first steps again)
-            let s = first + step;
-            var factor = 0.0;
-            if (r < u32(ROWS) && s < end) {
-                factor = load_left(left_row(tile.group, r) + left_step(s));
+    var rows = rows_of(thread, tile.group, tile.first_row);
+    var columns = columns_of(thread, tile.group, tile.first_column);
+    let begin = tile.part * PART_DEPTH;
+    let end = min(begin + PART_DEPTH, u32(DEPTH));
+    var brought = bring(&rows, &columns, thread, begin, end);
+    for (var first = begin; first < end; first += TILE_DEPTH) {
+        for (var load = 0u; load < LEFT_LOADS; load++) {
+            let place = left_slot(thread, load);
+            let factors = vec4<f16>(select(vec4(0.0), brought.left[load], brought.left_inside[load]));
+            for (var lane = 0u; lane < 4 && is_in_left(place); lane++) {
+                left[left_index(lane * ROW_QUADS + place.quad, place.step)] = factors[lane];
             }
-            left[left_index(row, step)] = f16(factor);
         }
-        for (var i = thread; i < TILE_COLUMNS * TILE_DEPTH; i += THREADS) {
-            let column = select(i % TILE_COLUMNS, i / TILE_DEPTH, RIGHT_RUNS_ALONG_STEPS);
-            let step = select(i / TILE_COLUMNS, i % TILE_DEPTH, RIGHT_RUNS_ALONG_STEPS);
-            let c = tile.first_column + column;
-            let s = first + step;
-            let element = together(right_column(tile.group, c), right_step(s));
-            var factor = 0.0;
-            if (c < u32(COLUMNS) && s < end && meets(element)) {
-                factor = load_right(element.index);
+        for (var load = 0u; load < RIGHT_LOADS; load++) {
+            let place = right_slot(thread, load);
+            let factors = vec4<f16>(select(vec4(0.0), brought.right[load], brought.right_inside[load]));
+            for (var lane = 0u; lane < 4 && is_in_right(place); lane++) {
+                right[right_index(place.step, lane * COLUMN_QUADS + place.quad)] = factors[lane];
             }
-            right[right_index(step, column)] = f16(factor);
         }
         // mutate `workgroupBarrier();` => `` (linear: missing barrier before the products)
         workgroupBarrier();
+        // After the last ones, some that nobody uses: a branch would cost more.
+        // mutate `first + TILE_DEPTH` => `first` (linear: first steps again)
+        brought = bring(&rows, &columns, thread, first + TILE_DEPTH, end);
         for (var step = 0u; step < TILE_DEPTH; step += EDGE) {
             let left0 = left_matrix(block_row, step);
             // mutate `left_matrix(block_row + EDGE, step)` => `left_matrix(block_row, step)` (linear: first matrix for the second)
@@ -133,15 +133,20 @@ fn right_index(step: u32, column: u32) -> u32 {
     return select(step * RIGHT_PITCH + column, column * RIGHT_PITCH + step, RIGHT_RUNS_ALONG_STEPS);
 }
 
-// Stores the matrix of every block that stands `down` rows and `across` columns from the block's corner.
+// Stores the matrix of every block that stands `down` rows and `across` columns from the block's corner. Neighbouring
+// threads store neighbours in memory, and where those are columns, each has one column alone.
 fn store_results(tile: Tile, thread: u32, down: u32, across: u32) {
     workgroupBarrier();
     for (var i = thread; i < BLOCKS * EDGE * EDGE; i += THREADS) {
-        let block = i / (EDGE * EDGE);
-        let row = tile.first_row + block / BLOCK_COLUMNS * BLOCK + down + i / EDGE % EDGE;
-        let column = tile.first_column + block % BLOCK_COLUMNS * BLOCK + across + i % EDGE;
-        if (row < u32(ROWS) && column < u32(COLUMNS)) {
-            store(result_column(tile.group, tile.part, column), tile.group, row, results[i]);
+        let row = select(i / RESULT_COLUMNS, i % RESULT_ROWS, RESULT_RUNS_ALONG_ROWS);
+        let column = select(i % RESULT_COLUMNS, i / RESULT_ROWS, RESULT_RUNS_ALONG_ROWS);
+        let block = row / EDGE * BLOCK_COLUMNS + column / EDGE;
+        let r = tile.first_row + row / EDGE * BLOCK + down + row % EDGE;
+        let c = tile.first_column + column / EDGE * BLOCK + across + column % EDGE;
+        // mutate `c <= LAST_COLUMN` => `c < LAST_COLUMN` (linear: last column left out)
+        if (r <= LAST_ROW && c <= LAST_COLUMN) {
+            let sum = results[(block * EDGE + row % EDGE) * EDGE + column % EDGE];
+            store(result_column(tile.group, tile.part, c), tile.group, r, sum);
         }
     }
     workgroupBarrier();

@@ -6,91 +6,29 @@
 // threads load, and store, neighbours in memory, and read neighbouring vec4. One vec4 of padding a step keeps threads that
 // put the steps of a row apart in banks. A thread keeps THREAD x THREAD sums in registers.
 //
-// `operands` says where an element lies, as a part that its row or column decides, found once, and a part that its step decides; and
-// along which of the two its memory runs. No load stands in a branch: rows and columns beyond the result repeat the last one,
-// and are not stored; what is no element of an image is read elsewhere, and put as zero.
+// How elements are loaded stands in `workgroup_loads`.
 //
 // With `bias_gradient`, the sums of left's rows are stored as well: each thread adds up what it brings in, and
 // the threads of one row are added at the end.
 
 import package::constants::{TILE_ROWS, TILE_COLUMNS, TILE_DEPTH, THREAD, THREADS, GRID_COLUMNS};
-import package::constants::{ROW_TILES, COLUMN_TILES, GROUPS, PARTS, PART_DEPTH, ROWS, COLUMNS, DEPTH};
-import package::conv::place::{Place, together};
-import package::operands::{LEFT_RUNS_ALONG_STEPS, left_row, left_step, load_left};
-import package::operands::{RIGHT_RUNS_ALONG_STEPS, right_column, right_step, meets, load_right};
+import package::constants::{ROW_TILES, COLUMN_TILES, GROUPS, PARTS, PART_DEPTH, DEPTH};
+import package::conv::workgroup_loads::{ROW_QUADS, COLUMN_QUADS, LEFT_LOADS, RIGHT_LOADS, LAST_ROW, LAST_COLUMN};
+import package::conv::workgroup_loads::{left_slot, right_slot, rows_of, columns_of, bring};
 import package::operands::{RESULT_RUNS_ALONG_ROWS, result_column, store};
 @if(bias_gradient) import package::operands::store_row_sum;
 
-const ROW_QUADS: u32 = TILE_ROWS / 4;
-const COLUMN_QUADS: u32 = TILE_COLUMNS / 4;
 const LEFT_PITCH: u32 = ROW_QUADS + 1;
 const RIGHT_PITCH: u32 = COLUMN_QUADS + 1;
 const THREAD_QUADS: u32 = THREAD / 4;
 const THREAD_ROWS: u32 = TILE_ROWS / THREAD;
 const THREAD_COLUMNS: u32 = TILE_COLUMNS / THREAD;
 const SUMS: u32 = THREAD * THREAD_QUADS;
-// Vec4 of each side that a thread brings in at a time: each thread as many.
+// Each thread brings in as many.
 const_assert TILE_DEPTH * ROW_QUADS % THREADS == 0 && TILE_DEPTH * COLUMN_QUADS % THREADS == 0;
-const LEFT_LOADS: u32 = TILE_DEPTH * ROW_QUADS / THREADS;
-const RIGHT_LOADS: u32 = TILE_DEPTH * COLUMN_QUADS / THREADS;
-const LAST_ROW: u32 = u32(ROWS) - 1;
-const LAST_COLUMN: u32 = u32(COLUMNS) - 1;
-const LAST_STEP: u32 = max(u32(DEPTH), 1) - 1;
-// Whether the last steps may be fewer than TILE_DEPTH.
-const STEPS_END: bool = u32(DEPTH) % TILE_DEPTH != 0;
 
 var<workgroup> left: array<vec4<f32>, TILE_DEPTH * LEFT_PITCH>;
 var<workgroup> right: array<vec4<f32>, TILE_DEPTH * RIGHT_PITCH>;
-
-// Of a vec4 in workgroup memory.
-struct Slot {
-    step: u32,
-    quad: u32,
-}
-
-fn slot(thread: u32, load: u32, quads: u32, along_steps: bool) -> Slot {
-    if (along_steps) {
-        return Slot(thread % TILE_DEPTH, thread / TILE_DEPTH + load * (THREADS / TILE_DEPTH));
-    }
-    return Slot(thread / quads + load * (THREADS / quads), thread % quads);
-}
-
-// What a thread brings into workgroup memory at a time, and whether it lies inside; else it counts as zero.
-struct Brought {
-    left: array<vec4<f32>, LEFT_LOADS>,
-    left_inside: array<bool, LEFT_LOADS>,
-    right: array<vec4<f32>, RIGHT_LOADS>,
-    right_inside: array<vec4<bool>, RIGHT_LOADS>,
-}
-
-fn bring(
-    rows: ptr<function, array<vec4<i32>, LEFT_LOADS>>,
-    columns: ptr<function, array<array<Place, 4>, RIGHT_LOADS>>,
-    thread: u32,
-    first: u32,
-    end: u32,
-) -> Brought {
-    var brought: Brought;
-    for (var load = 0u; load < LEFT_LOADS; load++) {
-        let s = first + slot(thread, load, ROW_QUADS, LEFT_RUNS_ALONG_STEPS).step;
-        let step = left_step(min(s, LAST_STEP));
-        brought.left_inside[load] = !STEPS_END | (s < end);
-        for (var lane = 0u; lane < 4; lane++) {
-            brought.left[load][lane] = load_left((*rows)[load][lane] + step);
-        }
-    }
-    for (var load = 0u; load < RIGHT_LOADS; load++) {
-        let s = first + slot(thread, load, COLUMN_QUADS, RIGHT_RUNS_ALONG_STEPS).step;
-        let step = right_step(min(s, LAST_STEP));
-        for (var lane = 0u; lane < 4; lane++) {
-            let place = together((*columns)[load][lane], step);
-            let inside = meets(place);
-            brought.right_inside[load][lane] = inside & (!STEPS_END | (s < end));
-            brought.right[load][lane] = load_right(select(0, place.index, inside));
-        }
-    }
-    return brought;
-}
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -106,21 +44,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let thread_row = select(thread / THREAD_COLUMNS, thread % THREAD_ROWS, RESULT_RUNS_ALONG_ROWS);
     let thread_column = select(thread % THREAD_COLUMNS, thread / THREAD_ROWS, RESULT_RUNS_ALONG_ROWS);
 
-    var rows: array<vec4<i32>, LEFT_LOADS>;
-    for (var load = 0u; load < LEFT_LOADS; load++) {
-        let quad = slot(thread, load, ROW_QUADS, LEFT_RUNS_ALONG_STEPS).quad;
-        for (var lane = 0u; lane < 4; lane++) {
-            rows[load][lane] = left_row(group, min(first_row + lane * ROW_QUADS + quad, LAST_ROW));
-        }
-    }
-    var columns: array<array<Place, 4>, RIGHT_LOADS>;
-    for (var load = 0u; load < RIGHT_LOADS; load++) {
-        let quad = slot(thread, load, COLUMN_QUADS, RIGHT_RUNS_ALONG_STEPS).quad;
-        for (var lane = 0u; lane < 4; lane++) {
-            columns[load][lane] = right_column(group, min(first_column + lane * COLUMN_QUADS + quad, LAST_COLUMN));
-        }
-    }
-
+    var rows = rows_of(thread, group, first_row);
+    var columns = columns_of(thread, group, first_column);
     var sums: array<vec4<f32>, SUMS>;
     for (var i = 0u; i < SUMS; i++) {
         sums[i] = vec4(0.0);
@@ -131,14 +56,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var brought = bring(&rows, &columns, thread, begin, end);
     for (var first = begin; first < end; first += TILE_DEPTH) {
         for (var load = 0u; load < LEFT_LOADS; load++) {
-            let place = slot(thread, load, ROW_QUADS, LEFT_RUNS_ALONG_STEPS);
+            let place = left_slot(thread, load);
             let texel = select(vec4(0.0), brought.left[load], brought.left_inside[load]);
             left[place.step * LEFT_PITCH + place.quad] = texel;
             // mutate `row_sums[load] += texel` => `row_sums[load] = texel` (conv2d: bias gradient of the last steps alone)
             @if(bias_gradient) row_sums[load] += texel;
         }
         for (var load = 0u; load < RIGHT_LOADS; load++) {
-            let place = slot(thread, load, COLUMN_QUADS, RIGHT_RUNS_ALONG_STEPS);
+            let place = right_slot(thread, load);
             right[place.step * RIGHT_PITCH + place.quad] = select(vec4(0.0), brought.right[load], brought.right_inside[load]);
         }
         // mutate `workgroupBarrier();` => `` (conv2d: missing barrier before the products)
@@ -165,7 +90,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     @if(bias_gradient) {
         for (var load = 0u; load < LEFT_LOADS; load++) {
-            let place = slot(thread, load, ROW_QUADS, LEFT_RUNS_ALONG_STEPS);
+            let place = left_slot(thread, load);
             left[place.step * LEFT_PITCH + place.quad] = row_sums[load];
         }
         workgroupBarrier();

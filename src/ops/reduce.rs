@@ -4,12 +4,14 @@ use super::card::{Card, Case, Chapter, Entry, INFINITY, NO_GRADIENT, set};
 use super::expect_inputs;
 use crate::graph::{Cost, Op};
 use crate::kernel::{
-    DeviceClass, DeviceProfile, Kernel, Launch, MAX_LOOP_STEPS, Operand, Shader, Unsupported, WIDE, read, write,
+    DeviceClass, DeviceProfile, Kernel, LINEAR_WORKGROUP, Launch, MAX_LOOP_STEPS, Operand, Shader, Unsupported, WIDE,
+    read, write,
 };
 use crate::tensor::{HostTensor, Shapes, TensorSpec};
 
 static CHANNEL_PARTIAL: Shader = Shader::new("reduce/channel_partial", &[read("x"), write("part")]);
 static SUM_PARTS: Shader = Shader::new("reduce/sum_parts", &[read("x"), write("y")]);
+static SUM_PARTS_TOGETHER: Shader = Shader::new("reduce/sum_parts_together", &[read("x"), write("y")]);
 
 /// `y[c]` = sum over o and i of `x[o, c, i]`: the gradient of a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,9 +124,18 @@ pub(crate) fn sum_parts(
     parts: usize,
     y: Operand,
 ) {
-    let kernel =
-        Kernel::new(&SUM_PARTS).arguments([("stride", stride), ("part_stride", part_stride), ("parts", parts)]);
-    launch.linear(kernel, count, [("x", x), ("y", y)]);
+    // One invocation for each element would leave a GPU idle while it goes through many parts.
+    let is_long = launch.profile().class == DeviceClass::Gpu && parts >= 32 && count <= 16_384;
+    let lanes = if part_stride == 1 { LINEAR_WORKGROUP as usize } else { 8 };
+    let (kernel, lanes) = match is_long {
+        true => {
+            let kernel = Kernel::new(&SUM_PARTS_TOGETHER).constant("LANES", lanes);
+            (kernel.constant("PARTS_LIE_SIDE_BY_SIDE", part_stride == 1), lanes)
+        }
+        false => (Kernel::new(&SUM_PARTS), 1),
+    };
+    let kernel = kernel.arguments([("stride", stride), ("part_stride", part_stride), ("parts", parts)]);
+    launch.linear(kernel, count * lanes, [("x", x), ("y", y)]);
 }
 
 pub(crate) static CARD: Card = Card::new(
@@ -134,7 +145,7 @@ pub(crate) static CARD: Card = Card::new(
         computes: "y[c] = sum over o and i of x[o, c, i], in two stages of fixed order: a bias's gradient",
         shapes: "x of outer * C * inner elements; y [C]",
         gradient: NO_GRADIENT,
-        shaders: &["reduce/channel_partial", "reduce/sum_parts"],
+        shaders: &["reduce/channel_partial", "reduce/sum_parts", "reduce/sum_parts_together"],
         flops: "elements of x",
     }],
 )

@@ -20,7 +20,7 @@ pub(crate) static CARD: Card = Card::new(Chapter::Optimizer, &[
         computes: "sum of the squares of a pack's gradients, in a fixed order",
         shapes: "packs of gradients and parameters; y [1]",
         gradient: NO_GRADIENT,
-        shaders: &["optimizer/squared_norm", "optimizer/transform", "reduce/sum_parts"],
+        shaders: &["optimizer/squared_norm", "optimizer/transform", "reduce/sum_parts", "reduce/sum_parts_together"],
         flops: "2 elements of g",
     },
     Entry {
@@ -44,7 +44,7 @@ pub(crate) static CARD: Card = Card::new(Chapter::Optimizer, &[
         computes: "a part of x as a matrix, over the larger of its Frobenius norm and eps",
         shapes: "x [length]; y [rows, columns]",
         gradient: NO_GRADIENT,
-        shaders: &["optimizer/squared_norm", "optimizer/transform", "reduce/sum_parts", "optimizer/unit_norm"],
+        shaders: &["optimizer/squared_norm", "optimizer/transform", "reduce/sum_parts", "reduce/sum_parts_together", "optimizer/unit_norm"],
         flops: "3 elements of y",
     },
     Entry {
@@ -68,7 +68,7 @@ pub(crate) static CARD: Card = Card::new(Chapter::Optimizer, &[
         computes: "g := g / s, s the loss scale, and whether a g is not finite; in place",
         shapes: "gradients, scale [1] to [1]",
         gradient: NO_GRADIENT,
-        shaders: &["optimizer/unscale", "reduce/sum_parts"],
+        shaders: &["optimizer/unscale", "reduce/sum_parts", "reduce/sum_parts_together"],
         flops: "0",
     },
     Entry {

@@ -74,16 +74,20 @@ pub(super) fn squared_norm(
 pub(super) fn lanes(launch: &Launch<'_>, chunks: &[(usize, usize)]) -> usize {
     let largest = chunks.iter().map(|&(_, count)| count).max().unwrap_or(0);
     let enough: usize = match launch.profile().class {
-        DeviceClass::Gpu => 8192,
+        // Each with some elements, or adding up what they leave takes longer.
+        DeviceClass::Gpu => (largest / 16).next_multiple_of(SUM_ROWS).clamp(SUM_ROWS, 65_536),
         DeviceClass::Cpu => 256,
     };
-    enough.max(largest.div_ceil(MAX_LOOP_STEPS).next_multiple_of(64))
+    enough.max(largest.div_ceil(MAX_LOOP_STEPS).next_multiple_of(SUM_ROWS))
 }
+
+/// Rows that the sums of each run's invocations are added in, side by side.
+const SUM_ROWS: usize = 64;
 
 /// The sum of what the invocations that went through `chunks` runs have left, in two levels: those in rows, then the
 /// rows.
 pub(super) fn sum_lanes(launch: &mut Launch<'_>, partial: Operand, lanes: usize, chunks: usize, sum: Operand) {
-    let rows = 64 * chunks;
+    let rows = SUM_ROWS * chunks;
     let row = lanes / rows;
     let sums = launch.scratch(rows);
     crate::ops::sum_parts(launch, partial, rows, row, 1, row, sums);

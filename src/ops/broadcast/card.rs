@@ -20,7 +20,7 @@ pub(crate) static CARD: Card = Card::new(
             computes: "factor * x, summed over the dimensions that y lacks or has as 1, in a fixed order",
             shapes: "y of a shape that broadcasts to x's",
             gradient: "broadcast_to",
-            shaders: &["reduce/partial_sum", "reduce/sum_parts"],
+            shaders: &["reduce/partial_sum", "reduce/sum_parts", "reduce/sum_parts_together"],
             flops: "elements of x",
         },
     ],

@@ -15,8 +15,8 @@ const PADDING: usize = 8;
 
 /// From large to small. Of matrices of 16x16 and subgroups of 32, all but the first are within WebGPU's
 /// default limits.
-pub(super) fn tiles(units: MatrixUnits) -> [Tile; 4] {
-    [[4, 4], [2, 2], [1, 2], [1, 1]].map(|[down, across]| tile(units, down, across))
+pub(super) fn tiles(units: MatrixUnits) -> [Tile; 5] {
+    [[4, 4], [2, 4], [2, 2], [1, 2], [1, 1]].map(|[down, across]| tile(units, down, across))
 }
 
 /// A tile of `down` x `across` blocks, each of one subgroup, which keeps 2x2 matrices of sums.

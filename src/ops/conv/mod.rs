@@ -294,7 +294,7 @@ fn variant(launch: &Launch<'_>, pass: ConvPass, part: &Part) -> Variant {
         return variant;
     }
     let narrow = geometry.groups > 1 && geometry.group_filters().min(geometry.group_channels()) < 4;
-    let units = profile.matrix_units.filter(|_| launch.is_half());
+    let units = profile.matrix_units.filter(|units| launch.is_half() && workgroup::fills(*units, pass, geometry));
     match (profile.class, units) {
         _ if profile.plain_kernels => Variant::Plain,
         _ if depthwise::suits(geometry) => Variant::Depthwise,

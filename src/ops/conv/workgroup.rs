@@ -119,7 +119,7 @@ impl Body {
 const ENOUGH_WORKGROUPS: usize = 128;
 
 /// Invocations that keep a large GPU busy, as far as a reduction is split to have so many.
-const ENOUGH_INVOCATIONS: usize = 65_536;
+const ENOUGH_INVOCATIONS: usize = 131_072;
 
 /// Parts of a reduction beyond which it takes long to add them.
 const MOST_PARTS: usize = 256;
@@ -133,6 +133,12 @@ fn sizes(pass: ConvPass, g: &ConvGeometry) -> [usize; 3] {
         ConvPass::InputGradient => [g.group_channels(), inputs, g.group_filters() * taps],
         ConvPass::WeightGradient => [g.group_filters(), g.group_channels() * taps, outputs],
     }
+}
+
+/// Whether rows and columns of a pass fill the matrices of `units`: of fewer, threads waste less.
+pub(super) fn fills(units: MatrixUnits, pass: ConvPass, g: &ConvGeometry) -> bool {
+    let [rows, columns, _] = sizes(pass, g);
+    rows.min(columns) >= units.edge as usize
 }
 
 /// Whether there is a tile of that shape which a device runs. One of which most would lie outside of the result is

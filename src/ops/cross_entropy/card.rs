@@ -32,7 +32,7 @@ pub(crate) static CARD: Card = Card::new(Chapter::Loss, &[
         computes: "number of rows whose target is among the k largest logits",
         shapes: "logits [N, C], target [N] of u32; y [1]",
         gradient: NO_GRADIENT,
-        shaders: &["loss/correct_rows", "reduce/sum_parts"],
+        shaders: &["loss/correct_rows", "reduce/sum_parts", "reduce/sum_parts_together"],
         flops: "0",
     },
     Entry {

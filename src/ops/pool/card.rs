@@ -45,7 +45,7 @@ pub(crate) static CARD: Card = Card::new(Chapter::Pooling, &[
         computes: "mean over rows floor(o H / OH) .. ceil((o + 1) H / OH) - 1, columns alike; an output of 1x1 is global average pooling",
         shapes: "x [N, C, H, W]; y [N, C, OH, OW] as asked for",
         gradient: "adaptive_avg_pool2d_backward",
-        shaders: &["pool/adaptive_forward", "reduce/partial_sum", "reduce/sum_parts"],
+        shaders: &["pool/adaptive_forward", "reduce/partial_sum", "reduce/sum_parts", "reduce/sum_parts_together"],
         flops: "elements of x",
     },
     Entry {
