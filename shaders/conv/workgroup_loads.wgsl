@@ -60,6 +60,7 @@ fn rows_of(thread: u32, group: u32, first_row: u32) -> array<vec4<i32>, LEFT_LOA
     for (var load = 0u; load < LEFT_LOADS; load++) {
         let quad = left_slot(thread, load).quad;
         for (var lane = 0u; lane < 4; lane++) {
+            // mutate `lane * ROW_QUADS + quad` => `quad` (conv2d: rows of the first quarter in all four)
             rows[load][lane] = left_row(group, min(first_row + lane * ROW_QUADS + quad, LAST_ROW));
         }
     }
@@ -108,6 +109,7 @@ fn bring(
         for (var lane = 0u; lane < 4; lane++) {
             let place = together((*columns)[load][lane], step);
             let inside = meets(place);
+            // mutate `inside & (` => `true & (` (conv2d: taps beyond the image)
             brought.right_inside[load][lane] = inside & (!STEPS_END | (s < end));
             brought.right[load][lane] = load_right(select(0, place.index, inside));
         }
