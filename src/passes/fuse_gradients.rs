@@ -50,19 +50,20 @@ impl Graph {
 
 /// A gradient of `norm` that reads `between`, as one that reads `dy` and goes through `activation`.
 fn through(reader: &Node, between: Value, dy: Value, norm: &Node, activation: Activation) -> Option<Node> {
-    let affine = |count: usize| norm.inputs[1..norm.inputs.len() - 2].iter().copied().skip(2 - count);
-    let (x, mean) = (norm.inputs[0], norm.inputs[norm.inputs.len() - 2]);
+    // Inputs of a batch norm: x, weight and bias or neither, mean, variance.
+    let [x, affine @ .., mean, _] = &norm.inputs[..] else { return None };
     let activation = Some(activation);
     let mut node = reader.clone();
     if let Some((&BatchNormSums { eps, .. }, &layout)) = reader.inferred::<BatchNormSums>() {
-        (reader.inputs[..3] == [x, between, mean]).then_some(())?;
+        (reader.inputs[..3] == [*x, between, *mean]).then_some(())?;
         node.inputs[1] = dy;
-        node.inputs.extend(affine(2));
+        node.inputs.extend(affine);
         return Some(node.with_op(BatchNormSums { eps, activation }, layout));
     }
     let (&BatchNormInputGradient { norm: op, .. }, &layout) = reader.inferred::<BatchNormInputGradient>()?;
-    (reader.inputs[0] == between && reader.inputs[2..4] == [x, mean]).then_some(())?;
+    (reader.inputs[0] == between && reader.inputs.get(2..4) == Some(&[*x, *mean])).then_some(())?;
     node.inputs[0] = dy;
-    node.inputs.extend(affine(1));
+    // The weight is there already.
+    node.inputs.extend(affine.get(1));
     Some(node.with_op(BatchNormInputGradient { norm: op, activation }, layout))
 }
