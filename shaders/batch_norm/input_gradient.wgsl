@@ -2,14 +2,13 @@
 // elements), s = sqrt(variance[c] + EPS).
 //
 // x, dy and dx [batch, channels, inner], the vectors [channels]. One invocation every lanes-th element, or
-// four, of a plane. With `gated`, dy is taken through an activation first.
+// four, of a plane.
 
 import package::constants::{WORKGROUP, EPS};
 import package::arguments::arguments;
 import package::lib::element::WIDTH;
 import package::lib::grid::linear_index;
-@if(gated) import package::batch_norm::upstream::{scaled, upstream};
-import package::bindings::{dy, variance, x, mean, dweight, dbias, weight, bias, dx};
+import package::bindings::{dy, variance, x, mean, dweight, dbias, weight, dx};
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -24,17 +23,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let product = dweight[c];
     let sum = dbias[c];
     @if(affine) let factor = weight[c];
-    @if(!affine) let factor = 1.0;
-    @if(shifted) let shift = bias[c];
-    @if(!shifted) let shift = 0.0;
     // mutate `e < arguments.inner` => `e < arguments.inner - 1u` (batch_norm: last element left out)
     for (var e = index % arguments.lanes; e < arguments.inner; e += arguments.lanes) {
         let i = plane * arguments.inner + e;
         let normal = (x[i] - centre) / deviation;
-        @if(gated) let own = upstream(scaled(normal, factor, shift), dy[i]);
-        @if(!gated) let own = dy[i];
         // mutate `sum + normal` => `normal` (batch_norm: mean of dy not taken off)
-        var gradient = own - (sum + normal * product) / f32(arguments.batch * arguments.inner * WIDTH);
+        var gradient = dy[i] - (sum + normal * product) / f32(arguments.batch * arguments.inner * WIDTH);
         @if(affine) {
             // mutate `gradient *= factor` => `gradient *= 1.0` (batch_norm: dropped weight)
             gradient *= factor;

@@ -8,7 +8,6 @@ import package::arguments::arguments;
 import package::lib::element::Element;
 import package::lib::grid::linear_index;
 import package::activation::epilogue::epilogue_each;
-import package::batch_norm::upstream::scaled;
 import package::bindings::{x, weight, bias, mean, variance, y};
 
 @compute @workgroup_size(WORKGROUP)
@@ -28,7 +27,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var e = index % arguments.lanes; e < arguments.inner; e += arguments.lanes) {
         let i = plane * arguments.inner + e;
         let normal = (x[i] - centre) / deviation;
-        @if(affine) y[i] = epilogue_each(scaled(normal, factor, shift));
-        @if(!affine) y[i] = epilogue_each(scaled(normal, 1.0, 0.0));
+        // mutate `Element(shift))` => `Element(0.0))` (batch_norm: dropped bias)
+        @if(affine) y[i] = epilogue_each(fma(normal, Element(factor), Element(shift)));
+        @if(!affine) y[i] = epilogue_each(normal);
     }
 }

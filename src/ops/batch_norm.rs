@@ -190,7 +190,7 @@ impl Op for BatchNormalize {
         // A frozen layer's own gradients are nobody's, and with running statistics not x's either.
         let needs_sums = self.batch_statistics || self.affine && (backward.wants(1) || backward.wants(2));
         let sums = match needs_sums {
-            true => backward.apply(BatchNormSums { eps: self.eps, activation: None }, &[x, dy, mean, var])?,
+            true => backward.apply(BatchNormSums { eps: self.eps }, &[x, dy, mean, var])?,
             false => Vec::new(),
         };
         if self.affine {
@@ -205,7 +205,7 @@ impl Op for BatchNormalize {
             if self.affine {
                 inputs.push(backward.input(1));
             }
-            gradients[0] = Some(backward.apply_one(BatchNormInputGradient { norm: *self, activation: None }, &inputs)?);
+            gradients[0] = Some(backward.apply_one(BatchNormInputGradient(*self), &inputs)?);
         }
         Ok(gradients)
     }

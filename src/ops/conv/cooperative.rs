@@ -37,6 +37,8 @@ fn tile(units: MatrixUnits, down: usize, across: usize) -> Tile {
         depth: DEPTH,
         threads,
         memory: factors(rows) + factors(columns) + slots * edge * edge * 4,
+        // A tile has twice as many as one of threads has.
+        enough: 131_072,
         shader: &TILE,
         constants: vec![("EDGE", edge), ("SLOTS", slots)],
         conditions,

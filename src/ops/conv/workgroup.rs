@@ -38,6 +38,8 @@ pub(super) struct Tile {
     pub threads: usize,
     /// Bytes of workgroup memory.
     pub memory: usize,
+    /// Invocations that keep a large GPU busy, as far as a reduction is split to have so many.
+    pub enough: usize,
     pub shader: &'static Shader,
     /// Constants and conditions that this body alone has.
     pub constants: Vec<(&'static str, usize)>,
@@ -67,6 +69,7 @@ fn thread_tile(profile: &DeviceProfile, [rows, columns]: [usize; 2]) -> Tile {
         depth,
         threads: rows * columns / (thread * thread),
         memory: depth * (rows + columns + 8) * 4,
+        enough: 65_536,
         shader: &TILE,
         constants: vec![("THREAD", thread)],
         conditions: Vec::new(),
@@ -117,9 +120,6 @@ impl Body {
 
 /// Workgroups that give each part of a large GPU one: a tile shape that makes fewer is too large.
 const ENOUGH_WORKGROUPS: usize = 128;
-
-/// Invocations that keep a large GPU busy, as far as a reduction is split to have so many.
-const ENOUGH_INVOCATIONS: usize = 131_072;
 
 /// Parts of a reduction beyond which it takes long to add them.
 const MOST_PARTS: usize = 256;
@@ -246,7 +246,7 @@ fn phase_constants(names: [&'static str; 6], phase: &Phase) -> impl Iterator<Ite
 fn splits(profile: &DeviceProfile, part: &Part, tile: &Tile) -> usize {
     let [rows, columns, _] = sizes(ConvPass::WeightGradient, &part.geometry);
     let tiles = rows.div_ceil(tile.rows) * columns.div_ceil(tile.columns) * part.geometry.groups;
-    ENOUGH_INVOCATIONS.div_ceil(tiles * tile.threads).min(most_parts(profile, part, tile)).max(1)
+    tile.enough.div_ceil(tiles * tile.threads).min(most_parts(profile, part, tile)).max(1)
 }
 
 /// Parts that a weight gradient's reduction can be run in: each has some steps of a tile, and all fit a binding.
