@@ -3,9 +3,10 @@
 // to f16, their products are exact in f32, and sums are f32.
 //
 // TILE_DEPTH steps of both sides are in workgroup memory at a time, along the direction in which `operands` says that its
-// memory runs, and the next ones are on their way into registers while those are multiplied: see `workgroup_loads`. A subgroup keeps a block of 2 x 2 matrices of EDGE x EDGE sums; the
-// blocks lie row by row in the tile. How a matrix is spread over the invocations only the driver knows, so
-// sums go back through workgroup memory, one matrix of every block at a time, to be stored by `operands`.
+// memory runs, and the next ones are on their way into registers while those are multiplied: see `workgroup_loads`. A
+// subgroup keeps a block of 2 x 2 matrices of EDGE x EDGE sums; the blocks lie row by row in the tile. How a matrix is spread
+// over the invocations only the driver knows, so sums go back through workgroup memory, one matrix of every block at a time,
+// to be stored by `operands`.
 //
 // THREADS are as many as BLOCKS subgroups of the device's largest size. Where the driver takes a smaller one
 // there are more subgroups than blocks: those repeat a block, and their results are left. They may not skip

@@ -1,9 +1,9 @@
 // What the threads of a tile bring in from both sides of its product, TILE_DEPTH steps at a time: loads of four rows or
 // columns each, a quarter of the tile apart, so that neighbouring threads load neighbours in memory.
 //
-// `operands` says where an element lies, as a part that its row or column decides, found once, and a part that its step decides; and
-// along which of the two its memory runs. No load stands in a branch: rows and columns beyond the result repeat the last one,
-// and are not stored; what is no element of an image is read elsewhere, and counts as zero.
+// `operands` says where an element lies, as a part that its row or column decides, found once, and a part that its step
+// decides; and along which of the two its memory runs. No load stands in a branch: rows and columns beyond the result repeat
+// the last one, and are not stored; what is no element of an image is read elsewhere, and counts as zero.
 
 import package::constants::{TILE_ROWS, TILE_COLUMNS, TILE_DEPTH, THREADS, ROWS, COLUMNS, DEPTH};
 import package::conv::place::{Place, together};

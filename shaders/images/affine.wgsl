@@ -1,8 +1,8 @@
 // y[n,c,p] = x[n,c] at the place that image n's map takes p to, between pixels by their distances, and n's fill beyond the image
 //
 // Places are counted in pixels from the centre of the image, (across, down); draws [N, 7]: the map's rows (a, b, c) and
-// (d, e, f), which take (u, v) to (a u + b v + c, d u + e v + f), and the fill. x, y [N, C, HEIGHT, WIDTH], ELEMENTS those of an image.
-// One invocation per element of y.
+// (d, e, f), which take (u, v) to (a u + b v + c, d u + e v + f), and the fill. x, y [N, C, HEIGHT, WIDTH], ELEMENTS those of
+// an image. One invocation per element of y.
 
 import package::constants::{WORKGROUP, HEIGHT, WIDTH, ELEMENTS};
 import package::arguments::arguments;

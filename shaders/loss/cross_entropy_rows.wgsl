@@ -2,8 +2,8 @@
 // sums[n] = (m, log of the sum of exp(z - m)), m the largest logit. Where classes have no weights, w is 1; where they
 // have, row_weights[n] = w_target, and shares[n] = (1-s) w_target + s/C sum of w, 0 for a row that does not count.
 //
-// A logit of -infinity is a class that has no probability; only smoothing asks for its logarithm. logits [N, CLASSES], targets, row_weights and shares [N], weights
-// [CLASSES], losses and sums [N] pairs. One invocation per row.
+// A logit of -infinity is a class that has no probability; only smoothing asks for its logarithm. logits [N, CLASSES],
+// targets, row_weights and shares [N], weights [CLASSES], losses and sums [N] pairs. One invocation per row.
 
 import package::constants::{WORKGROUP, CLASSES, SMOOTHING};
 @if(ignoring) import package::constants::IGNORED;

@@ -1,8 +1,8 @@
 // losses[n] = (-sum of q_c log p_c, 1), shares[n] = sum of q_c, q_c = w_c ((1-s) t_c + s/C);
 // sums[n] = (m, log of the sum of exp(z - m)), m the largest logit. Where classes have no weights, w is 1.
 //
-// A class of probability 0 whose logit is -infinity makes the loss NaN, as in PyTorch. logits and targets [N, CLASSES], weights [CLASSES], losses and sums [N]
-// pairs, shares [N]. One invocation per row.
+// A class of probability 0 whose logit is -infinity makes the loss NaN, as in PyTorch. logits and targets [N, CLASSES],
+// weights [CLASSES], losses and sums [N] pairs, shares [N]. One invocation per row.
 
 import package::constants::{WORKGROUP, CLASSES, SMOOTHING};
 import package::arguments::arguments;

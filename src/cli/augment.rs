@@ -6,10 +6,10 @@ use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
-use tilewright::data::{Augmentations, LoadOptions, Normalization, Source};
+use tilewright::data::{Augmentations, LoadOptions, Normalization, Normalize, Source};
 use tilewright::path_text::lossy;
 use tilewright::recipe::TrainConfig;
-use tilewright::train::Examples;
+use tilewright::train::{Examples, TrainError, read_data};
 
 /// Show what augmentation makes of images: a grid of them as a PNG file
 ///
@@ -23,7 +23,7 @@ pub(super) struct Augment {
     /// Changes, with commas between them, such as `random_resized_crop,flip,trivial_augment,erase:p=0.1`
     #[arg(long, value_name = "CHANGE,...")]
     augment: Option<Augmentations>,
-    /// Read the changes from a recipe, such as a run folder's config.toml
+    /// Read the changes from a recipe, such as a run folder's config.toml, and the images as its run would
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
     /// Resize all images to this size
@@ -57,16 +57,27 @@ impl Augment {
         config.seed = self.seed.unwrap_or(config.seed);
         let device = global.training_device(global.tuned.as_deref(), config.precision)?;
         let reporter = global.reporter();
-        let size = self.size.or(config.size);
-        let mut options = LoadOptions::default();
-        (options.size, options.limit) = (size, config.limit);
-        let splits = self.source.load(&options)?;
+        let splits = match &self.recipe {
+            Some(_) => {
+                config.data = self.source.clone();
+                config.size = self.size.or(config.size);
+                read_data(&config, device.activity())?
+            }
+            // Without a model, images are as they come.
+            None => {
+                let mut options = LoadOptions::default();
+                options.size = self.size;
+                self.source.load(&options)?
+            }
+        };
         drop(reporter);
         splits.notes.iter().for_each(|note| global.note(note));
         let train = &splits.train;
         let examples = Examples { images: self.images as usize, epochs: self.draws };
-        let rows = examples.write(&config, train, &Normalization::of(train), &device, &self.out)?;
-        let changes = config.augmentations().map_err(tilewright::train::TrainError::from)?.to_string();
+        let asked = config.normalize.clone().unwrap_or(Normalize::Data);
+        let normalization = asked.of(train.channels)?.unwrap_or_else(|| Normalization::of(train));
+        let rows = examples.write(&config, train, &normalization, &device, &self.out)?;
+        let changes = config.augmentations().map_err(TrainError::from)?.to_string();
         let told = if changes.is_empty() { "nothing" } else { &changes };
         global.say(format_args!(
             "{}: {rows} images as they are, and as {told} changes them in {} epochs",

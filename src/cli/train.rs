@@ -81,8 +81,9 @@ impl Train {
             }
         };
         trainer.stop_on(on_interrupt()?);
-        if let Some(time) = self.max_time {
-            trainer.stop_at(begin + time);
+        // A time beyond what a clock counts is none.
+        if let Some(deadline) = self.max_time.and_then(|time| begin.checked_add(time)) {
+            trainer.stop_at(deadline);
         }
         reporter.note(&trainer.describe());
         let outcome = match trainer.run(&mut reporter) {

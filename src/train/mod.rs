@@ -52,4 +52,5 @@ pub use range_test::{RangeCurve, RangeOutcome, RangePoint, RangeTest, Suggestion
 pub use resolved::Resolved;
 pub use resume::Changes;
 pub use run_folder::{EpochRow, RunFolder};
+pub use start::read_data;
 pub use trainer::Trainer;

@@ -23,7 +23,10 @@ pub(super) fn expect_kernels(device: &Device, path: Option<&Path>) -> Result<Opt
 }
 
 /// Checks the configuration and reads its data.
-pub(super) fn read_data(config: &TrainConfig, activity: &Activity) -> Result<Splits, TrainError> {
+///
+/// # Errors
+/// Settings that do not go together, or with the data; data that are missing or damaged.
+pub fn read_data(config: &TrainConfig, activity: &Activity) -> Result<Splits, TrainError> {
     config.validate()?;
     let _reading = activity.enter(Stage::Reading, 0);
     let model = models::find(&config.model)?;

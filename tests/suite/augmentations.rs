@@ -220,6 +220,15 @@ fn a_picture_shows_images_as_they_are_and_as_each_epoch_changes_them() {
         assert_eq!(seen, 255 - inverted, "({x}, {y})");
     }
     assert!(picture.pixels().any(|pixel| pixel.0[0] < 255));
+    let recipe = folder.path().join("recipe.toml");
+    std::fs::write(&recipe, "model = 'lenet5'\nsize = '14x12'\nlimit = 1\naugment = 'flip:p=0'\n").unwrap();
+    let told = tilewright(&[&asked[..], &["--recipe", recipe.to_str().unwrap()]].concat(), 0).json();
+    assert_eq!(
+        (&told["images"], &told["augment"]),
+        (&1.into(), &"flip:p=0,alternating=false".into()),
+        "as its run has them"
+    );
+    assert_eq!(image::open(&out).unwrap().to_luma8().dimensions(), (60 + 10 + 60, 70));
     tilewright(&[&asked[..], &["--augment", "inverted"]].concat(), 2).says("known are crop, flip");
     tilewright(&[&asked[..], &["--augment", "crop:padding=28,border=reflect"]].concat(), 2).says("a padding below 28");
 }

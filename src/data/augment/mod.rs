@@ -134,14 +134,14 @@ impl Augmentations {
         FORMS.iter().map(|form| form.listing)
     }
 
-    /// Whether a change of that name is among them.
-    pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|named| named.form.listing.name == name)
-    }
-
     /// Whether images stay as they are.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether a change of that name is among them.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|named| named.form.listing.name == name)
     }
 
     /// `others` after these.

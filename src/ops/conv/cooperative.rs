@@ -13,7 +13,7 @@ const DEPTH: usize = 32;
 /// Elements beside each row of factors in workgroup memory.
 const PADDING: usize = 8;
 
-/// From large to small. Of matrices of 16x16 and subgroups of 32, all but the first are within WebGPU's
+/// From large to small. Of matrices of 16x16 and subgroups of 32, all but the first two are within WebGPU's
 /// default limits.
 pub(super) fn tiles(units: MatrixUnits) -> [Tile; 5] {
     [[4, 4], [2, 4], [2, 2], [1, 2], [1, 1]].map(|[down, across]| tile(units, down, across))
@@ -37,7 +37,7 @@ fn tile(units: MatrixUnits, down: usize, across: usize) -> Tile {
         depth: DEPTH,
         threads,
         memory: factors(rows) + factors(columns) + slots * edge * edge * 4,
-        // A tile has twice as many as one of threads has.
+        // A tile has twice the invocations of one of threads.
         enough: 131_072,
         shader: &TILE,
         constants: vec![("EDGE", edge), ("SLOTS", slots)],
