@@ -29,7 +29,7 @@ pub enum ModelError {
     },
 }
 
-fn did_you_mean(close: &[&'static str]) -> String {
+pub(crate) fn did_you_mean(close: &[&'static str]) -> String {
     match close.split_last() {
         None => String::new(),
         Some((only, [])) => format!("; did you mean `{only}`?"),

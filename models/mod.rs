@@ -19,6 +19,7 @@ mod error;
 mod googlenet;
 mod inverted_residual;
 mod lenet;
+mod mnist;
 mod mobilenet_v2;
 mod mobilenet_v3;
 mod nin;
@@ -30,6 +31,7 @@ mod squeezenet;
 mod vgg;
 mod vit;
 
+pub(crate) use error::did_you_mean;
 pub use error::ModelError;
 pub use options::{Attribute, ModelOptions, Settings, Takes};
 
@@ -79,6 +81,7 @@ pub struct Built {
 /// The families, in the order they are listed.
 const FAMILIES: &[&[Model]] = &[
     lenet::MODELS,
+    mnist::MODELS,
     cifar_cnn::MODELS,
     alexnet::MODELS,
     vgg::MODELS,

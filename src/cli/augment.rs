@@ -23,8 +23,9 @@ pub(super) struct Augment {
     /// Changes, with commas between them, such as `random_resized_crop,flip,trivial_augment,erase:p=0.1`
     #[arg(long, value_name = "CHANGE,...")]
     augment: Option<Augmentations>,
-    /// Read the changes from a recipe, such as a run folder's config.toml, and the images as its run would
-    #[arg(long, value_name = "FILE")]
+    /// Take the changes of a recipe, by its name or from a file such as a run folder's config.toml, and the images as its
+    /// run would
+    #[arg(long, value_name = "NAME|FILE")]
     recipe: Option<PathBuf>,
     /// Resize all images to this size
     #[arg(long, value_name = "HxW", value_parser = parse_size)]
@@ -48,7 +49,7 @@ pub(super) struct Augment {
 impl Augment {
     pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         let mut config = match &self.recipe {
-            Some(file) => read_recipe(file)?,
+            Some(recipe) => read_recipe(recipe)?.0,
             None => TrainConfig::default(),
         };
         if let Some(changes) = &self.augment {

@@ -30,6 +30,7 @@ mod place;
 mod precision;
 mod predict;
 mod profile;
+mod recipes;
 mod reporter;
 mod rows;
 mod settings;
@@ -84,6 +85,7 @@ enum Command {
     Tune(tune::Tune),
     Check(check::Check),
     Models(models::Models),
+    Recipes(recipes::Recipes),
     Summary(summary::Summary),
     Devices(devices::Devices),
     Verify(verify::Verify),
@@ -109,7 +111,8 @@ impl Command {
             Command::Verify(command) => Some(&command.place),
             Command::Tune(command) => return Some(command.device.clone().into()),
             Command::Summary(command) => return Some(command.device.clone().into()),
-            Command::Import(_) | Command::Export(_) | Command::Models(_) | Command::Devices(_) => None,
+            Command::Import(_) | Command::Export(_) | Command::Models(_) | Command::Recipes(_) => None,
+            Command::Devices(_) => None,
             Command::Docs(_) | Command::Completions(_) | Command::Man(_) => None,
         }
         .cloned()
@@ -131,6 +134,7 @@ impl Command {
             Command::Tune(command) => command.run(global),
             Command::Check(command) => command.run(global),
             Command::Models(command) => command.run(global),
+            Command::Recipes(command) => command.run(global),
             Command::Summary(command) => command.run(global),
             Command::Devices(command) => command.run(global),
             Command::Verify(command) => command.run(global),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tilewright::data::{ImageSize, Source};
 use tilewright::models;
 use tilewright::path_text;
-use tilewright::recipe::TrainConfig;
+use tilewright::recipe::{Recipe, TrainConfig};
 
 /// Headings of the help.
 pub(super) const DATA: &str = "Data";
@@ -21,10 +21,11 @@ pub(super) struct Settings {
     model: Option<String>,
     #[command(flatten)]
     given: Given<OfTraining>,
-    /// Read settings from a TOML file, such as a run folder's config.toml
+    /// Take the settings of a recipe, by its name, or from a TOML file such as a run folder's config.toml
     ///
-    /// Its keys are these options' names, and the options come before it.
-    #[arg(long, value_name = "FILE", help_heading = MODEL)]
+    /// `tilewright recipes` lists the names; what is none of them, or has a `/` or `.toml` in it, is a file. Its keys are
+    /// these options' names, and the options come before it.
+    #[arg(long, value_name = "NAME|FILE", help_heading = MODEL)]
     recipe: Option<PathBuf>,
 }
 
@@ -43,9 +44,19 @@ impl Settings {
     /// named either.
     pub(super) fn config_or(&self, default: &str) -> Result<TrainConfig, CliError> {
         let mut config = match &self.recipe {
-            Some(file) => read_recipe(file)?,
+            Some(recipe) => {
+                let (config, is_own) = read_recipe(recipe)?;
+                if is_own {
+                    self.expect_data(&config, &format!("`{}`", recipe.display()))?;
+                }
+                config
+            }
             None => match &self.model {
-                Some(model) => self.recipe_of(model)?,
+                Some(model) => {
+                    let config = TrainConfig::for_model(model)?;
+                    self.expect_data(&config, &format!("the recipe of `{model}`"))?;
+                    config
+                }
                 None => TrainConfig { data: Source::mnist(), ..TrainConfig::for_model(default)? },
             },
         };
@@ -54,14 +65,14 @@ impl Settings {
         Ok(config)
     }
 
-    /// The model's own recipe. Its data are an example, of which nobody who names none knows.
-    fn recipe_of(&self, model: &str) -> Result<TrainConfig, CliError> {
-        let config = TrainConfig::for_model(model)?;
+    /// Refuses a recipe of this program whose data, an example that nobody who names none knows of, are not there.
+    fn expect_data(&self, config: &TrainConfig, recipe: &str) -> Result<(), CliError> {
         let missing = config.data.directory().filter(|folder| !self.given.has("data") && !folder.is_dir());
-        let Some(folder) = missing else { return Ok(config) };
+        let Some(folder) = missing else { return Ok(()) };
+        let model = self.model.as_ref().unwrap_or(&config.model);
         let [channels, height, width] = models::find(model)?.input;
         Err(CliError::usage(format!(
-            "no data are named, and the example in the recipe of `{model}`, `{}`, is not here: there is no folder `{}`; \
+            "no data are named, and the example in {recipe}, `{}`, is not here: there is no folder `{}`; \
              say `--data {}`, or try the model without data: `--data synthetic:{channels}x{height}x{width}:10`",
             config.data,
             folder.display(),
@@ -70,12 +81,23 @@ impl Settings {
     }
 }
 
-/// A recipe in a file.
-pub(super) fn read_recipe(file: &Path) -> Result<TrainConfig, CliError> {
+/// A recipe by its name, or from a file; and whether it is one of this program's.
+pub(super) fn read_recipe(recipe: &Path) -> Result<(TrainConfig, bool), CliError> {
+    let name = recipe.to_str().filter(|name| !name.contains(['/', '\\']) && !name.ends_with(".toml"));
+    match (name, name.map(Recipe::named)) {
+        (_, Some(Ok(config))) => Ok((config, true)),
+        // A word that is neither is most likely a name that was misspelt.
+        (Some(_), Some(Err(error))) if !recipe.exists() => Err(error.into()),
+        _ => Ok((read_file(recipe)?, false)),
+    }
+}
+
+fn read_file(file: &Path) -> Result<TrainConfig, CliError> {
     let text = tilewright::regular_file::read_to_string(file)
         .map_err(|error| CliError::failed(format!("`{}` cannot be read: {error}", file.display())))?;
-    TrainConfig::from_toml(&text)
-        .map_err(|error| CliError::usage(format!("`{}` is not a recipe: {error}", file.display())))
+    let config = TrainConfig::from_toml(&text)
+        .map_err(|error| CliError::usage(format!("`{}` is not a recipe: {error}", file.display())))?;
+    Ok(TrainConfig { about: None, ..config })
 }
 
 /// Reads a source, whose path need not be text.

@@ -153,6 +153,17 @@ impl Scope<'_> {
         self.linear_with(name, x, outputs, Init::torch_default(fan_in), Init::torch_default(fan_in))
     }
 
+    /// As [`Scope::linear`], without a bias: for what a norm follows.
+    ///
+    /// # Errors
+    /// When x is a scalar.
+    pub fn linear_without_bias(&mut self, name: &str, x: Value, outputs: usize) -> Result<Value, GraphError> {
+        let path = self.path_of(name);
+        let inputs = self.shape(x).last().copied().unwrap_or(1);
+        let weight = self.graph.parameter(&format!("{path}.weight"), [outputs, inputs], Init::torch_default(inputs))?;
+        self.apply_in(&path, Linear, &[x, weight])
+    }
+
     /// As [`Scope::linear`], with the initialisation of weight and bias.
     ///
     /// # Errors

@@ -1,13 +1,17 @@
 //! Everything that decides a training run, as it stands in a recipe or in its run folder.
 
+mod about;
 mod error;
+mod library;
 mod precision;
 mod row;
 mod rows;
 mod run_record;
 mod size_text;
 
+pub use about::{About, Variant};
 pub use error::RecipeError;
+pub use library::Recipe;
 pub use precision::Precision;
 pub use row::{Kind, Range, Row, SettingValue, Topic, read_attribute};
 pub use rows::ROWS;
@@ -142,17 +146,13 @@ pub struct TrainConfig {
     /// The model's own attributes.
     #[serde(rename = "set")]
     pub attributes: Map<String, Value>,
+    /// What a recipe says of itself; of no effect, and not written.
+    #[serde(rename = "recipe", skip_serializing)]
+    pub about: Option<About>,
     /// What a run noted when it began; of no effect in a recipe.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<RunRecord>,
 }
-
-/// Settings that suit a model, by its name.
-const RECIPES: [(&str, &str); 3] = [
-    ("lenet5", include_str!("../../models/recipes/lenet5.toml")),
-    ("cifar_cnn", include_str!("../../models/recipes/cifar_cnn.toml")),
-    ("resnet18_cifar", include_str!("../../models/recipes/resnet18_cifar.toml")),
-];
 
 /// Lines of a file that an error shows have no more characters.
 const LONGEST_LINE: usize = 200;
@@ -209,6 +209,7 @@ impl Default for TrainConfig {
             schedule: RunSchedule::default(),
             optimizer: Optimizer::default(),
             attributes: Map::new(),
+            about: None,
             run: None,
         }
     }
@@ -274,16 +275,23 @@ impl TrainConfig {
         })
     }
 
+    /// As the text of a recipe, with every setting.
+    ///
+    /// # Errors
+    /// When a value cannot be written as TOML: a number larger than 2^63.
+    pub fn to_toml(&self) -> Result<String, String> {
+        toml::to_string(self).map_err(|error| error.to_string())
+    }
+
     /// The built-in recipe of a model, else the defaults. The `data` of a recipe is an example.
     ///
     /// # Errors
     /// Never for the recipes of this crate, which a test reads.
     pub fn for_model(model: &str) -> Result<TrainConfig, RecipeError> {
-        let Some((name, text)) = RECIPES.iter().find(|(name, _)| *name == model) else {
-            return Ok(TrainConfig { model: model.to_owned(), ..TrainConfig::default() });
-        };
-        TrainConfig::from_toml(text)
-            .map_err(|reason| RecipeError::Unreadable { path: format!("models/recipes/{name}.toml").into(), reason })
+        match Recipe::all().iter().find(|recipe| recipe.name == model) {
+            Some(recipe) => recipe.config(),
+            None => Ok(TrainConfig { model: model.to_owned(), ..TrainConfig::default() }),
+        }
     }
 
     /// Whether the loss spreads a share of the target over all classes: cross-entropy does, and an

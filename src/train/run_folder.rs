@@ -272,9 +272,9 @@ const CONFIG: &str = "config.toml";
 
 fn write_config(folder: &Path, config: &TrainConfig) -> Result<(), TrainError> {
     let path = folder.join(CONFIG);
-    match toml::to_string(config) {
+    match config.to_toml() {
         Ok(text) => write_whole(&path, text.as_bytes()),
-        Err(reason) => Err(TrainError::Config { path, reason: reason.to_string() }),
+        Err(reason) => Err(TrainError::Config { path, reason }),
     }
 }
 

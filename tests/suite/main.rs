@@ -19,6 +19,7 @@ mod initial_values;
 mod model_options;
 mod models;
 mod plans;
+mod recipes;
 
 // Data and weights from elsewhere.
 mod augmentations;

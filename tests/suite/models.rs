@@ -12,6 +12,8 @@ use tilewright::tensor::TensorSpec;
 const PARAMETERS: &[(&str, usize)] = &[
     ("lenet5", 61_706),
     ("lenet5_modern", 61_706),
+    ("mnist_small", 19_386),
+    ("mnist_m3", 1_124_180),
     ("cifar_cnn", 2_603_274),
     ("cs231n_cnn", 308_234),
     ("alexnet", 61_100_840),
