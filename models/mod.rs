@@ -10,6 +10,7 @@
 //! # Ok::<(), models::ModelError>(())
 //! ```
 
+mod airbench;
 mod alexnet;
 mod cifar_cnn;
 mod convnext;
@@ -31,8 +32,8 @@ mod squeezenet;
 mod vgg;
 mod vit;
 
-pub(crate) use error::did_you_mean;
 pub use error::ModelError;
+pub(crate) use error::did_you_mean;
 pub use options::{Attribute, ModelOptions, Settings, Takes};
 
 use crate::graph::{Graph, GraphError, Value};
@@ -83,6 +84,7 @@ const FAMILIES: &[&[Model]] = &[
     lenet::MODELS,
     mnist::MODELS,
     cifar_cnn::MODELS,
+    airbench::MODELS,
     alexnet::MODELS,
     vgg::MODELS,
     nin::MODELS,

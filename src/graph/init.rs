@@ -23,6 +23,16 @@ pub enum Init {
         /// Standard deviation before the cut.
         std: f64,
     },
+    /// Of a convolution's filters `[K, channels, kh, kw]`: the filter of each channel passes that channel on (1 at its
+    /// centre, else 0), and those after them are uniform in `[-bound, bound)`.
+    Dirac {
+        /// Channels that a filter reads.
+        channels: usize,
+        /// (kh, kw).
+        kernel: [usize; 2],
+        /// Largest magnitude of the other filters.
+        bound: f64,
+    },
 }
 
 impl Init {
@@ -79,6 +89,18 @@ impl Init {
                     (draw * std) as f32
                 })
                 .collect(),
+            Init::Dirac { channels, kernel: [height, width], bound } => {
+                let (area, centre) = (height * width, height / 2 * width + width / 2);
+                let value = |index: usize| {
+                    let (filter, channel, place) = (index / (channels * area), index / area % channels, index % area);
+                    let drawn = ((2.0 * rng.uniform() - 1.0) * bound) as f32;
+                    match filter < channels {
+                        true => f32::from(u8::from(channel == filter && place == centre)),
+                        false => drawn,
+                    }
+                };
+                (0..elements).map(value).collect()
+            }
         }
     }
 }
@@ -86,6 +108,15 @@ impl Init {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dirac_filters_pass_their_channels_on_and_the_others_are_drawn() {
+        // As torch.nn.init.dirac_ fills weight[:2] of a weight [3, 2, 3, 3].
+        let values = Init::Dirac { channels: 2, kernel: [3, 3], bound: 0.5 }.values("conv.weight", 1, 3 * 2 * 9);
+        let ones: Vec<usize> = (0..36).filter(|&index| values[index] != 0.0).collect();
+        assert_eq!((ones, values[4], values[31]), (vec![4, 2 * 9 + 9 + 4], 1.0, 1.0));
+        assert!(values[36..].iter().all(|value| *value != 0.0 && value.abs() <= 0.5), "{values:?}");
+    }
 
     /// Mean, standard deviation and largest magnitude of many values.
     fn statistics(init: Init) -> [f64; 3] {

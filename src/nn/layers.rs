@@ -34,6 +34,9 @@ pub enum ConvInit {
     Normal(f64),
     /// Normal of this deviation, cut at two deviations, zero bias.
     TruncatedNormal(f64),
+    /// As many filters as there are channels pass one on each, the others start as PyTorch's do (`dirac_` of a part of the
+    /// weight, as in Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU"), zero bias.
+    Dirac,
 }
 
 impl Conv2d {
@@ -135,6 +138,10 @@ impl Scope<'_> {
             Some(ConvInit::KaimingUniformFanIn) => (Init::kaiming_uniform(fan_in), Init::ZEROS),
             Some(ConvInit::Normal(std)) => (Init::Normal { std }, Init::ZEROS),
             Some(ConvInit::TruncatedNormal(std)) => (Init::TruncatedNormal { std }, Init::ZEROS),
+            Some(ConvInit::Dirac) => {
+                let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
+                (Init::Dirac { channels: shape[1], kernel: layer.kernel, bound }, Init::ZEROS)
+            }
         };
         let mut inputs = vec![x, self.graph.parameter(&format!("{path}.weight"), shape, weight_init)?];
         if layer.bias {

@@ -17,6 +17,9 @@ pub const SCALARS: &str = "optimizer_scalars";
 /// Input of a graph with weight averaging, `[1]` of f32: [`Averaging::share`] of the step.
 const SHARE: &str = "average_share";
 
+/// Input of a graph whose weights become their average now and then, `[1]` of f32: 1 in such a step, else 0.
+const TAKES_BACK: &str = "average_takes_back";
+
 /// Input of a graph that [accumulates](accumulate) gradients, `[1]` of f32: 1 / (k + 1) in the k-th part
 /// of a batch, counted from 0.
 pub const PART_SHARE: &str = "part_share";
@@ -81,6 +84,8 @@ impl Attached {
         let scalars = |before: u64| self.config.optimizer.scalars(step.saturating_sub(before), lr);
         let mut inputs = vec![(SCALARS, (0..steps as u64).flat_map(scalars).collect())];
         inputs.extend(self.config.averaging.map(|averaging| (SHARE, vec![averaging.share(step) as f32])));
+        let back = self.config.averaging.and_then(|averaging| averaging.takes_back(step));
+        inputs.extend(back.map(|back| (TAKES_BACK, vec![f32::from(u8::from(back))])));
         inputs
     }
 }
@@ -130,7 +135,9 @@ impl UpdateConfig {
         };
         self.transform.validate().map_err(refused)?;
         match self.averaging {
-            Some(Averaging::Ema { decay, .. }) if !(0.0..=1.0).contains(&decay) => {
+            Some(Averaging::Ema { decay, .. } | Averaging::Lookahead { decay, .. })
+                if !(0.0..=1.0).contains(&decay) =>
+            {
                 Err(GraphError::attribute("decay", decay, "it lies in [0, 1]"))
             }
             _ => Ok(()),
@@ -145,6 +152,10 @@ impl UpdateConfig {
     ) -> Result<Attached, GraphError> {
         let share = match self.averaging {
             Some(_) => Some(graph.input(SHARE, TensorSpec::f32([1]))?),
+            None => None,
+        };
+        let back = match self.averaging.and_then(|averaging| averaging.takes_back(0)) {
+            Some(_) => Some(graph.input(TAKES_BACK, TensorSpec::f32([1]))?),
             None => None,
         };
         let parameters: Vec<Value> = graph.trainable().filter(|value| gradients.contains_key(value)).collect();
@@ -191,6 +202,9 @@ impl UpdateConfig {
                 }));
                 let average = graph.pack(&format!("average.{index}"), &buffers)?;
                 graph.apply(AverageWeights, &[average, weights, share])?;
+                if let Some(back) = back {
+                    graph.apply(AverageWeights, &[weights, average, back])?;
+                }
             }
         }
         Ok(Attached { config: self.clone(), averages, norm })

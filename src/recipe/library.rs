@@ -38,6 +38,7 @@ static ALL: &[Recipe] = recipes![
     "cifar_cnn_study",
     "resnet18_cifar",
     "resnet18_cifar_200",
+    "airbench94",
     "resnet50_imagenet",
     "resnet50_imagenet_v2",
     "mobilenet_v3_imagenet",
@@ -118,7 +119,9 @@ impl Recipe {
         settings.remove("recipe");
         for (key, value) in variant.settings {
             match (settings.get_mut(&key), value) {
-                (Some(toml::Value::Table(attributes)), toml::Value::Table(own)) if key == "set" => attributes.extend(own),
+                (Some(toml::Value::Table(attributes)), toml::Value::Table(own)) if key == "set" => {
+                    attributes.extend(own)
+                }
                 (_, value) => drop(settings.insert(key, value)),
             }
         }

@@ -7,6 +7,7 @@ mod precision;
 mod row;
 mod rows;
 mod run_record;
+mod run_steps;
 mod size_text;
 
 pub use about::{About, Variant};
@@ -16,6 +17,7 @@ pub use precision::Precision;
 pub use row::{Kind, Range, Row, SettingValue, Topic, read_attribute};
 pub use rows::ROWS;
 pub use run_record::{RunRecord, SplitRecord};
+pub use run_steps::RunSteps;
 
 use crate::data::{
     Augmentations, ClassMatching, Damaged, Fold, HeldOut, Interpolation, LoadOptions, MAX_PIXELS, Normalize,
@@ -74,6 +76,8 @@ pub struct TrainConfig {
     pub max_pixels: u64,
     /// How often the training images are gone through.
     pub epochs: u64,
+    /// The run ends after so many steps, if its epochs have more.
+    pub max_steps: Option<RunSteps>,
     /// Images of a step.
     pub batch: usize,
     /// A batch is run in parts of so many images, and the gradients are averaged over them.
@@ -129,6 +133,8 @@ pub struct TrainConfig {
     pub init: Option<PathBuf>,
     /// Where the file of `init` has weights under several keys: which of them.
     pub init_key: Option<String>,
+    /// The convolution of the images whose weight starts as whitening filters of the training images.
+    pub whiten: Option<String>,
     /// The classifier's last layer starts fresh, for so many classes.
     pub head: Option<usize>,
     /// How the classes of the weights to start from are held against those of the data.
@@ -175,6 +181,7 @@ impl Default for TrainConfig {
             damaged: Damaged::default(),
             max_pixels: MAX_PIXELS,
             epochs: 5,
+            max_steps: None,
             batch: 64,
             micro_batch: None,
             drop_last: false,
@@ -202,6 +209,7 @@ impl Default for TrainConfig {
             group: Vec::new(),
             init: None,
             init_key: None,
+            whiten: None,
             head: None,
             classes: ClassMatching::ByName,
             freeze: Vec::new(),
@@ -249,6 +257,10 @@ impl TrainConfig {
                 "not given".to_owned(),
                 &format!("a file with weights where {} is given", Setting("head")),
             );
+        }
+        if let (Some(layer), true) = (&self.whiten, self.init.is_some()) {
+            let rule = format!("left out with {}, which has the weights of that layer", Setting("init"));
+            return refuse("whiten", format!("`{layer}`"), &rule);
         }
         if self.init_key.is_some() && self.init.is_none() {
             let rule = format!("a file with weights where {} is given", Setting("init_key"));

@@ -1,6 +1,6 @@
 //! What a setting's row has: its kind of value, what the value must be, and how it is read and set.
 
-use super::{Precision, TrainConfig};
+use super::{Precision, RunSteps, TrainConfig};
 use crate::data::{Augmentations, ClassMatching, Damaged, Fold, ImageSize, Interpolation, Normalize, Sampler, Source};
 use crate::optim::schedule::RunSchedule;
 use crate::optim::{ClassWeights, Exclude, LossFunction, Optimizer, ParameterGroup, RunAverage};
@@ -273,6 +273,7 @@ macro_rules! texts {
 texts!(
     String,
     Precision,
+    RunSteps,
     Source,
     Augmentations,
     Interpolation,

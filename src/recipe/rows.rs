@@ -121,6 +121,11 @@ pub static ROWS: &[Row] = &[
     row!(Model, init_key, "NAME", text("a key or prefix of the file"),
         "With {init}, where the file has weights under several keys or prefixes: which of them")
         .fixed(),
+    row!(Model, whiten, "LAYER", text("a convolution of the images, such as whiten"),
+        "Start this convolution of the images as whitening filters: the directions of the training images' patches")
+        .more("Both signs of each principal direction of a patch, over the root of its variance, as airbench94 has it. \
+               {freeze} keeps them.")
+        .fixed(),
     row!(Model, head, "CLASSES", ANY,
         "Start the classifier's last layer fresh, for so many classes; only with weights to start from")
         .fixed(),
@@ -133,6 +138,11 @@ pub static ROWS: &[Row] = &[
         .more("`*` stands for any characters. The running statistics of its batch norms stay too. A fresh {head} is trained \
                in any case."),
     row!(Training, epochs, "EPOCHS", FROM_1, "Passes over the training images"),
+    row!(Training, max_steps, "STEPS", text("steps, such as 500, or epochs, such as 9.9epochs"),
+        "End the run after so many steps, such as 500 or `9.9epochs`, if {epochs} has more")
+        .more("The last epoch is then a part of one. Schedules and averages end with the run.")
+        .otherwise("all epochs are run")
+        .fixed(),
     row!(Training, batch, "IMAGES", FROM_1, "Images in a step"),
     row!(Training, micro_batch, "IMAGES", ANY,
         "Run each batch in parts of so many images, which takes less device memory")

@@ -62,9 +62,9 @@ impl Averaged {
         let [evaluation] = session.prepare([&Evaluator::graph(config, batch)?])?;
         let evaluator = Evaluator::sharing(&session, config, batch, evaluation)?;
         let averages: BTreeMap<String, String> = attached.averages.iter().cloned().collect();
-        let statistics = match average.resolve(resolved.steps_per_epoch, config.epochs) {
+        let statistics = match average.resolve(resolved.steps_per_epoch, resolved.total_steps) {
             // They follow the weights closely, as those of torch.optim.swa_utils.AveragedModel do.
-            Averaging::Ema { .. } => None,
+            Averaging::Ema { .. } | Averaging::Lookahead { .. } => None,
             Averaging::Swa { start, .. } => Statistics::new(&session, config, batch, resolved, start)?,
         };
         let means = statistics.iter().flat_map(|statistics| &statistics.means).map(|(name, _)| name);
@@ -193,8 +193,9 @@ impl Statistics {
         header: &Header,
         resolved: Resolved,
     ) -> Result<(), TrainError> {
-        let steps = header.progress.step - resolved.steps_per_epoch..header.progress.step;
-        let epoch = steps.start / resolved.steps_per_epoch;
+        let epoch = (header.progress.step - 1) / resolved.steps_per_epoch;
+        // All of its images, also where the run ended within it.
+        let steps = epoch * resolved.steps_per_epoch..(epoch + 1) * resolved.steps_per_epoch;
         let first_run = steps.start * resolved.parts;
         let runs = steps.start * resolved.parts..resolved.runs(steps.end - 1).end;
         let size = resolved.part();

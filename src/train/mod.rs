@@ -34,6 +34,7 @@ mod steps;
 pub mod sweep;
 mod trainer;
 mod trial;
+mod whiten;
 
 pub use classifier::{Classifier, Likelihood};
 pub use ensemble::{Ensemble, EnsembleEvaluation, TestData};

@@ -42,7 +42,7 @@ impl Resolved {
         let after = training_images % batch.max(1);
         let (rest, left_out) = if config.drop_last { (0, after) } else { (after, 0) };
         let steps_per_epoch = (training_images / batch.max(1)) as u64 + u64::from(rest > 0);
-        let total_steps = steps_per_epoch.saturating_mul(config.epochs);
+        let total_steps = total_steps(config, steps_per_epoch);
         if total_steps > MOST_STEPS {
             let most = MOST_STEPS / steps_per_epoch.max(1);
             let rule = format!("at most {most} with {steps_per_epoch} steps per epoch: more would take years");
@@ -83,8 +83,14 @@ impl Resolved {
     fn without_last_image(self, config: &TrainConfig) -> Resolved {
         let rest = self.rest - 1;
         let steps_per_epoch = self.steps_per_epoch - u64::from(rest == 0);
-        let total_steps = steps_per_epoch.saturating_mul(config.epochs);
+        let total_steps = total_steps(config, steps_per_epoch);
         Resolved { rest, left_out: self.left_out + 1, steps_per_epoch, total_steps, ..self }
+    }
+
+    /// Epochs that are done after so many steps. The last one of the run may be a part of one.
+    pub fn epochs(&self, steps: u64) -> u64 {
+        let steps_per_epoch = self.steps_per_epoch.max(1);
+        if steps >= self.total_steps { steps.div_ceil(steps_per_epoch) } else { steps / steps_per_epoch }
     }
 
     /// A line on the images that no step takes.
@@ -127,9 +133,26 @@ impl Resolved {
     }
 }
 
+fn total_steps(config: &TrainConfig, steps_per_epoch: u64) -> u64 {
+    let most = config.max_steps.map_or(u64::MAX, |most| most.of(steps_per_epoch));
+    steps_per_epoch.saturating_mul(config.epochs).min(most)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_may_end_within_an_epoch() {
+        let config = |most: &str, epochs| {
+            let max_steps = Some(most.parse().unwrap());
+            let config = TrainConfig { batch: 4, epochs, max_steps, drop_last: true, ..TrainConfig::default() };
+            Resolved::of(&config, 40).unwrap()
+        };
+        let part = config("2.5epochs", 3);
+        assert_eq!((part.total_steps, part.epochs(10), part.epochs(24), part.epochs(25)), (25, 1, 2, 3));
+        assert_eq!((config("2.5epochs", 2).total_steps, config("7", 2).total_steps), (20, 7));
+    }
 
     fn of(images: usize, batch: usize, micro_batch: Option<usize>, drop_last: bool) -> Resolved {
         Resolved::of(&TrainConfig { batch, micro_batch, drop_last, epochs: 2, ..TrainConfig::default() }, images)

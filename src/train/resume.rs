@@ -123,12 +123,13 @@ impl Trainer {
                     .map_err(|reason| CheckpointError::NotACheckpoint { path: file, reason: reason.to_string() })?;
                 learning_rate.go_on_from(earlier);
             }
-            None => drop(runner.initialise(&config, &mut header)?),
+            None => drop(runner.initialise(&config, &mut header, &splits.train)?),
         }
-        let epochs = done / resolved.steps_per_epoch.max(1);
+        let epochs = resolved.epochs(done);
         let (folder, lost) = RunFolder::resume(path, lock, &config, done, epochs)?;
         notes.extend(lost);
-        let is_at_end = done > 0 && done.is_multiple_of(resolved.steps_per_epoch.max(1));
+        let is_at_end =
+            done > 0 && (done.is_multiple_of(resolved.steps_per_epoch.max(1)) || done == resolved.total_steps);
         restore_best(path, &header.progress, &mut notes)?;
         let previous = previous_of(path, is_at_end)?;
         let mut trainer = Trainer::new(splits, resolved, runner, header, learning_rate, folder);

@@ -4,7 +4,7 @@ use super::averaged::Averaged;
 use super::feed::{Feed, Targets};
 use super::graphs::{Batch, CLASS_WEIGHTS, METRICS, PartGraphs, part_graphs, step_numbers, training_graph};
 use super::start::class_weights;
-use super::{Evaluator, Resolved, TrainError, init, init_classes};
+use super::{Evaluator, Resolved, TrainError, init, init_classes, whiten};
 use crate::checkpoint::{Checkpoint, Header};
 use crate::data::{Dataset, PackedBatch, Splits};
 use crate::graph::Graph;
@@ -132,7 +132,7 @@ impl Runner {
         let saved = [Some(&graph), update.as_ref()].into_iter().flatten().flat_map(saved_tensors).collect();
         let session = Session::new(device, config.seed);
         attached.config.averaging =
-            config.average.map(|average| average.resolve(resolved.steps_per_epoch, config.epochs));
+            config.average.map(|average| average.resolve(resolved.steps_per_epoch, resolved.total_steps));
         let averaged = Averaged::new(config, batch, resolved, &attached, device)?;
         // An average is evaluated where its tensors are.
         let evaluation = match averaged {
@@ -195,10 +195,19 @@ impl Runner {
     ///
     /// # Errors
     /// When the file of weights cannot be read, or does not suit the model.
-    pub(super) fn initialise(&mut self, config: &TrainConfig, header: &mut Header) -> Result<Vec<String>, TrainError> {
+    pub(super) fn initialise(
+        &mut self,
+        config: &TrainConfig,
+        header: &mut Header,
+        train: &Dataset,
+    ) -> Result<Vec<String>, TrainError> {
         let tensors = self.evaluator.tensors();
         let start = init::initialise(&self.session, config, tensors, self.batch, &header.normalization)?;
         header.normalization = start.normalization;
+        if let Some(layer) = &config.whiten {
+            let (name, filters) = whiten::filters(layer, tensors, train, &header.normalization)?;
+            self.session.set(&name, &filters)?;
+        }
         let note = init_classes::arrange(&self.session, config, &header.classes, self.batch)?;
         if let Some(averaged) = &self.averaged {
             averaged.begin(&self.session, &self.saved)?;

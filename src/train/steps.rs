@@ -51,7 +51,7 @@ impl Trainer {
             .augmented(&config.augmentations()?)?;
         let first = self.header.progress.step;
         let activity = self.runner.session.device().activity().clone();
-        let submitting = activity.enter(Stage::Training, steps);
+        let submitting = activity.enter(Stage::Training, epoch_end - epoch * steps);
         submitting.reach(first - epoch * steps);
         let mut queued: Option<Queued> = None;
         let mut unread = first * parts;

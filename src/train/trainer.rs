@@ -100,7 +100,7 @@ impl Trainer {
         }
         let Fitted { mut runner, resolved, note } = fitted(&mut config, &splits, device)?;
         let (mut header, learning_rate) = start(&config, &splits, resolved)?;
-        let notes = runner.initialise(&config, &mut header)?;
+        let notes = runner.initialise(&config, &mut header, &splits.train)?;
         let record = RunRecord::of(&splits, device.name());
         header.config.run = Some(RunRecord { class_weights: runner.class_weights.clone(), ..record });
         let folder = RunFolder::create(path, &header.config, table.as_ref())?;
@@ -179,7 +179,7 @@ impl Trainer {
 
     /// Epochs that are done.
     pub fn epochs(&self) -> u64 {
-        self.header.progress.step / self.resolved.steps_per_epoch.max(1)
+        self.resolved.epochs(self.header.progress.step)
     }
 
     /// Accuracy, from 0 to 1, and loss on the images that decide, after the last epoch that is done.
@@ -207,8 +207,7 @@ impl Trainer {
     }
 
     fn is_out_of_patience(&self) -> bool {
-        let steps = self.resolved.steps_per_epoch.max(1);
-        let since = self.epochs().saturating_sub(self.header.progress.improved_step / steps);
+        let since = self.epochs().saturating_sub(self.resolved.epochs(self.header.progress.improved_step));
         self.header.config.patience.is_some_and(|patience| since >= patience)
     }
 
@@ -294,7 +293,7 @@ impl Trainer {
             test,
             validation,
             best_accuracy: self.header.progress.best_accuracy,
-            best_epoch: self.header.progress.best_step / self.resolved.steps_per_epoch.max(1),
+            best_epoch: self.resolved.epochs(self.header.progress.best_step),
             stopped_early,
             train_accuracy,
             skipped_steps: self.runner.skips()?.map(|skips| skips.steps),
@@ -306,7 +305,7 @@ impl Trainer {
 
     fn early_end(&self) -> String {
         let progress = &self.header.progress;
-        let (epoch, best) = (progress.improved_step / self.resolved.steps_per_epoch.max(1), progress.improved_accuracy);
+        let (epoch, best) = (self.resolved.epochs(progress.improved_step), progress.improved_accuracy);
         let by = match self.header.config.min_delta {
             0.0 => String::new(),
             least => format!(" by more than {:.2} points", 100.0 * least),
@@ -341,11 +340,11 @@ impl Trainer {
         let steps = self.resolved.steps_per_epoch;
         let seed = self.header.config.seed;
         let epoch = self.header.progress.step / steps;
-        let epoch_end = (epoch + 1) * steps;
+        let epoch_end = ((epoch + 1) * steps).min(self.resolved.total_steps);
         let begin = Instant::now();
         let first = self.header.progress.step;
-        let title = format!("epoch {}/{}", epoch + 1, self.header.config.epochs);
-        reporter.begin(&title, first - epoch * steps, steps);
+        let title = format!("epoch {}/{}", epoch + 1, self.resolved.epochs(self.resolved.total_steps));
+        reporter.begin(&title, first - epoch * steps, epoch_end - epoch * steps);
 
         let splits = Arc::clone(&self.splits);
         self.steps(reporter, &splits.train, epoch, epoch_end, begin)?;

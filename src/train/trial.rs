@@ -54,7 +54,7 @@ impl<'a> Trial<'a> {
         let Fitted { mut runner, resolved, note } = fitted;
         let (mut header, _) = start(config, splits, resolved)?;
         let mut notes: Vec<String> = init::other_attributes(config)?.into_iter().chain(note).collect();
-        notes.extend(runner.initialise(config, &mut header)?);
+        notes.extend(runner.initialise(config, &mut header, &splits.train)?);
         let sums = StepSums::new(resolved);
         Ok(Trial { config, splits, resolved, normalization: header.normalization, runner, sums, notes })
     }

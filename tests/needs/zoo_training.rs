@@ -25,7 +25,7 @@ trials! {
 
 /// Models of a test, by what their names begin with.
 const PARTS: [&[&str]; 4] = [
-    &["lenet5", "mnist", "cifar_cnn", "cs231n_cnn", "alexnet", "vgg", "nin"],
+    &["lenet5", "mnist", "airbench", "cifar_cnn", "cs231n_cnn", "alexnet", "vgg", "nin"],
     &["googlenet"],
     &["resnet", "se_resnet", "resnext", "preact_resnet"],
     &["densenet"],
@@ -35,6 +35,7 @@ const PARTS: [&[&str]; 4] = [
 fn small(model: &Model) -> (usize, serde_json::Value) {
     match model.name {
         "lenet5" | "lenet5_modern" => (12, json!({})),
+        "airbench94" => (25, json!({ "widths": [8, 8, 8] })),
         // Ten convolutions take two pixels each.
         "mnist_m3" => (22, json!({})),
         "alexnet_cifar" => (16, json!({ "width": 8 })),

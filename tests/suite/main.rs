@@ -10,6 +10,7 @@ mod fusion;
 mod gradients;
 mod groups;
 mod half;
+mod lookahead;
 mod optimizers;
 mod schedules;
 mod wide_kernels;

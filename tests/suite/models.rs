@@ -16,6 +16,7 @@ const PARAMETERS: &[(&str, usize)] = &[
     ("mnist_m3", 1_124_180),
     ("cifar_cnn", 2_603_274),
     ("cs231n_cnn", 308_234),
+    ("airbench94", 1_972_792),
     ("alexnet", 61_100_840),
     ("alexnet_cifar", 5_341_514),
     ("vgg11", 132_863_336),

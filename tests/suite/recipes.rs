@@ -115,7 +115,8 @@ fn a_variant_has_its_own_settings_and_else_those_of_its_recipe() {
 #[test]
 fn a_recipe_is_listed_shown_and_taken_by_its_name() {
     let listed = tilewright(&["recipes", "--json"], 0).json();
-    let names: Vec<&str> = listed["recipes"].as_array().unwrap().iter().map(|of| of["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        listed["recipes"].as_array().unwrap().iter().map(|of| of["name"].as_str().unwrap()).collect();
     assert_eq!(names, Recipe::all().iter().map(|recipe| recipe.name).collect::<Vec<_>>());
 
     // What is shown is a recipe, and means the same when it is given back as a file.
@@ -136,7 +137,7 @@ fn a_recipe_is_listed_shown_and_taken_by_its_name() {
 #[test]
 fn a_recipe_that_is_not_there_is_refused_with_what_is_close() {
     for (name, told) in [
-        ("mnist_smal", "no recipe is named `mnist_smal`; did you mean `mnist_small`?"),
+        ("mnist_smal", "no recipe is named `mnist_smal`; did you mean `mnist_small`"),
         ("cifar_cnn_study:bst", "the recipe `cifar_cnn_study` has no variant `bst`; it has best, "),
         ("nothing.toml", "`nothing.toml` cannot be read"),
         ("resnet50_imagenet", "the example in `resnet50_imagenet`, `folder:imagenet`, is not here"),
