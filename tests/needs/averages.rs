@@ -233,7 +233,11 @@ fn the_best_checkpoint_is_the_average_that_was_measured() {
 /// A run that stops within its first, second and third epoch, and is gone on with each time.
 fn resumed_on(device: &Device) {
     let in_parts = TrainConfig { micro_batch: Some(4), ..config(Some("swa:start=0.5")) };
-    for config in [config(Some("ema:decay=0.99")), config(Some("swa:start=0.5")), in_parts] {
+    let lookahead = config(Some("lookahead:every=2,power=1"));
+    // A mean over epochs of which the last is a part.
+    let max_steps = Some("3.4epochs".parse().unwrap());
+    let part = TrainConfig { max_steps, ..config(Some("swa:start=0.5")) };
+    for config in [config(Some("ema:decay=0.99")), config(Some("swa:start=0.5")), in_parts, lookahead, part] {
         let average = config.average.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let [whole, parts] = ["whole", "parts"].map(|name| folder.path().join(name));
@@ -271,7 +275,7 @@ fn a_resumed_run_with_an_average_ends_on_a_gpu_as_one_that_never_stopped() {
 
 fn an_average_that_cannot_be_is_refused_with_its_value_and_the_rule() {
     let refused = [
-        ("polyak", "there is no average `polyak`; known are ema and swa"),
+        ("polyak", "there is no average `polyak`; known are ema, swa and lookahead"),
         ("ema:decay=1.5", "decay is 1.5, but must be a number from 0 to 1"),
         ("ema:decay=-0.1", "decay is -0.1, but must be a number from 0 to 1"),
         ("ema:warmup=7", "warmup is 7, but must be true or false"),
