@@ -62,5 +62,5 @@ fn fill_batch(bencher: Bencher, size: usize) {
     let train = Source::mnist().load(&LoadOptions::default()).expect("the sample is bundled").train;
     let batches = Batches::new(&train, size, &Normalization::of(&train)).expect("a size above 0").shuffled(1, 0);
     let (mut images, mut labels) = (vec![0.0; size * train.image_len()], vec![0; size]);
-    bencher.bench_local(|| batches.fill(3, &mut images, &mut labels));
+    bencher.bench_local(|| batches.fill(3, &mut images, &mut labels).unwrap());
 }

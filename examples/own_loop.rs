@@ -50,7 +50,7 @@ pub(crate) fn run(device: &str) -> Result<f64, Box<dyn Error>> {
     for epoch in 0..3 {
         let batches = Batches::new(&digits.train, BATCH, &normalization)?.shuffled(1, epoch);
         for index in 0..batches.count(true) {
-            batches.fill(index, &mut images, &mut labels);
+            batches.fill(index, &mut images, &mut labels)?;
             step.write(step.input("images")?, &images)?;
             step.write(step.input("labels")?, &labels)?;
             let done = epoch * batches.count(true) as u64 + index as u64;
@@ -64,7 +64,7 @@ pub(crate) fn run(device: &str) -> Result<f64, Box<dyn Error>> {
     let batches = Batches::new(&digits.test, BATCH, &normalization)?;
     let mut correct = 0.0;
     for index in 0..batches.count(true) {
-        batches.fill(index, &mut images, &mut labels);
+        batches.fill(index, &mut images, &mut labels)?;
         test.write(test.input("images")?, &images)?;
         test.write(test.input("labels")?, &labels)?;
         test.run()?;

@@ -38,7 +38,7 @@ pub(crate) fn run(device: &str, folder: &std::path::Path) -> Result<f64, Box<dyn
 
     let digits = Source::mnist().load(&LoadOptions::default().limit(10))?.test;
     let mut model = Classifier::open(folder, &device)?;
-    let best = &model.classify_pixels(digits.image(0))?[0];
+    let best = &model.classify_pixels(&digits.image(0)?)?[0];
     println!("a {} is taken for a {} ({:.0} %)", digits.labels[0], best.class, 100.0 * best.probability);
     Ok(outcome.best_accuracy)
 }

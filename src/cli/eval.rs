@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tilewright::activity::Stage;
-use tilewright::data::{ClassMatching, MAX_PIXELS, Source, Views};
+use tilewright::data::{ClassMatching, MAX_PIXELS, MemorySize, Source, Views};
 use tilewright::recipe::Precision;
 use tilewright::report::Table;
 use tilewright::train::{ClassScore, Ensemble, Evaluation, RunFolder, TestData};
@@ -47,6 +47,10 @@ pub(super) struct Eval {
     #[arg(long, value_name = "flip,crop=N", num_args = 0..=1, default_missing_value = "flip",
         value_parser = parse_views, help_heading = EVALUATION)]
     tta: Option<Views>,
+    /// Let decoded images take so much memory, such as 512M; of larger sets, read images when they are needed [default:
+    /// half of the memory that is free]
+    #[arg(long, value_name = "SIZE", help_heading = DATA)]
+    data_memory: Option<MemorySize>,
     #[command(flatten)]
     images: ImageOptions,
     #[command(flatten)]
@@ -67,8 +71,9 @@ impl Eval {
         let paths: Vec<PathBuf> = self.checkpoints.iter().map(|path| checkpoint_file(path)).collect();
         let reporter = global.reporter();
         let reading = global.activity.enter(Stage::Reading, 0);
-        let Eval { limit, max_pixels, classes, .. } = *self;
-        let data = TestData { source: self.data.clone(), limit, max_pixels, classes, asked: self.images.asked()? };
+        let Eval { limit, max_pixels, classes, data_memory: memory, .. } = *self;
+        let data =
+            TestData { source: self.data.clone(), limit, max_pixels, classes, asked: self.images.asked()?, memory };
         let ensemble = Ensemble::read(&paths, &data)?;
         ensemble.notes().iter().for_each(|note| global.note(note));
         drop(reading);

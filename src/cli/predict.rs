@@ -116,19 +116,13 @@ fn logits(
     evaluator: &mut Evaluator,
 ) -> Result<Vec<Result<Vec<f32>, String>>, CliError> {
     let header = &checkpoint.header;
-    let [size, channels, height, width] = batch.shape;
+    let [_, channels, height, width] = batch.shape;
     let load = |file: &PathBuf| load_image(file, channels, (height, width), header.preprocessing, max_pixels);
     let loaded: Vec<_> = files.iter().map(|file| load(file).map_err(|error| error.to_string())).collect();
-    let mut pixels = Vec::with_capacity(size * channels * height * width);
-    for image in loaded.iter().flatten() {
-        pixels.extend(header.normalization.apply(image));
-    }
-    let rows = match pixels.is_empty() {
+    let images: Vec<u8> = loaded.iter().flatten().flatten().copied().collect();
+    let rows = match images.is_empty() {
         true => Vec::new(),
-        false => {
-            pixels.resize(size * channels * height * width, 0.0);
-            evaluator.logits(&pixels)?
-        }
+        false => evaluator.logits(&images, &header.normalization)?,
     };
     let mut rows = rows.chunks_exact(batch.classes);
     let result = |(file, image): (&PathBuf, Result<Vec<u8>, String>)| {

@@ -5,7 +5,7 @@ use super::rows::{Given, OfTraining};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Command, Id};
 use std::path::{Path, PathBuf};
-use tilewright::data::{ImageSize, Source};
+use tilewright::data::{ImageSize, MemorySize, Source};
 use tilewright::models;
 use tilewright::path_text;
 use tilewright::recipe::{Recipe, TrainConfig};
@@ -34,7 +34,19 @@ pub(super) fn names_of<A: Args>() -> Vec<Id> {
     A::augment_args(Command::new("options")).get_arguments().map(|option| option.get_id().clone()).collect()
 }
 
+/// The names of the settings that a run has already, and cannot go on without.
+pub(super) fn names_of_fixed() -> Vec<Id> {
+    names_of::<Settings>().into_iter().filter(|name| name != "data_memory").collect()
+}
+
 impl Settings {
+    /// What decoded images may take of memory, where it is given: that changes no result.
+    pub(super) fn data_memory(&self) -> Result<Option<MemorySize>, CliError> {
+        let mut given = TrainConfig::default();
+        self.given.set(&mut given)?;
+        Ok(given.data_memory)
+    }
+
     /// The given recipe or the model's own, with what these options say; not checked yet.
     pub(super) fn config(&self) -> Result<TrainConfig, CliError> {
         self.config_or("lenet5")

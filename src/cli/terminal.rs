@@ -47,6 +47,9 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Kernels that take longer than this are told of, though nothing else was silent for long.
 const COMPILING_AFTER: Duration = Duration::from_secs(2);
 
+/// A device that waits for images for a smaller share of its time is busy.
+const NOTICEABLE: f64 = 0.05;
+
 /// What is over sooner has no bar of its own.
 const BAR_AFTER: Duration = Duration::from_millis(300);
 
@@ -313,9 +316,11 @@ impl Reporter for TerminalReporter {
         let title = shown.title.take().unwrap_or_default();
         let (on, (loss, accuracy)) = (row.decided_on(), row.decided());
         let skipped = row.skipped_steps.map_or(String::new(), |steps| format!(", {steps} steps skipped so far"));
+        let waited = row.data_wait.filter(|&share| share >= NOTICEABLE);
+        let waited = waited.map_or(String::new(), |share| format!(", {:.0} % of it waiting for images", 100.0 * share));
         tell(format_args!(
             "{title}: loss {:.4}, accuracy {:.2} %, {on} loss {loss:.4}, {on} accuracy {:.2} %, {:.0} images/s, {:.1} s\
-             {skipped}",
+             {waited}{skipped}",
             row.train_loss,
             100.0 * row.train_accuracy,
             100.0 * accuracy,

@@ -5,7 +5,7 @@ use super::interrupt::on_interrupt;
 use super::overfit::overfit;
 use super::place::Place;
 use super::rows::{Given, OfPace, OfRun};
-use super::settings::{CHOSEN_ON_TEST, Settings, names_of};
+use super::settings::{CHOSEN_ON_TEST, Settings, names_of_fixed};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
@@ -29,9 +29,10 @@ pub(super) struct Train {
     run: Option<PathBuf>,
     /// Go on with the run in this folder from its last checkpoint
     ///
-    /// With other --epochs, --lr, --schedule, --patience, --min-delta or --checkpoint-every, if they are given.
+    /// With other --epochs, --lr, --schedule, --patience, --min-delta, --checkpoint-every or --data-memory, if they are
+    /// given.
     #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with = "run",
-        conflicts_with_all = names_of::<Settings>())]
+        conflicts_with_all = names_of_fixed())]
     resume: Option<PathBuf>,
     /// Stop after so long, such as 30m or 1h30m, with a checkpoint from which --resume goes on
     ///
@@ -48,8 +49,8 @@ pub(super) struct Train {
     /// Write a line of JSON for each epoch to standard output, with --json's after the last
     ///
     /// Its keys are the columns of the run folder's epochs.csv: epoch, train_loss, train_accuracy, test_loss,
-    /// test_accuracy, images_per_second, seconds, validation_loss, validation_accuracy, skipped_steps and loss_scale, with
-    /// null for what is not measured.
+    /// test_accuracy, images_per_second, seconds, validation_loss, validation_accuracy, skipped_steps, loss_scale and
+    /// data_wait, with null for what is not measured.
     #[arg(long, help_heading = "Output")]
     pub json_lines: bool,
     #[command(flatten)]
@@ -70,7 +71,8 @@ impl Train {
                 }
                 let config = RunFolder::config(run)?;
                 let tuned = config.tuned.as_ref().map(|_| RunFolder::tuned(run));
-                let changes = self.pace.changes(&self.kept)?;
+                let mut changes = self.pace.changes(&self.kept)?;
+                changes.data_memory = self.settings.data_memory()?;
                 let device = global.training_device(tuned.as_deref(), config.precision)?;
                 Trainer::resume(run, &device, &changes)?
             }
@@ -136,6 +138,7 @@ impl Train {
             "train_accuracy": outcome.train_accuracy,
             "skipped_steps": outcome.skipped_steps,
             "images_per_second": outcome.images_per_second,
+            "data_wait": outcome.data_wait,
             "seconds": outcome.seconds,
             "run": lossy(&outcome.run),
         }));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Dataset;
 use super::error::DataError;
 use super::sampler::Sampler;
-use super::{Augmentations, PackedBatch, View};
+use super::{Augmentations, PackedBatch};
 use std::fmt;
 
 /// The label of a padding row: it is no class, and the loss and the metrics pass over it.
@@ -76,9 +76,9 @@ impl fmt::Display for Normalization {
 /// let images = Source::mnist().load(&LoadOptions::default().limit(10))?.train;
 /// let batches = Batches::new(&images, 4, &Normalization::of(&images))?.shuffled(1, 0);
 /// let (mut pixels, mut labels) = (vec![0.0; 4 * images.image_len()], [0; 4]);
-/// assert_eq!(batches.fill(0, &mut pixels, &mut labels), 4);
+/// assert_eq!(batches.fill(0, &mut pixels, &mut labels)?, 4);
 /// // The last batch has the two images that are left.
-/// assert_eq!((batches.fill(2, &mut pixels, &mut labels), labels[2]), (2, IGNORED_LABEL));
+/// assert_eq!((batches.fill(2, &mut pixels, &mut labels)?, labels[2]), (2, IGNORED_LABEL));
 /// # Ok::<(), tilewright::data::DataError>(())
 /// ```
 pub struct Batches<'a> {
@@ -88,7 +88,6 @@ pub struct Batches<'a> {
     tables: Vec<[f32; 256]>,
     /// The index in the data set of the image at each place of the pass.
     order: Vec<u32>,
-    view: View,
     pub(super) augmentations: Augmentations,
     /// Numbers that each op of each of them takes of an image.
     pub(super) columns: Vec<Vec<usize>>,
@@ -122,7 +121,6 @@ impl<'a> Batches<'a> {
             normalization: normalization.clone(),
             tables,
             order: Vec::new(),
-            view: View::default(),
             augmentations: Augmentations::default(),
             columns: Vec::new(),
             repeats: false,
@@ -168,12 +166,6 @@ impl<'a> Batches<'a> {
         Ok(Self { augmentations: augmentations.clone(), columns, ..self })
     }
 
-    /// With every image seen as `view` has it when it is [filled](Batches::fill) in.
-    #[must_use]
-    pub fn seen(self, view: View) -> Self {
-        Self { view, ..self }
-    }
-
     /// Rows of a batch.
     pub fn batch_size(&self) -> usize {
         self.batch_size
@@ -196,7 +188,10 @@ impl<'a> Batches<'a> {
     }
 
     /// A batch as a training step takes it: bytes, labels, and what is drawn for each image.
-    pub fn pack(&self, batch_index: usize) -> PackedBatch {
+    ///
+    /// # Errors
+    /// When an image cannot be read.
+    pub fn pack(&self, batch_index: usize) -> Result<PackedBatch, DataError> {
         PackedBatch::of(self, batch_index)
     }
 
@@ -206,59 +201,42 @@ impl<'a> Batches<'a> {
     /// the loss or to a count of hits. (They do enter the statistics of batch normalisation, so
     /// training runs a short last batch without them.)
     ///
+    /// # Errors
+    /// When an image cannot be read.
+    ///
     /// # Panics
     /// When a buffer has another length than that.
-    pub fn fill(&self, batch_index: usize, images: &mut [f32], labels: &mut [u32]) -> usize {
+    pub fn fill(&self, batch_index: usize, images: &mut [f32], labels: &mut [u32]) -> Result<usize, DataError> {
         let image_len = self.dataset.image_len();
         assert_eq!(images.len(), self.batch_size * image_len, "images is one batch long");
         assert_eq!(labels.len(), self.batch_size, "labels is one batch long");
         let indices = self.indices(batch_index);
         let (real, padding) = images.split_at_mut(indices.len() * image_len);
-        real.par_chunks_exact_mut(image_len).zip(indices).for_each(|(row, &index)| {
-            self.write_image(index as usize, row);
-        });
+        real.par_chunks_exact_mut(image_len)
+            .zip(indices)
+            .try_for_each(|(row, &index)| self.write_image(index as usize, row))?;
         padding.fill(0.0);
         labels.fill(IGNORED_LABEL);
         for (label, &index) in labels.iter_mut().zip(indices) {
             *label = self.dataset.labels[index as usize];
         }
-        indices.len()
+        Ok(indices.len())
     }
 
-    fn write_image(&self, index: usize, out: &mut [f32]) {
-        let image = self.dataset.image(index);
+    fn write_image(&self, index: usize, out: &mut [f32]) -> Result<(), DataError> {
+        let image = self.dataset.image(index)?;
         let plane = self.dataset.height * self.dataset.width;
-        let is_moved = self.view != View::default();
         for ((from, to), table) in image.chunks_exact(plane).zip(out.chunks_exact_mut(plane)).zip(&self.tables) {
-            match is_moved {
-                false => to.iter_mut().zip(from).for_each(|(to, &byte)| *to = table[byte as usize]),
-                true => self.write_moved(from, to, table),
-            }
+            to.iter_mut().zip(from).for_each(|(to, &byte)| *to = table[byte as usize]);
         }
-    }
-
-    fn write_moved(&self, from: &[u8], to: &mut [f32], table: &[f32; 256]) {
-        let (height, width, view) = (self.dataset.height, self.dataset.width, self.view);
-        for (y, row) in to.chunks_exact_mut(width).enumerate() {
-            let from_y = y.checked_add_signed(view.top).filter(|&y| y < height);
-            for (x, value) in row.iter_mut().enumerate() {
-                let x = if view.flip { width - 1 - x } else { x };
-                let from_x = x.checked_add_signed(view.left).filter(|&x| x < width);
-                let byte = match (from_y, from_x) {
-                    (Some(y), Some(x)) => from[y * width + x],
-                    // Black before normalisation, as torchvision pads.
-                    _ => 0,
-                };
-                *value = table[byte as usize];
-            }
-        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Views;
+    use crate::data::Pixels;
 
     /// `count` images of 1x3x4 in two classes; every byte is another within an image.
     fn dataset(count: usize) -> Dataset {
@@ -268,7 +246,9 @@ mod tests {
             height: 3,
             width: 4,
             classes: vec!["even".into(), "odd".into()],
-            images: (0..count).flat_map(|image| (0..12).map(move |at| (1 + at + 20 * image) as u8)).collect(),
+            images: Pixels::Held(
+                (0..count).flat_map(|image| (0..12).map(move |at| (1 + at + 20 * image) as u8)).collect(),
+            ),
             labels: (0..count as u32).map(|index| index % 2).collect(),
         }
     }
@@ -276,12 +256,6 @@ mod tests {
     /// Turns bytes into floats of the same value.
     fn plain() -> Normalization {
         Normalization { mean: vec![0.0], std: vec![1.0 / 255.0] }
-    }
-
-    fn first_row(batches: &Batches<'_>) -> Vec<u8> {
-        let (mut images, mut labels) = ([0.0; 12], [0]);
-        batches.fill(0, &mut images, &mut labels);
-        images.iter().map(|value| value.round() as u8).collect()
     }
 
     #[test]
@@ -324,13 +298,13 @@ mod tests {
         let data = dataset(5);
         let batches = Batches::new(&data, 3, &plain()).unwrap();
         let (mut images, mut labels) = ([9.0; 36], [9; 3]);
-        assert_eq!(batches.fill(0, &mut images, &mut labels), 3);
+        assert_eq!(batches.fill(0, &mut images, &mut labels).unwrap(), 3);
         assert_eq!(labels, [0, 1, 0]);
-        assert_eq!(batches.fill(1, &mut images, &mut labels), 2);
+        assert_eq!(batches.fill(1, &mut images, &mut labels).unwrap(), 2);
         assert_eq!(labels, [1, 0, IGNORED_LABEL]);
         assert_eq!(images[12].round(), 81.0);
         assert_eq!(images[24..], [0.0; 12]);
-        assert_eq!(batches.fill(2, &mut images, &mut labels), 0);
+        assert_eq!(batches.fill(2, &mut images, &mut labels).unwrap(), 0);
         assert_eq!((images, labels), ([0.0; 36], [IGNORED_LABEL; 3]));
     }
 
@@ -340,40 +314,17 @@ mod tests {
         data.height = 6;
         data.labels.truncate(6);
         let normalization = Normalization::of(&data);
-        let mut values = vec![0.0; data.images.len()];
-        Batches::new(&data, 6, &normalization).unwrap().fill(0, &mut values, &mut [0; 6]);
+        let mut values = vec![0.0; data.bytes() as usize];
+        Batches::new(&data, 6, &normalization).unwrap().fill(0, &mut values, &mut [0; 6]).unwrap();
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / values.len() as f32;
         assert!(mean.abs() < 1e-5 && (variance - 1.0).abs() < 1e-5, "{mean} {variance}");
 
-        data.images.fill(77);
+        data.images = vec![77; data.bytes() as usize].into();
         let normalization = Normalization::of(&data);
         assert_eq!(normalization.std, [1.0]);
-        Batches::new(&data, 6, &normalization).unwrap().fill(0, &mut values, &mut [0; 6]);
+        Batches::new(&data, 6, &normalization).unwrap().fill(0, &mut values, &mut [0; 6]).unwrap();
         assert!(values.iter().all(|value| value.abs() < 1e-6), "{values:?}");
-    }
-
-    #[test]
-    fn the_views_are_the_image_its_corner_crops_and_their_mirror_images() {
-        let data = dataset(1);
-        let shown = |flip, crop| -> Vec<Vec<u8>> {
-            let views = Views { flip, crop }.of(3, 4).unwrap();
-            views.iter().map(|&view| first_row(&Batches::new(&data, 1, &plain()).unwrap().seen(view))).collect()
-        };
-        let crops = [
-            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
-            [0, 0, 0, 0, 0, 1, 2, 3, 0, 5, 6, 7],
-            [0, 0, 0, 0, 2, 3, 4, 0, 6, 7, 8, 0],
-            [0, 5, 6, 7, 0, 9, 10, 11, 0, 0, 0, 0],
-            [6, 7, 8, 0, 10, 11, 12, 0, 0, 0, 0, 0],
-        ];
-        let mirrored = crops.map(|crop| std::array::from_fn(|at| crop[at / 4 * 4 + 3 - at % 4]));
-        assert_eq!(shown(false, 0), crops[..1]);
-        assert_eq!(shown(true, 0), [crops[0], mirrored[0]]);
-        assert_eq!(shown(false, 1), crops);
-        assert_eq!(shown(true, 1), [crops, mirrored].concat());
-        let refused = Views { flip: false, crop: 3 }.of(3, 4).unwrap_err();
-        assert!(refused.is_usage() && refused.to_string().contains("`tta` is crop=3"), "{refused}");
     }
 
     #[test]

@@ -83,22 +83,21 @@ impl Kind for Cifar {
 
 impl Cifar {
     fn read(&self, paths: &[PathBuf], name: String) -> Result<Dataset, DataError> {
-        let mut dataset = Dataset {
-            name,
-            channels: 3,
-            height: SIDE,
-            width: SIDE,
-            classes: self.classes.split_whitespace().map(str::to_owned).collect(),
-            images: Vec::new(),
-            labels: Vec::new(),
-        };
+        let classes: Vec<String> = self.classes.split_whitespace().map(str::to_owned).collect();
+        let (mut images, mut labels) = (Vec::new(), Vec::new());
         for path in paths {
-            self.append(path, &mut dataset)?;
+            self.append(path, classes.len(), &mut images, &mut labels)?;
         }
-        Ok(dataset)
+        Ok(Dataset { name, channels: 3, height: SIDE, width: SIDE, classes, images: images.into(), labels })
     }
 
-    fn append(&self, path: &Path, dataset: &mut Dataset) -> Result<(), DataError> {
+    fn append(
+        &self,
+        path: &Path,
+        classes: usize,
+        images: &mut Vec<u8>,
+        of_images: &mut Vec<u32>,
+    ) -> Result<(), DataError> {
         let record = self.label_bytes + PIXELS;
         let read_error = |cause| DataError::Read { path: path.into(), cause };
         let length = fs::metadata(path).map_err(read_error)?.len();
@@ -108,16 +107,15 @@ impl Cifar {
             return Err(DataError::Records { path, length, record, most: MAX_RECORDS });
         }
         let bytes = crate::regular_file::read(path).map_err(read_error)?;
-        dataset.images.reserve(bytes.len() / record * PIXELS);
+        images.reserve(bytes.len() / record * PIXELS);
         for (index, record) in bytes.chunks_exact(record).enumerate() {
             let (labels, pixels) = record.split_at(self.label_bytes);
             let label = u32::from(labels[self.label_bytes - 1]);
-            let classes = dataset.classes.len();
             if label as usize >= classes {
                 return Err(DataError::Label { path: path.into(), index, label, classes });
             }
-            dataset.labels.push(label);
-            dataset.images.extend_from_slice(pixels);
+            of_images.push(label);
+            images.extend_from_slice(pixels);
         }
         Ok(())
     }

@@ -36,6 +36,14 @@ impl Encoded {
         }
     }
 
+    /// Bytes of it that are in memory.
+    pub(super) fn held_bytes(&self) -> u64 {
+        match self {
+            Encoded::File(_) | Encoded::Part { .. } => 0,
+            Encoded::Held { bytes, .. } => bytes.len() as u64,
+        }
+    }
+
     /// # Errors
     /// When they cannot be read.
     pub(super) fn bytes(&self) -> Result<Cow<'_, [u8]>, DataError> {

@@ -1,5 +1,6 @@
 //! What can go wrong with data. Every message names the path, what was expected and what to do.
 
+use super::MemorySize;
 use crate::setting::{BadSetting, Setting};
 use std::fmt;
 use std::io::ErrorKind;
@@ -207,6 +208,22 @@ pub enum DataError {
          both sides, which convert to each other. {remedy}"
     )]
     Channels { name: String, have: usize, want: usize, remedy: &'static str },
+
+    /// An image is not what it was when it was read first.
+    #[error(
+        "{image} has changed since the images were first read; expected the same pixels throughout. Put the former image \
+         back, or begin anew."
+    )]
+    ChangedImage { image: String },
+
+    /// Images of a compressed archive do not fit into the memory that data may take.
+    #[error(
+        "{} is compressed, and its images take more than {bound} as they are stored, which is all that images may take; \
+         expected that they fit, since such an archive is held in memory. Unpack it to a .tar, of which images are read \
+         when they are needed, or allow more with {}.",
+        .path.display(), Setting("data_memory")
+    )]
+    CompressedArchive { path: PathBuf, bound: MemorySize },
 
     /// There is no memory to decode an image.
     #[error(

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::decode::{Header, decode_image, read_header};
 use super::encoded::Encoded;
 use super::error::{DataError, ImageSize, all_or_damaged, listed_damage};
-use super::{Dataset, HeldOut, LoadOptions, Splits, allocate, round_robin};
+use super::{Dataset, HeldOut, LoadOptions, Pixels, Preprocessing, ReadImages, Splits, round_robin};
 use crate::setting::BadSetting;
 
 /// What becomes of images that cannot be read or decoded.
@@ -71,6 +72,8 @@ impl FileSplits {
             validation = None;
             train = Files::new(train.name);
         }
+        let encoded =
+            [Some(&train), validation.as_ref(), Some(&test)].into_iter().flatten().map(Files::held_bytes).sum();
         let mut headers = |files: &mut Files| files.headers(options, &mut notes);
         let of_train = headers(&mut train)?;
         let of_validation = validation.as_mut().map(&mut headers).transpose()?.unwrap_or_default();
@@ -82,9 +85,16 @@ impl FileSplits {
         };
         let colour = [&of_train, &of_validation, &of_test].into_iter().flatten().any(|header| header.colour);
         let channels = options.channels.unwrap_or(if colour { 3 } else { 1 });
-        let mut decode = |files: Files| files.decode(&classes, channels, size, options, &mut notes);
-        let (train, validation) = (decode(train)?, validation.map(&mut decode).transpose()?);
-        let test = decode(test)?;
+        let shape = [channels, size.height, size.width];
+        let bytes =
+            |files: &Files| shape.iter().fold(files.images.len() as u64, |n, &side| n.saturating_mul(side as u64));
+        let room = options.room().beside(encoded);
+        let is_held = room.held([bytes(&train), validation.as_ref().map_or(0, bytes), bytes(&test)]);
+        let mut decode = |files: Files, is_held| files.decode(&classes, shape, is_held, options, &mut notes);
+        let train = decode(train, is_held[0])?;
+        let validation = validation.map(|files| decode(files, is_held[1])).transpose()?;
+        let test = decode(test, is_held[2])?;
+        notes.extend(room.note([Some(&train), validation.as_ref(), Some(&test)]));
         Ok(Splits { train, validation, test, notes })
     }
 }
@@ -131,7 +141,7 @@ impl Files {
     fn headers(&mut self, options: &LoadOptions, notes: &mut Vec<String>) -> Result<Vec<Header>, DataError> {
         // Collected first, so that the bad ones are told in the order of their names.
         let headers: Vec<_> = self.images.par_iter().map(|image| read_header(image, options.max_pixels)).collect();
-        let (headers, is_bad) = self.without_damaged(headers, options.damaged, notes)?;
+        let (headers, is_bad) = without_damaged(&self.name, headers, options.damaged, notes)?;
         if is_bad.contains(&true) {
             let mut all = is_bad.iter();
             self.images.retain(|_| !all.next().copied().unwrap_or(false));
@@ -141,57 +151,77 @@ impl Files {
         Ok(headers)
     }
 
-    /// The good results, and which images have none.
-    fn without_damaged<T>(
-        &self,
-        results: Vec<Result<T, DataError>>,
-        damaged: Damaged,
-        notes: &mut Vec<String>,
-    ) -> Result<(Vec<T>, Vec<bool>), DataError> {
-        let is_bad: Vec<bool> = results.iter().map(Result::is_err).collect();
-        let count = is_bad.iter().filter(|&&is_bad| is_bad).count();
-        // Without one that is good, nothing is left to go on with.
-        if damaged == Damaged::Stop || count == 0 || count == results.len() {
-            return Ok((all_or_damaged(results)?, is_bad));
-        }
-        let (good, bad): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
-        let bad: Vec<DataError> = bad.into_iter().filter_map(Result::err).collect();
-        let of = self.images.len();
-        notes.push(format!(
-            "{count} of {of} images of {} are damaged and left out: {}",
-            self.name,
-            listed_damage(&bad)
-        ));
-        Ok((good.into_iter().filter_map(Result::ok).collect(), is_bad))
+    /// Bytes in memory of images that are not decoded.
+    fn held_bytes(&self) -> u64 {
+        self.images.iter().map(Encoded::held_bytes).sum()
     }
 
     fn decode(
         self,
         classes: &[String],
-        channels: usize,
-        size: ImageSize,
+        shape: [usize; 3],
+        is_held: bool,
         options: &LoadOptions,
         notes: &mut Vec<String>,
     ) -> Result<Dataset, DataError> {
-        let ImageSize { height, width } = size;
+        let [channels, height, width] = shape;
         // Without a size to get, images stay as they are.
         let preprocessing = options.image_size().map(|_| options.preprocessing).unwrap_or_default();
-        let image_len = channels * height * width;
-        let mut images = allocate(self.images.len() as u128 * image_len as u128, &self.name)?;
-        let decoded: Vec<_> = self
-            .images
-            .par_iter()
-            .zip(images.par_chunks_exact_mut(image_len))
-            .map(|(image, out)| decode_image(image, channels, size, preprocessing, options.max_pixels, out))
-            .collect();
-        let (_, is_bad) = self.without_damaged(decoded, options.damaged, notes)?;
+        let images = Arc::new(Decoded {
+            images: self.images,
+            channels,
+            size: ImageSize { height, width },
+            preprocessing,
+            max_pixels: options.max_pixels,
+        });
+        let (pixels, read) = Pixels::read_all(images.clone(), &self.name, images.images.len(), shape, is_held)?;
+        let (_, is_bad) = without_damaged(&self.name, read, options.damaged, notes)?;
         let (name, labels, classes) = (self.name, self.labels, classes.to_vec());
-        let dataset = Dataset { name, channels, height, width, classes, images, labels };
+        let dataset = Dataset { name, channels, height, width, classes, images: pixels, labels };
         match is_bad.contains(&true) {
             true => Ok(dataset.only(|index| !is_bad[index])),
             false => Ok(dataset),
         }
     }
+}
+
+/// Images as they come out of their files.
+struct Decoded {
+    images: Vec<Encoded>,
+    channels: usize,
+    size: ImageSize,
+    preprocessing: Preprocessing,
+    max_pixels: u64,
+}
+
+impl ReadImages for Decoded {
+    fn read(&self, index: usize, out: &mut [u8]) -> Result<(), DataError> {
+        decode_image(&self.images[index], self.channels, self.size, self.preprocessing, self.max_pixels, out)
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.images[index].path().display().to_string()
+    }
+}
+
+/// The good results of the images of `name`, and which images have none.
+fn without_damaged<T>(
+    name: &str,
+    results: Vec<Result<T, DataError>>,
+    damaged: Damaged,
+    notes: &mut Vec<String>,
+) -> Result<(Vec<T>, Vec<bool>), DataError> {
+    let is_bad: Vec<bool> = results.iter().map(Result::is_err).collect();
+    let count = is_bad.iter().filter(|&&is_bad| is_bad).count();
+    // Without one that is good, nothing is left to go on with.
+    if damaged == Damaged::Stop || count == 0 || count == results.len() {
+        return Ok((all_or_damaged(results)?, is_bad));
+    }
+    let (good, bad): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+    let bad: Vec<DataError> = bad.into_iter().filter_map(Result::err).collect();
+    let of = is_bad.len();
+    notes.push(format!("{count} of {of} images of {name} are damaged and left out: {}", listed_damage(&bad)));
+    Ok((good.into_iter().filter_map(Result::ok).collect(), is_bad))
 }
 
 /// The size that all images share.

@@ -257,7 +257,7 @@ fn splits(
         height: images.height,
         width: images.width,
         classes: (0..=last).map(|class| class.to_string()).collect(),
-        images: images.pixels,
+        images: images.pixels.into(),
         labels: labels.into_iter().map(u32::from).collect(),
     };
     Ok(Splits::new(dataset(train, "train"), dataset(test, "test")))

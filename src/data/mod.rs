@@ -1,6 +1,7 @@
 //! Data sets: where they come from ([`Source`]), what they are in memory ([`Dataset`]) and how
 //! they reach a training step ([`Batches`]).
 
+mod ahead;
 mod augment;
 mod batches;
 mod cifar;
@@ -25,11 +26,14 @@ mod in_flight;
 mod jpeg;
 mod left_out;
 mod listed;
+mod memory_size;
 mod normalize;
 mod own;
 mod packed;
+mod pixels;
 mod preprocessing;
 mod resample;
+mod room;
 mod sampler;
 mod source;
 mod synthetic;
@@ -37,10 +41,13 @@ mod views;
 mod webdataset;
 
 use crate::setting::BadSetting;
+use std::borrow::Cow;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+pub use ahead::Ahead;
 pub use augment::{AugmentError, Augmentations, Mixture};
 pub use batches::{Batches, IGNORED_LABEL, Normalization};
 pub(crate) use classes::listed;
@@ -50,15 +57,17 @@ pub use error::{DataError, ImageSize};
 pub use files::Damaged;
 pub use folder::images_of;
 pub use held_out::{Fold, HeldOut};
+pub use memory_size::MemorySize;
 pub use normalize::Normalize;
 pub use own::{Examples, register};
 pub use packed::PackedBatch;
+pub use pixels::{Pixels, ReadImages, Stream};
 pub use preprocessing::{Asked, Interpolation, Preprocessing};
 pub use sampler::Sampler;
 pub use source::{LoadOptions, Source};
 pub use views::{View, Views};
 
-/// Images of one size with a class each, as bytes in memory.
+/// Images of one size with a class each: bytes in memory, or read when they are needed.
 ///
 /// ```
 /// use tilewright::data::Dataset;
@@ -66,7 +75,7 @@ pub use views::{View, Views};
 /// let classes = vec!["dark".to_owned(), "bright".to_owned()];
 /// let pixels = vec![0, 10, 20, 30, 200, 210, 220, 230];
 /// let images = Dataset::new("two greys", [1, 2, 2], classes, pixels, vec![0, 1])?;
-/// assert_eq!(images.image(1), [200, 210, 220, 230]);
+/// assert_eq!(images.image(1)?[..], [200, 210, 220, 230]);
 /// # Ok::<(), tilewright::data::DataError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +91,7 @@ pub struct Dataset {
     /// The name of each class; a label indexes it.
     pub classes: Vec<String>,
     /// `[len, channels, height, width]`, 0 to 255.
-    pub images: Vec<u8>,
+    pub images: Pixels,
     /// `[len]`, each below `classes.len()`.
     pub labels: Vec<u32>,
 }
@@ -100,20 +109,58 @@ impl Dataset {
         labels: Vec<u32>,
     ) -> Result<Dataset, DataError> {
         let [channels, height, width] = shape;
-        let dataset = Dataset { name: name.into(), channels, height, width, classes, images, labels };
-        match dataset.check() {
-            Ok(()) => Ok(dataset),
-            Err(problem) => Err(DataError::Own { name: dataset.name, problem }),
+        let images = images.into();
+        Dataset { name: name.into(), channels, height, width, classes, images, labels }.checked()
+    }
+
+    /// As [`Dataset::new`], for more images than memory holds: `reader` reads them one by one, whenever they are needed.
+    /// Each is read once here, which shows whether it can be.
+    ///
+    /// ```
+    /// use tilewright::data::{DataError, Dataset};
+    ///
+    /// let read = |index: usize, out: &mut [u8]| -> Result<(), DataError> {
+    ///     out.fill(index as u8);
+    ///     Ok(())
+    /// };
+    /// let classes = vec!["even".to_owned(), "odd".to_owned()];
+    /// let images = Dataset::streamed("greys", [1, 2, 2], classes, vec![0, 1, 0, 1], read)?;
+    /// assert_eq!(images.image(3)?[..], [3, 3, 3, 3]);
+    /// # Ok::<(), DataError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Dataset::new`], and where images cannot be read.
+    pub fn streamed(
+        name: impl Into<String>,
+        shape: [usize; 3],
+        classes: Vec<String>,
+        labels: Vec<u32>,
+        reader: impl ReadImages + 'static,
+    ) -> Result<Dataset, DataError> {
+        let [channels, height, width] = shape;
+        let name = name.into();
+        let (images, read) = Pixels::read_all(Arc::new(reader), &name, labels.len(), shape, false)?;
+        error::all_or_damaged(read)?;
+        Dataset { name, channels, height, width, classes, images, labels }.checked()
+    }
+
+    fn checked(self) -> Result<Dataset, DataError> {
+        match self.check() {
+            Ok(()) => Ok(self),
+            Err(problem) => Err(DataError::Own { name: self.name, problem }),
         }
     }
 
     /// What is wrong with sizes and labels, if anything.
     fn check(&self) -> Result<(), String> {
-        let (images, labels) = (self.images.len(), self.labels.len());
-        let expected = labels.checked_mul(self.channels * self.height * self.width);
-        if expected != Some(images) {
-            let [c, h, w] = [self.channels, self.height, self.width];
-            return Err(format!("`{}` has {images} bytes, but {labels} labels of images {c}x{h}x{w}", self.name));
+        let ([c, h, w], labels) = (self.shape(), self.labels.len());
+        if !self.images.are_of(labels, self.image_len()) {
+            let images = match self.images.held() {
+                Some(bytes) => format!("{} bytes", bytes.len()),
+                None => "another number of images".to_owned(),
+            };
+            return Err(format!("`{}` has {images}, but {labels} labels of images {c}x{h}x{w}", self.name));
         }
         match self.labels.iter().find(|label| **label as usize >= self.classes.len()) {
             None => Ok(()),
@@ -182,30 +229,53 @@ impl Dataset {
         self.channels * self.height * self.width
     }
 
+    /// Channels, height and width of an image.
+    pub fn shape(&self) -> [usize; 3] {
+        [self.channels, self.height, self.width]
+    }
+
+    /// Bytes that the images have once they are decoded.
+    pub fn bytes(&self) -> u64 {
+        self.len() as u64 * self.image_len() as u64
+    }
+
     /// The image at `index`, `[channels, height, width]`.
+    ///
+    /// # Errors
+    /// When it is not in memory, and cannot be read, or is another one than it was.
     ///
     /// # Panics
     /// When `index` is not below [`len`](Self::len).
-    pub fn image(&self, index: usize) -> &[u8] {
+    pub fn image(&self, index: usize) -> Result<Cow<'_, [u8]>, DataError> {
         let length = self.image_len();
-        &self.images[index * length..][..length]
+        match self.images.held() {
+            Some(bytes) => Ok(Cow::Borrowed(&bytes[index * length..][..length])),
+            None => {
+                let mut image = vec![0; length];
+                self.read_image(index, &mut image)?;
+                Ok(Cow::Owned(image))
+            }
+        }
+    }
+
+    /// Fills `out` with the image at `index`, `[channels, height, width]`.
+    ///
+    /// # Errors
+    /// As [`image`](Self::image).
+    ///
+    /// # Panics
+    /// When `index` is not below [`len`](Self::len), or `out` has another length than an image.
+    pub fn read_image(&self, index: usize, out: &mut [u8]) -> Result<(), DataError> {
+        assert_eq!(out.len(), self.image_len(), "out is one image long");
+        self.images.read(index, out)
     }
 
     /// Mean and standard deviation (of the population) of each channel, over values divided by
     /// 255. Both are 0 for an empty data set.
     pub fn mean_std(&self) -> (Vec<f64>, Vec<f64>) {
         let plane = self.height * self.width;
-        let (mut sums, mut squares) = (vec![0_u64; self.channels], vec![0_u64; self.channels]);
-        for image in self.images.chunks_exact(self.image_len().max(1)) {
-            for (channel, values) in image.chunks_exact(plane).enumerate() {
-                for &value in values {
-                    sums[channel] += u64::from(value);
-                    squares[channel] += u64::from(value) * u64::from(value);
-                }
-            }
-        }
         let count = (self.len() * plane).max(1) as u64;
-        let moments = sums.into_iter().zip(squares).map(|(sum, square)| {
+        let moments = self.images.moments(self.shape()).into_iter().map(|[sum, square]| {
             // Sums of bytes are exact in integers, so a constant channel has a variance of 0.
             let (n, sum, square) = (u128::from(count), u128::from(sum), u128::from(square));
             let scale = count as f64 * 255.0;
@@ -214,11 +284,15 @@ impl Dataset {
         moments.unzip()
     }
 
-    /// The images at these places.
+    /// The images that are wanted, by their places.
     fn only(&self, is_wanted: impl Fn(usize) -> bool) -> Self {
         let kept: Vec<usize> = (0..self.len()).filter(|&index| is_wanted(index)).collect();
-        let mut images = Vec::with_capacity(kept.len() * self.image_len());
-        kept.iter().for_each(|&index| images.extend_from_slice(self.image(index)));
+        self.at(&kept)
+    }
+
+    /// The images at these places, in this order.
+    fn at(&self, kept: &[usize]) -> Self {
+        let images = self.images.only(kept, self.image_len());
         let labels = kept.iter().map(|&index| self.labels[index]).collect();
         Self { images, labels, name: self.name.clone(), classes: self.classes.clone(), ..*self }
     }
@@ -271,10 +345,7 @@ impl Dataset {
         if limit >= self.len() {
             return self;
         }
-        let kept = round_robin(&self.labels, self.classes.len(), limit);
-        let images = kept.iter().flat_map(|&index| self.image(index)).copied().collect();
-        let labels = kept.iter().map(|&index| self.labels[index]).collect();
-        Self { images, labels, ..self }
+        self.at(&round_robin(&self.labels, self.classes.len(), limit))
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 /// Where a program of its own gets its images from.
 ///
 /// A function `|rest, options| ...` is one. `rest` is what stands after the name and a colon in the source's text, such as a
-/// folder. Images that do not have the size and the channels of `options` are brought to them afterwards.
+/// folder. Images that do not have the size and the channels of `options` are brought to them afterwards. Of more images than
+/// memory holds it may give a [stream](crate::data::Dataset::streamed).
 pub trait Examples: Send + Sync {
     /// Reads all images and labels.
     ///

@@ -1,6 +1,6 @@
 //! A batch on its way to a device, in bytes.
 
-use super::{Batches, Mixture};
+use super::{Batches, DataError, IGNORED_LABEL, Mixture, Normalization, View};
 use crate::ops::UnpackImages;
 use rayon::prelude::*;
 
@@ -20,19 +20,57 @@ pub struct PackedBatch {
 }
 
 impl PackedBatch {
+    /// The bytes of images of `image_len` bytes each, which have no label.
+    pub(crate) fn of_bytes(images: &[u8], image_len: usize, normalization: &Normalization) -> PackedBatch {
+        let length = UnpackImages::words(image_len);
+        let mut words = Vec::with_capacity(images.len() / 4 + 1);
+        for image in images.chunks(image_len.max(1)) {
+            let end = words.len() + length;
+            words.extend(image.chunks(4).map(|bytes| {
+                let mut all = [0; 4];
+                all[..bytes.len()].copy_from_slice(bytes);
+                u32::from_le_bytes(all)
+            }));
+            words.resize(end, 0);
+        }
+        let labels = vec![IGNORED_LABEL; words.len() / length.max(1)];
+        PackedBatch { words, labels, draws: Vec::new(), mixture: None, normalization: normalization.numbers() }
+    }
+
+    /// Its images of the `shape` (channels, height, width), each seen as `view` has it, and as they are otherwise.
+    pub(crate) fn seen(&self, view: View, [channels, height, width]: [usize; 3]) -> PackedBatch {
+        let mut seen = self.clone();
+        let length = UnpackImages::words(channels * height * width);
+        if view != View::default() {
+            let images = seen.words.par_chunks_exact_mut(length.max(1)).zip(self.words.par_chunks_exact(length.max(1)));
+            images.for_each(|(to, from)| {
+                let bytes: Vec<u8> = from.iter().flat_map(|word| word.to_le_bytes()).collect();
+                let to: &mut [u8] = bytemuck::cast_slice_mut(to);
+                let plane = (height * width).max(1);
+                for (from, to) in bytes.chunks_exact(plane).zip(to.chunks_exact_mut(plane)).take(channels) {
+                    view.write(from, to, [height, width]);
+                }
+            });
+            seen.words.iter_mut().for_each(|word| *word = u32::from_le(*word));
+        }
+        seen
+    }
+
     /// Batch `batch_index` of a pass.
-    pub(super) fn of(batches: &Batches<'_>, batch_index: usize) -> PackedBatch {
+    ///
+    /// # Errors
+    /// When an image cannot be read.
+    pub(super) fn of(batches: &Batches<'_>, batch_index: usize) -> Result<PackedBatch, DataError> {
         let (dataset, indices) = (batches.dataset, batches.indices(batch_index));
         let first = batch_index.saturating_mul(batches.batch_size());
         let length = UnpackImages::words(dataset.image_len());
         let mut words = vec![0; indices.len() * length];
-        words.par_chunks_exact_mut(length.max(1)).zip(indices).for_each(|(words, &index)| {
-            for (word, bytes) in words.iter_mut().zip(dataset.image(index as usize).chunks(4)) {
-                let mut all = [0; 4];
-                all[..bytes.len()].copy_from_slice(bytes);
-                *word = u32::from_le_bytes(all);
-            }
-        });
+        words.par_chunks_exact_mut(length.max(1)).zip(indices).try_for_each(|(words, &index)| {
+            let bytes = &mut bytemuck::cast_slice_mut(words)[..dataset.image_len()];
+            dataset.read_image(index as usize, bytes)?;
+            words.iter_mut().for_each(|word| *word = u32::from_le(*word));
+            Ok::<(), DataError>(())
+        })?;
         let size = [dataset.height, dataset.width];
         let labels: Vec<u32> = indices.iter().map(|&index| dataset.labels[index as usize]).collect();
         let keys = [batches.seed, batches.epoch, batch_index as u64];
@@ -51,12 +89,12 @@ impl PackedBatch {
             }
             draws
         });
-        PackedBatch {
+        Ok(PackedBatch {
             draws: drawn.collect(),
             mixture: batches.augmentations.draw_mixture(keys, size, &labels),
             labels,
             normalization: batches.normalization.numbers(),
             words,
-        }
+        })
     }
 }

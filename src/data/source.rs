@@ -11,8 +11,10 @@ use crate::path_text;
 
 use super::decode::MAX_PIXELS;
 use super::error::{DataError, ImageSize};
+use super::room::Room;
 use super::{
-    Damaged, Dataset, HeldOut, Preprocessing, Splits, cifar, convert, csv_list, folder, idx, own, synthetic, webdataset,
+    Damaged, Dataset, HeldOut, MemorySize, Preprocessing, Splits, cifar, convert, csv_list, folder, idx, own,
+    synthetic, webdataset,
 };
 
 /// Longest side of an image and largest number of classes that a source may ask for.
@@ -113,6 +115,9 @@ pub struct LoadOptions {
     pub damaged: Damaged,
     /// Which training images are the test images, where there are none of their own.
     pub held_out: HeldOut,
+    /// What decoded images may take: of larger sets, images are read anew in each epoch. By default half of the memory
+    /// that is free.
+    pub memory: Option<MemorySize>,
 }
 
 impl Default for LoadOptions {
@@ -126,6 +131,7 @@ impl Default for LoadOptions {
             only_test: false,
             damaged: Damaged::default(),
             held_out: HeldOut::default(),
+            memory: None,
         }
     }
 }
@@ -166,6 +172,13 @@ impl LoadOptions {
         self
     }
 
+    /// Lets decoded images take so much memory.
+    #[must_use]
+    pub fn memory(mut self, memory: MemorySize) -> LoadOptions {
+        self.memory = Some(memory);
+        self
+    }
+
     /// Wants the test images alone.
     #[must_use]
     pub fn only_test(mut self) -> LoadOptions {
@@ -190,7 +203,7 @@ impl Source {
         ALL.into_iter().map(Kind::form)
     }
 
-    /// Reads all splits into memory.
+    /// Reads all splits: into memory where they fit, else once, to be read again when they are needed.
     ///
     /// # Errors
     /// See [`DataError`]: options that cannot work, or files that are missing, damaged or of
@@ -217,9 +230,24 @@ impl Source {
             true => (splits.train.truncated(0), None),
             false => (splits.train, splits.validation),
         };
-        let validation = validation.map(|validation| options.apply(validation)).transpose()?;
-        let (train, test) = (options.apply(train)?, options.apply(splits.test)?);
-        Ok(Splits { train, validation, test, notes: splits.notes })
+        let sets = [Some(train), validation, Some(splits.test)];
+        let sets = sets.map(|set| set.map(|set| set.truncated(options.limit.unwrap_or(usize::MAX))));
+        let room = options.room();
+        let held = sets.iter().flatten().filter_map(|set| set.images.held()).map(|bytes| bytes.len() as u64).sum();
+        room.expect_held(&self.to_string(), held)?;
+        let is_held = room.held([0, 1, 2].map(|split| sets[split].as_ref().map_or(0, |set| options.bytes_of(set))));
+        let mut is_held = is_held.into_iter();
+        let mut applied = sets.into_iter().map(|set| {
+            let is_held = is_held.next().unwrap_or_default();
+            set.map(|set| convert::converted(set, options, is_held)).transpose()
+        });
+        let mut next = || applied.next().unwrap_or(Ok(None));
+        let (Some(train), validation, Some(test)) = (next()?, next()?, next()?) else {
+            unreachable!("there are training and test images, if not many")
+        };
+        let mut notes = splits.notes;
+        notes.extend(room.note([Some(&train), validation.as_ref(), Some(&test)]));
+        Ok(Splits { train, validation, test, notes })
     }
 
     /// Whether its classes have names: labels of IDX files and of synthetic images are numbers.
@@ -258,17 +286,20 @@ impl LoadOptions {
         }
     }
 
-    fn apply(&self, mut dataset: Dataset) -> Result<Dataset, DataError> {
-        if let Some(limit) = self.limit {
-            dataset = dataset.truncated(limit);
-        }
-        if let Some(channels) = self.channels {
-            dataset = convert::channels(dataset, channels)?;
-        }
-        match self.image_size() {
-            Some(size) => convert::resize(dataset, size, self.preprocessing),
-            None => Ok(dataset),
-        }
+    /// What decoded images may take.
+    pub(super) fn room(&self) -> Room {
+        Room::of(self)
+    }
+
+    /// The shape (channels, height, width) that images of the shape `from` get.
+    pub(super) fn shape(&self, [channels, height, width]: [usize; 3]) -> [usize; 3] {
+        let (height, width) = self.size.unwrap_or((height, width));
+        [self.channels.unwrap_or(channels), height, width]
+    }
+
+    /// Bytes of a data set in that shape.
+    fn bytes_of(&self, dataset: &Dataset) -> u64 {
+        self.shape(dataset.shape()).iter().fold(dataset.len() as u64, |bytes, &side| bytes.saturating_mul(side as u64))
     }
 }
 

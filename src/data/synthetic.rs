@@ -1,13 +1,12 @@
 //! Images without a download: a pattern of the class plus noise. Learnable, and the same on every
 //! machine, since only integers are involved.
 
-use rayon::prelude::*;
-
 use super::error::DataError;
 use super::source::{Kind, MAX_EXTENT};
-use super::{Dataset, LoadOptions, Splits, allocate};
+use super::{Dataset, LoadOptions, Pixels, Splits};
 use crate::random::SplitMix64;
 use std::fmt;
+use std::sync::Arc;
 
 /// How many training images there are when the source does not say.
 const DEFAULT_COUNT: usize = 1000;
@@ -53,8 +52,8 @@ impl Kind for Patterns {
         false
     }
 
-    fn load(&self, rest: &str, name: &str, _: &LoadOptions) -> Result<Splits, DataError> {
-        parse(rest).map_err(|problem| DataError::Syntax { given: name.to_owned(), problem })?.load(name)
+    fn load(&self, rest: &str, name: &str, options: &LoadOptions) -> Result<Splits, DataError> {
+        parse(rest).map_err(|problem| DataError::Syntax { given: name.to_owned(), problem })?.load(name, options)
     }
 }
 
@@ -93,32 +92,43 @@ fn parse(text: &str) -> Result<Synthetic, String> {
 impl Synthetic {
     /// # Errors
     /// When the images do not fit into memory.
-    fn load(&self, name: &str) -> Result<Splits, DataError> {
-        let train = self.dataset(format!("{name} (train)"), 0, self.count)?;
-        Ok(Splits::new(train, self.dataset(format!("{name} (test)"), 1, (self.count / 5).max(1))?))
+    fn load(self, name: &str, options: &LoadOptions) -> Result<Splits, DataError> {
+        let Self { channels, height, width, count, .. } = self;
+        let counts = [count, (count / 5).max(1)];
+        let bytes =
+            |count: usize| [count, channels, height, width].iter().fold(1, |n: u64, &by| n.saturating_mul(by as u64));
+        let [train, test] = options.room().held(counts.map(bytes));
+        Ok(Splits::new(
+            self.dataset(format!("{name} (train)"), 0, counts[0], train)?,
+            self.dataset(format!("{name} (test)"), 1, counts[1], test)?,
+        ))
     }
 
     /// The splits have the same patterns and different noise. Classes take turns.
-    fn dataset(&self, name: String, split: u64, count: usize) -> Result<Dataset, DataError> {
-        let Self { channels, height, width, classes, .. } = *self;
-        let factors = [count, channels, height, width].map(|factor| factor as u128);
-        let bytes = factors.iter().try_fold(1_u128, |product, &factor| product.checked_mul(factor));
-        let mut images = allocate(bytes.unwrap_or(u128::MAX), &name)?;
-        images.par_chunks_exact_mut(channels * height * width).enumerate().for_each(|(index, image)| {
-            let mut noise = SplitMix64::keyed(&[split, index as u64]);
-            for (channel, plane) in image.chunks_exact_mut(height * width).enumerate() {
-                let cells = pattern(index % classes, channel);
-                for (at, value) in plane.iter_mut().enumerate() {
-                    let (y, x) = (at / width, at % width);
-                    let cell = cells[y * CELLS / height][x * CELLS / width];
-                    // 64..=191 minus 64 plus 0..=127 stays within a byte.
-                    *value = cell - 64 + noise.below(128) as u8;
-                }
-            }
-        });
+    fn dataset(self, name: String, split: u64, count: usize, is_held: bool) -> Result<Dataset, DataError> {
+        let Self { channels, height, width, classes, .. } = self;
+        let draw = move |index: usize, image: &mut [u8]| {
+            self.draw(split, index, image);
+            Ok(())
+        };
+        let (images, _) = Pixels::read_all(Arc::new(draw), &name, count, [channels, height, width], is_held)?;
         let labels = (0..count).map(|index| (index % classes) as u32).collect();
         let classes = (0..classes).map(|class| class.to_string()).collect();
         Ok(Dataset { name, channels, height, width, classes, images, labels })
+    }
+
+    fn draw(&self, split: u64, index: usize, image: &mut [u8]) {
+        let Self { height, width, classes, .. } = *self;
+        let mut noise = SplitMix64::keyed(&[split, index as u64]);
+        for (channel, plane) in image.chunks_exact_mut(height * width).enumerate() {
+            let cells = pattern(index % classes, channel);
+            for (at, value) in plane.iter_mut().enumerate() {
+                let (y, x) = (at / width, at % width);
+                let cell = cells[y * CELLS / height][x * CELLS / width];
+                // 64..=191 minus 64 plus 0..=127 stays within a byte.
+                *value = cell - 64 + noise.below(128) as u8;
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::encoded::Encoded;
 use super::error::DataError;
 use super::folder::is_image;
 use super::listed::{self, Listed, Split};
+use super::room::Room;
 use super::source::Kind;
 use super::{LoadOptions, Splits};
 use crate::path_text;
@@ -14,6 +15,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tar::{Archive, Entries};
 
 /// `webdataset:DIR`, or a single archive.
@@ -45,9 +47,10 @@ impl Kind for Shards {
     fn load(&self, place: &str, name: &str, options: &LoadOptions) -> Result<Splits, DataError> {
         let place = path_text::from_text(place);
         let shards = shards(&place)?;
+        let store = Store { bytes: AtomicU64::new(0), room: options.room() };
         // In the order of their names, whichever is read first.
         let read: Vec<Result<Members, DataError>> =
-            shards.par_iter().map(|(shard, split)| Members::read(shard, *split)).collect();
+            shards.par_iter().map(|(shard, split)| Members::read(shard, *split, &store)).collect();
         let (mut listed, mut left_out) = (Vec::new(), 0);
         for members in read {
             let members = members?;
@@ -125,8 +128,17 @@ struct Sample {
     class: Option<String>,
 }
 
+/// Bytes of images of compressed archives, which have no place that they could be read from when they are needed.
+struct Store {
+    bytes: AtomicU64,
+    room: Room,
+}
+
 /// The samples of an archive, in the order in which they begin.
-struct Samples {
+struct Samples<'a> {
+    store: &'a Store,
+    /// Whether there is no room for more.
+    is_full: bool,
     archive: Arc<Path>,
     is_compressed: bool,
     samples: Vec<Sample>,
@@ -135,8 +147,10 @@ struct Samples {
 }
 
 impl Members {
-    fn read(shard: &Path, split: Split) -> Result<Members, DataError> {
+    fn read(shard: &Path, split: Split, store: &Store) -> Result<Members, DataError> {
         let mut samples = Samples {
+            store,
+            is_full: false,
             archive: shard.into(),
             is_compressed: is_compressed(shard),
             samples: Vec::new(),
@@ -148,6 +162,9 @@ impl Members {
             false => samples.take_all(Archive::new(file).entries_with_seek()?),
         });
         taken.map_err(|cause| DataError::Read { path: shard.into(), cause })?;
+        if samples.is_full {
+            return Err(DataError::CompressedArchive { path: shard.into(), bound: store.room.size() });
+        }
         let mut members = Members { listed: Vec::new(), left_out: samples.left_out };
         for sample in samples.samples {
             match (sample.image, sample.class) {
@@ -160,7 +177,7 @@ impl Members {
     }
 }
 
-impl Samples {
+impl Samples<'_> {
     fn take_all<R: Read>(&mut self, entries: Entries<'_, R>) -> io::Result<()> {
         for entry in entries {
             let mut entry = entry?;
@@ -188,6 +205,11 @@ impl Samples {
             let archive = Arc::clone(&self.archive);
             let image = match self.is_compressed {
                 true => {
+                    let held = self.store.bytes.fetch_add(entry.size(), Ordering::Relaxed) + entry.size();
+                    if !self.store.room.is_for(held) {
+                        self.is_full = true;
+                        return Ok(());
+                    }
                     let mut bytes = Vec::new();
                     entry.read_to_end(&mut bytes)?;
                     Encoded::Held { archive, name, bytes }

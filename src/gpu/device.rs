@@ -382,6 +382,11 @@ impl Gpu {
         }
     }
 
+    /// Whether all that was submitted has run.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.device.poll(wgpu::PollType::Poll).is_ok_and(|status| status.is_queue_empty())
+    }
+
     /// The first failure that the device reported, if any. A device that had no memory, and was not lost, is as good as
     /// before to whoever asks it for less.
     pub(super) fn check(&self) -> Result<(), GpuError> {

@@ -20,8 +20,8 @@ pub use run_record::{RunRecord, SplitRecord};
 pub use run_steps::RunSteps;
 
 use crate::data::{
-    Augmentations, ClassMatching, Damaged, Fold, HeldOut, Interpolation, LoadOptions, MAX_PIXELS, Normalize,
-    Preprocessing, Sampler, Source,
+    Augmentations, ClassMatching, Damaged, Fold, HeldOut, Interpolation, LoadOptions, MAX_PIXELS, MemorySize,
+    Normalize, Preprocessing, Sampler, Source,
 };
 use crate::models::{Model, ModelOptions};
 use crate::optim::schedule::{RunLength, RunSchedule, Schedule, ScheduleError};
@@ -74,6 +74,8 @@ pub struct TrainConfig {
     pub damaged: Damaged,
     /// A file with an image of more pixels is refused before it is decoded.
     pub max_pixels: u64,
+    /// What decoded images may take of memory: of larger sets, images are read anew in each epoch. It changes no number.
+    pub data_memory: Option<MemorySize>,
     /// How often the training images are gone through.
     pub epochs: u64,
     /// The run ends after so many steps, if its epochs have more.
@@ -180,6 +182,7 @@ impl Default for TrainConfig {
             fold: None,
             damaged: Damaged::default(),
             max_pixels: MAX_PIXELS,
+            data_memory: None,
             epochs: 5,
             max_steps: None,
             batch: 64,
@@ -382,6 +385,7 @@ impl TrainConfig {
                 only_test: false,
                 damaged: self.damaged,
                 held_out: self.held_out(),
+                memory: self.data_memory,
             }),
         }
     }

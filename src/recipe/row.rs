@@ -1,7 +1,9 @@
 //! What a setting's row has: its kind of value, what the value must be, and how it is read and set.
 
 use super::{Precision, RunSteps, TrainConfig};
-use crate::data::{Augmentations, ClassMatching, Damaged, Fold, ImageSize, Interpolation, Normalize, Sampler, Source};
+use crate::data::{
+    Augmentations, ClassMatching, Damaged, Fold, ImageSize, Interpolation, MemorySize, Normalize, Sampler, Source,
+};
 use crate::optim::schedule::RunSchedule;
 use crate::optim::{ClassWeights, Exclude, LossFunction, Optimizer, ParameterGroup, RunAverage};
 use crate::path_text;
@@ -309,6 +311,18 @@ impl Held for (usize, usize) {
 
     fn read(value: &SettingValue) -> Result<Self, String> {
         value.to_string().parse().map(|ImageSize { height, width }| (height, width))
+    }
+}
+
+impl Held for MemorySize {
+    const KIND: Kind = Kind::Text;
+
+    fn told(&self) -> Option<SettingValue> {
+        Some(SettingValue::Text(self.to_string()))
+    }
+
+    fn read(value: &SettingValue) -> Result<Self, String> {
+        value.to_string().parse()
     }
 }
 

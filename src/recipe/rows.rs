@@ -102,6 +102,13 @@ pub static ROWS: &[Row] = &[
         "What becomes of image files that cannot be decoded: `stop` with their names, or `skip`, name and count them")
         .fixed(),
     row!(Data, max_pixels, "PIXELS", ANY, "Refuse images of more pixels, before they are decoded").fixed(),
+    row!(Data, data_memory, "SIZE", text("an amount of memory, such as 512M"),
+        "Let decoded images take so much memory, such as 512M; of larger sets, read images anew in each epoch")
+        .more("They are read and decoded ahead of need, in the same order: not one bit of the result changes, and a run may go \
+               on with another amount. Where training, validation and test images do not fit together, the smaller ones \
+               are held.")
+        .otherwise("half of the memory that is free")
+        .fixed(),
     row!(Data, flip, "", ANY, "Mirror training images at random"),
     row!(Data, crop, "PIXELS", ANY, "Crop training images at random from ones with so many black pixels around"),
     row!(Data, augment, "CHANGE,...", text("changes with commas between them"),

@@ -77,12 +77,12 @@ impl RunRecord {
 
 impl SplitRecord {
     fn of(dataset: &Dataset) -> SplitRecord {
-        let sum = |bytes: &[u8]| format!("{:08x}", crc32c::crc32c(bytes));
+        let text = |checksum: u32| format!("{checksum:08x}");
         SplitRecord {
-            shape: [dataset.channels, dataset.height, dataset.width],
+            shape: dataset.shape(),
             counts: dataset.class_counts(),
-            labels: sum(bytemuck::cast_slice(&dataset.labels)),
-            images: sum(&dataset.images),
+            labels: text(crc32c::crc32c(bytemuck::cast_slice(&dataset.labels))),
+            images: text(dataset.images.checksum(dataset.image_len())),
         }
     }
 
@@ -131,6 +131,7 @@ fn list(items: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Pixels;
 
     fn dataset(classes: &[&str], labels: &[u32]) -> Dataset {
         Dataset {
@@ -139,7 +140,7 @@ mod tests {
             height: 1,
             width: 1,
             classes: classes.iter().map(|&class| class.to_owned()).collect(),
-            images: (0..labels.len() as u8).collect(),
+            images: Pixels::Held((0..labels.len() as u8).collect()),
             labels: labels.to_vec(),
         }
     }
@@ -166,7 +167,7 @@ mod tests {
              became 0; the train images are others, with 2 of `dog` that became 0"
         );
         let mut splits = Splits::new(dataset(&["cat", "dog"], &[0, 0, 1, 1]), dataset(&["cat", "dog"], &[0, 1]));
-        splits.test.images[1] = 9;
+        splits.test.images = vec![0, 9].into();
         assert_eq!(told(RunRecord::of(&splits, String::new())), "the test images are others, or in another order");
     }
 }

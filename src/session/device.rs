@@ -60,6 +60,11 @@ impl Device {
         self.gpu.as_ref().map_or("CPU reference".to_owned(), |gpu| gpu.info().name.clone())
     }
 
+    /// Whether all that was given to it has run.
+    pub fn is_idle(&self) -> bool {
+        self.gpu.as_ref().is_none_or(Gpu::is_idle)
+    }
+
     /// Variants of kernels that come before the rule's, where a table has been applied to the device.
     pub fn tuned_kernels(&self) -> Choices {
         self.gpu.as_ref().map(|gpu| Choices::clone(&gpu.profile().tuned)).unwrap_or_default()

@@ -206,7 +206,7 @@ impl Statistics {
         let testing = activity.enter(Stage::Testing, runs.end - runs.start);
         for run in runs {
             let index = run - first_run;
-            let batch = batches.pack(index as usize);
+            let batch = batches.pack(index as usize)?;
             let program = match &mut self.short {
                 Some(short) if batch.labels.len() < size => short,
                 _ => &mut self.program,

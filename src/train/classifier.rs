@@ -71,7 +71,7 @@ impl Classifier {
     /// When there are other bytes than that, the logits are not finite, or the device fails.
     pub fn classify_pixels(&mut self, image: &[u8]) -> Result<Vec<Likelihood>, TrainError> {
         let header = &self.checkpoint.header;
-        let logits = self.evaluator.logits(&header.normalization.apply(image))?;
+        let logits = self.evaluator.logits(image, &header.normalization)?;
         if logits.iter().any(|logit| !logit.is_finite()) {
             return Err(TrainError::NoProbabilities { checkpoint: self.path.clone(), what: "the image".to_owned() });
         }

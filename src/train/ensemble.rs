@@ -3,8 +3,8 @@
 use super::{Batch, Evaluation, Evaluator, MeanProbabilities, TrainError};
 use crate::checkpoint::{Checkpoint, Header, load_checkpoint};
 use crate::data::{
-    Asked, ClassMatching, Dataset, HeldOut, LoadOptions, MAX_PIXELS, Source, View, Views, are_numbers, listed,
-    match_classes,
+    Asked, ClassMatching, Dataset, HeldOut, LoadOptions, MAX_PIXELS, MemorySize, Source, View, Views, are_numbers,
+    listed, match_classes,
 };
 use crate::session::Device;
 use crate::setting::BadSetting;
@@ -32,6 +32,8 @@ pub struct TestData {
     pub classes: ClassMatching,
     /// How images are brought to a model's size; by default as its checkpoint says.
     pub asked: Asked,
+    /// What decoded images may take of memory; by default half of what is free.
+    pub memory: Option<MemorySize>,
 }
 
 impl Default for TestData {
@@ -42,6 +44,7 @@ impl Default for TestData {
             max_pixels: MAX_PIXELS,
             classes: ClassMatching::ByName,
             asked: Asked::default(),
+            memory: None,
         }
     }
 }
@@ -223,13 +226,14 @@ fn test_images(
 ) -> Result<Dataset, TrainError> {
     let header = &checkpoint.header;
     let [channels, height, width] = header.input;
-    let TestData { limit, max_pixels, .. } = *data;
+    let TestData { limit, max_pixels, memory, .. } = *data;
     let (size, channels) = (Some((height, width)), Some(channels));
     let config = &header.config;
     // What a run held out is that of its own data.
     let held_out = if *source == config.data { config.held_out() } else { HeldOut::default() };
     let (preprocessing, damaged) = (header.preprocessing, config.damaged);
-    let options = LoadOptions { size, preprocessing, channels, limit, max_pixels, only_test: true, damaged, held_out };
+    let options =
+        LoadOptions { size, preprocessing, channels, limit, max_pixels, only_test: true, damaged, held_out, memory };
     let splits = source.load(&options)?;
     notes.extend(splits.notes);
     let test = splits.test;

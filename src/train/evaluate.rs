@@ -1,18 +1,19 @@
 //! Accuracy, loss and confusion matrix of a model on a data set.
 
 use super::evaluation::Tally;
-use super::feed::IMAGES;
-use super::graphs::{Batch, LOGITS, evaluation_graph};
+use super::feed::Feed;
+use super::graphs::{Batch, LOGITS, measuring_graph};
 use super::probabilities::{MeanProbabilities, log_probabilities};
 use super::{Evaluation, TrainError};
 use crate::activity::Stage;
 use crate::checkpoint::Checkpoint;
-use crate::data::{Batches, DataError, Dataset, Normalization, View};
+use crate::data::{Batches, Dataset, Normalization, PackedBatch, View};
 use crate::graph::Graph;
 use crate::interop::{InteropError, finite};
+use crate::ops::UnpackImages;
 use crate::passes::Folded;
 use crate::recipe::TrainConfig;
-use crate::session::{Device, Input, Output, Pending, Program, Session};
+use crate::session::{Device, Output, Pending, Program, Session};
 use crate::tensor::Shape;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -21,7 +22,7 @@ use std::path::Path;
 pub struct Evaluator {
     session: Session,
     program: Program,
-    images: Input,
+    images: Feed,
     logits: Output,
     /// Parameters and running statistics of the model, before any folding.
     tensors: Vec<(String, Shape)>,
@@ -35,7 +36,7 @@ const IN_FLIGHT: usize = 2;
 impl Evaluator {
     /// What an evaluator runs.
     pub(super) fn graph(config: &TrainConfig, batch: Batch) -> Result<Graph, TrainError> {
-        evaluation_graph(config, batch)
+        measuring_graph(config, batch)
     }
 
     /// An evaluator that shares its tensors with what trains them in `session`, where `program` is its
@@ -57,7 +58,7 @@ impl Evaluator {
         folded: Option<Folded>,
         batch: Batch,
     ) -> Result<Evaluator, TrainError> {
-        let (images, logits) = (program.input(IMAGES)?, program.output(LOGITS)?);
+        let (images, logits) = (Feed::of(&program)?, program.output(LOGITS)?);
         Ok(Evaluator { session, program, images, logits, tensors, folded, batch })
     }
 
@@ -91,7 +92,7 @@ impl Evaluator {
         device: &Device,
         fold: impl Fn(&Graph) -> Folded,
     ) -> Result<Evaluator, TrainError> {
-        let graph = evaluation_graph(&checkpoint.header.config, batch)?;
+        let graph = measuring_graph(&checkpoint.header.config, batch)?;
         let tensors = kept(&graph);
         // A file that does not suit its model is told before memory is taken for it.
         for (name, shape) in &tensors {
@@ -133,16 +134,23 @@ impl Evaluator {
         &self.tensors
     }
 
-    /// Logits `[N, classes]` of a batch of normalised images `[N, C, H, W]`.
+    /// Logits `[images, classes]` of the bytes of images `[images, C, H, W]`, no more than a batch has.
     ///
     /// # Errors
-    /// When the device fails.
-    pub fn logits(&mut self, images: &[f32]) -> Result<Vec<f32>, TrainError> {
-        Ok(self.submit(images)?.wait()?.f32().to_vec())
+    /// When there are more, or the device fails.
+    pub fn logits(&mut self, images: &[u8], normalization: &Normalization) -> Result<Vec<f32>, TrainError> {
+        let batch = PackedBatch::of_bytes(images, self.batch.shape[1..].iter().product(), normalization);
+        let rows = batch.labels.len();
+        let mut logits = self.submit(batch)?.wait()?.f32().to_vec();
+        logits.truncate(rows * self.batch.classes);
+        Ok(logits)
     }
 
-    fn submit(&mut self, images: &[f32]) -> Result<Pending, TrainError> {
-        self.program.write(self.images, images)?;
+    /// Runs the model on at most a batch; what is read has rows for a whole one.
+    fn submit(&mut self, mut batch: PackedBatch) -> Result<Pending, TrainError> {
+        let [size, channels, height, width] = self.batch.shape;
+        batch.words.resize(size * UnpackImages::words(channels * height * width), 0);
+        self.images.write(&mut self.program, &batch)?;
         self.program.run()?;
         Ok(self.program.read(self.logits)?)
     }
@@ -188,32 +196,31 @@ impl Evaluator {
     ) -> Result<(), TrainError> {
         let [size, channels, height, width] = self.batch.shape;
         let classes = self.batch.classes;
-        let pass = |&view| Ok(Batches::new(dataset, size, normalization)?.seen(view));
-        let passes: Vec<Batches<'_>> = views.iter().map(pass).collect::<Result<_, DataError>>()?;
-        let mut labels = vec![0; size];
-        let mut images = vec![0.0; size * channels * height * width];
-        let count = passes.first().map_or(0, |pass| pass.count(false));
+        let pass = Batches::new(dataset, size, normalization)?;
+        let count = pass.count(false);
         let activity = self.session.device().activity().clone();
         let testing = activity.enter(Stage::Testing, count as u64);
-        let mut submitted = VecDeque::with_capacity(IN_FLIGHT * passes.len());
-        // Batches are submitted ahead of the one whose logits are read.
-        for index in 0..count + IN_FLIGHT - 1 {
-            for pass in passes.iter().filter(|_| index < count) {
-                pass.fill(index, &mut images, &mut labels);
-                submitted.push_back(self.submit(&images)?);
+        let mut submitted = VecDeque::with_capacity(IN_FLIGHT);
+        pass.ahead(0..count, |ahead| {
+            // Batches are submitted ahead of the one whose logits are read.
+            for index in 0..count + IN_FLIGHT - 1 {
+                if index < count {
+                    let batch = ahead.next(|| true)?;
+                    let of_view = |&view| self.submit(batch.seen(view, [channels, height, width]));
+                    let pending: Vec<Pending> = views.iter().map(of_view).collect::<Result<_, _>>()?;
+                    submitted.push_back((batch.labels, pending));
+                }
+                let Some((labels, pending)) = submitted.pop_front_if(|_| index + 1 >= IN_FLIGHT) else { continue };
+                let mut mean = MeanProbabilities::new(labels.len(), classes);
+                for pending in pending {
+                    let logits = pending.wait()?;
+                    mean.add(&log_probabilities(&logits.f32()[..labels.len() * classes], classes));
+                }
+                take(mean.log_probabilities(), &labels);
+                testing.advance();
             }
-            let Some(read) = (index + 1).checked_sub(IN_FLIGHT) else { continue };
-            let now: Vec<u32> = passes[0].indices(read).iter().map(|&index| dataset.labels[index as usize]).collect();
-            let rows = now.len();
-            let mut mean = MeanProbabilities::new(rows, classes);
-            for pending in submitted.drain(..passes.len()) {
-                let logits = pending.wait()?;
-                mean.add(&log_probabilities(&logits.f32()[..rows * classes], classes));
-            }
-            take(mean.log_probabilities(), &now);
-            testing.advance();
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 

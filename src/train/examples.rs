@@ -58,11 +58,11 @@ impl Examples {
         let first = Batches::new(train, rows, normalization)?
             .sampled(config.sampler, config.seed, 0)
             .augmented(&config.augmentations()?)?;
-        let as_they_are = first.indices(0).iter().map(|&index| {
-            let bytes = train.image(index as usize).iter();
-            bytes.map(|&byte| f32::from(byte)).collect::<Vec<_>>()
-        });
-        let mut columns: Vec<Vec<f32>> = vec![as_they_are.flatten().collect()];
+        let mut as_they_are = Vec::with_capacity(rows * train.image_len());
+        for &index in first.indices(0) {
+            as_they_are.extend(train.image(index as usize)?.iter().map(|&byte| f32::from(byte)));
+        }
+        let mut columns: Vec<Vec<f32>> = vec![as_they_are];
         let shape = [rows, train.channels, train.height, train.width];
         let graph = image_graph(config, Batch { shape, classes: train.classes.len() })?;
         let session = Session::new(device, config.seed);
@@ -71,7 +71,7 @@ impl Examples {
         let mut batches = first;
         for epoch in 0..self.epochs {
             batches = batches.redrawn(config.seed, epoch);
-            feed.write(&mut program, &batches.pack(0))?;
+            feed.write(&mut program, &batches.pack(0)?)?;
             program.run()?;
             let changed = program.read(program.output(CHANGED)?)?.wait()?;
             columns.push(with_their_colours(changed.f32(), normalization, train.height * train.width));

@@ -4,9 +4,9 @@ use super::TrainError;
 use crate::data::PackedBatch;
 use crate::session::{Input, Program};
 
-/// Input of both graphs: in training bytes `[N, words]` of u32, in evaluation normalised images `[N, C, H, W]`.
+/// Input of all graphs: bytes `[N, words]` of u32, or of an evaluation graph normalised images `[N, C, H, W]`.
 pub(super) const IMAGES: &str = "images";
-/// Input of the training graph, `[C, 2]`: mean and deviation of each channel.
+/// Input of graphs that take bytes, `[C, 2]`: mean and deviation of each channel.
 pub(super) const NORMALIZATION: &str = "normalization";
 /// Input of the training graph, `[5]`, where images are mixed: how.
 pub(super) const MIXTURE: &str = "augment.mixture";
@@ -22,7 +22,7 @@ pub(super) fn draws(place: usize) -> String {
     format!("augment.{place}")
 }
 
-/// Where the images of a training graph go in.
+/// Where the images of a graph that takes bytes go in.
 pub(super) struct Feed {
     words: Input,
     normalization: Input,
@@ -39,7 +39,7 @@ pub(super) struct Targets {
 
 impl Feed {
     /// # Errors
-    /// When the program is none of a training graph.
+    /// When the program is none of a graph that takes bytes.
     pub(super) fn of(program: &Program) -> Result<Feed, TrainError> {
         Ok(Feed {
             words: program.input(IMAGES)?,

@@ -143,6 +143,21 @@ pub fn evaluation_graph(config: &TrainConfig, batch: Batch) -> Result<Graph, Tra
     Ok(graph)
 }
 
+/// As [`evaluation_graph`], of the bytes of images.
+///
+/// # Errors
+/// When the model does not take such images or attributes.
+pub(super) fn measuring_graph(config: &TrainConfig, batch: Batch) -> Result<Graph, TrainError> {
+    let mut graph = Graph::new();
+    let images = graph.within(Pass::Forward, "images", |graph| {
+        let images = unpacked(graph, batch)?;
+        normalized(graph, images, batch)
+    })?;
+    let logits = network(&mut graph, config, batch, Mode::Eval, images)?;
+    graph.output(LOGITS, logits);
+    Ok(graph)
+}
+
 /// Forward as in training, for the statistics of its batch norms alone.
 pub(super) struct StatisticsGraph {
     /// Each run takes the statistics into their means over the runs so far, under [`STATISTICS_MEAN`].
@@ -182,21 +197,29 @@ pub(super) fn statistics_graph(config: &TrainConfig, batch: Batch) -> Result<Opt
     Ok(Some(StatisticsGraph { graph, statistics }))
 }
 
-/// Normalised images `[N, C, H, W]`: those that are given, or in training what augmentation makes of their bytes.
+/// Normalised images `[N, C, H, W]`: in evaluation those that are given, in training what augmentation makes of their bytes.
 fn images(graph: &mut Graph, config: &TrainConfig, batch: Batch, mode: Mode) -> Result<Value, TrainError> {
     if mode == Mode::Eval {
         return Ok(graph.input(IMAGES, TensorSpec::f32(batch.shape))?);
     }
+    graph.within(Pass::Forward, "images", |graph| {
+        let images = unpacked(graph, batch)?;
+        config.augmentations()?.attach(graph, images, draws, MIXTURE, |graph, images| normalized(graph, images, batch))
+    })
+}
+
+/// Images from 0 to 255 `[N, C, H, W]`, of bytes that are an input.
+fn unpacked(graph: &mut Graph, batch: Batch) -> Result<Value, TrainError> {
     let [n, channels, height, width] = batch.shape;
     let words = UnpackImages::words(Shape::from([channels, height, width]).elements());
-    graph.within(Pass::Forward, "images", |graph| {
-        let bytes = graph.input(IMAGES, TensorSpec::u32([n, words]))?;
-        let images = graph.apply_one(UnpackImages { shape: [channels, height, width] }, &[bytes])?;
-        config.augmentations()?.attach(graph, images, draws, MIXTURE, |graph, images| {
-            let numbers = graph.input(NORMALIZATION, TensorSpec::f32([channels, 2]))?;
-            Ok::<_, TrainError>(graph.apply_one(NormalizeImages, &[images, numbers])?)
-        })
-    })
+    let bytes = graph.input(IMAGES, TensorSpec::u32([n, words]))?;
+    Ok(graph.apply_one(UnpackImages { shape: [channels, height, width] }, &[bytes])?)
+}
+
+/// Images normalised by numbers that are an input.
+fn normalized(graph: &mut Graph, images: Value, batch: Batch) -> Result<Value, TrainError> {
+    let numbers = graph.input(NORMALIZATION, TensorSpec::f32([batch.shape[1], 2]))?;
+    Ok(graph.apply_one(NormalizeImages, &[images, numbers])?)
 }
 
 /// What a training step makes of the bytes of images, under [`CHANGED`].
@@ -214,6 +237,17 @@ pub(super) fn image_graph(config: &TrainConfig, batch: Batch) -> Result<Graph, T
 /// The model's logits.
 fn forward(graph: &mut Graph, config: &TrainConfig, batch: Batch, mode: Mode) -> Result<Value, TrainError> {
     let images = images(graph, config, batch, mode)?;
+    network(graph, config, batch, mode, images)
+}
+
+/// The model's logits of normalised images.
+fn network(
+    graph: &mut Graph,
+    config: &TrainConfig,
+    batch: Batch,
+    mode: Mode,
+    images: Value,
+) -> Result<Value, TrainError> {
     graph.freeze(&config.freeze, init::fresh(config, batch)?);
     let options = options(config, batch);
     Ok(models::find(&config.model)?.build(&mut Scope::new(graph, mode), images, &options)?)

@@ -24,6 +24,8 @@ pub struct Outcome {
     pub skipped_steps: Option<u64>,
     /// Over the steps of this call, without its tests.
     pub images_per_second: f64,
+    /// The share of the time of these steps, from 0 to 1, in which the device had nothing to do and waited for images.
+    pub data_wait: f64,
     /// Of this call, with its tests.
     pub seconds: f64,
     /// The run folder.

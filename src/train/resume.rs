@@ -8,7 +8,7 @@ use super::start::{expect_kernels, read_data, start};
 use super::{Resolved, RunFolder, TrainError, Trainer};
 use crate::atomic_file::{remove_file, rename_file, replace_file};
 use crate::checkpoint::{Checkpoint, CheckpointError, Progress, load_checkpoint};
-use crate::data::Splits;
+use crate::data::{MemorySize, Splits};
 use crate::optim::schedule::RunSchedule;
 use crate::recipe::{RunRecord, TrainConfig};
 use crate::session::Device;
@@ -32,12 +32,25 @@ pub struct Changes {
     pub patience: Option<u64>,
     /// By how much a better one is better.
     pub min_delta: Option<f64>,
+    /// What decoded images may take of memory.
+    pub data_memory: Option<MemorySize>,
 }
 
 /// Keys of a configuration in which a checkpoint may differ from its run: what may change, and where files are. The
 /// data are compared by their fingerprint.
-const MAY_DIFFER: [&str; 10] =
-    ["epochs", "lr", "schedule", "checkpoint_every", "patience", "min_delta", "data", "init", "tuned", "run"];
+const MAY_DIFFER: [&str; 11] = [
+    "epochs",
+    "lr",
+    "schedule",
+    "checkpoint_every",
+    "patience",
+    "min_delta",
+    "data_memory",
+    "data",
+    "init",
+    "tuned",
+    "run",
+];
 
 impl Changes {
     /// The configuration to go on with.
@@ -49,6 +62,7 @@ impl Changes {
         config.checkpoint_every = self.checkpoint_every.unwrap_or(config.checkpoint_every);
         config.patience = self.patience.or(config.patience);
         config.min_delta = self.min_delta.unwrap_or(config.min_delta);
+        config.data_memory = self.data_memory.or(config.data_memory);
         config
     }
 }
@@ -139,6 +153,8 @@ impl Trainer {
             let steps = resolved.total_steps;
             notes.push(format!("the schedule `{schedule}` ended with the run, and now ends at step {steps}"));
         }
+        #[cfg(feature = "image")]
+        trainer.show_augmentation(device)?;
         notes.append(&mut trainer.notes);
         trainer.notes = notes;
         Ok(trainer)

@@ -118,12 +118,12 @@ mod tests {
     fn a_table_of_before_goes_on_with_the_columns_of_today() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("epochs.csv");
-        let heading = EpochRow::HEADING.strip_suffix(",skipped_steps,loss_scale").unwrap();
+        let heading = EpochRow::HEADING.strip_suffix(",skipped_steps,loss_scale,data_wait").unwrap();
         let rows = ["1,2.5,0.25,2.25,0.5,900.0,1.5,,", "2,1.5,0.5,1.25,0.75,900.0,1.5,,"];
         fs::write(&path, format!("{heading}\n{}\n{}\n", rows[0], rows[1])).unwrap();
         assert_eq!(read_rows::<EpochRow>(&path).unwrap().len(), 2);
         assert_eq!(keep_rows::<EpochRow>(&path, 1, 3).unwrap(), 0);
-        let today = format!("{}\n{},,\n{},,\n", EpochRow::HEADING, rows[0], rows[1]);
+        let today = format!("{}\n{},,,\n{},,,\n", EpochRow::HEADING, rows[0], rows[1]);
         assert_eq!(fs::read_to_string(&path).unwrap(), today);
         assert_eq!(read_rows::<EpochRow>(&path).unwrap()[1].test_accuracy, Some(0.75));
     }

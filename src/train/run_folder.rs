@@ -63,6 +63,9 @@ pub struct EpochRow {
     /// What the next step's loss is multiplied by. None in f32.
     #[serde(default)]
     pub loss_scale: Option<f64>,
+    /// The share of the time of the epoch's steps in which the device had nothing to do and waited for images.
+    #[serde(default)]
+    pub data_wait: Option<f64>,
 }
 
 impl EpochRow {
@@ -96,7 +99,7 @@ impl Numbered for StepRow {
 }
 
 impl Numbered for EpochRow {
-    const HEADING: &'static str = "epoch,train_loss,train_accuracy,test_loss,test_accuracy,images_per_second,seconds,validation_loss,validation_accuracy,skipped_steps,loss_scale";
+    const HEADING: &'static str = "epoch,train_loss,train_accuracy,test_loss,test_accuracy,images_per_second,seconds,validation_loss,validation_accuracy,skipped_steps,loss_scale,data_wait";
 
     fn number(&self) -> u64 {
         self.epoch

@@ -4,7 +4,7 @@ use super::graphs::HISTORY;
 use super::run_folder::StepRow;
 use super::{Reporter, Resolved, TrainError, Trainer, notes};
 use crate::activity::Stage;
-use crate::data::{Batches, Dataset};
+use crate::data::{Ahead, Batches, Dataset};
 use crate::session::Pending;
 use crate::setting::Setting;
 use std::sync::atomic::Ordering;
@@ -50,7 +50,30 @@ impl Trainer {
             .sampled(config.sampler, config.seed, epoch)
             .augmented(&config.augmentations()?)?;
         let first = self.header.progress.step;
-        let activity = self.runner.session.device().activity().clone();
+        let before = epoch * steps * parts;
+        let places = (first * parts - before) as usize..(resolved.runs(epoch_end - 1).end - before) as usize;
+        batches.ahead(places, |ahead| {
+            let trained = self.steps_of(reporter, ahead, epoch, epoch_end, begin);
+            self.idle = ahead.idle();
+            trained
+        })
+    }
+
+    /// The steps up to `epoch_end`, of the images that come `ahead`.
+    fn steps_of(
+        &mut self,
+        reporter: &mut dyn Reporter,
+        ahead: &mut Ahead,
+        epoch: u64,
+        epoch_end: u64,
+        begin: Instant,
+    ) -> Result<(), TrainError> {
+        let config = self.header.config.clone();
+        let resolved = self.resolved;
+        let Resolved { parts, steps_per_epoch: steps, .. } = resolved;
+        let first = self.header.progress.step;
+        let device = self.runner.session.device().clone();
+        let activity = device.activity().clone();
         let submitting = activity.enter(Stage::Training, epoch_end - epoch * steps);
         submitting.reach(first - epoch * steps);
         let mut queued: Option<Queued> = None;
@@ -64,7 +87,7 @@ impl Trainer {
             let known = self.header.progress.step;
             let all_runs = resolved.runs(step);
             for run in all_runs.clone() {
-                let batch = batches.pack((run - epoch * steps * parts) as usize);
+                let batch = ahead.next(|| device.is_idle())?;
                 self.runner.run_part(run, &batch, &update_inputs)?;
 
                 let runs = run + 1;

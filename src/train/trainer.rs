@@ -19,7 +19,7 @@ use crate::session::Device;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A run, from its data to its last checkpoint.
 ///
@@ -52,6 +52,8 @@ pub struct Trainer {
     /// The step that it is trained to at present.
     pub(super) last_step: u64,
     pub(super) saved: Saved,
+    /// For how long the device waited for images in the last steps.
+    pub(super) idle: Duration,
     /// What a person should know, and has not been told.
     pub(super) notes: Vec<String>,
 }
@@ -112,18 +114,16 @@ impl Trainer {
         Ok(trainer)
     }
 
-    /// Writes a picture of what the run makes of its first images, where it changes them at random.
+    /// Writes a picture of what the run makes of its first images, where it changes them at random and has none yet.
     #[cfg(feature = "image")]
-    fn show_augmentation(&self, device: &Device) -> Result<(), TrainError> {
+    pub(super) fn show_augmentation(&self, device: &Device) -> Result<(), TrainError> {
         let Trainer { header, splits, folder, .. } = self;
-        match header.config.augmentations()?.is_empty() {
+        let path = folder.path().join("augment.png");
+        match header.config.augmentations()?.is_empty() || path.exists() {
             true => Ok(()),
-            false => {
-                let path = folder.path().join("augment.png");
-                Examples::default()
-                    .write(&header.config, &splits.train, &header.normalization, device, &path)
-                    .map(|_| ())
-            }
+            false => Examples::default()
+                .write(&header.config, &splits.train, &header.normalization, device, &path)
+                .map(|_| ()),
         }
     }
 
@@ -152,6 +152,7 @@ impl Trainer {
             deadline: None,
             last_step: resolved.total_steps,
             saved: Saved::default(),
+            idle: Duration::ZERO,
             notes,
         }
     }
@@ -262,12 +263,13 @@ impl Trainer {
         self.notes.drain(..).for_each(|note| reporter.note(&note));
         let first_step = self.header.progress.step;
         let mut train_accuracy = 0.0;
-        let mut training_seconds = 0.0;
+        let (mut training_seconds, mut waited) = (0.0, 0.0);
         let mut decided = None;
         while self.header.progress.step < last_step && !self.is_out_of_patience() {
             let row = self.epoch(reporter, &mut decided)?;
             train_accuracy = row.train_accuracy;
             training_seconds += row.seconds;
+            waited += row.data_wait.unwrap_or_default() * row.seconds;
             reporter.end_epoch(&row);
             let steps = self.header.progress.step;
             if steps < last_step && !self.is_over() && self.pauses() {
@@ -298,6 +300,7 @@ impl Trainer {
             train_accuracy,
             skipped_steps: self.runner.skips()?.map(|skips| skips.steps),
             images_per_second: images / f64::max(training_seconds, 1e-9),
+            data_wait: waited / f64::max(training_seconds, 1e-9),
             seconds: begin.elapsed().as_secs_f64(),
             run: self.folder.path().to_owned(),
         })
@@ -374,6 +377,7 @@ impl Trainer {
             validation_accuracy: on_validation.map(|validation| validation.top1),
             skipped_steps: skips.map(|skips| skips.steps),
             loss_scale: skips.and_then(|skips| skips.loss_scale),
+            data_wait: Some(self.idle.as_secs_f64() / seconds.max(1e-9)),
         };
         if self.learning_rate.needs_metric() && self.learning_rate.observe(test.loss) {
             let rate = self.learning_rate.rate(epoch_end);

@@ -92,7 +92,7 @@ impl<'a> Trial<'a> {
             .augmented(&self.config.augmentations()?)?;
         let update = self.runner.attached.inputs(step, lr);
         for run in step * parts.. {
-            let batch = batches.pack((run - epoch * steps_per_epoch * parts) as usize);
+            let batch = batches.pack((run - epoch * steps_per_epoch * parts) as usize)?;
             self.runner.run_part(run, &batch, &update)?;
             let history = self.runner.read_metrics()?.wait()?;
             if let Some(metrics) = self.sums.add(run, history.f32()) {

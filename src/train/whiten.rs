@@ -2,7 +2,7 @@
 //! independent (Page 2018, "How to train your ResNet"; Jordan 2024, airbench94).
 
 use super::TrainError;
-use crate::data::{Dataset, Normalization};
+use crate::data::{DataError, Dataset, Normalization};
 use crate::setting::BadSetting;
 use crate::tensor::Shape;
 
@@ -40,7 +40,7 @@ pub(super) fn filters(
             format!("a convolution of the images with two filters for each element of a patch; its weight is {shape}");
         return Err(refused(rule));
     }
-    let (variances, vectors) = eigen(covariance(train, normalization, [height, width]), directions);
+    let (variances, vectors) = eigen(covariance(train, normalization, [height, width])?, directions);
     let mut order: Vec<usize> = (0..directions).collect();
     order.sort_by(|&a, &b| variances[b].total_cmp(&variances[a]));
     let mut filters = Vec::with_capacity(count * directions);
@@ -57,13 +57,14 @@ pub(super) fn filters(
 }
 
 /// Mean of p p^T over all patches p of the first images, normalised, in the order [C, kh, kw].
-fn covariance(train: &Dataset, normalization: &Normalization, [kh, kw]: [usize; 2]) -> Vec<f64> {
+fn covariance(train: &Dataset, normalization: &Normalization, [kh, kw]: [usize; 2]) -> Result<Vec<f64>, DataError> {
     let Dataset { channels, height, width, .. } = *train;
     let (area, size) = (height * width, channels * kh * kw);
     let mut sum = vec![0.0; size * size];
     let mut patch = vec![0.0; size];
     let images = train.len().min(IMAGES);
-    for image in train.images.chunks_exact(channels * area).take(images) {
+    for index in 0..images {
+        let image = train.image(index)?;
         for (top, left) in (0..=height - kh).flat_map(|top| (0..=width - kw).map(move |left| (top, left))) {
             for (index, element) in patch.iter_mut().enumerate() {
                 let (channel, y, x) = (index / (kh * kw), index / kw % kh, index % kw);
@@ -79,7 +80,7 @@ fn covariance(train: &Dataset, normalization: &Normalization, [kh, kw]: [usize; 
         }
     }
     let patches = (images * (height - kh + 1) * (width - kw + 1)) as f64;
-    sum.iter().map(|cell| cell / patches).collect()
+    Ok(sum.iter().map(|cell| cell / patches).collect())
 }
 
 /// Eigenvalues of a symmetric matrix, and its eigenvectors as the columns of another, by Jacobi's rotations.
@@ -147,7 +148,7 @@ mod tests {
         let tensors = [("conv.weight".to_owned(), Shape::from([24, 3, 2, 2]))];
         let (name, filters) = super::filters("conv", &tensors, &train, &normalization).unwrap();
         assert_eq!((name.as_str(), filters.len()), ("conv.weight", 24 * 12));
-        let covariance = covariance(&train, &normalization, [2, 2]);
+        let covariance = covariance(&train, &normalization, [2, 2]).unwrap();
         // W C W^T: 1 less the share of eps on the diagonal, else 0.
         for (i, j) in (0..12).flat_map(|i| (0..12).map(move |j| (i, j))) {
             let cell = |k: usize, l: usize| {

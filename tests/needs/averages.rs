@@ -155,7 +155,7 @@ fn statistics_by_hand(checkpoint: &Checkpoint, config: &TrainConfig) -> [f64; 2]
     let count = batches.count(false);
     for index in 0..count {
         let (mut pixels, mut labels) = (vec![0.0; config.batch * 36], vec![0; config.batch]);
-        let rows = batches.fill(index, &mut pixels, &mut labels);
+        let rows = batches.fill(index, &mut pixels, &mut labels).unwrap();
         let pixels: Vec<f64> = pixels[..rows * 36].iter().map(|&x| f64::from(x)).collect();
         let mean = pixels.iter().sum::<f64>() / pixels.len() as f64;
         let squares: f64 = pixels.iter().map(|x| (x - mean) * (x - mean)).sum();

@@ -86,8 +86,8 @@ fn probabilities(run: &str, images: &Dataset) -> Vec<f64> {
     let device = reference();
     let batch = Batch { shape: [1, channels, height, width], classes: 4 };
     let mut evaluator = Evaluator::of(&checkpoint, &path, batch, &device).unwrap();
-    let image = |index| checkpoint.header.normalization.apply(images.image(index));
-    (0..images.len()).flat_map(|index| softmax(&evaluator.logits(&image(index)).unwrap())).collect()
+    let mut logits = |index| evaluator.logits(&images.image(index).unwrap(), &checkpoint.header.normalization).unwrap();
+    (0..images.len()).flat_map(|index| softmax(&logits(index))).collect()
 }
 
 /// Mean of -log p of the true class.
@@ -153,7 +153,9 @@ fn the_views_of_an_image_give_the_mean_of_their_probabilities() {
     let one = train(folder.path(), "one", "lenet5", DATA, &["--lr", "0.01"]);
     let plain = images(&checkpoint(&one).1);
     let mut mirrored = plain.clone();
-    mirrored.images.chunks_exact_mut(16).for_each(<[u8]>::reverse);
+    let mut reversed = mirrored.images.held().unwrap().to_vec();
+    reversed.chunks_exact_mut(16).for_each(<[u8]>::reverse);
+    mirrored.images = reversed.into();
     let p = mean(&probabilities(&one, &plain), &probabilities(&one, &mirrored));
     for tta in [&["--tta"][..], &["--tta", "flip"]] {
         let shown = eval(&[&[one.as_str(), "--device", "cpu"], tta].concat());

@@ -92,7 +92,7 @@ fn a_checkpoint_tells_the_digit_of_an_image_file() {
     let mut right = 0;
     for (index, label) in digits.labels.iter().enumerate() {
         let path = folder.path().join(format!("{index}.png"));
-        image::save_buffer(&path, digits.image(index), 28, 28, image::ColorType::L8).unwrap();
+        image::save_buffer(&path, &digits.image(index).unwrap(), 28, 28, image::ColorType::L8).unwrap();
         let classes = predict::run(&run, &path, "auto").unwrap();
         let total: f64 = classes.iter().map(|likelihood| likelihood.probability).sum();
         assert!(classes.len() == 10 && (total - 1.0).abs() < 1e-6, "{classes:?}");

@@ -29,7 +29,7 @@ fn the_bundled_sample_is_the_first_of_each_digit_in_mnist() {
             *taken <= each
         };
         let kept: Vec<usize> = (0..full.len()).filter(is_first).collect();
-        assert!(kept.iter().enumerate().all(|(at, &index)| sample.image(at) == full.image(index)));
+        assert!(kept.iter().enumerate().all(|(at, &index)| sample.image(at).unwrap() == full.image(index).unwrap()));
         assert!(kept.iter().enumerate().all(|(at, &index)| sample.labels[at] == full.labels[index]));
         assert_eq!(kept.len(), sample.len());
     }

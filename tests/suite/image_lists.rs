@@ -42,7 +42,7 @@ fn assert_says(result: Result<Splits, DataError>, parts: &[&str]) {
 
 /// The red of each image.
 fn reds(dataset: &Dataset) -> Vec<u8> {
-    (0..dataset.len()).map(|index| dataset.image(index)[0]).collect()
+    (0..dataset.len()).map(|index| dataset.image(index).unwrap()[0]).collect()
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod image_lists;
 mod interop;
 mod onnx_activations;
 mod onnx_layers;
+mod streaming;
 
 // Commands, run as a user runs them.
 mod landscape;

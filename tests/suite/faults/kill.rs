@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 use tilewright::atomic_file::{Operation, before_each_operation};
+use tilewright::data::MemorySize;
 use tilewright::recipe::TrainConfig;
 use tilewright::session::Device;
 use tilewright::train::{Changes, RunFolder, Silent, TrainError, Trainer};
@@ -17,7 +18,8 @@ use tilewright::train::{Changes, RunFolder, Silent, TrainError, Trainer};
 const END: &str = "TILEWRIGHT_TEST_END";
 const RUN: &str = "TILEWRIGHT_TEST_RUN";
 
-/// Momentum, a schedule with a memory, and a checkpoint within each epoch of three steps.
+/// Momentum, a schedule with a memory, a checkpoint within each epoch of three steps, images that are drawn, mixed and read
+/// as they are needed.
 fn config() -> TrainConfig {
     TrainConfig {
         data: "synthetic:1x12x12:2:6".parse().unwrap(),
@@ -27,6 +29,9 @@ fn config() -> TrainConfig {
         checkpoint_every: 2,
         optimizer: "sgd:momentum=0.9".parse().unwrap(),
         schedule: "plateau:patience=0,factor=0.5".parse().unwrap(),
+        sampler: "balanced".parse().unwrap(),
+        augment: Some("crop:padding=1,cutmix:alpha=1".parse().unwrap()),
+        data_memory: Some(MemorySize(0)),
         ..TrainConfig::default()
     }
 }
