@@ -58,7 +58,8 @@
 //! # What a run needs besides
 //!
 //! [`data`] reads, shuffles and augments images; [`train`] has the loop, metrics, checkpoints and the run folder;
-//! [`interop`] exchanges weights with PyTorch and writes ONNX; [`report`] draws tables and curves. [`check`] holds
+//! [`interop`] exchanges weights with PyTorch and writes ONNX; [`report`] draws tables and pictures, and [`study`] has what is
+//! made of runs that are done. [`check`] holds
 //! every kernel against the reference, [`verify`] against numbers of PyTorch, [`bench`](mod@bench) measures, and
 //! [`tune`] writes a table of what beats the rule on one device.
 //!
@@ -101,6 +102,7 @@ pub mod report;
 pub mod session;
 pub mod setting;
 pub mod shader;
+pub mod study;
 pub mod tensor;
 pub mod train;
 pub mod tune;

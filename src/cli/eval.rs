@@ -8,10 +8,14 @@ use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tilewright::activity::Stage;
+use tilewright::checkpoint::load_checkpoint;
 use tilewright::data::{ClassMatching, MAX_PIXELS, MemorySize, Source, Views};
+use tilewright::path_text::lossy;
 use tilewright::recipe::Precision;
 use tilewright::report::Table;
-use tilewright::train::{ClassScore, Ensemble, Evaluation, RunFolder, TestData};
+use tilewright::train::{
+    ClassScore, Ensemble, Evaluation, Findings, Record, RunFolder, TestData, TrainError, layer_norms, write_norms,
+};
 
 /// Measure a checkpoint on the test images: top-1, top-5, loss, calibration, confusion matrix and each class
 ///
@@ -51,6 +55,18 @@ pub(super) struct Eval {
     /// half of the memory that is free]
     #[arg(long, value_name = "SIZE", help_heading = DATA)]
     data_memory: Option<MemorySize>,
+    /// Write evaluation.json to this folder, and pictures of it as SVG and PNG files
+    ///
+    /// The confusion of the classes, how far probabilities can be trusted, the wrong images that the model is most sure of,
+    /// and the filters of its first layer. A run folder has those of its own end.
+    #[arg(long, value_name = "DIR", help_heading = EVALUATION)]
+    pictures: Option<PathBuf>,
+    /// With --pictures: how large the weights of each layer are and the gradients that reach them, as norms.csv and a picture
+    ///
+    /// Of one checkpoint, by the cross-entropy of a batch of the images. Where gradients fall by orders of magnitude from the
+    /// last layer to the first, they vanish.
+    #[arg(long, requires = "pictures", help_heading = EVALUATION)]
+    norms: bool,
     #[command(flatten)]
     images: ImageOptions,
     #[command(flatten)]
@@ -63,10 +79,16 @@ const EVALUATION: &str = "Evaluation";
 /// Classes beyond which the confusion matrix is not printed.
 const MOST_CLASSES: usize = 20;
 
+/// Pairs of classes that are told.
+const MOST_CONFUSED: usize = 12;
+
 impl Eval {
     pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
         if self.batch == 0 {
             return Err(CliError::usage("--batch is 0, but must be at least 1"));
+        }
+        if self.norms && self.checkpoints.len() > 1 {
+            return Err(CliError::usage("--norms is of one checkpoint: give one at a time"));
         }
         let paths: Vec<PathBuf> = self.checkpoints.iter().map(|path| checkpoint_file(path)).collect();
         let reporter = global.reporter();
@@ -82,8 +104,16 @@ impl Eval {
         let found = ensemble.evaluate(&device, self.batch, self.tta.unwrap_or_default())?;
         drop(reporter);
         let whole = &found.whole;
+        if let Some(folder) = &self.pictures {
+            self.draw(folder, &ensemble, whole)?;
+            if let (true, Some(images), [path]) = (self.norms, ensemble.images(), &paths[..]) {
+                let norms = layer_norms(&load_checkpoint(path)?, path, images, self.batch, &device)?;
+                write_norms(&norms, folder)?;
+            }
+        }
         say_confusion(global, &whole.confusion, ensemble.classes());
         say_classes(global, whole, ensemble.classes());
+        say_confused(global, whole, ensemble.classes());
         let together = match paths.len() {
             1 => String::new(),
             several => format!(", {several} checkpoints together"),
@@ -107,6 +137,10 @@ impl Eval {
             let ClassScore { precision, recall, f1, support } = score;
             json!({ "class": class, "precision": precision, "recall": recall, "f1": f1, "support": support })
         });
+        let confused = whole.most_confused(MOST_CONFUSED).into_iter().map(|pair| {
+            let [truth, predicted] = [pair.truth, pair.predicted].map(|class| &ensemble.classes()[class]);
+            json!({ "class": truth, "taken_for": predicted, "images": pair.images, "share": pair.share })
+        });
         let run = if let [path] = &paths[..] { path.parent() } else { None };
         global.result(&json!({
             "test_accuracy": whole.top1,
@@ -119,9 +153,23 @@ impl Eval {
             "run": run.map(|run| run.display().to_string()),
             "members": members.collect::<Vec<_>>(),
             "calibration_error": whole.calibration_error,
+            "calibration": whole.calibration,
             "confusion": whole.confusion,
+            "most_confused": confused.collect::<Vec<_>>(),
             "classes": classes.collect::<Vec<_>>(),
+            "pictures": self.pictures.as_deref().map(lossy),
         }));
+        Ok(())
+    }
+
+    fn draw(&self, folder: &Path, ensemble: &Ensemble, whole: &Evaluation) -> Result<(), CliError> {
+        let unwritten = |reason| TrainError::File { path: folder.to_owned(), action: "made", reason };
+        std::fs::create_dir_all(folder).map_err(unwritten)?;
+        let checkpoints: Vec<String> = self.checkpoints.iter().map(|path| lossy(path)).collect();
+        let images = ensemble.images();
+        let name = images.map_or("", |images| images.name.as_str());
+        let record = Record::new(&ensemble.models(), checkpoints.join(", "), name, ensemble.classes(), whole);
+        Findings { record, images, filters: ensemble.filters()? }.write(folder)?;
         Ok(())
     }
 }
@@ -162,6 +210,20 @@ fn say_classes(global: &Global, found: &Evaluation, classes: &[String]) {
     for (class, score) in classes.iter().zip(found.class_scores()) {
         let shares = [score.precision, score.recall, score.f1].map(|share| format!("{:.2}", 100.0 * share));
         table.row([class.clone()].into_iter().chain(shares).chain([score.support.to_string()]));
+    }
+    global.say(table.to_markdown());
+}
+
+/// Which classes are taken for which, where the matrix is too large to be read.
+fn say_confused(global: &Global, found: &Evaluation, classes: &[String]) {
+    let pairs = found.most_confused(MOST_CONFUSED);
+    if classes.len() <= MOST_CLASSES || pairs.is_empty() {
+        return;
+    }
+    let mut table = Table::new(["most often confused", "taken for", "images", "of the class, %"]);
+    for pair in pairs {
+        let [truth, predicted] = [pair.truth, pair.predicted].map(|class| classes[class].clone());
+        table.row([truth, predicted, pair.images.to_string(), format!("{:.2}", 100.0 * pair.share)]);
     }
     global.say(table.to_markdown());
 }

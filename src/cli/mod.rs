@@ -10,14 +10,17 @@ mod bench;
 mod check;
 mod classes;
 mod colour;
+mod compare;
 mod completions;
 mod devices;
 mod docs;
 mod duration;
+mod embed;
 mod error;
 mod eval;
 mod export;
 mod global;
+mod images;
 mod import;
 mod interrupt;
 mod landscape;
@@ -31,6 +34,7 @@ mod precision;
 mod predict;
 mod profile;
 mod recipes;
+mod report;
 mod reporter;
 mod rows;
 mod settings;
@@ -76,7 +80,10 @@ enum Command {
     Sweep(Box<sweep::Sweep>),
     Landscape(Box<landscape::Landscape>),
     Eval(eval::Eval),
+    Compare(compare::Compare),
+    Report(report::Report),
     Predict(predict::Predict),
+    Embed(embed::Embed),
     Augment(Box<augment::Augment>),
     Import(import::Import),
     Export(export::Export),
@@ -104,6 +111,7 @@ impl Command {
             Command::Landscape(command) => Some(&command.place),
             Command::Eval(command) => Some(&command.place),
             Command::Predict(command) => Some(&command.place),
+            Command::Embed(command) => Some(&command.place),
             Command::Augment(command) => Some(&command.place),
             Command::Bench(command) => Some(&command.place),
             Command::Profile(command) => Some(&command.place),
@@ -112,7 +120,7 @@ impl Command {
             Command::Tune(command) => return Some(command.device.clone().into()),
             Command::Summary(command) => return Some(command.device.clone().into()),
             Command::Import(_) | Command::Export(_) | Command::Models(_) | Command::Recipes(_) => None,
-            Command::Devices(_) => None,
+            Command::Devices(_) | Command::Compare(_) | Command::Report(_) => None,
             Command::Docs(_) | Command::Completions(_) | Command::Man(_) => None,
         }
         .cloned()
@@ -125,7 +133,10 @@ impl Command {
             Command::Sweep(command) => command.run(global),
             Command::Landscape(command) => command.run(global),
             Command::Eval(command) => command.run(global),
+            Command::Compare(command) => command.run(global),
+            Command::Report(command) => command.run(global),
             Command::Predict(command) => command.run(global),
+            Command::Embed(command) => command.run(global),
             Command::Augment(command) => command.run(global),
             Command::Import(command) => command.run(global),
             Command::Export(command) => command.run(global),

@@ -1,17 +1,20 @@
-//! `tilewright predict`: classes and probabilities of single images.
+//! `tilewright predict`: classes and probabilities of single images, and where the evidence for them lies.
 
 use super::eval::checkpoint_file;
+use super::images::{Loaded, batch_of, files};
 use super::place::Place;
 use super::rows::ImageOptions;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::{Value, json};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use tilewright::atomic_file::replace_file;
 use tilewright::checkpoint::{Checkpoint, load_checkpoint};
-use tilewright::data::{MAX_PIXELS, images_of, load_image};
+use tilewright::data::MAX_PIXELS;
 use tilewright::path_text::lossy;
 use tilewright::recipe::Precision;
-use tilewright::train::{Batch, Evaluator, TrainError, softmax};
+use tilewright::train::{Evaluator, Evidence, Explainer, TrainError, explanation, softmax};
 
 /// Tell what is on images: classes and probabilities
 ///
@@ -21,12 +24,21 @@ use tilewright::train::{Batch, Evaluator, TrainError, softmax};
 pub(super) struct Predict {
     /// A checkpoint, or a run folder whose last checkpoint is taken
     checkpoint: PathBuf,
-    /// JPEG, PNG, WebP or BMP files, or folders of which all images are taken; they are brought to what the model takes
+    /// JPEG, PNG, WebP or BMP files, folders of which all images are taken, or patterns such as 'photos/*.jpg'; they are
+    /// brought to what the model takes
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Number of classes to name
     #[arg(long, default_value_t = 3)]
     top: usize,
+    /// Write the predictions to this file too: a table where it ends in .csv, a line of JSON each where in .jsonl
+    #[arg(long, value_name = "FILE", value_parser = parse_out)]
+    out: Option<PathBuf>,
+    /// Show where the model looks: write a PNG picture of each image with the places that speak for its class to this folder
+    ///
+    /// Grad-CAM (Selvaraju et al. 2017), by the last convolution's features: yellow speaks for the class most.
+    #[arg(long, value_name = "DIR")]
+    explain: Option<PathBuf>,
     /// Refuse images of more pixels, before they are decoded
     #[arg(long, value_name = "PIXELS", default_value_t = MAX_PIXELS)]
     max_pixels: u64,
@@ -36,8 +48,8 @@ pub(super) struct Predict {
     pub place: Place,
 }
 
-/// Pixels of the images of a batch: those of 16 images of ImageNet's size.
-const BATCH_PIXELS: usize = 16 * 224 * 224;
+/// What is said of an image: its logits and, where it is asked for, the evidence; or the reason why nothing is.
+type Told = Result<(Vec<f32>, Option<PathBuf>), String>;
 
 impl Predict {
     pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
@@ -46,19 +58,61 @@ impl Predict {
         let mut checkpoint = load_checkpoint(&path)?;
         let header = &mut checkpoint.header;
         header.preprocessing = self.seen.over(header.preprocessing, header.input)?;
-        let [channels, height, width] = header.input;
-        let files = self.files(global)?;
-        let size = (BATCH_PIXELS / (height * width)).clamp(1, 16).min(files.len());
-        let batch = Batch { shape: [size, channels, height, width], classes: header.classes.len() };
+        let files = files(&self.images, global)?;
+        let batch = batch_of(files.len(), header);
         let device = global.training_device(global.tuned.as_deref(), Precision::F32)?;
         let mut evaluator = Evaluator::of(&checkpoint, &path, batch, &device)?;
+        let mut explainer = match &self.explain {
+            Some(folder) => {
+                std::fs::create_dir_all(folder).map_err(unwritten(folder, "made"))?;
+                Some((folder, Explainer::of(&checkpoint, &path, batch, &device)?))
+            }
+            None => None,
+        };
         drop(reporter);
         let mut predictions = Vec::new();
-        for files in files.chunks(size) {
-            let logits = logits(files, (&path, &checkpoint), batch, self.max_pixels, &mut evaluator)?;
-            for (file, logits) in files.iter().zip(logits) {
-                predictions.push(self.tell(global, &checkpoint.header.classes, file, logits));
+        for files in files.chunks(batch.shape[0]) {
+            let loaded = Loaded::read(files, &checkpoint.header, batch, self.max_pixels);
+            let bytes: Vec<u8> = loaded.bytes.iter().flatten().flatten().copied().collect();
+            let rows = match bytes.is_empty() {
+                true => Vec::new(),
+                false => evaluator.logits(&bytes, &checkpoint.header.normalization)?,
+            };
+            let evidence = match &mut explainer {
+                Some((_, explainer)) if !rows.is_empty() => explainer.explain(&loaded.numbers, None)?,
+                _ => Vec::new(),
+            };
+            let (mut rows, mut evidence) = (rows.chunks_exact(batch.classes), evidence.into_iter());
+            for (file, image) in files.iter().zip(&loaded.bytes) {
+                let told: Told = match image {
+                    Err(reason) => Err(reason.clone()),
+                    Ok(image) => {
+                        let (row, evidence) = (rows.next().unwrap_or_default(), evidence.next());
+                        // Finite weights may still overflow, and a share of nothing says nothing.
+                        match row.iter().all(|logit| logit.is_finite()) {
+                            true => {
+                                let picture = match (&self.explain, &evidence) {
+                                    (Some(folder), Some(evidence)) => {
+                                        let name = format!("{:05}-{}", predictions.len() + 1, stem(file));
+                                        Some(draw(folder, &name, &checkpoint, image, evidence)?)
+                                    }
+                                    _ => None,
+                                };
+                                Ok((row.to_vec(), picture))
+                            }
+                            false => {
+                                let what = format!("`{}`", file.display());
+                                Err(TrainError::NoProbabilities { checkpoint: path.clone(), what }.to_string())
+                            }
+                        }
+                    }
+                };
+                predictions.push(self.tell(global, &checkpoint.header.classes, file, told));
             }
+        }
+        if let Some(out) = &self.out {
+            let bytes = if is_csv(out) { as_table(&predictions, self.top) } else { as_lines(&predictions) };
+            replace_file(out, &bytes).map_err(unwritten(out, "written"))?;
         }
         let failed = predictions.iter().filter(|prediction| prediction.get("error").is_some()).count();
         if failed > 0 {
@@ -68,27 +122,11 @@ impl Predict {
         if failed > 0 { Err(CliError::Judged) } else { Ok(()) }
     }
 
-    /// The images that are meant, those of folders in the order of their names.
-    fn files(&self, global: &Global) -> Result<Vec<PathBuf>, CliError> {
-        let mut files = Vec::new();
-        for path in &self.images {
-            match path.is_dir() {
-                true => {
-                    let (images, left_out) = images_of(path)?;
-                    left_out.iter().for_each(|note| global.note(note));
-                    files.extend(images);
-                }
-                false => files.push(path.clone()),
-            }
-        }
-        Ok(files)
-    }
-
     /// Says what is on one image, and gives it as JSON.
-    fn tell(&self, global: &Global, names: &[String], file: &Path, logits: Result<Vec<f32>, String>) -> Value {
+    fn tell(&self, global: &Global, names: &[String], file: &Path, told: Told) -> Value {
         let shown = file.display().to_string();
-        let logits = match logits {
-            Ok(logits) => logits,
+        let (logits, picture) = match told {
+            Ok(told) => told,
             Err(reason) => {
                 global.say(format_args!("{shown}: error: {reason}"));
                 return json!({ "image": lossy(file), "error": reason });
@@ -103,39 +141,77 @@ impl Predict {
         global.say(format_args!("{shown}: {}", named.join(", ")));
         let classes: Vec<_> =
             order.iter().map(|&class| json!({ "class": names[class], "probability": probabilities[class] })).collect();
-        json!({ "image": lossy(file), "classes": classes, "logits": logits })
+        let mut prediction = json!({ "image": lossy(file), "classes": classes, "logits": logits });
+        if let Some(picture) = picture {
+            prediction["explanation"] = lossy(&picture).into();
+        }
+        prediction
     }
 }
 
-/// The logits of at most a batch of images; the reason for each that has none.
-fn logits(
-    files: &[PathBuf],
-    (path, checkpoint): (&Path, &Checkpoint),
-    batch: Batch,
-    max_pixels: u64,
-    evaluator: &mut Evaluator,
-) -> Result<Vec<Result<Vec<f32>, String>>, CliError> {
-    let header = &checkpoint.header;
-    let [_, channels, height, width] = batch.shape;
-    let load = |file: &PathBuf| load_image(file, channels, (height, width), header.preprocessing, max_pixels);
-    let loaded: Vec<_> = files.iter().map(|file| load(file).map_err(|error| error.to_string())).collect();
-    let images: Vec<u8> = loaded.iter().flatten().flatten().copied().collect();
-    let rows = match images.is_empty() {
-        true => Vec::new(),
-        false => evaluator.logits(&images, &header.normalization)?,
-    };
-    let mut rows = rows.chunks_exact(batch.classes);
-    let result = |(file, image): (&PathBuf, Result<Vec<u8>, String>)| {
-        image?;
-        let row = rows.next().unwrap_or_default();
-        // Finite weights may still overflow, and a share of nothing says nothing.
-        match row.iter().all(|logit| logit.is_finite()) {
-            true => Ok(row.to_vec()),
-            false => {
-                let what = format!("`{}`", file.display());
-                Err(TrainError::NoProbabilities { checkpoint: path.to_owned(), what }.to_string())
-            }
-        }
-    };
-    Ok(files.iter().zip(loaded).map(result).collect())
+fn parse_out(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
+    match ending.as_str() {
+        "csv" | "jsonl" | "ndjson" => Ok(path),
+        _ => Err("its name must end in .csv for a table, or in .jsonl for lines of JSON".to_owned()),
+    }
+}
+
+fn is_csv(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
+}
+
+pub(super) fn unwritten(path: &Path, action: &'static str) -> impl Fn(std::io::Error) -> TrainError {
+    let path = path.to_owned();
+    move |reason| TrainError::File { path: path.clone(), action, reason }
+}
+
+fn stem(file: &Path) -> String {
+    file.file_stem().map_or_else(|| "image".to_owned(), |stem| lossy(Path::new(stem)))
+}
+
+/// Writes the picture of an image and of what speaks for its class.
+fn draw(
+    folder: &Path,
+    name: &str,
+    checkpoint: &Checkpoint,
+    image: &[u8],
+    evidence: &Evidence,
+) -> Result<PathBuf, CliError> {
+    let path = folder.join(format!("{name}.png"));
+    let tiles = explanation(image, &checkpoint.header, evidence);
+    super::compare::write_picture(&path, &tilewright::report::Picture::Tiles(&tiles))?;
+    Ok(path)
+}
+
+/// A line of JSON for each image.
+fn as_lines(predictions: &[Value]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for prediction in predictions {
+        writeln!(bytes, "{prediction}").expect("writing to memory does not fail");
+    }
+    bytes
+}
+
+/// A row for each image: its path, classes and probabilities in turn, the likeliest first, and the reason where there are none.
+fn as_table(predictions: &[Value], top: usize) -> Vec<u8> {
+    let most = predictions.iter().filter_map(|told| told["classes"].as_array()).map(Vec::len).max().unwrap_or(0);
+    let pairs = top.min(most);
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let titles = (1..=pairs).flat_map(|place| [format!("class_{place}"), format!("probability_{place}")]);
+    let titles = ["image".to_owned()].into_iter().chain(titles).chain(["error".to_owned()]);
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let rows = predictions.iter().map(|told| {
+        let cells = (0..pairs).flat_map(|place| {
+            let class = &told["classes"][place];
+            ["class", "probability"].map(|key| class.get(key).map(text).unwrap_or_default())
+        });
+        let error = told.get("error").map(text).unwrap_or_default();
+        [text(&told["image"])].into_iter().chain(cells).chain([error]).collect::<Vec<_>>()
+    });
+    for row in [titles.collect()].into_iter().chain(rows) {
+        table.write_record(&row).expect("writing to memory does not fail");
+    }
+    table.into_inner().expect("writing to memory does not fail")
 }

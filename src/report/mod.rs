@@ -1,4 +1,4 @@
-//! Tables, for terminals and Markdown alike, pictures of curves, TensorBoard events, and the generated
+//! Tables, for terminals and Markdown alike, pictures of what runs find, TensorBoard events, and the generated
 //! pages of the documentation.
 
 mod pages;
@@ -11,9 +11,22 @@ mod tensorboard;
 mod tensorboard;
 
 pub use pages::Page;
-pub use picture::{Across, Band, Curve, Mark, Panel, PictureError, Style, picture};
+pub(crate) use pages::thousands;
+pub use picture::confusion::{Confused, Confusion, most_confused};
+pub use picture::pixels::{Pixels, base64};
+pub use picture::shades::viridis;
+pub use picture::{Across, Band, Curve, Mark, Panel, Picture, PictureError, Style, Tile, Tiles};
 pub use published::{Published, published};
 pub use tensorboard::EventFile;
+
+/// The value of a setting, for TensorBoard.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names say what each is")]
+pub enum HyperValue {
+    Number(f64),
+    Text(String),
+    Flag(bool),
+}
 
 /// Rows of cells under a heading, aligned when written.
 #[derive(Clone, Debug, Default)]

@@ -255,7 +255,7 @@ fn write_table<const COLUMNS: usize>(
 }
 
 /// 1234567 as 1,234,567.
-fn thousands(number: usize) -> String {
+pub(crate) fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let first = digits.len() % 3;
     let mut text = digits[..first].to_owned();

@@ -1,9 +1,21 @@
-//! Curves as a picture: panels in rows of two in one SVG file, each with its legend below it, where no data are.
+//! Pictures as SVG and PNG files: panels of curves in rows of two, each with its legend below it, where no data are; the
+//! matrix of a confusion; tiles of images.
 
+pub(super) mod confusion;
 #[cfg(feature = "plots")]
 mod draw;
+#[cfg(feature = "plots")]
+mod matrix;
+pub(super) mod pixels;
+pub(super) mod shades;
+#[cfg(feature = "plots")]
+mod surface;
 #[cfg(all(test, feature = "plots"))]
 mod tests;
+mod tiles;
+
+use confusion::Confusion;
+pub use tiles::{Tile, Tiles};
 
 /// Points of one kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +37,8 @@ pub enum Style {
     DottedLine,
     /// Dots alone: for points of which none comes after another.
     Dots,
+    /// A bar from 0 to each point.
+    Bars,
 }
 
 /// What lies between two curves.
@@ -80,27 +94,52 @@ pub struct Panel {
     pub marks: Vec<Mark>,
 }
 
-/// A picture that could not be drawn.
-#[derive(Debug, thiserror::Error)]
-#[error("the curves could not be drawn: {0}")]
-pub struct PictureError(String);
-
-/// The panels in rows of two, as the text of an SVG file; none in a build without the feature `plots`.
-///
-/// # Errors
-/// When the drawing library refuses.
-#[cfg(feature = "plots")]
-pub fn picture(panels: &[Panel]) -> Result<Option<String>, PictureError> {
-    let mut text = String::new();
-    draw::draw(panels, &mut text).map_err(|reason| PictureError(reason.to_string()))?;
-    Ok(Some(text))
+/// What can be drawn.
+#[derive(Clone, Debug)]
+pub enum Picture<'a> {
+    /// In rows of two.
+    Panels(&'a [Panel]),
+    /// As counts and as shares.
+    Confusion(Confusion<'a>),
+    /// In a grid.
+    Tiles(&'a Tiles),
 }
 
-/// The panels in rows of two, as the text of an SVG file; none in a build without the feature `plots`.
-///
-/// # Errors
-/// When the drawing library refuses.
-#[cfg(not(feature = "plots"))]
-pub fn picture(_: &[Panel]) -> Result<Option<String>, PictureError> {
-    Ok(None)
+/// A picture that could not be drawn.
+#[derive(Debug, thiserror::Error)]
+#[error("the picture could not be drawn: {0}")]
+pub struct PictureError(String);
+
+impl Picture<'_> {
+    /// The text of an SVG file; none in a build without the feature `plots`.
+    ///
+    /// # Errors
+    /// When the drawing library refuses.
+    pub fn svg(&self) -> Result<Option<String>, PictureError> {
+        #[cfg(feature = "plots")]
+        return surface::svg(&*self.sheet()).map(Some).map_err(|reason| PictureError(reason.to_string()));
+        #[cfg(not(feature = "plots"))]
+        Ok(None)
+    }
+
+    /// The bytes of a PNG file, with two pixels for each unit of the SVG file each way; none in a build without the feature
+    /// `plots`. Letters beyond Latin and Greek are boxes.
+    ///
+    /// # Errors
+    /// When the drawing library refuses.
+    pub fn png(&self) -> Result<Option<Vec<u8>>, PictureError> {
+        #[cfg(feature = "plots")]
+        return surface::png(&*self.sheet()).map(Some).map_err(|reason| PictureError(reason.to_string()));
+        #[cfg(not(feature = "plots"))]
+        Ok(None)
+    }
+
+    #[cfg(feature = "plots")]
+    fn sheet(&self) -> Box<dyn surface::Sheet + '_> {
+        match self {
+            Picture::Panels(panels) => Box::new(draw::Frames::of(panels)),
+            Picture::Confusion(confusion) => Box::new(matrix::Matrices::of(confusion)),
+            Picture::Tiles(tiles) => Box::new(tiles::Grid(tiles)),
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The curves of a run: loss and accuracy of its steps and epochs.
+//! The curves of a run: loss, accuracy and learning rate of its steps and epochs.
 
 use super::run_folder::{EpochRow, StepRow};
 use crate::report::{Across, Curve, Mark, Panel, Style};
@@ -6,11 +6,11 @@ use crate::report::{Across, Curve, Mark, Panel, Style};
 /// Points of a curve of steps at most; beyond, neighbours are averaged.
 const MOST_POINTS: usize = 300;
 
-/// Loss and accuracy over epochs: training by steps, test by epochs.
-pub(super) fn panels(model: &str, steps: &[StepRow], epochs: &[EpochRow]) -> [Panel; 2] {
+/// Loss, accuracy and learning rate over epochs: training by steps, test by epochs.
+pub(super) fn panels(model: &str, steps: &[StepRow], epochs: &[EpochRow]) -> [Panel; 3] {
     let steps_per_epoch = steps.iter().filter(|row| row.epoch == 1).count().max(1) as f64;
-    let training = |value: fn(&StepRow) -> f32| Curve {
-        label: "training".to_owned(),
+    let training = |label: &str, value: fn(&StepRow) -> f64| Curve {
+        label: label.to_owned(),
         points: steps
             .chunks(steps.len().div_ceil(MOST_POINTS).max(1))
             .map(|rows| rows.iter().filter(|row| row.loss.is_finite()).collect::<Vec<_>>())
@@ -19,7 +19,7 @@ pub(super) fn panels(model: &str, steps: &[StepRow], epochs: &[EpochRow]) -> [Pa
             .map(|rows| {
                 let mean =
                     |of: &dyn Fn(&StepRow) -> f64| rows.iter().map(|row| of(row)).sum::<f64>() / rows.len() as f64;
-                (mean(&|row| (row.step as f64 + 1.0) / steps_per_epoch), mean(&|row| f64::from(value(row))))
+                (mean(&|row| (row.step as f64 + 1.0) / steps_per_epoch), mean(&|row| value(row)))
             })
             .collect(),
         style: Style::Line,
@@ -43,12 +43,20 @@ pub(super) fn panels(model: &str, steps: &[StepRow], epochs: &[EpochRow]) -> [Pa
         ..Panel::default()
     };
     [
-        panel("loss", "cross-entropy, nats", vec![training(|row| row.loss), test(|row| row.decided().0)]),
+        panel(
+            "loss",
+            "cross-entropy, nats",
+            vec![training("training", |row| f64::from(row.loss)), test(|row| row.decided().0)],
+        ),
         panel(
             "accuracy",
             "accuracy, %",
-            vec![percent(training(|row| row.accuracy)), percent(test(|row| row.decided().1))],
+            vec![percent(training("training", |row| f64::from(row.accuracy))), percent(test(|row| row.decided().1))],
         ),
+        Panel {
+            marks: Vec::new(),
+            ..panel("learning rate", "learning rate", vec![training("learning rate", |row| row.lr)])
+        },
     ]
 }
 
@@ -74,12 +82,13 @@ mod tests {
         };
         let steps: Vec<StepRow> = (0..1000).map(row).collect();
         let epochs = [EpochRow { epoch: 1, test_loss: Some(1.0), test_accuracy: Some(0.75), ..EpochRow::default() }];
-        let [loss, accuracy] = panels("lenet5", &steps, &epochs);
+        let [loss, accuracy, rate] = panels("lenet5", &steps, &epochs);
         let points = &loss.curves[0].points;
         assert_eq!((points.len(), points[0]), (250, (2.5 / 500.0, 2.0)));
         assert!((points[249].0 - 2.0).abs() < 0.01, "{:?}", points[249]);
         assert_eq!(accuracy.curves[0].points[0].1, 25.0);
         assert_eq!(accuracy.curves[1].points, [(1.0, 75.0)]);
+        assert!(rate.curves[0].points.iter().all(|point| (point.1 - 0.1).abs() < 1e-12));
         assert_eq!(accuracy.marks, [Mark { label: "best: epoch 1, 75.00 %".to_owned(), x: 1.0 }]);
         assert!(
             panels("lenet5", &[], &[]).iter().all(|panel| panel.curves.iter().all(|curve| curve.points.is_empty()))

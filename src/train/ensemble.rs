@@ -1,6 +1,6 @@
 //! One or several checkpoints on the same test images, the probabilities of the classes averaged over them.
 
-use super::{Batch, Evaluation, Evaluator, MeanProbabilities, TrainError};
+use super::{Batch, Evaluation, Evaluator, Filters, MeanProbabilities, TrainError};
 use crate::checkpoint::{Checkpoint, Header, load_checkpoint};
 use crate::data::{
     Asked, ClassMatching, Dataset, HeldOut, LoadOptions, MAX_PIXELS, MemorySize, Source, View, Views, are_numbers,
@@ -116,6 +116,28 @@ impl Ensemble {
     /// The names of the classes.
     pub fn classes(&self) -> &[String] {
         self.members.first().map_or(&[], |member| &member.checkpoint.header.classes)
+    }
+
+    /// The test images, as the first checkpoint takes them.
+    pub fn images(&self) -> Option<&Dataset> {
+        self.members.first().map(|member| &*member.images)
+    }
+
+    /// The names of the models, with commas between them.
+    pub fn models(&self) -> String {
+        let names = self.members.iter().map(|member| member.checkpoint.header.config.model.as_str());
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The filters of the first layer, where there is one checkpoint.
+    ///
+    /// # Errors
+    /// When its model cannot be built.
+    pub fn filters(&self) -> Result<Option<Filters>, TrainError> {
+        match &self.members[..] {
+            [Member { checkpoint, .. }] => Filters::of_checkpoint(checkpoint),
+            _ => Ok(None),
+        }
     }
 
     /// Runs one member after the other on `device`, in batches of at most `batch` images. The

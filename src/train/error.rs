@@ -85,6 +85,10 @@ pub enum TrainError {
     NotARun { path: PathBuf },
     #[error("the configuration `{}` cannot be read: {reason}", path.display())]
     Config { path: PathBuf, reason: String },
+    #[error("{model} has no features to give: no layer with weights comes before its logits")]
+    NoHead { model: String },
+    #[error("{model} cannot be asked where it looks: none of its convolutions has more than one place in the image")]
+    NoMap { model: String },
     #[error(transparent)]
     Picture(#[from] PictureError),
     #[error("{data} has one class only: there is nothing to tell apart; give it images of another class too")]
@@ -181,7 +185,7 @@ impl TrainError {
         }
     }
 
-    pub(super) fn file(path: impl Into<PathBuf>, action: &'static str) -> impl FnOnce(io::Error) -> TrainError {
+    pub(crate) fn file(path: impl Into<PathBuf>, action: &'static str) -> impl FnOnce(io::Error) -> TrainError {
         let path = path.into();
         move |reason| TrainError::File { path, action, reason }
     }

@@ -1,9 +1,10 @@
 //! What predictions are worth: loss, ranks and confusion of classes.
 
-use serde::Serialize;
+use crate::report::{Confused, most_confused};
+use serde::{Deserialize, Serialize};
 
 /// What an evaluation found; shares from 0 to 1.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Evaluation {
     /// Mean cross-entropy, in nats.
@@ -19,6 +20,34 @@ pub struct Evaluation {
     /// Expected calibration error (Guo et al. 2017): how far the probability of the predicted class is from the share of
     /// such predictions that are right, over 15 bins of that probability, each by its images.
     pub calibration_error: f64,
+    /// These bins, from low to high probabilities; those without images are left out.
+    pub calibration: Vec<CalibrationBin>,
+    /// The wrong predictions of the highest probability, that with the highest first.
+    pub most_wrong: Vec<WrongImage>,
+}
+
+/// Predictions of about the same probability.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CalibrationBin {
+    /// How many.
+    pub images: usize,
+    /// The mean probability of the predicted class, from 0 to 1.
+    pub probability: f64,
+    /// The share of them that are right, from 0 to 1.
+    pub accuracy: f64,
+}
+
+/// An image that is taken for another class than its own.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WrongImage {
+    /// Its place among the images.
+    pub index: usize,
+    /// What it shows.
+    pub truth: usize,
+    /// What it is taken for.
+    pub predicted: usize,
+    /// How likely it is said to be that, from 0 to 1.
+    pub probability: f64,
 }
 
 /// How well a class is told from the others; shares from 0 to 1, and 0 where they are of nothing.
@@ -60,6 +89,11 @@ impl Evaluation {
         recalls.iter().sum::<f64>() / recalls.len().max(1) as f64
     }
 
+    /// The pairs of classes that are confused most often, at most `most`.
+    pub fn most_confused(&self, most: usize) -> Vec<Confused> {
+        most_confused(&self.confusion, most)
+    }
+
     /// The class that every image is taken for, where they are of several.
     pub fn only_prediction(&self) -> Option<usize> {
         let is_predicted = |class: &usize| self.confusion.iter().any(|row| row[*class] > 0);
@@ -89,22 +123,28 @@ pub(super) struct Tally {
     confusion: Vec<Vec<usize>>,
     /// By the probability of the predicted class.
     bins: [Bin; BINS],
+    /// That with the highest probability first.
+    most_wrong: Vec<WrongImage>,
 }
 
 /// Predictions of about the same probability.
 #[derive(Clone, Copy, Default)]
 struct Bin {
+    images: usize,
     right: usize,
     /// The sum of their probabilities.
     probability: f64,
 }
 
-const BINS: usize = 15;
+pub(super) const BINS: usize = 15;
+
+/// Wrong predictions that are kept.
+const MOST_WRONG: usize = 25;
 
 impl Tally {
     pub(super) fn new(classes: usize) -> Tally {
         let (confusion, bins) = (vec![vec![0; classes]; classes], [Bin::default(); BINS]);
-        Tally { classes, loss: 0.0, top1: 0, top5: 0, images: 0, confusion, bins }
+        Tally { classes, loss: 0.0, top1: 0, top5: 0, images: 0, confusion, bins, most_wrong: Vec::new() }
     }
 
     /// Counts images, by their log-probabilities `[images, classes]` and labels.
@@ -121,14 +161,33 @@ impl Tally {
             let probability = row[predicted].exp();
             // A bin has its upper end.
             let bin = &mut self.bins[((probability * BINS as f64).ceil() as usize).clamp(1, BINS) - 1];
+            bin.images += 1;
             bin.right += usize::from(predicted == label);
             bin.probability += probability;
+            if predicted != label {
+                self.keep(WrongImage { index: self.images - 1, truth: label, predicted, probability });
+            }
+        }
+    }
+
+    fn keep(&mut self, wrong: WrongImage) {
+        let place = self.most_wrong.partition_point(|kept| kept.probability >= wrong.probability);
+        if place < MOST_WRONG {
+            self.most_wrong.insert(place, wrong);
+            self.most_wrong.truncate(MOST_WRONG);
         }
     }
 
     pub(super) fn finish(self) -> Evaluation {
         let share = |sum: f64| sum / self.images.max(1) as f64;
+        let bins = self.bins.iter().filter(|bin| bin.images > 0).map(|bin| CalibrationBin {
+            images: bin.images,
+            probability: bin.probability / bin.images as f64,
+            accuracy: bin.right as f64 / bin.images as f64,
+        });
         Evaluation {
+            calibration: bins.collect(),
+            most_wrong: self.most_wrong,
             loss: share(self.loss),
             top1: share(self.top1 as f64),
             top5: share(self.top5 as f64),
@@ -184,8 +243,25 @@ mod tests {
         let p = [0.9, 0.1, 0.9, 0.1, 0.6, 0.4, 0.4, 0.6].map(f64::ln);
         let found = Evaluation::of(&p, &[0, 1, 0, 1], 2);
         assert!((found.calibration_error - 0.4).abs() < 1e-12, "{found:?}");
+        let told: Vec<_> = found.calibration.iter().map(|bin| (bin.images, bin.accuracy)).collect();
+        assert_eq!(told, [(2, 1.0), (2, 0.5)]);
+        assert!((found.calibration[1].probability - 0.9).abs() < 1e-12, "{found:?}");
         let sure = Evaluation::of(&[0.0, f64::NEG_INFINITY], &[0], 2);
         assert_eq!(sure.calibration_error, 0.0);
+    }
+
+    #[test]
+    fn the_surest_of_the_wrong_predictions_are_kept_with_their_places() {
+        // Image i says class 1 with a probability of 0.5 + i / 100; every other one is of class 0.
+        let p: Vec<f64> = (0..40).flat_map(|i| [0.5 - f64::from(i) / 100.0, 0.5 + f64::from(i) / 100.0]).collect();
+        let p: Vec<f64> = p.iter().map(|p| p.ln()).collect();
+        let labels: Vec<u32> = (0..40).map(|i| i % 2).collect();
+        let found = Evaluation::of(&p, &labels, 2).most_wrong;
+        let places: Vec<usize> = found.iter().map(|wrong| wrong.index).collect();
+        assert_eq!(places, (1..20).rev().map(|half| 2 * half).collect::<Vec<_>>(), "image 0 is right by being first");
+        assert!((found[0].probability - 0.88).abs() < 1e-12 && (found[0].truth, found[0].predicted) == (0, 1));
+        let many = Evaluation::of(&p.repeat(2), &[labels.clone(), labels].concat(), 2).most_wrong;
+        assert_eq!((many.len(), many[0].index, many[1].index), (MOST_WRONG, 38, 78));
     }
 
     #[test]

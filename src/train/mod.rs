@@ -3,6 +3,7 @@
 mod averaged;
 mod classifier;
 mod curves;
+mod embedding;
 mod ensemble;
 mod error;
 mod evaluate;
@@ -10,11 +11,14 @@ mod evaluation;
 #[cfg(feature = "image")]
 mod examples;
 mod feed;
+mod findings;
 mod fitting;
 mod graphs;
 mod init;
 mod init_classes;
+mod inside;
 mod landscape;
+mod norms;
 mod notes;
 mod outcome;
 mod overfit;
@@ -37,14 +41,18 @@ mod trial;
 mod whiten;
 
 pub use classifier::{Classifier, Likelihood};
+pub use embedding::Embedding;
 pub use ensemble::{Ensemble, EnsembleEvaluation, TestData};
 pub use error::TrainError;
 pub use evaluate::Evaluator;
-pub use evaluation::{ClassScore, Evaluation};
+pub use evaluation::{CalibrationBin, ClassScore, Evaluation, WrongImage};
 #[cfg(feature = "image")]
 pub use examples::Examples;
+pub use findings::{Filters, Findings, Record};
 pub use graphs::{Batch, PartGraphs, evaluation_graph, part_graphs, training_graph};
+pub use inside::{Embedder, Evidence, Explainer, explanation};
 pub use landscape::{Form, Landscape, LandscapeOutcome, RateRun};
+pub use norms::{LayerNorm, layer_norms, norm_panels, write_norms};
 pub use outcome::Outcome;
 pub use overfit::{Overfit, OverfitOutcome};
 pub use probabilities::{MeanProbabilities, log_probabilities, softmax};

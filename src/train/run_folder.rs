@@ -4,7 +4,7 @@
 //! epoch, `checkpoint.safetensors` is the last checkpoint and `best.safetensors` the one with the
 //! highest test accuracy. `tuned.toml` is a copy of the table of kernels, if the run takes one. `curves.svg` shows the
 //! tables, and a file of events has them for TensorBoard. `augment.png` shows what is made of the first images, where they are
-//! changed at random.
+//! changed at random. At the end come `evaluation.json` and the pictures of it.
 //!
 //! What counts is the last checkpoint. Rows are on the disk before it is: those of later steps are dropped when the run
 //! goes on, and written again. The best checkpoint comes after it, and is made of it when it is missing.
@@ -14,9 +14,11 @@ use super::curves::panels;
 use super::rows::{keep_rows, read_rows};
 use super::run_lock::RunLock;
 use crate::atomic_file::{Appender, replace_file};
-use crate::recipe::TrainConfig;
-use crate::report::{EventFile, Panel, picture};
+use crate::recipe::{Kind, ROWS, Row, SettingValue, TrainConfig};
+use crate::report::{EventFile, HyperValue, Panel, Picture};
+use crate::session::Tensors;
 use crate::setting::{BadSetting, Setting};
+use crate::tensor::Shape;
 use crate::tuned::TunedTable;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -109,7 +111,6 @@ impl Numbered for EpochRow {
 /// A run's folder, open for writing.
 pub struct RunFolder {
     path: PathBuf,
-    model: String,
     steps: csv::Writer<Appender>,
     epochs: csv::Writer<Appender>,
     events: EventFile,
@@ -192,8 +193,9 @@ impl RunFolder {
     fn open(path: PathBuf, config: &TrainConfig, step: u64, lock: RunLock) -> Result<RunFolder, TrainError> {
         let steps = appender(&path.join("steps.csv"))?;
         let epochs = appender(&path.join("epochs.csv"))?;
-        let events = EventFile::create(&path, step).map_err(TrainError::file(&path, "written"))?;
-        Ok(RunFolder { path, model: config.model.clone(), steps, epochs, events, _lock: lock })
+        let mut events = EventFile::create(&path, step).map_err(TrainError::file(&path, "written"))?;
+        events.hyperparameters(&hyperparameters(config)).map_err(TrainError::file(&path, "written"))?;
+        Ok(RunFolder { path, steps, epochs, events, _lock: lock })
     }
 
     /// Writes the configuration anew.
@@ -256,9 +258,57 @@ impl RunFolder {
     }
 
     fn draw(&self) -> Result<(), TrainError> {
-        let steps: Vec<StepRow> = read_rows(&self.path.join("steps.csv"))?;
-        let epochs: Vec<EpochRow> = read_rows(&self.path.join("epochs.csv"))?;
-        write_picture(&self.path.join("curves.svg"), &panels(&self.model, &steps, &epochs))
+        write_picture(&self.path.join("curves.svg"), &RunFolder::curves(&self.path)?)
+    }
+
+    /// Loss, accuracy and learning rate of the run in `path`, over its epochs.
+    ///
+    /// # Errors
+    /// When its tables or its configuration cannot be read.
+    pub fn curves(path: &Path) -> Result<[Panel; 3], TrainError> {
+        let steps: Vec<StepRow> = read_rows(&path.join("steps.csv"))?;
+        Ok(panels(&RunFolder::config(path)?.model, &steps, &RunFolder::epochs(path)?))
+    }
+
+    /// How the weights are spread after step `step`, for TensorBoard: those of more than one dimension.
+    ///
+    /// # Errors
+    /// When the file of events cannot be written.
+    pub(super) fn write_histograms(&mut self, tensors: &Tensors, step: u64) -> Result<(), TrainError> {
+        let is_weight =
+            |(name, (shape, _)): &(&String, &(Shape, Vec<f32>))| shape.len() > 1 && !name.starts_with("optimizer.");
+        let weights = tensors.iter().filter(is_weight);
+        let tagged: Vec<_> = weights.map(|(name, (_, values))| (format!("weights/{name}"), &values[..])).collect();
+        self.events.histograms(step, &tagged).map_err(TrainError::file(&self.path, "written"))
+    }
+
+    /// The pictures of a run's end, which are PNG files, and that it has ended, for TensorBoard.
+    ///
+    /// # Errors
+    /// When the file of events cannot be written.
+    pub(super) fn write_end(&mut self, step: u64, pictures: &[(&str, Vec<u8>)]) -> Result<(), TrainError> {
+        let of_augmentation = fs::read(self.path.join("augment.png")).ok().map(|png| ("augmentation", png));
+        let all = pictures.iter().chain(&of_augmentation);
+        let tagged: Vec<_> = all.map(|(name, png)| (format!("pictures/{name}"), &png[..])).collect();
+        self.events.pictures(step, &tagged).map_err(TrainError::file(&self.path, "written"))?;
+        self.events.ended().map_err(TrainError::file(&self.path, "written"))
+    }
+
+    /// Draws the curves as a PNG file too, once the run is at its end.
+    ///
+    /// # Errors
+    /// When it cannot be drawn or written.
+    pub(super) fn draw_png(&self) -> Result<(), TrainError> {
+        let path = self.path.join("curves.png");
+        Picture::Panels(&RunFolder::curves(&self.path)?).png()?.map_or(Ok(()), |drawn| write_whole(&path, &drawn))
+    }
+
+    /// The epochs of the run in `path`.
+    ///
+    /// # Errors
+    /// When its table cannot be read.
+    pub fn epochs(path: &Path) -> Result<Vec<EpochRow>, TrainError> {
+        read_rows(&path.join("epochs.csv"))
     }
 
     /// Waits until all rows are on the disk, before the checkpoint that speaks of them.
@@ -273,6 +323,23 @@ impl RunFolder {
 
 const CONFIG: &str = "config.toml";
 
+/// The settings that have one value each.
+fn hyperparameters(config: &TrainConfig) -> Vec<(&str, HyperValue)> {
+    let value = |row: &Row| {
+        let value = match row.get(config)? {
+            SettingValue::Whole(count) => HyperValue::Number(count as f64),
+            SettingValue::Real(number) => HyperValue::Number(number),
+            SettingValue::Flag(flag) => HyperValue::Flag(flag),
+            SettingValue::Text(text) => HyperValue::Text(text),
+        };
+        Some((row.name, value))
+    };
+    let model = ("model", HyperValue::Text(config.model.clone()));
+    let attributes = config.attributes.iter().map(|(name, value)| (name.as_str(), HyperValue::Text(value.to_string())));
+    let rows = ROWS.iter().filter(|row| !matches!(row.kind, Kind::List | Kind::Path)).filter_map(value);
+    [model].into_iter().chain(attributes).chain(rows).collect()
+}
+
 fn write_config(folder: &Path, config: &TrainConfig) -> Result<(), TrainError> {
     let path = folder.join(CONFIG);
     match config.to_toml() {
@@ -286,7 +353,7 @@ fn write_config(folder: &Path, config: &TrainConfig) -> Result<(), TrainError> {
 /// # Errors
 /// When it cannot be drawn or written.
 pub(super) fn write_picture(path: &Path, panels: &[Panel]) -> Result<(), TrainError> {
-    picture(panels)?.map_or(Ok(()), |drawn| write_whole(path, drawn.as_bytes()))
+    Picture::Panels(panels).svg()?.map_or(Ok(()), |drawn| write_whole(path, drawn.as_bytes()))
 }
 
 /// Writes a file in whole or not at all.

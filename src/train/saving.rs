@@ -30,6 +30,7 @@ impl Trainer {
         // First of all: an epoch whose state is not finite gets no row either.
         let checkpoint = self.snapshot()?;
         self.folder.write_epoch(row, self.header.progress.step - 1)?;
+        self.folder.write_histograms(&checkpoint.tensors, self.header.progress.step - 1)?;
         self.write(&checkpoint, false)?;
         if is_best {
             save_checkpoint(&RunFolder::best(self.folder.path()), &checkpoint)?;

@@ -10,7 +10,7 @@ use super::runner::Runner;
 use super::saving::Saved;
 use super::start::{check, expect_kernels, read_data, start};
 use super::step_metrics::StepSums;
-use super::{Evaluation, Outcome, Reporter, Resolved, RunFolder, TrainError, averaged};
+use super::{Evaluation, Filters, Findings, Outcome, Record, Reporter, Resolved, RunFolder, TrainError, averaged};
 use crate::checkpoint::{Header, load_checkpoint};
 use crate::data::{Dataset, Preprocessing, Splits, View};
 use crate::optim::schedule::LearningRate;
@@ -291,6 +291,9 @@ impl Trainer {
             Some(_) if self.is_over() => (Some(self.test_best(reporter)?), Some(decided)),
             Some(_) => (None, Some(decided)),
         };
+        if let (true, Some(test)) = (self.is_over(), &test) {
+            self.leave_findings(test)?;
+        }
         Ok(Outcome {
             test,
             validation,
@@ -304,6 +307,19 @@ impl Trainer {
             seconds: begin.elapsed().as_secs_f64(),
             run: self.folder.path().to_owned(),
         })
+    }
+
+    /// Writes what the test images have shown, as numbers and as pictures.
+    fn leave_findings(&mut self, test: &Evaluation) -> Result<(), TrainError> {
+        let splits = Arc::clone(&self.splits);
+        let checkpoint = if splits.validation.is_some() { "best" } else { "last" };
+        let session = self.runner.evaluator.session().clone();
+        let filters = Filters::of(&self.header, |name| Ok(session.get(name)?))?;
+        let Header { config, classes, .. } = &self.header;
+        let record = Record::new(&config.model, checkpoint, &splits.test.name, classes, test);
+        let drawn = Findings { record, images: Some(&splits.test), filters }.write(self.folder.path())?;
+        self.folder.draw_png()?;
+        self.folder.write_end(self.header.progress.step.saturating_sub(1), &drawn)
     }
 
     fn early_end(&self) -> String {

@@ -21,6 +21,7 @@ mod lr_find;
 mod numbers;
 mod ops_plain;
 mod optimizers;
+mod pictures;
 mod properties;
 mod real_data;
 mod runs;
@@ -47,6 +48,7 @@ fn main() {
         numbers::trials(),
         ops_plain::trials(),
         optimizers::trials(),
+        pictures::trials(),
         properties::trials(),
         real_data::trials(),
         runs::trials(),

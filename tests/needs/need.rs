@@ -37,12 +37,14 @@ pub(crate) enum Need {
     Data,
     /// Python 3.11 or later, on Unix.
     Python,
+    /// Chromium, or Chrome.
+    Chromium,
     /// Mesa's drivers and no-op devices, which `make test` downloads where it can.
     MesaDrmShim,
 }
 
 /// Each need by the name that [`REQUIRE`] takes.
-const NAMES: [(&str, Need); 14] = [
+const NAMES: [(&str, Need); 15] = [
     ("nothing", Need::Nothing),
     ("adapter", Need::Adapter),
     ("cpu-adapter", Need::CpuAdapter),
@@ -56,6 +58,7 @@ const NAMES: [(&str, Need); 14] = [
     ("cases", Need::Cases),
     ("data", Need::Data),
     ("python-3.11", Need::Python),
+    ("chromium", Need::Chromium),
     ("mesa-drm-shim", Need::MesaDrmShim),
 ];
 
@@ -84,6 +87,7 @@ impl Need {
             Need::Cases => beside("conformance/cases").is_dir(),
             Need::Data => beside("data").is_dir(),
             Need::Python => *PYTHON,
+            Need::Chromium => chromium().is_some(),
             Need::MesaDrmShim => *PYTHON && gpu_audit_mesa().join("packages.txt").is_file(),
         }
     }
@@ -102,6 +106,19 @@ fn python() -> bool {
     let mut command = Command::new("python3");
     command.args(["-c", "import tomllib"]).stderr(Stdio::null());
     cfg!(unix) && command.status().is_ok_and(|status| status.success())
+}
+
+/// The browser that pages are shown in.
+pub(crate) fn chromium() -> Option<&'static str> {
+    static CHROMIUM: LazyLock<Option<&'static str>> = LazyLock::new(|| {
+        let is_there = |name: &&str| {
+            let mut command = Command::new(name);
+            command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+            command.status().is_ok_and(|status| status.success())
+        };
+        ["chromium", "chromium-browser", "google-chrome"].into_iter().find(is_there)
+    });
+    *CHROMIUM
 }
 
 /// Where `scripts/gpu_audit --fetch --suite trixie` puts Mesa: in the folder that cargo builds in.

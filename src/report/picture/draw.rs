@@ -1,10 +1,10 @@
-//! How a picture is drawn, with plotters over axes of our own.
+//! How panels are drawn, with plotters over axes of our own.
 
 mod axis;
 
+use super::surface::{Area, Drawn, Pixel, Sheet};
 use super::{Across, Band, Curve, Panel, Style};
 use axis::{Axis, is_drawn};
-use plotters::coord::Shift;
 use plotters::coord::ranged1d::Ranged;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
@@ -13,14 +13,14 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::fmt::Display;
 
 /// Width of a panel, and its height without the legend, in pixels.
-const PANEL: (i32, i32) = (560, 350);
+pub(super) const PANEL: (i32, i32) = (560, 350);
 /// Panels side by side.
 const COLUMNS: usize = 2;
-const MARGIN: i32 = 12;
-const TITLE_SIZE: i32 = 18;
+pub(super) const MARGIN: i32 = 12;
+pub(super) const TITLE_SIZE: i32 = 18;
 pub(super) const TEXT_SIZE: i32 = 14;
 /// Height of a line of the legend.
-const LINE: i32 = 20;
+pub(super) const LINE: i32 = 20;
 /// Width of a sample in the legend.
 const SAMPLE: i32 = 22;
 /// Labels on an axis at most, or about.
@@ -44,29 +44,36 @@ pub(super) const COLOURS: [RGBColor; 8] = [
 ];
 /// Length of a dash and of the gap after it; they tell curves apart once the colours come again.
 const DASHES: [Option<(i32, i32)>; 4] = [None, Some((8, 4)), Some((2, 3)), Some((12, 6))];
-const GREY: RGBColor = RGBColor(90, 90, 90);
+pub(super) const GREY: RGBColor = RGBColor(90, 90, 90);
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), Box<dyn std::error::Error>>;
-type Pixel = (i32, i32);
+/// Panels in rows of two.
+pub(super) struct Frames<'a>(Vec<Frame<'a>>);
 
-pub(super) fn draw(panels: &[Panel], text: &mut String) -> Drawn {
-    let frames: Vec<Frame<'_>> = panels.iter().map(Frame::of).collect();
-    let heights = frames.chunks(COLUMNS).map(|row| row.iter().map(Frame::height).max().unwrap_or(0));
-    let heights: Vec<i32> = heights.collect();
-    let width = PANEL.0 * panels.len().clamp(1, COLUMNS) as i32;
-    let height = heights.iter().sum::<i32>().max(MARGIN);
-    let root = SVGBackend::with_string(text, (width as u32, height as u32)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let mut top = 0;
-    for (row, height) in frames.chunks(COLUMNS).zip(heights) {
-        for (column, frame) in row.iter().enumerate() {
-            frame.draw(&root, (column as i32 * PANEL.0, top))?;
-        }
-        top += height;
+impl<'a> Frames<'a> {
+    pub(super) fn of(panels: &'a [Panel]) -> Self {
+        Frames(panels.iter().map(Frame::of).collect())
     }
-    root.present()?;
-    Ok(())
+
+    fn heights(&self) -> Vec<i32> {
+        self.0.chunks(COLUMNS).map(|row| row.iter().map(Frame::height).max().unwrap_or(0)).collect()
+    }
+}
+
+impl Sheet for Frames<'_> {
+    fn size(&self) -> (i32, i32) {
+        (PANEL.0 * self.0.len().clamp(1, COLUMNS) as i32, self.heights().iter().sum::<i32>().max(MARGIN))
+    }
+
+    fn draw(&self, root: &Area<'_>) -> Drawn {
+        let mut top = 0;
+        for (row, height) in self.0.chunks(COLUMNS).zip(self.heights()) {
+            for (column, frame) in row.iter().enumerate() {
+                frame.draw(root, (column as i32 * PANEL.0, top))?;
+            }
+            top += height;
+        }
+        Ok(())
+    }
 }
 
 /// What stands below a panel: a sample and a label each.
@@ -113,6 +120,10 @@ impl<'a> Legend<'a> {
                     let [upper, lower] = [-5, 5].map(|by| vec![(x, middle + by), (x + SAMPLE, middle + by)]);
                     draw_band(root, index, upper, lower)?;
                 }
+                Sample::Curve(index, Style::Bars) => {
+                    let colour = COLOURS[index % COLOURS.len()];
+                    root.draw(&Rectangle::new([(x + 4, middle - 5), (x + SAMPLE - 4, middle + 5)], colour.filled()))?;
+                }
                 Sample::Curve(index, style) => draw_curve(root, index, style, line, &[(x + SAMPLE / 2, middle)])?,
             }
             let style = font(TEXT_SIZE).pos(Pos::new(HPos::Left, VPos::Center));
@@ -137,13 +148,21 @@ struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     fn of(panel: &'a Panel) -> Self {
-        let points = || panel.bands.iter().flat_map(outline).chain(panel.curves.iter().flat_map(finite));
+        let bars = panel.curves.iter().filter(|curve| curve.style == Style::Bars);
+        let bars = bars.flat_map(|curve| {
+            let half = bar_width(curve) / 2.0;
+            finite(curve).into_iter().flat_map(move |(x, _)| [(x - half, 0.0), (x + half, 0.0)])
+        });
+        let points =
+            || panel.bands.iter().flat_map(outline).chain(panel.curves.iter().flat_map(finite)).chain(bars.clone());
         let xs = || points().map(|point| point.0).chain(panel.marks.iter().map(|mark| mark.x));
         let x = match &panel.across {
             Across::Linear => Axis::over(xs(), false, false, MOST_LABELS),
             Across::Whole => Axis::over(xs(), false, true, MOST_LABELS),
             Across::Logarithmic => Axis::over(xs().filter(|&x| x > 0.0), true, false, MOST_LABELS),
-            Across::Names(names) => Axis::of_names(&names.iter().map(|name| shortened(name)).collect::<Vec<_>>()),
+            Across::Names(names) => {
+                Axis::of_names(&names.iter().map(|name| shortened(name, LONGEST_NAME)).collect::<Vec<_>>())
+            }
         };
         let y = Axis::over(points().map(|point| point.1).filter(|&y| !panel.log_y || y > 0.0), panel.log_y, false, 7);
         let longest = |axis: &Axis| axis.ticks.iter().map(|(_, label)| width(label)).max().unwrap_or(0);
@@ -208,6 +227,16 @@ fn draw_panel(frame: &Frame<'_>, root: &Area<'_>, area: &Area<'_>) -> Drawn {
         draw_mark(root, vec![(across(mark.x), down.start), (across(mark.x), down.end)])?;
     }
     for (index, curve) in panel.curves.iter().enumerate() {
+        if curve.style == Style::Bars {
+            let colour = COLOURS[(panel.bands.len() + index) % COLOURS.len()];
+            // A little apart.
+            let half = 0.45 * bar_width(curve);
+            for (at, height) in finite(curve).into_iter().filter(|(_, height)| *height != 0.0) {
+                let corners = [pixel((at - half, height)), pixel((at + half, 0.0))];
+                root.draw(&Rectangle::new(corners, colour.filled()))?;
+            }
+            continue;
+        }
         let is_placed = |point: &(f64, f64)| x.place(point.0).is_finite() && y.place(point.1).is_finite();
         let points: Vec<Pixel> = finite(curve).into_iter().filter(is_placed).map(pixel).collect();
         draw_curve(root, panel.bands.len() + index, curve.style, points.clone(), &points)?;
@@ -219,10 +248,10 @@ fn draw_panel(frame: &Frame<'_>, root: &Area<'_>, area: &Area<'_>) -> Drawn {
 fn draw_curve(root: &Area<'_>, index: usize, style: Style, line: Vec<Pixel>, dots: &[Pixel]) -> Drawn {
     let colour = COLOURS[index % COLOURS.len()];
     let again = index / COLOURS.len() % DASHES.len();
-    if style != Style::Dots && !line.is_empty() {
+    if matches!(style, Style::Line | Style::DottedLine) && !line.is_empty() {
         draw_line(root, line, DASHES[again], colour.stroke_width(2))?;
     }
-    for &dot in dots.iter().filter(|_| style != Style::Line) {
+    for &dot in dots.iter().filter(|_| matches!(style, Style::DottedLine | Style::Dots)) {
         match again {
             0 => root.draw(&Circle::new(dot, 3, colour.filled()))?,
             1 => root.draw(&TriangleMarker::new(dot, 5, colour.filled()))?,
@@ -261,12 +290,21 @@ fn draw_line(root: &Area<'_>, line: Vec<Pixel>, dashes: Option<(i32, i32)>, styl
     Ok(())
 }
 
-fn font(size: i32) -> TextStyle<'static> {
+pub(super) fn font(size: i32) -> TextStyle<'static> {
     ("sans-serif", size).into_text_style(&(PANEL.0 as u32, PANEL.1 as u32)).color(&BLACK)
 }
 
 fn finite(curve: &Curve) -> Vec<(f64, f64)> {
     curve.points.iter().copied().filter(|(x, y)| is_drawn(*x) && is_drawn(*y)).collect()
+}
+
+/// The least distance of two bars.
+fn bar_width(curve: &Curve) -> f64 {
+    let mut xs: Vec<f64> = finite(curve).into_iter().map(|point| point.0).collect();
+    xs.sort_by(f64::total_cmp);
+    let apart = xs.windows(2).map(|pair| pair[1] - pair[0]).filter(|&apart| apart > 0.0);
+    let least = apart.fold(f64::INFINITY, f64::min);
+    if least.is_finite() { least } else { 1.0 }
 }
 
 /// Along the lower edge, and back along the upper one.
@@ -285,21 +323,22 @@ fn height_at(line: &[Pixel], x: i32) -> Option<i32> {
     Some(left.1 + (share * f64::from(right.1 - left.1)).round() as i32)
 }
 
-fn shortened(name: &str) -> String {
-    if name.chars().count() <= LONGEST_NAME {
+/// At most so many letters of a name.
+pub(super) fn shortened(name: &str, most: usize) -> String {
+    if name.chars().count() <= most {
         return name.to_owned();
     }
-    let kept: String = name.chars().take(LONGEST_NAME - 1).collect();
+    let kept: String = name.chars().take(most.saturating_sub(1)).collect();
     format!("{kept}…")
 }
 
 /// About how wide a line of text is, in pixels.
-fn width(text: &str) -> i32 {
+pub(super) fn width(text: &str) -> i32 {
     (0.5 * f64::from(TEXT_SIZE) * text.chars().count() as f64) as i32
 }
 
 /// Text as XML may have it, which knows no control characters.
-fn clean(text: impl Display) -> String {
+pub(super) fn clean(text: impl Display) -> String {
     let is_known = |letter: char| !letter.is_control() && !matches!(letter, '\u{fffe}' | '\u{ffff}');
     text.to_string().chars().map(|letter| if is_known(letter) { letter } else { '\u{fffd}' }).collect()
 }

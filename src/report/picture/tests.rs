@@ -4,7 +4,7 @@ use plotters::style::RGBColor;
 
 /// The picture's text.
 fn svg(panels: &[Panel]) -> String {
-    picture(panels).unwrap().unwrap()
+    Picture::Panels(panels).svg().unwrap().unwrap()
 }
 
 fn panel(points: Vec<(f64, f64)>) -> Panel {
