@@ -1,13 +1,15 @@
 // dweight[c] = sum over l of part[c, l].x / sqrt(variance[c] + EPS), dbias[c] = sum over l of
 // part[c, l].y, in order.
 //
-// part [channels, lanes] pairs, the vectors [channels]. One invocation per channel.
+// part [channels, lanes] pairs, the vectors [channels]. One invocation per channel. See coefficients.wgsl for what else is
+// written.
 
-import package::constants::{WORKGROUP, EPS};
+import package::constants::WORKGROUP;
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
 import package::lib::sum::{no_terms, plus, total};
-import package::bindings::{part, variance, dweight, dbias};
+import package::batch_norm::coefficients::write_sums;
+import package::bindings::part;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -17,12 +19,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     var products = no_terms(id);
     var sum = no_terms(id);
+    // mutate `lane = 0u` => `lane = 1u` (batch_norm: first lane left out)
     for (var lane = 0u; lane < arguments.lanes; lane++) {
         let other = part[c * arguments.lanes + lane];
         products = plus(products, other.x);
         sum = plus(sum, other.y);
     }
-    // mutate `total(products) / sqrt(variance[c] + EPS)` => `total(products)` (batch_norm: weight gradient not scaled)
-    dweight[c] = total(products) / sqrt(variance[c] + EPS);
-    dbias[c] = total(sum);
+    write_sums(c, total(products), total(sum));
 }

@@ -1,10 +1,11 @@
 // As merge_sums.wgsl, by a workgroup for each channel: invocation t has the lanes t, t + WORKGROUP, ...
 
-import package::constants::{WORKGROUP, EPS};
+import package::constants::WORKGROUP;
 import package::arguments::arguments;
 import package::lib::sum::{no_terms, plus, total};
 import package::lib::together::sum_of_all;
-import package::bindings::{part, variance, dweight, dbias};
+import package::batch_norm::coefficients::write_sums;
+import package::bindings::part;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) t: u32) {
@@ -23,8 +24,6 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) t
     let products = sum_of_all(total(own_products), t, id);
     let sum = sum_of_all(total(own_sum), t, id);
     if (t == 0u) {
-        // mutate `products / sqrt(variance[c] + EPS)` => `products` (batch_norm: weight gradient not scaled)
-        dweight[c] = products / sqrt(variance[c] + EPS);
-        dbias[c] = sum;
+        write_sums(c, products, sum);
     }
 }

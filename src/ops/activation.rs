@@ -4,7 +4,7 @@ mod card;
 mod formulas;
 mod onnx;
 
-pub(crate) use card::{CARD, merged};
+pub(crate) use card::{ALL, CARD, merged};
 
 use super::{expect_finite, expect_inputs};
 use crate::graph::{Backward, Cost, GraphError, OnnxNode, Op, Value};
@@ -97,7 +97,7 @@ impl Activation {
     }
 
     /// Whether the derivative is computed from the output, so that the input need not be kept.
-    fn sees_output(&self) -> bool {
+    pub(crate) fn sees_output(&self) -> bool {
         matches!(
             self,
             Activation::Relu | Activation::Relu6 | Activation::Hardtanh { .. } | Activation::Sigmoid | Activation::Tanh

@@ -4,7 +4,7 @@ mod backward;
 mod card;
 mod statistics;
 
-pub use backward::{BatchNormInputGradient, BatchNormSums};
+pub use backward::{BatchNormInputGradient, BatchNormRunningGradient, BatchNormSums};
 pub(crate) use card::CARD;
 pub use statistics::{BatchStatistics, UpdateRunningStatistics};
 
@@ -186,27 +186,33 @@ impl Op for BatchNormalize {
         let count = 1 + self.vectors();
         let Some(dy) = backward.upstream() else { return Ok(vec![None; count]) };
         let (x, mean, var) = (backward.input(0), backward.input(count - 2), backward.input(count - 1));
+        let affine: Vec<Value> = (1..count - 2).map(|input| backward.input(input)).collect();
         let mut gradients = vec![None; count];
         // A frozen layer's own gradients are nobody's, and with running statistics not x's either.
         let needs_sums = self.batch_statistics || self.affine && (backward.wants(1) || backward.wants(2));
         let sums = match needs_sums {
-            true => backward.apply(BatchNormSums { eps: self.eps }, &[x, dy, mean, var])?,
+            true => {
+                let inputs = [&[x, dy, mean, var], &affine[..]].concat();
+                backward.apply(BatchNormSums { eps: self.eps, activation: None }, &inputs)?
+            }
             false => Vec::new(),
         };
         if self.affine {
             gradients[1] = sums.first().copied();
             gradients[2] = sums.get(1).copied();
         }
-        if backward.wants(0) {
-            let mut inputs = vec![dy, var];
-            if self.batch_statistics {
-                inputs.extend([x, mean, sums[0], sums[1]]);
+        gradients[0] = match sums[..] {
+            _ if !backward.wants(0) => None,
+            [.., coefficients] if self.batch_statistics => {
+                let inputs = [dy, x, coefficients];
+                Some(backward.apply_one(BatchNormInputGradient { activation: None }, &inputs)?)
             }
-            if self.affine {
-                inputs.push(backward.input(1));
+            _ => {
+                let inputs: Vec<Value> = [dy, var].into_iter().chain(affine.first().copied()).collect();
+                let gradient = BatchNormRunningGradient { eps: self.eps, affine: self.affine };
+                Some(backward.apply_one(gradient, &inputs)?)
             }
-            gradients[0] = Some(backward.apply_one(BatchNormInputGradient(*self), &inputs)?);
-        }
+        };
         Ok(gradients)
     }
 

@@ -32,7 +32,8 @@ mod walk;
 
 pub use activation::{Activation, ActivationBackward};
 pub use batch_norm::{
-    BatchNorm, BatchNormInputGradient, BatchNormSums, BatchNormalize, BatchStatistics, UpdateRunningStatistics,
+    BatchNorm, BatchNormInputGradient, BatchNormRunningGradient, BatchNormSums, BatchNormalize, BatchStatistics,
+    UpdateRunningStatistics,
 };
 pub use binary_cross_entropy::{BinaryCrossEntropy, BinaryCrossEntropyBackward};
 pub use broadcast::{BroadcastTo, SumTo};

@@ -8,14 +8,15 @@ impl Graph {
     /// Merges each activation into the op before it, where that op's kernels
     /// [take one](crate::graph::Op::takes_activation) and nothing else reads what lies between.
     ///
-    /// The backward pass is a reader like any other: in training, activations stay that differentiate
-    /// from their input. Values keep their names and numbers. The merged node stands where the
+    /// The backward pass is a reader like any other: in training, activations stay that differentiate from their input, but for
+    /// those after a batch norm, whose gradients find that input anew (`fuse_gradients`). Values keep their names and numbers. The merged node stands where the
     /// activation stood; the op before it is left without readers, a dead node.
     pub fn fuse_activations(&self) -> Graph {
-        let readers = self.readers();
-        let mut graph = self.clone();
-        for (index, node) in self.nodes().iter().enumerate() {
-            if let Some(fused) = self.fused(node, &readers) {
+        let before = self.fuse_gradients();
+        let readers = before.readers();
+        let mut graph = before.clone();
+        for (index, node) in before.nodes().iter().enumerate() {
+            if let Some(fused) = before.fused(node, &readers) {
                 graph.replace_node(index, fused);
             }
         }

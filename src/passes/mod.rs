@@ -4,6 +4,7 @@
 mod autodiff;
 mod fold_batch_norm;
 mod fuse_activations;
+mod fuse_gradients;
 mod half;
 
 pub use fold_batch_norm::{Fold, Folded};

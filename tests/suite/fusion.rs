@@ -1,11 +1,11 @@
 //! Activations merged into the kernels before them: which are, which are not, and that none is lost.
 
 use tilewright::check;
-use tilewright::graph::{Graph, Value};
+use tilewright::graph::{Graph, Init, Value};
 use tilewright::kernel::{DeviceClass, DeviceProfile};
 use tilewright::models::{self, ModelOptions};
 use tilewright::nn::{Mode, Scope};
-use tilewright::ops::{Activated, Activation, ActivationBackward, Conv2d};
+use tilewright::ops::{Activated, Activation, ActivationBackward, BatchNorm, Conv2d};
 use tilewright::plan::Plan;
 use tilewright::recipe::TrainConfig;
 use tilewright::tensor::TensorSpec;
@@ -85,6 +85,53 @@ fn in_training_only_activations_that_differentiate_from_their_output_are_merged(
     }
 }
 
+/// A batch norm, an activation, and their gradients; with another reader of what `read` says.
+fn normalised(activation: Activation, batch_statistics: bool, read: fn(&Graph) -> Option<Value>) -> Graph {
+    let mut graph = Graph::new();
+    let x = graph.input("x", TensorSpec::f32([2, 5, 9, 7])).unwrap();
+    let vector = |graph: &mut Graph, name: &str| graph.parameter(name, [5], Init::ONES).unwrap();
+    let affine = ["weight", "bias"].map(|name| vector(&mut graph, name));
+    let running = ["mean", "var"].map(|name| graph.buffer(name, [5], Init::ONES).unwrap());
+    let norm = BatchNorm { eps: 1e-5, momentum: 0.1, batch_statistics };
+    let between = norm.apply(&mut graph, x, Some(affine), Some(running)).unwrap();
+    let y = graph.apply_one(activation, &[between]).unwrap();
+    check::add_gradients(&mut graph, y, &[x, affine[0], affine[1]]).unwrap();
+    if let Some(value) = read(&graph) {
+        graph.output("read", value);
+    }
+    graph
+}
+
+/// Kernels of `graph` for the backward pass of an activation alone.
+fn gradients_alone(graph: &Graph, class: DeviceClass) -> usize {
+    let plan = Plan::new(graph, &DeviceProfile::webgpu_defaults(class)).unwrap();
+    plan.steps.iter().filter(|step| step.kernel.shader.name == "activation/backward").count()
+}
+
+#[test]
+fn the_gradients_of_a_batch_norm_go_through_the_activation_after_it() {
+    for activation in [Activation::Relu, Activation::Sigmoid, Activation::Silu, Activation::Gelu] {
+        for class in CLASSES {
+            let graph = normalised(activation, true, |_| None);
+            assert_eq!((activated(&graph, class), gradients_alone(&graph, class)), ((1, 0), 0), "{activation:?}");
+            let once = graph.fuse_activations();
+            assert_eq!(once.fuse_activations().to_text(), once.to_text());
+        }
+    }
+}
+
+#[test]
+fn a_gradient_between_that_another_reads_is_computed() {
+    let gradient = |graph: &Graph| {
+        let backward = graph.nodes().iter().find(|node| node.op_as::<ActivationBackward>().is_some());
+        backward.map(|node| node.outputs[0])
+    };
+    for class in CLASSES {
+        assert_eq!(gradients_alone(&normalised(Activation::Silu, true, gradient), class), 1, "{class:?}");
+        assert_eq!(gradients_alone(&normalised(Activation::Silu, false, |_| None), class), 1, "{class:?}");
+    }
+}
+
 #[test]
 fn every_merged_activation_is_in_a_kernel_of_its_node() {
     for case in check::cases() {
@@ -115,8 +162,10 @@ fn no_relu_of_a_residual_network_has_a_kernel_of_its_own() {
     for class in CLASSES {
         assert_eq!(activated(&training, class), (17, 0), "{class:?}");
     }
-    let backward = training.nodes().iter().filter(|node| node.op_as::<ActivationBackward>().is_some()).count();
-    assert_eq!(backward, 17);
+    // Those of the sums stay, which both branches read.
+    for class in CLASSES {
+        assert_eq!(gradients_alone(&training, class), 8, "{class:?}");
+    }
 }
 
 #[test]

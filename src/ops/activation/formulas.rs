@@ -39,7 +39,7 @@ impl Activation {
     /// f'(x) * `upstream`, where `seen` is f(x) for relu, relu6, hardtanh, sigmoid and tanh, and x for the others.
     ///
     /// What is cut off is 0 whatever comes from above. NaN is on the side where PyTorch has it.
-    pub(super) fn gradient_at(&self, seen: f64, upstream: f64) -> f64 {
+    pub(crate) fn gradient_at(&self, seen: f64, upstream: f64) -> f64 {
         let where_it = |passes: bool| if passes { upstream } else { 0.0 };
         match *self {
             Activation::Relu => where_it(seen > 0.0 || seen.is_nan()),

@@ -2,7 +2,7 @@
 
 use super::BatchNorm;
 use crate::graph::{Graph, GraphError, Init, Value};
-use crate::ops::activation::merged;
+use crate::ops::activation::{ALL, Activation, merged};
 use crate::ops::card::{
     Card, Case, Chapter, Entry, FOLDING, Fixture, FixtureError, INFINITY, NAN, NO_GRADIENT, Prepared, positive, set,
 };
@@ -21,25 +21,33 @@ pub(crate) static CARD: Card = Card::new(Chapter::Normalisation, &[
         name: "batch_norm",
         computes: "(x - mean) / sqrt(var + eps) * weight + bias, with batch or running statistics",
         shapes: "x [N, C, ...], each vector [C], weight and bias both or neither; y as x",
-        gradient: "batch_norm_sums and batch_norm_input_gradient",
+        gradient: "batch_norm_sums and batch_norm_input_gradient or batch_norm_running_gradient",
         shaders: &["batch_norm/normalize"],
         flops: "2 elements of x",
     },
     Entry {
         name: "batch_norm_sums",
-        computes: "dweight[c] = sum of dy * normalised x, dbias[c] = sum of dy",
-        shapes: "x, dy, mean, var; two of [C]",
+        computes: "dweight[c] = sum of dy * normalised x, dbias[c] = sum of dy, and a table of what the input's gradient has to know of a channel; a plan lets both go through the activation that follows the batch norm, whose input is then computed anew",
+        shapes: "x, dy, mean, var, then weight and bias if affine; two of [C], and coefficients [C, 6]",
         gradient: NO_GRADIENT,
-        shaders: &["batch_norm/partial_sums", "batch_norm/merge_sums", "batch_norm/merge_sums_together"],
+        shaders: &["batch_norm/partial_sums", "batch_norm/merge_sums", "batch_norm/merge_sums_together", "batch_norm/coefficients", "batch_norm/upstream"],
         flops: "4 elements of x",
     },
     Entry {
         name: "batch_norm_input_gradient",
-        computes: "weight / sqrt(var + eps) * dy, and with batch statistics less the mean of dy and the normalised x times its mean product with dy",
-        shapes: "dy and var, with batch statistics x, mean and the two sums, then weight if affine; dx as dy",
+        computes: "with batch statistics: weight / sqrt(var + eps) times dy less its mean and the normalised x times its mean product with dy",
+        shapes: "dy, x and the coefficients of batch_norm_sums; dx as dy",
         gradient: NO_GRADIENT,
-        shaders: &["batch_norm/input_gradient", "batch_norm/input_gradient_running"],
+        shaders: &["batch_norm/input_gradient", "batch_norm/upstream"],
         flops: "6 elements of x",
+    },
+    Entry {
+        name: "batch_norm_running_gradient",
+        computes: "with running statistics: weight / sqrt(var + eps) * dy",
+        shapes: "dy and var, then weight if affine; dx as dy",
+        gradient: NO_GRADIENT,
+        shaders: &["batch_norm/input_gradient_running"],
+        flops: "elements of x",
     },
     Entry {
         name: "update_running_statistics",
@@ -104,7 +112,38 @@ fn cases() -> Vec<Case> {
     cases.extend(merged("batch_norm", vec![vec![3, 5, 7, 4]], |graph: &mut Graph, x: &[Value]| {
         layer(graph, x[0], true)
     }));
+    cases.extend(through());
     cases
+}
+
+/// Every activation after a batch norm, whose gradients go through it; one without weight and bias; and one with running
+/// statistics, whose gradients do not.
+fn through() -> Vec<Case> {
+    let norm = |batch_statistics| BatchNorm { eps: 1e-5, momentum: 0.1, batch_statistics };
+    let then = |activation: Activation, x: &[usize]| {
+        let what = format!("x {x:?}, then {}, differentiated through it", activation.function());
+        Case::differentiated("batch_norm", what, vec![x.to_vec()], move |graph, x| {
+            let y = layer(graph, x[0], true)?;
+            graph.apply_one(activation, &[y])
+        })
+    };
+    let plain = [[3, 4, 5, 7], [2, 3, 6, 6]].map(|x| {
+        let what = format!("x {x:?} without a weight, then silu");
+        Case::differentiated("batch_norm", what, vec![x.to_vec()], move |graph, x| {
+            let y = norm(true).apply(graph, x[0], None, None)?;
+            graph.apply_one(Activation::Silu, &[y])
+        })
+    });
+    let running =
+        Case::differentiated("batch_norm", "x [3, 4, 5, 8], running statistics, then silu", vec![vec![3, 4, 5, 8]], {
+            move |graph, x| {
+                let y = layer(graph, x[0], false)?;
+                graph.apply_one(Activation::Silu, &[y])
+            }
+        });
+    let all = ALL.into_iter().flat_map(|activation| [[3, 5, 7, 4], [2, 3, 5, 7]].map(|x| then(activation, &x)));
+    let all = all.chain(plain).chain([running]);
+    all.map(|case| case.prepare(|tensors| positive(tensors, &["running_var"])).tolerance(2e-5, 2e-6)).collect()
 }
 
 /// A mean that is so many times the deviation of 1, and the same with a first element far from all others, which a sum
