@@ -34,9 +34,12 @@ pub(super) fn names_of<A: Args>() -> Vec<Id> {
     A::augment_args(Command::new("options")).get_arguments().map(|option| option.get_id().clone()).collect()
 }
 
+/// A setting that a resumed run takes as well.
+pub(super) const RECOMPUTE: &str = "recompute";
+
 /// The names of the settings that a run has already, and cannot go on without.
 pub(super) fn names_of_fixed() -> Vec<Id> {
-    names_of::<Settings>().into_iter().filter(|name| name != "data_memory").collect()
+    names_of::<Settings>().into_iter().filter(|name| name != "data_memory" && name != RECOMPUTE).collect()
 }
 
 impl Settings {
@@ -45,6 +48,10 @@ impl Settings {
         let mut given = TrainConfig::default();
         self.given.set(&mut given)?;
         Ok(given.data_memory)
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.given.has(name)
     }
 
     /// The given recipe or the model's own, with what these options say; not checked yet.

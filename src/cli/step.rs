@@ -21,6 +21,9 @@ pub(super) struct StepOptions {
     /// Changes of training images, as `train` takes them, such as `crop,flip,cutout`
     #[arg(long, value_name = "CHANGE,...", help_heading = MODEL)]
     augment: Option<Augmentations>,
+    /// Keep fewer activations, and compute the others again
+    #[arg(long, help_heading = MODEL)]
+    recompute: bool,
     #[command(flatten)]
     form: FormOptions,
 }
@@ -52,6 +55,7 @@ impl StepOptions {
             attributes: attributes.iter().cloned().collect(),
             augment: self.augment.clone(),
             precision,
+            recompute: self.recompute,
             ..TrainConfig::default()
         };
         Ok(bench::step_case(&config, *classes as usize, *size)?)

@@ -31,6 +31,9 @@ pub(super) struct Summary {
     /// What training stores features and their gradients in
     #[arg(long, default_value_t, value_name = "f32|f16")]
     precision: Precision,
+    /// Keep fewer activations in training, and compute the others again
+    #[arg(long)]
+    recompute: bool,
     /// Write the forward graph in Graphviz' language instead
     #[arg(long, conflicts_with_all = ["mermaid", "text"])]
     dot: bool,
@@ -91,6 +94,7 @@ impl Summary {
             optimizer: self.optimizer.clone(),
             attributes: options.attributes().clone(),
             precision: self.precision,
+            recompute: self.recompute,
             ..TrainConfig::default()
         };
         let shape = Batch { shape: [batch, channels, height, width], classes };

@@ -5,7 +5,7 @@ use super::interrupt::on_interrupt;
 use super::overfit::overfit;
 use super::place::Place;
 use super::rows::{Given, OfPace, OfRun};
-use super::settings::{CHOSEN_ON_TEST, Settings, names_of_fixed};
+use super::settings::{CHOSEN_ON_TEST, RECOMPUTE, Settings, names_of_fixed};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
@@ -29,8 +29,8 @@ pub(super) struct Train {
     run: Option<PathBuf>,
     /// Go on with the run in this folder from its last checkpoint
     ///
-    /// With other --epochs, --lr, --schedule, --patience, --min-delta, --checkpoint-every or --data-memory, if they are
-    /// given.
+    /// With other --epochs, --lr, --schedule, --patience, --min-delta, --checkpoint-every, --data-memory or --recompute, if
+    /// they are given.
     #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with = "run",
         conflicts_with_all = names_of_fixed())]
     resume: Option<PathBuf>,
@@ -73,6 +73,7 @@ impl Train {
                 let tuned = config.tuned.as_ref().map(|_| RunFolder::tuned(run));
                 let mut changes = self.pace.changes(&self.kept)?;
                 changes.data_memory = self.settings.data_memory()?;
+                changes.recompute = self.settings.has(RECOMPUTE).then_some(true);
                 let device = global.training_device(tuned.as_deref(), config.precision)?;
                 Trainer::resume(run, &device, &changes)?
             }

@@ -34,24 +34,26 @@ pub enum GpuError {
     #[error("the adapter `{adapter}` refused to open: {reason}")]
     Open { adapter: String, reason: String },
     #[error(
-        "the device ran out of memory while {what}; use a smaller {}, or {}",
+        "the device ran out of memory while {what}; use a smaller {}, {} or {}",
         Setting("batch"),
+        Setting("recompute"),
         Setting("micro_batch")
     )]
     OutOfMemory { what: String },
     #[error(
-        "this needs {} MiB of memory and {} MiB are free; use a smaller {}, {} or {}",
-        needed.div_ceil(MIB), available / MIB, Setting("size"), Setting("batch"), Setting("micro_batch")
+        "this needs {} MiB of memory and {} MiB are free; use a smaller {} or {}, {} or {}",
+        needed.div_ceil(MIB), available / MIB, Setting("size"), Setting("batch"), Setting("recompute"), Setting("micro_batch")
     )]
     TooLarge { needed: u64, available: u64 },
     #[error("the device was lost ({reason}); the run can go on from its last checkpoint with {}", Setting("resume"))]
     Lost { reason: String },
     #[error(
         "the device ran out of memory and was lost; use a smaller {}, or {}. The run can go on from its last checkpoint \
-         with {}",
+         with {}, also with {}",
         Setting("batch"),
         Setting("micro_batch"),
-        Setting("resume")
+        Setting("resume"),
+        Setting("recompute")
     )]
     LostForMemory,
     #[error("the device did not finish within {seconds} s; its driver may hang")]

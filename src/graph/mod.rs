@@ -179,6 +179,21 @@ impl Graph {
         self.nodes[index] = node;
     }
 
+    /// A tensor like `value`, for a node that computes it again.
+    pub(crate) fn twin(&mut self, value: Value) -> Value {
+        self.tensor_of(self.tensor(value).clone())
+    }
+
+    /// Puts `nodes` in the place of all nodes. Each is one of them or has outputs of its own, and follows what it reads.
+    pub(crate) fn set_nodes(&mut self, nodes: Vec<Node>) {
+        for (node, outputs) in nodes.iter().map(|node| &node.outputs).enumerate() {
+            for (output, &value) in outputs.iter().enumerate() {
+                self.tensor_mut(value).role = Role::Node { node, output };
+            }
+        }
+        self.nodes = nodes;
+    }
+
     /// The layer that nodes are added to, such as `layer1.0.conv1`.
     pub fn layer(&self) -> &str {
         &self.layer
@@ -297,6 +312,18 @@ impl Graph {
         let result = build(self);
         (self.pass, self.layer) = before;
         result
+    }
+
+    /// The value whose memory `value` shares: itself, unless a view made it.
+    pub(crate) fn storage_of(&self, mut value: Value) -> Value {
+        while let Role::Node { node, .. } = self.tensor(value).role {
+            let node = &self.nodes[node];
+            if !node.op.is_view() {
+                break;
+            }
+            value = node.inputs[0];
+        }
+        value
     }
 
     /// Which nodes must run for the outputs and the updates: the others are dead.

@@ -1,9 +1,9 @@
 //! Where tensors live: persistent ones in memory of their own (packs side by side), the others in
 //! slots that are reused as soon as their last reader has run.
 
-use super::storage_of;
 use crate::graph::{Graph, PACK_ALIGNMENT, Role, Value};
 use crate::kernel::ScratchTexture;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// A piece of device memory: one buffer.
@@ -89,40 +89,58 @@ impl fmt::Display for MemoryReport {
     }
 }
 
-/// Lays out memory while the nodes of a graph are visited in order.
+/// Where all tensors and scratch buffers of a plan lie.
 pub(super) struct Memory<'g> {
     graph: &'g Graph,
     places: Vec<Option<Place>>,
+    /// Those of the scratch buffers of each node.
+    scratch: Vec<Vec<Place>>,
     regions: Vec<Region>,
-    /// Index of the last node that touches the memory of each value.
-    last_use: Vec<usize>,
-    free: Vec<usize>,
     unshared: u64,
 }
 
 const NEVER: usize = usize::MAX;
 
+/// Memory that is asked for from one node on to another.
+struct Asked {
+    bytes: u64,
+    from: usize,
+    to: usize,
+    holder: Holder,
+}
+
+/// What lies there.
+enum Holder {
+    Value(Value),
+    /// Scratch buffer `which` of the node that it is asked from.
+    Scratch {
+        which: usize,
+    },
+}
+
 impl<'g> Memory<'g> {
-    pub(super) fn new(graph: &'g Graph, live: &[bool]) -> Self {
+    /// Lays out the memory of the nodes that are `live`. `scratch` has the elements of each node's scratch buffers.
+    pub(super) fn new(graph: &'g Graph, live: &[bool], scratch: &[Vec<usize>]) -> Self {
         let tensors = graph.tensors().len();
         let mut last_use = vec![0; tensors];
         let mut used = vec![false; tensors];
         for (index, node) in graph.nodes().iter().enumerate().filter(|(index, _)| live[*index]) {
             for &value in node.inputs.iter().chain(&node.outputs) {
-                let storage = storage_of(graph, value).index();
+                let storage = graph.storage_of(value).index();
                 last_use[storage] = last_use[storage].max(index);
                 used[storage] = true;
             }
         }
         for &(_, value) in graph.outputs() {
-            let storage = storage_of(graph, value).index();
+            let storage = graph.storage_of(value).index();
             last_use[storage] = NEVER;
             used[storage] = true;
         }
         let mut memory =
-            Memory { graph, places: vec![None; tensors], regions: Vec::new(), last_use, free: Vec::new(), unshared: 0 };
+            Memory { graph, places: vec![None; tensors], scratch: Vec::new(), regions: Vec::new(), unshared: 0 };
         memory.place_packs(&used);
         memory.place_persistent(&used);
+        memory.place_slots(live, scratch, &last_use);
         memory
     }
 
@@ -158,62 +176,62 @@ impl<'g> Memory<'g> {
         }
     }
 
-    /// Gives the outputs and the scratch of a node their slots; the scratch's places come back.
-    pub(super) fn enter(&mut self, node: usize, scratch: &[usize]) -> Vec<Place> {
-        for &output in &self.graph.nodes()[node].outputs {
-            if self.places[output.index()].is_none() {
-                self.places[output.index()] = Some(self.slot(self.graph.spec(output).bytes()));
+    /// Gives each output and each scratch buffer a slot: the largest first, in the smallest slot that nothing else has
+    /// at the same time (Pisarchyk and Lee 2020, greedy by size for shared objects).
+    fn place_slots(&mut self, live: &[bool], scratch: &[Vec<usize>], last_use: &[usize]) {
+        let mut asked = Vec::new();
+        for (node, outputs) in self.graph.nodes().iter().map(|node| &node.outputs).enumerate() {
+            if !live[node] {
+                continue;
             }
+            let views = self.graph.nodes()[node].op.is_view();
+            for &output in outputs.iter().filter(|output| !views && self.places[output.index()].is_none()) {
+                let bytes = self.graph.spec(output).bytes();
+                asked.push(Asked { bytes, from: node, to: last_use[output.index()], holder: Holder::Value(output) });
+            }
+            let elements = scratch[node].iter().enumerate();
+            asked.extend(elements.map(|(which, &elements)| Asked {
+                bytes: elements as u64 * 4,
+                from: node,
+                to: node,
+                holder: Holder::Scratch { which },
+            }));
         }
-        scratch.iter().map(|&elements| self.slot(elements as u64 * 4)).collect()
-    }
-
-    /// Frees the slots whose last user was `node`, and its scratch.
-    pub(super) fn leave(&mut self, node: usize, scratch: Vec<Place>) {
-        self.free.extend(scratch.iter().map(|place| place.region));
-        let touched = &self.graph.nodes()[node];
-        let mut storages: Vec<Value> =
-            touched.inputs.iter().chain(&touched.outputs).map(|&value| storage_of(self.graph, value)).collect();
-        storages.sort_unstable();
-        storages.dedup();
-        for value in storages {
-            // An output nobody reads has no later use than its own node.
-            let last = self.last_use[value.index()];
-            if let (Some(place), true) = (self.places[value.index()], last != NEVER && last <= node)
-                && matches!(self.regions[place.region], Region::Slot { .. })
-            {
-                self.free.push(place.region);
-            }
-        }
-    }
-
-    /// The smallest free slot that holds `bytes`, else the largest free one made larger, else a new one.
-    fn slot(&mut self, bytes: u64) -> Place {
-        let bytes = bytes.next_multiple_of(4 * PACK_ALIGNMENT as u64).max(4 * PACK_ALIGNMENT as u64);
-        self.unshared += bytes;
-        let fitting = (0..self.free.len())
-            .filter(|&index| self.regions[self.free[index]].bytes() >= bytes)
-            .min_by_key(|&index| self.regions[self.free[index]].bytes());
-        let chosen =
-            fitting.or_else(|| (0..self.free.len()).max_by_key(|&index| self.regions[self.free[index]].bytes()));
-        let region = match chosen {
-            Some(index) => {
-                let region = self.free.swap_remove(index);
-                let larger = self.regions[region].bytes().max(bytes);
-                self.regions[region] = Region::Slot { bytes: larger };
-                region
-            }
-            None => {
+        asked.iter_mut().for_each(|asked| {
+            asked.bytes = asked.bytes.next_multiple_of(4 * PACK_ALIGNMENT as u64).max(4 * PACK_ALIGNMENT as u64);
+        });
+        self.unshared = asked.iter().map(|asked| asked.bytes).sum();
+        // Stable: what has the same size stays in the order of the nodes.
+        asked.sort_by_key(|asked| std::cmp::Reverse(asked.bytes));
+        let first = self.regions.len();
+        let mut slots: Vec<BTreeMap<usize, usize>> = Vec::new();
+        self.scratch = scratch.iter().map(|own| vec![Place { region: 0, offset: 0, bytes: 0 }; own.len()]).collect();
+        for Asked { bytes, from, to, holder } in asked {
+            let is_free =
+                |slot: &BTreeMap<usize, usize>| slot.range(..=to).next_back().is_none_or(|(_, &end)| end < from);
+            // Slots are in the order of their sizes, as what they were made for.
+            let slot = slots.iter().rposition(is_free).unwrap_or_else(|| {
                 self.regions.push(Region::Slot { bytes });
-                self.regions.len() - 1
+                slots.push(BTreeMap::new());
+                slots.len() - 1
+            });
+            slots[slot].insert(from, to);
+            let place = Place { region: first + slot, offset: 0, bytes };
+            match holder {
+                Holder::Value(value) => self.places[value.index()] = Some(place),
+                Holder::Scratch { which } => self.scratch[from][which] = place,
             }
-        };
-        Place { region, offset: 0, bytes }
+        }
+    }
+
+    /// Where the scratch buffers of a node lie.
+    pub(super) fn scratch(&self, node: usize) -> &[Place] {
+        &self.scratch[node]
     }
 
     /// Where a graph's value lies.
     pub(super) fn place(&self, value: Value) -> Place {
-        let storage = storage_of(self.graph, value);
+        let storage = self.graph.storage_of(value);
         self.places[storage.index()].unwrap_or_else(|| {
             unreachable!("`{}` is used before the node that makes it", self.graph.tensor(storage).name)
         })
@@ -222,7 +240,7 @@ impl<'g> Memory<'g> {
     pub(super) fn finish(mut self, textures: &[ScratchTexture]) -> (Vec<Option<Place>>, Vec<Region>, MemoryReport) {
         for value in self.graph.values() {
             if self.places[value.index()].is_none() {
-                self.places[value.index()] = self.places[storage_of(self.graph, value).index()];
+                self.places[value.index()] = self.places[self.graph.storage_of(value).index()];
             }
         }
         let mut report = MemoryReport { unshared: self.unshared, ..MemoryReport::default() };

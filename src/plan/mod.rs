@@ -6,7 +6,7 @@ mod memory;
 
 pub use memory::{MemoryReport, Place, Region};
 
-use crate::graph::{Graph, Node, Pass, Role, Value};
+use crate::graph::{Graph, Node, Pass};
 use crate::kernel::{
     ARGUMENT_BYTES, Access, Binding, BindingError, Content, DeviceProfile, Kernel, Launch, Operand, ScratchTexture,
     Site, Storage, Unsupported,
@@ -134,13 +134,14 @@ impl Plan {
                 launches.push((index, launch.finish()?));
             }
         }
-        let mut memory = Memory::new(graph, &live);
+        let mut scratch = vec![Vec::new(); graph.nodes().len()];
+        launches.iter().for_each(|(index, launched)| scratch[*index].clone_from(&launched.scratch));
+        let memory = Memory::new(graph, &live, &scratch);
         let mut textures: Vec<ScratchTexture> = Vec::new();
         let mut arguments = Arguments::default();
         let mut steps = Vec::new();
         for (index, launched) in launches {
             let node = &graph.nodes()[index];
-            let scratch = memory.enter(index, &launched.scratch);
             let texture_ids = share_textures(&mut textures, &launched.textures);
             for dispatch in launched.dispatches {
                 let resolve = |(binding, operand): (Binding, &Operand)| {
@@ -157,7 +158,7 @@ impl Plan {
                         }
                         Storage::Input(input) => memory.place(node.inputs[input]),
                         Storage::Output(output) => memory.place(node.outputs[output]),
-                        Storage::Scratch(which) => scratch[which],
+                        Storage::Scratch(which) => memory.scratch(index)[which],
                     };
                     let range = operand.range.map(|range| in_bytes(range, element));
                     bound(place, range, binding.access, profile, &node.layer)
@@ -178,7 +179,6 @@ impl Plan {
                     pass: node.pass,
                 });
             }
-            memory.leave(index, scratch);
         }
         let (places, regions, memory) = memory.finish(&textures);
         Ok(Plan { places, regions, textures, steps, arguments: arguments.words, memory })
@@ -263,16 +263,4 @@ fn share_textures(pool: &mut Vec<ScratchTexture>, wanted: &[ScratchTexture]) -> 
         }));
     }
     taken
-}
-
-/// The value whose memory `value` shares: itself, unless a view made it.
-pub(crate) fn storage_of(graph: &Graph, mut value: Value) -> Value {
-    while let Role::Node { node, .. } = graph.tensor(value).role {
-        let node = &graph.nodes()[node];
-        if !node.op.is_view() {
-            break;
-        }
-        value = node.inputs[0];
-    }
-    value
 }

@@ -84,6 +84,8 @@ pub struct TrainConfig {
     pub batch: usize,
     /// A batch is run in parts of so many images, and the gradients are averaged over them.
     pub micro_batch: Option<usize>,
+    /// Fewer activations are kept, and the backward pass computes the others again.
+    pub recompute: bool,
     /// The last batch of an epoch is left out where it is short, rather than run with the images it has.
     pub drop_last: bool,
     /// What initial values, order, augmentation and dropout are drawn from.
@@ -187,6 +189,7 @@ impl Default for TrainConfig {
             max_steps: None,
             batch: 64,
             micro_batch: None,
+            recompute: false,
             drop_last: false,
             seed: 1,
             lr: 1e-3,

@@ -156,6 +156,11 @@ pub static ROWS: &[Row] = &[
         .more("The gradients are averaged over the parts, and batch normalisation sees one part at a time. A batch that does not \
                fit into the device's memory is taken in parts by itself: the largest that fit.")
         .otherwise("as large as fits"),
+    row!(Training, recompute, "", ANY,
+        "Keep fewer activations and compute the others again: less device memory, about a third more time")
+        .more("The forward pass is cut into segments; what goes from one to the next is kept, and a segment is run again before its \
+               backward pass. The result is the same; `tilewright summary MODEL {recompute}` tells the memory.")
+        .fixed(),
     row!(Training, drop_last, "", ANY,
         "Leave the last batch of an epoch out where it is short, rather than run it with the images it has"),
     row!(Training, lr, "RATE", FROM_0, "Base learning rate"),

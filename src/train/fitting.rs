@@ -37,10 +37,11 @@ pub(super) fn fitted(config: &mut TrainConfig, splits: &Splits, device: &Device)
                 *config = in_parts;
                 let note = format!(
                     "a batch of {} images does not fit into the device's memory: it is taken in {} parts, as with {}; batch \
-                     normalisation sees one part at a time",
+                     normalisation sees one part at a time{}",
                     whole.batch,
                     resolved.parts,
-                    Setting("micro_batch").to(part)
+                    Setting("micro_batch").to(part),
+                    if config.recompute { String::new() } else { format!("; more fit with {}", Setting("recompute")) }
                 );
                 return Ok(Fitted { runner, resolved, note: Some(note) });
             }

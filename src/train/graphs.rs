@@ -83,12 +83,13 @@ pub fn part_graphs(config: &TrainConfig, part: Batch) -> Result<PartGraphs, Trai
     Ok(PartGraphs { part: stored(config, graph, loss), update, attached })
 }
 
-/// The graph with its features in what the configuration says; the nodes `loss` stay in f32.
+/// The graph with its features in what the configuration says, and as many of them as it says; the nodes `loss` stay in f32.
 fn stored(config: &TrainConfig, graph: Graph, loss: Range<usize>) -> Graph {
-    match config.precision {
+    let graph = match config.precision {
         Precision::F32 => graph,
         Precision::F16 => graph.store_in_half(loss),
-    }
+    };
+    if config.recompute { graph.recompute() } else { graph }
 }
 
 /// A graph, the gradient of each trainable parameter, and which nodes are those of a loss and of its gradient by the

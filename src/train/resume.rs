@@ -34,11 +34,13 @@ pub struct Changes {
     pub min_delta: Option<f64>,
     /// What decoded images may take of memory.
     pub data_memory: Option<MemorySize>,
+    /// Whether fewer activations are kept.
+    pub recompute: Option<bool>,
 }
 
 /// Keys of a configuration in which a checkpoint may differ from its run: what may change, and where files are. The
 /// data are compared by their fingerprint.
-const MAY_DIFFER: [&str; 11] = [
+const MAY_DIFFER: [&str; 12] = [
     "epochs",
     "lr",
     "schedule",
@@ -46,6 +48,7 @@ const MAY_DIFFER: [&str; 11] = [
     "patience",
     "min_delta",
     "data_memory",
+    "recompute",
     "data",
     "init",
     "tuned",
@@ -63,6 +66,7 @@ impl Changes {
         config.patience = self.patience.or(config.patience);
         config.min_delta = self.min_delta.unwrap_or(config.min_delta);
         config.data_memory = self.data_memory.or(config.data_memory);
+        config.recompute = self.recompute.unwrap_or(config.recompute);
         config
     }
 }
@@ -264,6 +268,7 @@ fn tell_changes(before: &TrainConfig, config: &TrainConfig, notes: &mut Vec<Stri
     let patience = |config: &TrainConfig| config.patience.map_or("none".to_owned(), |epochs| epochs.to_string());
     tell("patience", patience(before), patience(config));
     tell("min_delta", before.min_delta.to_string(), config.min_delta.to_string());
+    tell("recompute", before.recompute.to_string(), config.recompute.to_string());
     tell("schedule", before.schedule.to_string(), config.schedule.to_string());
     if let Some(average) = config.average {
         let first = |epochs| average.first_epoch(epochs).unwrap_or(1).to_string();

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tilewright::checkpoint::load_checkpoint;
 use tilewright::gpu::DeviceOptions;
 use tilewright::recipe::TrainConfig;
 use tilewright::session::Device;
@@ -19,6 +20,7 @@ trials! {
         a_run_that_was_killed_or_stopped_ends_as_one_that_was_not,
         a_run_folder_has_tables_curves_events_and_a_config_that_keeps_a_later_number_of_epochs,
         a_batch_in_parts_trains_as_the_whole_batch_and_resumes_to_the_last_bit,
+        fewer_activations_give_the_same_bits_also_in_parts,
         a_batch_that_does_not_fit_is_taken_in_the_largest_parts_that_do,
         a_loss_that_is_no_number_ends_a_run_with_what_to_do;
 }
@@ -51,6 +53,20 @@ const SETTINGS: &[&str] = &[
     "--checkpoint-every",
     "7",
 ];
+
+fn fewer_activations_give_the_same_bits_also_in_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    for (model, parts) in [("resnet18_cifar", "4"), ("mobilenet_v3_small", "2")] {
+        let tensors = ["all", "fewer"].map(|name| {
+            let run = folder.path().join(format!("{model}-{name}"));
+            let own: &[&str] = if name == "fewer" { &["--recompute"] } else { &[] };
+            let data = ["--data", "synthetic:3x32x32:4:8", "--batch", "4", "--micro-batch", parts, "--epochs", "1"];
+            train(&run, &[&[model], &data[..], own].concat());
+            load_checkpoint(&run.join("checkpoint.safetensors")).unwrap().tensors
+        });
+        assert!(tensors[0] == tensors[1], "{model}");
+    }
+}
 
 /// What a run says, on both streams, that must end well.
 fn train(run: &Path, arguments: &[&str]) -> String {

@@ -33,6 +33,7 @@ mod streaming;
 
 // Commands, run as a user runs them.
 mod landscape;
+mod recompute;
 mod run_ends;
 mod summary;
 mod uneven_classes;
