@@ -162,7 +162,7 @@ mod tests {
     /// Layers of a model that drop something, with these attributes of a case.
     fn dropping(model: &Model, attributes: &Json) -> usize {
         let options = options(attributes.as_object().unwrap(), model);
-        let graph = model.graph(&options, 1, Mode::Train).unwrap_or_else(|error| panic!("{error}")).graph;
+        let graph = model.graph(&options, 2, Mode::Train).unwrap_or_else(|error| panic!("{error}")).graph;
         graph.nodes().iter().filter(|node| node.op.name() == "dropout").count()
     }
 
