@@ -4,7 +4,7 @@ mod card;
 mod formulas;
 mod onnx;
 
-pub(crate) use card::{ALL, CARD, merged};
+pub(crate) use card::{CARD, merged};
 
 use super::{expect_finite, expect_inputs};
 use crate::graph::{Backward, Cost, GraphError, OnnxNode, Op, Value};

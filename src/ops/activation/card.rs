@@ -97,7 +97,7 @@ fn hardtanh(given: &mut Fixture<'_>) -> Result<Value, FixtureError> {
 }
 
 /// Every activation, with parameters that are not the defaults.
-pub(crate) const ALL: [Activation; 16] = [
+const ALL: [Activation; 16] = [
     Activation::Relu,
     Activation::Relu6,
     Activation::LeakyRelu { negative_slope: 0.1 },
