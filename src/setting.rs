@@ -1,5 +1,6 @@
 //! Settings in messages: a library speaks of them by their names, a command line by its options.
 
+use serde::Deserialize;
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -57,6 +58,48 @@ impl BadSetting {
     /// The setting of that name, which is `value` and must be `rule`.
     pub fn new(setting: &'static str, value: impl fmt::Display, rule: impl Into<String>) -> Self {
         BadSetting { setting: Setting(setting), value: value.to_string(), rule: rule.into() }
+    }
+}
+
+/// Lets serde read and write a type as the text that `FromStr` and `Display` have; with `Written` after it, a whole number
+/// as well.
+macro_rules! as_text {
+    ($type:ty, $error:ty) => {
+        crate::setting::as_text!($type, $error, String);
+    };
+    ($type:ty, $error:ty, $written:ty) => {
+        impl TryFrom<$written> for $type {
+            type Error = $error;
+
+            fn try_from(written: $written) -> Result<Self, $error> {
+                String::from(written).parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(value: $type) -> String {
+                value.to_string()
+            }
+        }
+    };
+}
+
+pub(crate) use as_text;
+
+/// What a recipe may write as a text or as a whole number, such as `"512M"` and `500`.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a text or a whole number")]
+pub(crate) enum Written {
+    Text(String),
+    Number(u64),
+}
+
+impl From<Written> for String {
+    fn from(written: Written) -> String {
+        match written {
+            Written::Text(text) => text,
+            Written::Number(number) => number.to_string(),
+        }
     }
 }
 

@@ -1,13 +1,12 @@
 //! `tilewright compare`: several runs in one table and one chart.
 
+use super::output::{refuse_overwriting, write_picture};
 use super::{CliError, Global};
 use clap::Args;
-use std::path::{Path, PathBuf};
-use tilewright::atomic_file::replace_file;
+use std::path::PathBuf;
 use tilewright::path_text::lossy;
-use tilewright::report::{Picture, PictureError};
+use tilewright::report::Picture;
 use tilewright::study::Comparison;
-use tilewright::train::TrainError;
 
 /// Put runs side by side: the settings that differ, accuracy, loss, time and parameters
 #[derive(Args)]
@@ -18,10 +17,14 @@ pub(super) struct Compare {
     /// The chart of their accuracies and losses: an SVG file, or a PNG file where it ends in .png
     #[arg(long, value_name = "FILE", default_value = "compare.svg")]
     out: PathBuf,
+    /// Write the chart even where the file belongs to a run
+    #[arg(long)]
+    force: bool,
 }
 
 impl Compare {
     pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
+        refuse_overwriting(&self.out, &[], self.force)?;
         let comparison = Comparison::read(&self.runs)?;
         let panels = comparison.panels();
         write_picture(&self.out, &Picture::Panels(&panels))?;
@@ -32,16 +35,4 @@ impl Compare {
         global.result(&found);
         Ok(())
     }
-}
-
-/// Writes a picture in the format that the file's ending says: PNG, or else SVG.
-pub(super) fn write_picture(path: &Path, picture: &Picture<'_>) -> Result<(), CliError> {
-    let is_png = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
-    let drawn: Result<Option<Vec<u8>>, PictureError> = match is_png {
-        true => picture.png(),
-        false => picture.svg().map(|text| text.map(String::into_bytes)),
-    };
-    let bytes = drawn.map_err(TrainError::from)?.unwrap_or_default();
-    let unwritten = |reason| TrainError::File { path: path.to_owned(), action: "written", reason };
-    Ok(replace_file(path, &bytes).map_err(unwritten)?)
 }

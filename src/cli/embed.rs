@@ -2,12 +2,12 @@
 
 use super::eval::checkpoint_file;
 use super::images::{Loaded, batch_of, files};
+use super::output::refuse_overwriting;
 use super::place::Place;
-use super::predict::unwritten;
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tilewright::checkpoint::load_checkpoint;
 use tilewright::data::{ClassMatching, MAX_PIXELS, Source};
 use tilewright::path_text::lossy;
@@ -37,14 +37,18 @@ pub(super) struct Embed {
     /// Refuse images of more pixels, before they are decoded
     #[arg(long, value_name = "PIXELS", default_value_t = MAX_PIXELS)]
     max_pixels: u64,
+    /// Write the features even where the file is one that is read, or belongs to a run
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     pub place: Place,
 }
 
 impl Embed {
     pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
-        let reporter = global.reporter();
         let path = checkpoint_file(&self.checkpoint);
+        refuse_overwriting(&self.out, &[&path], self.force)?;
+        let reporter = global.reporter();
         let embedding = match self.source() {
             Some(source) => self.of_source(source, &path, global)?,
             None => self.of_files(&path, global)?,
@@ -70,7 +74,7 @@ impl Embed {
         }
     }
 
-    fn of_source(&self, source: Source, path: &std::path::Path, global: &Global) -> Result<Embedding, CliError> {
+    fn of_source(&self, source: Source, path: &Path, global: &Global) -> Result<Embedding, CliError> {
         let mut data = TestData::default();
         (data.source, data.limit, data.max_pixels) = (Some(source), self.limit, self.max_pixels);
         data.classes = ClassMatching::ByName;
@@ -84,7 +88,7 @@ impl Embed {
         Ok(embedder.embed(images, &checkpoint.header.normalization)?)
     }
 
-    fn of_files(&self, path: &std::path::Path, global: &Global) -> Result<Embedding, CliError> {
+    fn of_files(&self, path: &Path, global: &Global) -> Result<Embedding, CliError> {
         let checkpoint = load_checkpoint(path)?;
         let mut files = files(&self.sources, global)?;
         files.truncate(self.limit.unwrap_or(usize::MAX));
@@ -94,11 +98,8 @@ impl Embed {
         let mut embedding = Embedding::new(embedder.width());
         for files in files.chunks(batch.shape[0]) {
             let loaded = Loaded::read(files, &checkpoint.header, batch, self.max_pixels);
-            if let Some((file, reason)) =
-                files.iter().zip(&loaded.bytes).find_map(|(file, image)| Some((file, image.as_ref().err()?)))
-            {
-                let what = std::io::Error::other(reason.clone());
-                return Err(unwritten(file, "read")(what).into());
+            if let Some(reason) = loaded.bytes.iter().find_map(|image| image.as_ref().err()) {
+                return Err(CliError::failed(reason.as_str()));
             }
             let features = embedder.features(&loaded.numbers)?;
             embedding.add(&features[..files.len() * embedding.width], files.iter().map(|file| lossy(file)));

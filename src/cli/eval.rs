@@ -1,5 +1,6 @@
 //! `tilewright eval`: accuracy of a checkpoint, or of several together, on a data set.
 
+use super::output::make_folder;
 use super::place::Place;
 use super::rows::ImageOptions;
 use super::settings::{DATA, source_parser};
@@ -14,7 +15,7 @@ use tilewright::path_text::lossy;
 use tilewright::recipe::Precision;
 use tilewright::report::Table;
 use tilewright::train::{
-    ClassScore, Ensemble, Evaluation, Findings, Record, RunFolder, TestData, TrainError, layer_norms, write_norms,
+    ClassScore, Ensemble, Evaluation, Findings, Record, RunFolder, TestData, layer_norms, write_norms,
 };
 
 /// Measure a checkpoint on the test images: top-1, top-5, loss, calibration, confusion matrix and each class
@@ -163,8 +164,7 @@ impl Eval {
     }
 
     fn draw(&self, folder: &Path, ensemble: &Ensemble, whole: &Evaluation) -> Result<(), CliError> {
-        let unwritten = |reason| TrainError::File { path: folder.to_owned(), action: "made", reason };
-        std::fs::create_dir_all(folder).map_err(unwritten)?;
+        make_folder(folder)?;
         let checkpoints: Vec<String> = self.checkpoints.iter().map(|path| lossy(path)).collect();
         let images = ensemble.images();
         let name = images.map_or("", |images| images.name.as_str());

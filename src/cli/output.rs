@@ -3,7 +3,34 @@
 use super::CliError;
 use std::fs;
 use std::path::Path;
+use tilewright::atomic_file::replace_file;
 use tilewright::interop::WeightsFile;
+use tilewright::report::{Picture, PictureError};
+use tilewright::train::TrainError;
+
+/// Writes a file in whole or not at all.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    Ok(replace_file(path, bytes).map_err(|reason| failed(path, "written", reason))?)
+}
+
+/// Makes a folder, and those that it lies in, where they are missing.
+pub(super) fn make_folder(path: &Path) -> Result<(), CliError> {
+    Ok(fs::create_dir_all(path).map_err(|reason| failed(path, "made", reason))?)
+}
+
+fn failed(path: &Path, action: &'static str, reason: std::io::Error) -> TrainError {
+    TrainError::File { path: path.to_owned(), action, reason }
+}
+
+/// Writes a picture in the format that the file's ending says: PNG, or else SVG.
+pub(super) fn write_picture(path: &Path, picture: &Picture<'_>) -> Result<(), CliError> {
+    let is_png = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+    let drawn: Result<Option<Vec<u8>>, PictureError> = match is_png {
+        true => picture.png(),
+        false => picture.svg().map(|text| text.map(String::into_bytes)),
+    };
+    write(path, &drawn.map_err(TrainError::from)?.unwrap_or_default())
+}
 
 /// Refuses to write `out` where it is one of `inputs`, or holds a run's weights.
 pub(super) fn refuse_overwriting(out: &Path, inputs: &[&Path], force: bool) -> Result<(), CliError> {

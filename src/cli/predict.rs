@@ -2,6 +2,7 @@
 
 use super::eval::checkpoint_file;
 use super::images::{Loaded, batch_of, files};
+use super::output::{make_folder, refuse_overwriting, write, write_picture};
 use super::place::Place;
 use super::rows::ImageOptions;
 use super::{CliError, Global};
@@ -9,11 +10,11 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use tilewright::atomic_file::replace_file;
 use tilewright::checkpoint::{Checkpoint, load_checkpoint};
 use tilewright::data::MAX_PIXELS;
 use tilewright::path_text::lossy;
 use tilewright::recipe::Precision;
+use tilewright::report::Picture;
 use tilewright::train::{Evaluator, Evidence, Explainer, TrainError, explanation, softmax};
 
 /// Tell what is on images: classes and probabilities
@@ -34,6 +35,9 @@ pub(super) struct Predict {
     /// Write the predictions to this file too: a table where it ends in .csv, a line of JSON each where in .jsonl
     #[arg(long, value_name = "FILE", value_parser = parse_out)]
     out: Option<PathBuf>,
+    /// Write the predictions even where the file belongs to a run
+    #[arg(long)]
+    force: bool,
     /// Show where the model looks: write a PNG picture of each image with the places that speak for its class to this folder
     ///
     /// Grad-CAM (Selvaraju et al. 2017), by the last convolution's features: yellow speaks for the class most.
@@ -53,6 +57,9 @@ type Told = Result<(Vec<f32>, Option<PathBuf>), String>;
 
 impl Predict {
     pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
+        if let Some(out) = &self.out {
+            refuse_overwriting(out, &[], self.force)?;
+        }
         let reporter = global.reporter();
         let path = checkpoint_file(&self.checkpoint);
         let mut checkpoint = load_checkpoint(&path)?;
@@ -64,8 +71,8 @@ impl Predict {
         let mut evaluator = Evaluator::of(&checkpoint, &path, batch, &device)?;
         let mut explainer = match &self.explain {
             Some(folder) => {
-                std::fs::create_dir_all(folder).map_err(unwritten(folder, "made"))?;
-                Some((folder, Explainer::of(&checkpoint, &path, batch, &device)?))
+                make_folder(folder)?;
+                Some(Explainer::of(&checkpoint, &path, batch, &device)?)
             }
             None => None,
         };
@@ -79,32 +86,16 @@ impl Predict {
                 false => evaluator.logits(&bytes, &checkpoint.header.normalization)?,
             };
             let evidence = match &mut explainer {
-                Some((_, explainer)) if !rows.is_empty() => explainer.explain(&loaded.numbers, None)?,
+                Some(explainer) if !rows.is_empty() => explainer.explain(&loaded.numbers, None)?,
                 _ => Vec::new(),
             };
             let (mut rows, mut evidence) = (rows.chunks_exact(batch.classes), evidence.into_iter());
             for (file, image) in files.iter().zip(&loaded.bytes) {
-                let told: Told = match image {
+                let told = match image {
                     Err(reason) => Err(reason.clone()),
                     Ok(image) => {
                         let (row, evidence) = (rows.next().unwrap_or_default(), evidence.next());
-                        // Finite weights may still overflow, and a share of nothing says nothing.
-                        match row.iter().all(|logit| logit.is_finite()) {
-                            true => {
-                                let picture = match (&self.explain, &evidence) {
-                                    (Some(folder), Some(evidence)) => {
-                                        let name = format!("{:05}-{}", predictions.len() + 1, stem(file));
-                                        Some(draw(folder, &name, &checkpoint, image, evidence)?)
-                                    }
-                                    _ => None,
-                                };
-                                Ok((row.to_vec(), picture))
-                            }
-                            false => {
-                                let what = format!("`{}`", file.display());
-                                Err(TrainError::NoProbabilities { checkpoint: path.clone(), what }.to_string())
-                            }
-                        }
+                        self.judge(&checkpoint, (predictions.len() + 1, file), image, row, evidence)?
                     }
                 };
                 predictions.push(self.tell(global, &checkpoint.header.classes, file, told));
@@ -112,7 +103,7 @@ impl Predict {
         }
         if let Some(out) = &self.out {
             let bytes = if is_csv(out) { as_table(&predictions, self.top) } else { as_lines(&predictions) };
-            replace_file(out, &bytes).map_err(unwritten(out, "written"))?;
+            write(out, &bytes)?;
         }
         let failed = predictions.iter().filter(|prediction| prediction.get("error").is_some()).count();
         if failed > 0 {
@@ -120,6 +111,27 @@ impl Predict {
         }
         global.result(&json!({ "predictions": predictions, "failed": failed }));
         if failed > 0 { Err(CliError::Judged) } else { Ok(()) }
+    }
+
+    /// What is said of image `number`, by its logits; with a picture of the evidence, where that is asked for.
+    fn judge(
+        &self,
+        checkpoint: &Checkpoint,
+        (number, file): (usize, &Path),
+        image: &[u8],
+        logits: &[f32],
+        evidence: Option<Evidence>,
+    ) -> Result<Told, CliError> {
+        // Finite weights may still overflow, and a share of nothing says nothing.
+        if !logits.iter().all(|logit| logit.is_finite()) {
+            let (checkpoint, what) = (checkpoint_file(&self.checkpoint), format!("`{}`", file.display()));
+            return Ok(Err(TrainError::NoProbabilities { checkpoint, what }.to_string()));
+        }
+        let (Some(folder), Some(evidence)) = (&self.explain, evidence) else { return Ok(Ok((logits.to_vec(), None))) };
+        let name = file.file_stem().map_or_else(|| "image".to_owned(), |stem| lossy(Path::new(stem)));
+        let path = folder.join(format!("{number:05}-{name}.png"));
+        write_picture(&path, &Picture::Tiles(&explanation(image, &checkpoint.header, &evidence)))?;
+        Ok(Ok((logits.to_vec(), Some(path))))
     }
 
     /// Says what is on one image, and gives it as JSON.
@@ -160,29 +172,6 @@ fn parse_out(text: &str) -> Result<PathBuf, String> {
 
 fn is_csv(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
-}
-
-pub(super) fn unwritten(path: &Path, action: &'static str) -> impl Fn(std::io::Error) -> TrainError {
-    let path = path.to_owned();
-    move |reason| TrainError::File { path: path.clone(), action, reason }
-}
-
-fn stem(file: &Path) -> String {
-    file.file_stem().map_or_else(|| "image".to_owned(), |stem| lossy(Path::new(stem)))
-}
-
-/// Writes the picture of an image and of what speaks for its class.
-fn draw(
-    folder: &Path,
-    name: &str,
-    checkpoint: &Checkpoint,
-    image: &[u8],
-    evidence: &Evidence,
-) -> Result<PathBuf, CliError> {
-    let path = folder.join(format!("{name}.png"));
-    let tiles = explanation(image, &checkpoint.header, evidence);
-    super::compare::write_picture(&path, &tilewright::report::Picture::Tiles(&tiles))?;
-    Ok(path)
 }
 
 /// A line of JSON for each image.

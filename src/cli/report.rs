@@ -1,13 +1,12 @@
 //! `tilewright report`: a run as one HTML page.
 
+use super::output::{refuse_overwriting, write};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
-use tilewright::atomic_file::replace_file;
 use tilewright::path_text::lossy;
 use tilewright::study::{RunSummary, page};
-use tilewright::train::TrainError;
 
 /// Write a run as one HTML page: settings, results, curves, classes, wrong images, filters, environment
 ///
@@ -20,15 +19,20 @@ pub(super) struct Report {
     /// The page [default: report.html in the run folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write the page even where FILE belongs to a run
+    #[arg(long)]
+    force: bool,
 }
 
 impl Report {
     pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
+        if let Some(out) = &self.out {
+            refuse_overwriting(out, &[], self.force)?;
+        }
         let run = RunSummary::read(&self.run)?;
         let text = page(&run)?;
         let out = self.out.clone().unwrap_or_else(|| self.run.join("report.html"));
-        let unwritten = |reason| TrainError::File { path: out.clone(), action: "written", reason };
-        replace_file(&out, text.as_bytes()).map_err(unwritten)?;
+        write(&out, text.as_bytes())?;
         global.say(format_args!("{}: {} KB", out.display(), text.len().div_ceil(1000)));
         global.result(&json!({ "page": lossy(&out), "bytes": text.len(), "is_evaluated": run.record.is_some() }));
         Ok(())

@@ -5,10 +5,11 @@ use super::rows::{Given, OfTraining};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Command, Id};
 use std::path::{Path, PathBuf};
-use tilewright::data::{ImageSize, MemorySize, Source};
+use tilewright::data::{ImageSize, Source};
 use tilewright::models;
 use tilewright::path_text;
 use tilewright::recipe::{Recipe, TrainConfig};
+use tilewright::train::Changes;
 
 /// Headings of the help.
 pub(super) const DATA: &str = "Data";
@@ -34,24 +35,22 @@ pub(super) fn names_of<A: Args>() -> Vec<Id> {
     A::augment_args(Command::new("options")).get_arguments().map(|option| option.get_id().clone()).collect()
 }
 
-/// A setting that a resumed run takes as well.
-pub(super) const RECOMPUTE: &str = "recompute";
+/// Settings that change no result: a resumed run takes them as well.
+const OF_NO_RESULT: [&str; 2] = ["data_memory", "recompute"];
 
-/// The names of the settings that a run has already, and cannot go on without.
+/// The names of the settings that a run has already, and goes on with.
 pub(super) fn names_of_fixed() -> Vec<Id> {
-    names_of::<Settings>().into_iter().filter(|name| name != "data_memory" && name != RECOMPUTE).collect()
+    names_of::<Settings>().into_iter().filter(|name| !OF_NO_RESULT.contains(&name.as_str())).collect()
 }
 
 impl Settings {
-    /// What decoded images may take of memory, where it is given: that changes no result.
-    pub(super) fn data_memory(&self) -> Result<Option<MemorySize>, CliError> {
-        let mut given = TrainConfig::default();
-        self.given.set(&mut given)?;
-        Ok(given.data_memory)
-    }
-
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.given.has(name)
+    /// Adds what a run that is gone on with takes of these options.
+    pub(super) fn change(&self, changes: &mut Changes) -> Result<(), CliError> {
+        let mut config = TrainConfig::default();
+        self.given.set(&mut config)?;
+        changes.data_memory = config.data_memory;
+        changes.recompute = config.recompute.then_some(true);
+        Ok(())
     }
 
     /// The given recipe or the model's own, with what these options say; not checked yet.

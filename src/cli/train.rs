@@ -5,7 +5,7 @@ use super::interrupt::on_interrupt;
 use super::overfit::overfit;
 use super::place::Place;
 use super::rows::{Given, OfPace, OfRun};
-use super::settings::{CHOSEN_ON_TEST, RECOMPUTE, Settings, names_of_fixed};
+use super::settings::{CHOSEN_ON_TEST, Settings, names_of_fixed};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
@@ -72,8 +72,7 @@ impl Train {
                 let config = RunFolder::config(run)?;
                 let tuned = config.tuned.as_ref().map(|_| RunFolder::tuned(run));
                 let mut changes = self.pace.changes(&self.kept)?;
-                changes.data_memory = self.settings.data_memory()?;
-                changes.recompute = self.settings.has(RECOMPUTE).then_some(true);
+                self.settings.change(&mut changes)?;
                 let device = global.training_device(tuned.as_deref(), config.precision)?;
                 Trainer::resume(run, &device, &changes)?
             }

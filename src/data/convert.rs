@@ -15,7 +15,7 @@ pub(super) fn converted(dataset: Dataset, options: &LoadOptions, is_held: bool) 
         return Err(DataError::Channels { name: dataset.name, have: from[0], want: to[0], remedy });
     }
     let is_cut = options.size.is_some() && options.preprocessing.resize.is_some();
-    if from == to && !is_cut && (is_held || dataset.images.held().is_none()) {
+    if from == to && !is_cut {
         return Ok(dataset);
     }
     let (name, labels) = (dataset.name.clone(), dataset.labels.clone());

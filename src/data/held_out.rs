@@ -2,7 +2,7 @@
 
 use super::error::DataError;
 use crate::random::SplitMix64;
-use crate::setting::BadSetting;
+use crate::setting::{BadSetting, as_text};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -132,19 +132,7 @@ impl FromStr for Fold {
     }
 }
 
-impl TryFrom<String> for Fold {
-    type Error = DataError;
-
-    fn try_from(text: String) -> Result<Self, DataError> {
-        text.parse()
-    }
-}
-
-impl From<Fold> for String {
-    fn from(fold: Fold) -> String {
-        fold.to_string()
-    }
-}
+as_text!(Fold, DataError);
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! Amounts of memory, as written on the command line and in recipes: `512M`, `2G`.
 
+use crate::setting::{Written, as_text};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -21,14 +22,6 @@ const UNITS: [char; 4] = ['K', 'M', 'G', 'T'];
 
 /// What is told to whoever writes something else.
 const FORM: &str = "write bytes, or a number with K, M, G or T, such as 512M or 1.5G";
-
-/// How it may stand in a recipe.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected an amount of memory, such as \"512M\"")]
-enum Written {
-    Text(String),
-    Bytes(u64),
-}
 
 impl MemorySize {
     /// For people: with three digits, such as `3.66 GiB`.
@@ -68,22 +61,7 @@ impl fmt::Display for MemorySize {
     }
 }
 
-impl TryFrom<Written> for MemorySize {
-    type Error = String;
-
-    fn try_from(written: Written) -> Result<Self, String> {
-        match written {
-            Written::Text(text) => text.parse(),
-            Written::Bytes(bytes) => Ok(MemorySize(bytes)),
-        }
-    }
-}
-
-impl From<MemorySize> for String {
-    fn from(size: MemorySize) -> String {
-        size.to_string()
-    }
-}
+as_text!(MemorySize, String, Written);
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! What images are normalised by, as written on the command line and in recipes.
 
 use super::{DataError, Normalization};
-use crate::setting::BadSetting;
+use crate::setting::{BadSetting, as_text};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -84,19 +84,7 @@ impl FromStr for Normalize {
     }
 }
 
-impl TryFrom<String> for Normalize {
-    type Error = DataError;
-
-    fn try_from(text: String) -> Result<Self, DataError> {
-        text.parse()
-    }
-}
-
-impl From<Normalize> for String {
-    fn from(normalize: Normalize) -> Self {
-        normalize.to_string()
-    }
-}
+as_text!(Normalize, DataError);
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 use super::{Attribute, Listing, Range, Takes, Values};
 use crate::attribute::excerpt;
+use crate::setting::as_text;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;

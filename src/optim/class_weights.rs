@@ -4,6 +4,7 @@
 use super::{Attribute, Listing, Range, Takes, Values};
 use crate::attribute::excerpt;
 use crate::path_text;
+use crate::setting::as_text;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use super::{Optimizer, Place};
 use crate::graph::{Graph, Value, is_meant};
-use crate::setting::BadSetting;
+use crate::setting::{BadSetting, as_text};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt;

@@ -3,25 +3,6 @@
 //! An update is nodes of the training graph: parameters, gradients and state lie side by side in
 //! packs, so that one dispatch updates them all, and nothing of it is read back.
 
-/// Lets serde read and write a type as the text that `FromStr` and `Display` have.
-macro_rules! as_text {
-    ($type:ty, $error:ty) => {
-        impl TryFrom<String> for $type {
-            type Error = $error;
-
-            fn try_from(text: String) -> Result<Self, $error> {
-                text.parse()
-            }
-        }
-
-        impl From<$type> for String {
-            fn from(value: $type) -> String {
-                value.to_string()
-            }
-        }
-    };
-}
-
 mod apply;
 mod attach;
 mod average;

@@ -5,6 +5,7 @@ use crate::attribute::excerpt;
 use crate::graph::{Graph, GraphError, Op, Value};
 use crate::ops::{CrossEntropy, Loss};
 use crate::registry::Registry;
+use crate::setting::as_text;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;

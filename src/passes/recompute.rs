@@ -54,7 +54,7 @@ impl Graph {
             for &input in &node.inputs {
                 let Some(span) = spans.get_mut(&self.storage_of(input)) else { continue };
                 match node.pass {
-                    Pass::Forward => span.to = index,
+                    Pass::Forward => span.to = index.min(forward),
                     _ => span.is_read = true,
                 }
             }

@@ -1,6 +1,6 @@
 //! How many steps a run has at most, in steps or in epochs.
 
-use crate::setting::BadSetting;
+use crate::setting::{BadSetting, Written, as_text};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ use std::str::FromStr;
 /// # Ok::<(), tilewright::setting::BadSetting>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "Written", into = "String")]
 pub enum RunSteps {
     /// So many.
     Steps(u64),
@@ -65,19 +65,7 @@ impl FromStr for RunSteps {
     }
 }
 
-impl TryFrom<String> for RunSteps {
-    type Error = BadSetting;
-
-    fn try_from(text: String) -> Result<Self, BadSetting> {
-        text.parse()
-    }
-}
-
-impl From<RunSteps> for String {
-    fn from(steps: RunSteps) -> String {
-        steps.to_string()
-    }
-}
+as_text!(RunSteps, BadSetting, Written);
 
 #[cfg(test)]
 mod tests {
@@ -91,6 +79,10 @@ mod tests {
         for text in ["0", "-1", "0epochs", "nanepochs", "9.9", "infepochs", ""] {
             let told = text.parse::<RunSteps>().unwrap_err().to_string();
             assert!(told.contains("such as 9.9epochs"), "{told}");
+        }
+        for (written, told) in [("max_steps = 500", "500"), ("max_steps = \"9.9epochs\"", "9.9epochs")] {
+            let config = crate::recipe::TrainConfig::from_toml(written).unwrap();
+            assert_eq!(config.max_steps.unwrap().to_string(), told);
         }
         let steps = |text: &str, per_epoch| text.parse::<RunSteps>().unwrap().of(per_epoch);
         assert_eq!(

@@ -228,11 +228,13 @@ impl Statistics {
 }
 
 /// What a person should know of the average of a run of so many epochs.
-pub(super) fn note(config: &TrainConfig) -> Option<String> {
+pub(super) fn note(config: &TrainConfig, resolved: Resolved) -> Option<String> {
     let average = config.average?;
-    let when = average.first_epoch(config.epochs).map_or(String::new(), |first| match first == config.epochs {
+    // An epoch that the run ends within has no part in it.
+    let epochs = (resolved.total_steps / resolved.steps_per_epoch.max(1)).max(1);
+    let when = average.first_epoch(epochs).map_or(String::new(), |first| match first == epochs {
         true => format!(", of the weights after epoch {first} alone"),
-        false => format!(", of the weights after epochs {first} to {}", config.epochs),
+        false => format!(", of the weights after epochs {first} to {epochs}"),
     });
     Some(format!("tests and checkpoints are of the average `{average}` of the weights{when}"))
 }

@@ -138,7 +138,7 @@ impl Trainer {
         let sums = StepSums::new(resolved);
         let mut notes = schedule_notes(learning_rate.schedule(), resolved.total_steps);
         notes.extend(resolved.note(&header.config));
-        notes.extend(averaged::note(&header.config));
+        notes.extend(averaged::note(&header.config, resolved));
         notes.extend(weights_note(&header, runner.class_weights.as_deref()));
         Trainer {
             splits,

@@ -22,6 +22,7 @@ trials! {
         runs_are_compared_in_a_table_a_chart_and_as_json,
         features_are_those_that_the_head_makes_the_logits_of,
         predictions_are_written_as_tables_and_as_lines_and_patterns_are_followed,
+        nothing_that_is_seen_of_a_run_is_written_over_its_files,
         where_a_model_with_an_averaging_head_looks_is_told_by_the_weights_of_its_head;
     Adapter:
         a_device_looks_where_the_reference_does;
@@ -145,6 +146,32 @@ fn predictions_are_written_as_tables_and_as_lines_and_patterns_are_followed() {
     assert!(told[2]["error"].is_string() && told[0]["classes"][0]["class"].is_string());
     predict(&[text(&images.join("z*.png"))], 2).says("means no file");
     predict(&[text(&pattern), "--out", "out.txt"], 2).says(".csv");
+}
+
+fn nothing_that_is_seen_of_a_run_is_written_over_its_files() {
+    let (folder, run) = run("1");
+    let images = folder.path().join("images");
+    fs::create_dir(&images).unwrap();
+    let image = images.join("grey.png");
+    image::save_buffer(&image, &[99; 28 * 28], 28, 28, image::ColorType::L8).unwrap();
+    let commands: [(&[&str], &str); 4] = [
+        (&["embed", text(&run), "synthetic:1x28x28:4:60", "--device", "cpu"], "best.safetensors"),
+        (&["compare", text(&run)], "config.toml"),
+        (&["report", text(&run)], "checkpoint.safetensors"),
+        (&["predict", text(&run), text(&image), "--device", "cpu"], "epochs.csv"),
+    ];
+    for (command, name) in commands {
+        let (file, kept) = (run.join(name), fs::read(run.join(name)).unwrap());
+        let out = ["--out", text(&file)];
+        tilewright(&[command, &out].concat(), 2).says("belongs to the run in").says("--force");
+        assert!(fs::read(&file).unwrap() == kept, "{name}");
+    }
+    // Again over its own result: that is how one works.
+    for _ in 0..2 {
+        tilewright(&["report", text(&run)], 0).says("report.html");
+    }
+    let copy = run.join("curves.png");
+    tilewright(&["compare", text(&run), "--out", text(&copy), "--force"], 0).says("curves.png");
 }
 
 /// A checkpoint of a model with its initial weights, and an image for it.

@@ -2,6 +2,7 @@
 
 use super::{Augmentations, FORMS, Named, Stage};
 use crate::attribute::{excerpt, named_values};
+use crate::setting::as_text;
 use std::fmt;
 use std::str::FromStr;
 
@@ -99,16 +100,4 @@ fn pieces(list: &str) -> Vec<&str> {
     found
 }
 
-impl TryFrom<String> for Augmentations {
-    type Error = AugmentError;
-
-    fn try_from(text: String) -> Result<Self, AugmentError> {
-        text.parse()
-    }
-}
-
-impl From<Augmentations> for String {
-    fn from(all: Augmentations) -> String {
-        all.to_string()
-    }
-}
+as_text!(Augmentations, AugmentError);

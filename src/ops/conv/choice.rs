@@ -7,6 +7,7 @@ use super::{Conv2d, ConvGeometry, ConvInputGradient, ConvWeightGradient, Linear,
 use super::{depthwise, loop_steps, texture};
 use crate::graph::Node;
 use crate::kernel::{ChoiceKey, DeviceProfile, Launch};
+use crate::setting::as_text;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -181,19 +182,7 @@ impl FromStr for ConvKernels {
     }
 }
 
-impl TryFrom<String> for ConvKernels {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<ConvKernels> for String {
-    fn from(kernels: ConvKernels) -> String {
-        kernels.to_string()
-    }
-}
+as_text!(ConvKernels, String);
 
 /// What the device's table says of the layer that `part` belongs to. It holds for exact f32 only, and not where
 /// plain kernels are asked for.
