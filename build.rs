@@ -6,6 +6,11 @@ use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=shaders");
+    // Where a thread may wait for a device. In a browser none may: what waits is not there, so that it cannot be called.
+    println!("cargo::rustc-check-cfg=cfg(blocking)");
+    if env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|families| !families.split(',').any(|family| family == "wasm")) {
+        println!("cargo::rustc-cfg=blocking");
+    }
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR")).join("shaders");
     let mut files = Vec::new();
     collect(&root, &mut files)?;

@@ -67,11 +67,14 @@
 //! this, file by file.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
+// In a browser nothing may wait: what does is not there, and much that serves it is then unused.
+#![cfg_attr(not(blocking), allow(dead_code, unused_imports))]
 
 pub mod activity;
 #[doc(hidden)]
 pub mod atomic_file;
 pub mod attribute;
+#[cfg(blocking)]
 pub mod bench;
 pub mod check;
 pub mod checkpoint;
@@ -102,9 +105,11 @@ pub mod report;
 pub mod session;
 pub mod setting;
 pub mod shader;
+#[cfg(blocking)]
 pub mod study;
 pub mod tensor;
 pub mod train;
+#[cfg(blocking)]
 pub mod tune;
 pub mod tuned;
 pub mod verify;

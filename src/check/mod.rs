@@ -2,17 +2,24 @@
 
 mod case;
 mod sweep;
+mod table;
 
 pub use crate::ops::card::{Case, Tolerance};
 pub use case::add_gradients;
-pub use sweep::{CheckFailure, Variant, Verdict, sweep};
+#[cfg(blocking)]
+pub use sweep::sweep;
+pub use sweep::{CheckFailure, Variant, Verdict, sweep_async};
+#[cfg(blocking)]
 pub(crate) use sweep::{reproduces, same_dispatches};
+pub use table::{Row, Table, half_kernels};
 
 use crate::gpu::Gpu;
 use crate::graph::Graph;
 use crate::ops::card::Card;
 use crate::reference::{self, Tensors};
-use crate::session::{SessionError, run_once};
+use crate::session::SessionError;
+#[cfg(blocking)]
+use crate::session::run_once;
 use crate::tensor::HostTensor;
 use crate::{nn, ops, optim};
 use std::fmt;
@@ -112,6 +119,7 @@ pub enum CheckError {
 ///
 /// # Errors
 /// The first tensor that differs, or the device's failure.
+#[cfg(blocking)]
 pub fn check_graph(gpu: &Gpu, graph: &Graph, tensors: &Tensors, tolerance: Tolerance) -> Result<(), CheckError> {
     let mut state = tensors.clone();
     let want = reference::run(graph, tensors, &mut state);

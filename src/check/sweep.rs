@@ -6,7 +6,7 @@ use crate::graph::{Graph, GraphError, Role, Value};
 use crate::kernel::{DeviceClass, DeviceProfile};
 use crate::plan::{Plan, PlannedDispatch};
 use crate::reference::{self, Tensors};
-use crate::session::{SessionError, run_once};
+use crate::session::{SessionError, run_once_async};
 use crate::tensor::HostTensor;
 use std::fmt;
 
@@ -202,7 +202,13 @@ impl Expected {
 ///
 /// Every output, gradient and updated tensor is held against the CPU reference, and the two runs
 /// against each other, bit by bit.
-pub fn sweep<'a>(gpu: &Gpu, variants: &[Variant], cases: &'a [Case], mut report: impl FnMut(Verdict<'a>)) {
+#[cfg(blocking)]
+pub fn sweep<'a>(gpu: &Gpu, variants: &[Variant], cases: &'a [Case], report: impl FnMut(Verdict<'a>)) {
+    pollster::block_on(sweep_async(gpu, variants, cases, report));
+}
+
+/// As [`sweep`], where nothing may wait.
+pub async fn sweep_async<'a>(gpu: &Gpu, variants: &[Variant], cases: &'a [Case], mut report: impl FnMut(Verdict<'a>)) {
     for case in cases {
         let graph = match case.graph() {
             Ok(graph) => graph,
@@ -232,7 +238,7 @@ pub fn sweep<'a>(gpu: &Gpu, variants: &[Variant], cases: &'a [Case], mut report:
             if !is_another || met.iter().any(|earlier| same_dispatches(&earlier.steps, &plan.steps)) {
                 continue;
             }
-            let result = run_twice(&gpu, variant.tolerance(case.tolerance), expected, &plan);
+            let result = run_twice(&gpu, variant.tolerance(case.tolerance), expected, &plan).await;
             report(Verdict { case, variant, result });
             met.push(plan);
         }
@@ -244,6 +250,7 @@ impl Case {
     ///
     /// # Errors
     /// The failure of the first variant that fails.
+    #[cfg(blocking)]
     pub fn check(&self, gpu: &Gpu) -> Result<(), CheckFailure> {
         let mut failures = Vec::new();
         let variants = Variant::on(gpu.profile());
@@ -266,17 +273,18 @@ pub(crate) fn same_dispatches(a: &[PlannedDispatch], b: &[PlannedDispatch]) -> b
 ///
 /// # Errors
 /// The first element that is wrong, or the device's failure.
+#[cfg(blocking)]
 pub(crate) fn reproduces(gpu: &Gpu, graph: &Graph, tensors: &Tensors, want: &[HostTensor]) -> Result<(), CheckFailure> {
     let plan = Plan::new(graph, gpu.profile()).map_err(GpuError::from).map_err(SessionError::from)?;
     let (graph, tensors, state) = (graph.clone(), tensors.clone(), tensors.clone());
     let expected = Expected { stored: Stored::Full, graph, tensors, outputs: want.to_vec(), state };
-    run_twice(gpu, Tolerance::default(), &expected, &plan)
+    pollster::block_on(run_twice(gpu, Tolerance::default(), &expected, &plan))
 }
 
-fn run_twice(gpu: &Gpu, tolerance: Tolerance, expected: &Expected, plan: &Plan) -> Result<(), CheckFailure> {
+async fn run_twice(gpu: &Gpu, tolerance: Tolerance, expected: &Expected, plan: &Plan) -> Result<(), CheckFailure> {
     let (device, graph) = (gpu.clone().into(), &expected.graph);
-    let (outputs, state) = run_once(&device, graph, &expected.tensors)?;
-    let (again, state_again) = run_once(&device, graph, &expected.tensors)?;
+    let (outputs, state) = run_once_async(&device, graph, &expected.tensors).await?;
+    let (again, state_again) = run_once_async(&device, graph, &expected.tensors).await?;
     let results = graph.outputs().iter().zip(outputs.iter().zip(&again).zip(&expected.outputs));
     for ((name, value), ((got, again), want)) in results {
         let kernels = || kernels(plan, |node| node == maker(graph, *value));

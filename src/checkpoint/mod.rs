@@ -175,15 +175,32 @@ pub(crate) fn check_images(
 /// # Errors
 /// When a tensor is not finite, or the file cannot be written; an older checkpoint of the name is then kept.
 pub fn save_checkpoint(path: &Path, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
-    if let Some((tensor, value)) = checkpoint.first_not_finite() {
-        return Err(CheckpointError::NotFinite { path: path.to_owned(), tensor: tensor.to_owned(), value });
+    replace_verified(path, &checkpoint.to_bytes(path)?).map_err(CheckpointError::file(path, "written"))
+}
+
+impl Checkpoint {
+    /// What [`save_checkpoint`] writes into a file.
+    ///
+    /// # Errors
+    /// When a tensor is not finite; it is told as of the file `path`.
+    pub fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, CheckpointError> {
+        if let Some((tensor, value)) = self.first_not_finite() {
+            return Err(CheckpointError::NotFinite { path: path.to_owned(), tensor: tensor.to_owned(), value });
+        }
+        serialize(self).map_err(|reason| CheckpointError::File {
+            path: path.to_owned(),
+            action: "written",
+            reason: std::io::Error::other(reason),
+        })
     }
-    let bytes = serialize(checkpoint).map_err(|reason| CheckpointError::File {
-        path: path.to_owned(),
-        action: "written",
-        reason: std::io::Error::other(reason),
-    })?;
-    replace_verified(path, &bytes).map_err(CheckpointError::file(path, "written"))
+
+    /// The checkpoint in the bytes of a file, which errors name as `path`.
+    ///
+    /// # Errors
+    /// When they are damaged, or were written by something else.
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
+        parse(path, bytes)
+    }
 }
 
 fn serialize(checkpoint: &Checkpoint) -> Result<Vec<u8>, String> {

@@ -7,9 +7,8 @@ use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
 use std::collections::HashSet;
-use tilewright::check::{self, Case, Verdict};
+use tilewright::check::{self, Case, Table, Verdict};
 use tilewright::gpu::Gpu;
-use tilewright::kernel::MatrixUnits;
 use tilewright::recipe::Precision;
 
 /// Run every kernel variant on awkward shapes and hold it against the CPU reference
@@ -28,15 +27,6 @@ pub(super) struct Check {
     emulate: bool,
     #[command(flatten)]
     pub place: Place,
-}
-
-/// Verdicts of one op's cases.
-#[derive(Default)]
-struct Row {
-    op: &'static str,
-    passed: usize,
-    failed: usize,
-    unsupported: usize,
 }
 
 impl Check {
@@ -59,56 +49,26 @@ impl Check {
         }
         let gpu = self.shaders.checked(self.gpu(global)?)?;
         let variants = self.precision.variants(&gpu);
-        let mut rows: Vec<Row> = Vec::new();
+        let mut table = Table::default();
         let mut judge = |verdict: Verdict<'_>| {
-            let op = verdict.case.op;
-            if !rows.iter().any(|row| row.op == op) {
-                rows.push(Row { op, ..Row::default() });
+            if let Some(line) = table.add(&verdict) {
+                global.say(format_args!("{line}"));
             }
-            let Some(row) = rows.iter_mut().find(|row| row.op == op) else { return };
-            let failure = match verdict.result {
-                Ok(()) => {
-                    row.passed += 1;
-                    return;
-                }
-                Err(failure) => failure,
-            };
-            let word = match failure.is_unsupported() {
-                true => {
-                    row.unsupported += 1;
-                    "unsupported"
-                }
-                false => {
-                    row.failed += 1;
-                    "FAILED"
-                }
-            };
-            global.say(format_args!("{word}: {op}, {}, {}: {failure}", verdict.variant, verdict.case.what));
         };
         for (index, case) in cases.iter().enumerate() {
             global.at_work_on(&format!("case {} of {}, {}", index + 1, cases.len(), case.op));
             check::sweep(&gpu, &variants, std::slice::from_ref(case), &mut judge);
         }
 
-        if rows.is_empty() {
+        if table.rows().is_empty() {
             return Err(CliError::usage("none of these cases is for f16, which `--precision` asks for"));
         }
-        let info = gpu.info();
-        global.say(format_args!("device   {}, {}", info.name, info.kind));
-        global.say(format_args!("driver   {}", info.driver));
-        global.say(format_args!("backend  {}", info.backend));
-        global.say(format_args!("version  tilewright {}", env!("CARGO_PKG_VERSION")));
-        global.say(format_args!("mode     {}", if gpu.is_checked() { "checked" } else { "trusted" }));
-        global.say(format_args!("f16      {}", half_kernels(&gpu)));
-        global.say(format_args!("{:<28}{:>8}{:>8}{:>13}", "op", "passed", "failed", "unsupported"));
-        for Row { op, passed, failed, unsupported } in &rows {
-            global.say(format_args!("{op:<28}{passed:>8}{failed:>8}{unsupported:>13}"));
+        for line in table.lines(&gpu) {
+            global.say(format_args!("{line}"));
         }
-        let total = |count: fn(&Row) -> usize| rows.iter().map(count).sum::<usize>();
-        let [passed, failed, unsupported] =
-            [total(|row| row.passed), total(|row| row.failed), total(|row| row.unsupported)];
-        global.say(format_args!("{passed} passed, {failed} failed, {unsupported} unsupported"));
-        let ops: Vec<_> = rows
+        let [passed, failed, unsupported] = table.totals();
+        let ops: Vec<_> = table
+            .rows()
             .iter()
             .map(|row| json!({ "op": row.op, "passed": row.passed, "failed": row.failed, "unsupported": row.unsupported }))
             .collect();
@@ -116,26 +76,15 @@ impl Check {
             "passed": passed,
             "failed": failed,
             "unsupported": unsupported,
-            "device": info.to_string(),
+            "device": gpu.info().to_string(),
             "checked": gpu.is_checked(),
-            "f16": half_kernels(&gpu),
+            "f16": check::half_kernels(&gpu),
             "ops": ops,
         }));
         match failed {
             0 => Ok(()),
             _ => Err(CliError::Judged),
         }
-    }
-}
-
-/// Whether the device has kernels in f16, and why not.
-fn half_kernels(gpu: &Gpu) -> String {
-    let profile = gpu.profile();
-    match profile.matrix_units {
-        _ if !profile.half => "not run: no f16 in shaders".to_owned(),
-        Some(MatrixUnits { edge, emulated: true, .. }) => format!("emulated matrix units of {edge}x{edge}"),
-        Some(MatrixUnits { edge, .. }) => format!("matrix units of {edge}x{edge}"),
-        None => format!("without matrix units: no {}", gpu.missing_for_matrix_units().join(", no ")),
     }
 }
 

@@ -110,22 +110,47 @@ pub(crate) fn load(dir: &Path, name: &str) -> Result<Splits, DataError> {
 
 /// The sample that is compiled into the binary: 10,000 training and 2,000 test digits of MNIST,
 /// 1,000 and 200 a class, cut by `examples/cut_mnist_sample.rs`.
+#[cfg(not(target_family = "wasm"))]
 pub(crate) fn load_bundled() -> Result<Splits, DataError> {
-    macro_rules! bundled {
-        ($file:literal) => {
-            (&include_bytes!(concat!("mnist_sample/", $file))[..], Path::new($file))
-        };
-    }
-    let images =
-        |(bytes, path): (&'static [u8], &'static Path)| parse_images(Body::open(bytes, path, bytes.len() as u64)?);
-    let labels =
-        |(bytes, path): (&'static [u8], &'static Path)| parse_labels(Body::open(bytes, path, bytes.len() as u64)?);
-    splits(
-        (images(bundled!("train-images-idx3-ubyte.gz"))?, labels(bundled!("train-labels-idx1-ubyte.gz"))?),
-        (images(bundled!("t10k-images-idx3-ubyte.gz"))?, labels(bundled!("t10k-labels-idx1-ubyte.gz"))?),
-        Path::new("mnist"),
+    Splits::from_idx(
         "mnist",
+        [
+            include_bytes!("mnist_sample/train-images-idx3-ubyte.gz"),
+            include_bytes!("mnist_sample/train-labels-idx1-ubyte.gz"),
+            include_bytes!("mnist_sample/t10k-images-idx3-ubyte.gz"),
+            include_bytes!("mnist_sample/t10k-labels-idx1-ubyte.gz"),
+        ],
     )
+}
+
+/// A page fetches them beside the program, for [`Splits::from_idx`].
+#[cfg(target_family = "wasm")]
+pub(crate) fn load_bundled() -> Result<Splits, DataError> {
+    let problem = "in a browser its files lie beside the program, which does not hold them".to_owned();
+    Err(DataError::Own { name: "mnist".to_owned(), problem })
+}
+
+impl Splits {
+    /// Of the contents of the four IDX files of MNIST and its family, gzipped or not: training images and labels, then those
+    /// for testing. Classes are named by number.
+    ///
+    /// # Errors
+    /// A damaged file, or counts and sizes that do not agree.
+    pub fn from_idx(name: &str, files: [&[u8]; 4]) -> Result<Splits, DataError> {
+        let paths =
+            ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
+                .map(Path::new);
+        let read = |images: usize, labels: usize| -> Result<_, DataError> {
+            let open = |file: usize| Body::open(files[file], paths[file], files[file].len() as u64);
+            let pair = (parse_images(open(images)?)?, parse_labels(open(labels)?)?);
+            check_counts(&pair.0, &pair.1, paths[images].to_owned(), paths[labels].to_owned())?;
+            Ok(pair)
+        };
+        let (train, test) = (read(0, 1)?, read(2, 3)?);
+        check_labels(&train.1, &train.1, paths[1])?;
+        check_labels(&train.1, &test.1, paths[3])?;
+        splits(train, test, Path::new(name), name)
+    }
 }
 
 /// Reads a file of images.

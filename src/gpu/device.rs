@@ -5,6 +5,7 @@ use super::adapter::{Adapter, AdapterInfo, AdapterKind};
 use super::address_space;
 use super::matrix_units;
 use super::pipelines::Pipelines;
+use super::scopes::Scopes;
 use crate::activity::Activity;
 use crate::kernel::{Choices, DeviceClass, DeviceProfile, MatrixUnits};
 use crate::shader::Sources;
@@ -101,10 +102,20 @@ pub struct Gpu {
     pub(super) pipelines: Arc<Pipelines>,
     pub(super) activity: Activity,
     info: Arc<AdapterInfo>,
+    adapter: Arc<Adapter>,
     profile: Arc<DeviceProfile>,
     /// Why the profile has no matrix units.
     missing: Arc<[&'static str]>,
     failure: Arc<Mutex<Option<Failure>>>,
+    pub(super) scopes: Arc<Scopes>,
+}
+
+/// Commands that the device was given.
+pub(super) struct Submitted {
+    #[cfg(blocking)]
+    index: wgpu::SubmissionIndex,
+    #[cfg(not(blocking))]
+    done: futures_intrusive::channel::shared::OneshotReceiver<()>,
 }
 
 #[derive(Clone, Debug)]
@@ -118,10 +129,12 @@ enum Failure {
 impl Failure {
     /// Of a device that is lost: wgpu gives it up, too, where a command finds no memory.
     fn of_loss(message: String) -> Failure {
-        match message == wgpu::hal::DeviceError::OutOfMemory.to_string() {
-            true => Failure::LostForMemory,
-            false => Failure::Lost(message),
+        // A browser does not say why.
+        #[cfg(not(target_family = "wasm"))]
+        if message == wgpu::hal::DeviceError::OutOfMemory.to_string() {
+            return Failure::LostForMemory;
         }
+        Failure::Lost(message)
     }
 }
 
@@ -133,16 +146,26 @@ fn instance() -> wgpu::Instance {
     wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env())
 }
 
-fn sorted_adapters() -> Vec<wgpu::Adapter> {
+#[cfg(not(target_family = "wasm"))]
+async fn sorted_adapters() -> Vec<wgpu::Adapter> {
     let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-    let mut adapters = pollster::block_on(instance().enumerate_adapters(backends));
+    let mut adapters = instance().enumerate_adapters(backends).await;
     adapters.sort_by_key(|adapter| AdapterKind::from(adapter.get_info().device_type));
     adapters
 }
 
+/// A browser shows one adapter, and chooses it by this wish.
+#[cfg(target_family = "wasm")]
+async fn sorted_adapters() -> Vec<wgpu::Adapter> {
+    let power_preference = wgpu::PowerPreference::HighPerformance;
+    let options = wgpu::RequestAdapterOptions { power_preference, ..Default::default() };
+    instance().request_adapter(&options).await.into_iter().collect()
+}
+
 /// All adapters, the one that `auto` takes first.
+#[cfg(blocking)]
 pub fn adapters() -> Vec<Adapter> {
-    sorted_adapters().iter().map(Adapter::of).collect()
+    pollster::block_on(sorted_adapters()).iter().map(Adapter::of).collect()
 }
 
 impl Gpu {
@@ -150,9 +173,18 @@ impl Gpu {
     ///
     /// # Errors
     /// When there is no such adapter, it does not open, or a limit of the address space leaves no room for a driver.
+    #[cfg(blocking)]
     pub fn open(selector: &DeviceSelector, options: DeviceOptions) -> Result<Gpu, GpuError> {
+        pollster::block_on(Gpu::open_async(selector, options))
+    }
+
+    /// As [`Gpu::open`], where nothing may wait.
+    ///
+    /// # Errors
+    /// As [`Gpu::open`].
+    pub async fn open_async(selector: &DeviceSelector, options: DeviceOptions) -> Result<Gpu, GpuError> {
         address_space::require()?;
-        let mut adapters = sorted_adapters();
+        let mut adapters = sorted_adapters().await;
         if adapters.is_empty() {
             return Err(GpuError::NoAdapter);
         }
@@ -170,10 +202,10 @@ impl Gpu {
             found: names.iter().enumerate().map(|(i, name)| format!("{i} ({name})")).collect::<Vec<_>>().join(", "),
         })?;
         let adapter = adapters.swap_remove(chosen);
-        Gpu::open_adapter(&adapter, options)
+        Gpu::open_adapter(&adapter, options).await
     }
 
-    fn open_adapter(adapter: &wgpu::Adapter, options: DeviceOptions) -> Result<Gpu, GpuError> {
+    async fn open_adapter(adapter: &wgpu::Adapter, options: DeviceOptions) -> Result<Gpu, GpuError> {
         let info = adapter.get_info();
         let matrix_units = match options.matrix_units && !options.default_limits {
             true => matrix_units::of(adapter),
@@ -203,7 +235,9 @@ impl Gpu {
             experimental_features,
             ..Default::default()
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
             .map_err(|reason| GpuError::Open { adapter: info.name.clone(), reason: reason.to_string() })?;
 
         let failure = Arc::new(Mutex::new(None));
@@ -247,7 +281,8 @@ impl Gpu {
         let missing = matrix_units.err().unwrap_or_default().into();
         let pipelines = Arc::new(Pipelines::new(&device, &info, options.checked, Sources::default()));
         let (activity, info, profile) = (Activity::default(), Arc::new(AdapterInfo::of(&info)), Arc::new(profile));
-        Ok(Gpu { device, queue, pipelines, activity, info, profile, missing, failure })
+        let (own, scopes) = (Adapter::of(adapter), Arc::default());
+        Ok(Gpu { device, queue, pipelines, activity, info, profile, missing, failure, scopes, adapter: Arc::new(own) })
     }
 
     /// The same device, taken for one of another class: its kernels run here too, only slower. It follows
@@ -363,6 +398,11 @@ impl Gpu {
         &self.info
     }
 
+    /// What the adapter offers, whatever it was opened with.
+    pub fn adapter(&self) -> &Adapter {
+        &self.adapter
+    }
+
     /// What plans for this device are made by: its limits, its class, and what it was opened with.
     pub fn profile(&self) -> &DeviceProfile {
         &self.profile
@@ -372,6 +412,7 @@ impl Gpu {
     ///
     /// # Errors
     /// When the device is lost, hangs, or refused a command since the last check.
+    #[cfg(blocking)]
     pub(super) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), GpuError> {
         let poll = wgpu::PollType::Wait { submission_index: submission, timeout: Some(TIMEOUT) };
         let polled = self.device.poll(poll);
@@ -380,6 +421,44 @@ impl Gpu {
             Ok(_) => Ok(()),
             Err(_) => Err(GpuError::Timeout { seconds: TIMEOUT.as_secs() }),
         }
+    }
+
+    /// Gives the device commands to run.
+    pub(super) fn submit(&self, commands: impl IntoIterator<Item = wgpu::CommandBuffer>) -> Submitted {
+        #[cfg(blocking)]
+        return Submitted { index: self.queue.submit(commands) };
+        #[cfg(not(blocking))]
+        {
+            let (sender, done) = futures_intrusive::channel::shared::oneshot_channel();
+            self.queue.submit(commands);
+            // The receiver is gone when nobody waits for the commands any more.
+            self.queue.on_submitted_work_done(move || drop(sender.send(())));
+            Submitted { done }
+        }
+    }
+
+    /// Waits until these commands, and all before them, have run. But in a browser the thread waits.
+    ///
+    /// # Errors
+    /// As [`Gpu::wait`].
+    #[cfg_attr(blocking, expect(clippy::unused_async, reason = "the thread waits, but not in a browser"))]
+    pub(super) async fn finish(&self, submitted: Submitted) -> Result<(), GpuError> {
+        #[cfg(blocking)]
+        return self.wait(Some(submitted.index));
+        #[cfg(not(blocking))]
+        {
+            submitted.done.receive().await;
+            self.check()
+        }
+    }
+
+    /// Waits until the device has said whether it refuses anything that was asked of it.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub(crate) async fn settle(&self) -> Result<(), GpuError> {
+        self.scopes.settle().await?;
+        self.check()
     }
 
     /// Whether all that was submitted has run.
@@ -402,12 +481,9 @@ impl Gpu {
 
     /// Runs `create`, and gives the error if the device had no memory for it.
     pub(super) fn allocate<T>(&self, what: &str, create: impl FnOnce() -> T) -> Result<T, GpuError> {
-        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let created = create();
-        match pollster::block_on(scope.pop()) {
-            None => Ok(created),
-            Some(_) => Err(GpuError::OutOfMemory { what: what.to_owned() }),
-        }
+        let what = what.to_owned();
+        let refused = |_| GpuError::OutOfMemory { what };
+        self.scopes.within(&self.device, wgpu::ErrorFilter::OutOfMemory, refused, create)
     }
 }
 

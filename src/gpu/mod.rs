@@ -9,12 +9,15 @@ mod pipeline_cache;
 mod pipelines;
 mod program;
 mod readback;
+mod scopes;
 mod store;
 mod timing;
 
 pub use adapter::{Adapter, AdapterInfo, AdapterKind};
 pub use address_space::address_space_warning;
-pub use device::{DeviceOptions, DeviceSelector, Gpu, adapters};
+#[cfg(blocking)]
+pub use device::adapters;
+pub use device::{DeviceOptions, DeviceSelector, Gpu};
 pub use error::GpuError;
 pub(crate) use program::Program;
 pub(crate) use readback::Readback;

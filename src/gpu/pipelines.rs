@@ -3,6 +3,7 @@
 
 use super::GpuError;
 use super::pipeline_cache::CacheFile;
+use super::scopes::Scopes;
 use crate::activity::{Activity, Stage};
 use crate::kernel::{Access, Kernel};
 use crate::plan::{PlannedBinding, PlannedDispatch};
@@ -85,6 +86,7 @@ impl Pipelines {
     pub(super) fn compile(
         &self,
         device: &wgpu::Device,
+        scopes: &Scopes,
         dispatches: &[&PlannedDispatch],
         activity: &Activity,
     ) -> Result<Vec<Arc<CompiledKernel>>, GpuError> {
@@ -114,7 +116,7 @@ impl Pipelines {
         let built: Vec<(String, Arc<CompiledKernel>)> = missing
             .into_par_iter()
             .map(|(text, dispatch)| {
-                let kernel = self.build(device, text, dispatch)?;
+                let kernel = self.build(device, scopes, text, dispatch)?;
                 compiling.advance();
                 Ok((text.to_owned(), Arc::new(kernel)))
             })
@@ -128,9 +130,20 @@ impl Pipelines {
         Ok(keys.into_iter().map(|key| Arc::clone(&compiled[key])).collect())
     }
 
-    fn build(&self, device: &wgpu::Device, text: &str, dispatch: &PlannedDispatch) -> Result<CompiledKernel, GpuError> {
+    fn build(
+        &self,
+        device: &wgpu::Device,
+        scopes: &Scopes,
+        text: &str,
+        dispatch: &PlannedDispatch,
+    ) -> Result<CompiledKernel, GpuError> {
+        let name = dispatch.kernel.shader.name;
+        let refused = move |error| GpuError::Pipeline { reason: format!("shaders/{name}.wgsl: {error}") };
+        scopes.within(device, wgpu::ErrorFilter::Validation, refused, || self.create(device, text, dispatch))
+    }
+
+    fn create(&self, device: &wgpu::Device, text: &str, dispatch: &PlannedDispatch) -> CompiledKernel {
         let label = Some(dispatch.kernel.shader.name);
-        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(text.into()) };
         let module = match self.checked {
             true => device.create_shader_module(descriptor),
@@ -162,12 +175,7 @@ impl Pipelines {
             },
             cache: self.cache.as_ref().map(|(cache, _)| cache),
         });
-        match pollster::block_on(scope.pop()) {
-            None => Ok(CompiledKernel { pipeline, layout }),
-            Some(error) => {
-                Err(GpuError::Pipeline { reason: format!("shaders/{}.wgsl: {error}", dispatch.kernel.shader.name) })
-            }
-        }
+        CompiledKernel { pipeline, layout }
     }
 
     /// Writes the driver's compiled pipelines for the next run.

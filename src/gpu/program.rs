@@ -1,5 +1,6 @@
 //! A plan made real on a device: buffers, bind groups and pipelines, replayed with one submit a step.
 
+use super::device::Submitted;
 use super::pipelines::CompiledKernel;
 use super::readback::{Readback, Span};
 use super::store::{Store, Stored};
@@ -27,7 +28,7 @@ pub(crate) struct Program {
     activations: Vec<Stored>,
     textures: Vec<wgpu::Texture>,
     memory: MemoryReport,
-    in_flight: VecDeque<wgpu::SubmissionIndex>,
+    in_flight: VecDeque<Submitted>,
 }
 
 pub(super) struct Step {
@@ -76,7 +77,7 @@ impl Program {
             require_memory(shared + own)?;
         }
         let dispatches: Vec<&PlannedDispatch> = plans.iter().flat_map(|plan| &plan.steps).collect();
-        let mut kernels = gpu.pipelines.compile(&gpu.device, &dispatches, &gpu.activity)?.into_iter();
+        let mut kernels = gpu.pipelines.compile(&gpu.device, &gpu.scopes, &dispatches, &gpu.activity)?.into_iter();
         store.lay_out(&graphs.iter().copied().zip(&plans).collect::<Vec<_>>())?;
         let mut spare = beside.map_or(Vec::new(), |other| other.slots.clone());
         spare.sort_by_key(|slot| slot.bytes);
@@ -207,7 +208,7 @@ impl Program {
     ///
     /// # Errors
     /// When the device fails.
-    pub(crate) fn poison(&self) -> Result<(), GpuError> {
+    pub(crate) async fn poison(&self) -> Result<(), GpuError> {
         for Stored { buffer, offset, bytes } in &self.activations {
             // All bits set are NaN in f32, and twice in f16.
             self.gpu.queue.write_buffer(buffer, *offset, &vec![u8::MAX; *bytes as usize]);
@@ -218,19 +219,14 @@ impl Program {
             let layout = wgpu::TexelCopyBufferLayout { bytes_per_row: Some(row as u32 * 4), ..Default::default() };
             self.gpu.queue.write_texture(texture.as_image_copy(), bytemuck::cast_slice(&nan), layout, texture.size());
         }
-        self.finish_submitted()
-    }
-
-    fn finish_submitted(&self) -> Result<(), GpuError> {
-        self.gpu.queue.submit([]);
-        self.gpu.wait(None)
+        self.gpu.finish(self.gpu.submit([])).await
     }
 
     /// Submits one step; returns as soon as few enough steps are queued.
     ///
     /// # Errors
     /// When the device failed in this or an earlier step.
-    pub(crate) fn run(&mut self) -> Result<(), GpuError> {
+    pub(crate) async fn run(&mut self) -> Result<(), GpuError> {
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
@@ -238,10 +234,11 @@ impl Program {
                 step.encode(&mut pass);
             }
         }
-        self.in_flight.push_back(self.gpu.queue.submit([encoder.finish()]));
-        if self.in_flight.len() > STEPS_IN_FLIGHT {
-            let oldest = self.in_flight.pop_front();
-            self.gpu.wait(oldest)?;
+        self.in_flight.push_back(self.gpu.submit([encoder.finish()]));
+        if self.in_flight.len() > STEPS_IN_FLIGHT
+            && let Some(oldest) = self.in_flight.pop_front()
+        {
+            self.gpu.finish(oldest).await?;
         }
         self.gpu.check()
     }
@@ -250,9 +247,9 @@ impl Program {
     ///
     /// # Errors
     /// When the device failed.
-    pub(crate) fn finish(&mut self) -> Result<(), GpuError> {
+    pub(crate) async fn finish(&mut self) -> Result<(), GpuError> {
         self.in_flight.clear();
-        self.gpu.wait(None)
+        self.gpu.finish(self.gpu.submit([])).await
     }
 
     /// Starts to read an output of the last run while the device goes on.

@@ -1,5 +1,7 @@
 //! Copies device memory to the host without stopping the device.
 
+use super::device::Submitted;
+use super::store::Stored;
 use super::{Gpu, GpuError};
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 
@@ -8,7 +10,7 @@ pub(crate) struct Readback {
     gpu: Gpu,
     staging: wgpu::Buffer,
     mapped: OneshotReceiver<Result<(), wgpu::BufferAsyncError>>,
-    submission: wgpu::SubmissionIndex,
+    submitted: Submitted,
 }
 
 /// A piece of a buffer, in bytes.
@@ -45,31 +47,34 @@ impl Readback {
             encoder.copy_buffer_to_buffer(buffer, offset, &staging, end, bytes);
             end += bytes;
         }
-        let submission = gpu.queue.submit([encoder.finish()]);
+        let submitted = gpu.submit([encoder.finish()]);
         let (sender, mapped) = oneshot_channel();
         staging.map_async(wgpu::MapMode::Read, .., move |result| {
             // The receiver is gone when nobody waits for the copy any more.
             sender.send(result).ok();
         });
-        Ok(Readback { gpu: gpu.clone(), staging, mapped, submission })
+        Ok(Readback { gpu: gpu.clone(), staging, mapped, submitted })
     }
 
-    /// Copies spans of floats to the host through as few staging buffers as their sizes allow, and waits once for
-    /// each.
-    pub(super) fn all(gpu: &Gpu, spans: &[Span<'_>]) -> Result<Vec<Vec<f32>>, GpuError> {
-        let mut all = Vec::with_capacity(spans.len());
-        let mut rest = spans;
+    /// Copies tensors to the host through as few staging buffers as their sizes allow, and waits once for each.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) async fn all(gpu: &Gpu, tensors: &[Stored]) -> Result<Vec<Vec<f32>>, GpuError> {
+        let mut all = Vec::with_capacity(tensors.len());
+        let mut rest = tensors;
         while !rest.is_empty() {
             let mut bytes = 0;
-            let fits = |span: &&Span<'_>| {
-                bytes += span.bytes;
+            let fits = |tensor: &&Stored| {
+                bytes += tensor.bytes;
                 bytes <= STAGING
             };
             let (now, later) = rest.split_at(rest.iter().take_while(fits).count().max(1));
-            let together = Readback::start_many(gpu, now)?.wait()?;
+            let spans: Vec<Span<'_>> = now.iter().map(Span::of).collect();
+            let together = Readback::start_many(gpu, &spans)?.arrive().await?;
             let mut together = together.as_slice();
-            for span in now {
-                let (own, after) = together.split_at(span.bytes as usize);
+            for tensor in now {
+                let (own, after) = together.split_at(tensor.bytes as usize);
                 all.push(bytemuck::pod_collect_to_vec(own));
                 together = after;
             }
@@ -78,27 +83,29 @@ impl Readback {
         Ok(all)
     }
 
-    /// Waits for the copy.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub(crate) fn wait(self) -> Result<Vec<u8>, GpuError> {
-        self.gpu.wait(Some(self.submission.clone()))?;
-        pollster::block_on(self.arrive())
-    }
-
-    /// The copy, when it is there. Somebody has to see to the device meanwhile, as a browser does by itself.
+    /// The copy, when it is there. But in a browser the thread waits for it.
     ///
     /// # Errors
     /// When the device fails.
     pub(crate) async fn arrive(self) -> Result<Vec<u8>, GpuError> {
+        self.gpu.finish(self.submitted).await?;
         let refused = |reason: String| GpuError::Refused { reason };
         match self.mapped.receive().await {
             Some(Ok(())) => {}
-            Some(Err(error)) => return Err(refused(error.to_string())),
+            Some(Err(error)) => {
+                // Of a lost device no copy can be mapped.
+                self.gpu.check()?;
+                return Err(refused(error.to_string()));
+            }
             None => return Err(refused("a read-back was dropped".to_owned())),
         }
         let view = self.staging.get_mapped_range(..).map_err(|error| refused(error.to_string()))?;
         Ok(view.to_vec())
+    }
+}
+
+impl<'a> Span<'a> {
+    fn of(Stored { buffer, offset, bytes }: &'a Stored) -> Span<'a> {
+        Span { buffer, offset: *offset, bytes: *bytes }
     }
 }

@@ -1,7 +1,7 @@
 //! Tensors that live on between runs and are shared by programs: parameters, running statistics,
 //! optimizer state.
 
-use super::readback::{Readback, Span};
+use super::readback::Readback;
 use super::{Gpu, GpuError};
 use crate::graph::{Graph, Role, Value};
 use crate::plan::{Plan, Region};
@@ -48,17 +48,17 @@ impl Store {
         Store { gpu: gpu.clone(), seed, tensors: HashMap::new(), packs: HashMap::new() }
     }
 
-    /// Reads tensors back, in the order of the names and in one copy.
+    /// Reads tensors back, in the order of the names and in one copy. The store is free meanwhile.
     ///
     /// # Errors
     /// When there is none of a name, or the device fails.
-    pub(crate) fn read(&self, names: &[&str]) -> Result<Vec<Vec<f32>>, GpuError> {
-        let spans = names.iter().map(|name| {
-            let Stored { buffer, offset, bytes } = self.get(name)?;
-            Ok(Span { buffer, offset: *offset, bytes: *bytes })
-        });
-        let spans: Vec<Span<'_>> = spans.collect::<Result<_, GpuError>>()?;
-        Readback::all(&self.gpu, &spans)
+    pub(crate) fn read(
+        &self,
+        names: &[&str],
+    ) -> Result<impl Future<Output = Result<Vec<Vec<f32>>, GpuError>> + use<>, GpuError> {
+        let tensors = names.iter().map(|name| self.get(name).cloned()).collect::<Result<Vec<_>, GpuError>>()?;
+        let gpu = self.gpu.clone();
+        Ok(async move { Readback::all(&gpu, &tensors).await })
     }
 
     /// Overwrites a tensor.

@@ -35,6 +35,7 @@ impl Program {
     ///
     /// # Errors
     /// When the device fails.
+    #[cfg(blocking)]
     pub(crate) fn run_timed(&mut self) -> Result<Vec<[f64; 2]>, GpuError> {
         match self.has_timestamps() {
             true => self.run_with_timestamps(),
@@ -42,6 +43,7 @@ impl Program {
         }
     }
 
+    #[cfg(blocking)]
     fn run_with_timestamps(&mut self) -> Result<Vec<[f64; 2]>, GpuError> {
         let device = self.gpu.device.clone();
         let mut times = Vec::with_capacity(self.steps.len());
@@ -72,8 +74,8 @@ impl Program {
             }
             encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
             self.gpu.queue.submit([encoder.finish()]);
-            let bytes = Readback::start(&self.gpu, Span { buffer: &resolved, offset: 0, bytes: u64::from(count) * 8 })?
-                .wait()?;
+            let span = Span { buffer: &resolved, offset: 0, bytes: u64::from(count) * 8 };
+            let bytes = pollster::block_on(Readback::start(&self.gpu, span)?.arrive())?;
             let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes);
             let period = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-9;
             let first = ticks.first().copied().unwrap_or(0);
@@ -84,6 +86,7 @@ impl Program {
         Ok(times)
     }
 
+    #[cfg(blocking)]
     fn run_one_by_one(&mut self) -> Result<Vec<[f64; 2]>, GpuError> {
         let begin = Instant::now();
         let mut times = Vec::with_capacity(self.steps.len());

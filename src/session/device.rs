@@ -27,9 +27,18 @@ impl Device {
     ///
     /// # Errors
     /// When there is no such device, or it does not open.
+    #[cfg(blocking)]
     pub fn open(name: &str, options: DeviceOptions) -> Result<Device, GpuError> {
+        pollster::block_on(Device::open_async(name, options))
+    }
+
+    /// As [`Device::open`], where nothing may wait.
+    ///
+    /// # Errors
+    /// As [`Device::open`].
+    pub async fn open_async(name: &str, options: DeviceOptions) -> Result<Device, GpuError> {
         match name.parse::<DeviceSelector>() {
-            Ok(selector) if name != "cpu" => Ok(Gpu::open(&selector, options)?.into()),
+            Ok(selector) if name != "cpu" => Ok(Gpu::open_async(&selector, options).await?.into()),
             _ => Ok(Device::reference()),
         }
     }

@@ -66,6 +66,7 @@ impl Session {
     /// # Errors
     /// When the device cannot run a graph, has no memory for it, or a graph that comes later wants tensors side by side
     /// that are not.
+    #[cfg(blocking)]
     pub fn prepare<const N: usize>(&self, graphs: [&Graph; N]) -> Result<[Program; N], SessionError> {
         let programs = self.prepare_all(&graphs)?;
         Ok(programs.try_into().unwrap_or_else(|_| unreachable!("there is a program for each graph")))
@@ -75,8 +76,17 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::prepare`].
+    #[cfg(blocking)]
     pub fn prepare_all(&self, graphs: &[&Graph]) -> Result<Vec<Program>, SessionError> {
-        Program::prepare(&self.device, graphs, &self.state, None)
+        pollster::block_on(self.prepare_async(graphs))
+    }
+
+    /// As [`Session::prepare_all`], where nothing may wait.
+    ///
+    /// # Errors
+    /// As [`Session::prepare`].
+    pub async fn prepare_async(&self, graphs: &[&Graph]) -> Result<Vec<Program>, SessionError> {
+        Program::prepare(&self.device, graphs, &self.state, None).await
     }
 
     /// As [`Session::prepare`], for a graph that never runs at the same time as `other`, with whose activations it shares
@@ -84,8 +94,17 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::prepare`].
+    #[cfg(blocking)]
     pub fn prepare_beside(&self, graph: &Graph, other: &Program) -> Result<Program, SessionError> {
-        let mut programs = Program::prepare(&self.device, &[graph], &self.state, Some(other))?;
+        pollster::block_on(self.prepare_beside_async(graph, other))
+    }
+
+    /// As [`Session::prepare_beside`], where nothing may wait.
+    ///
+    /// # Errors
+    /// As [`Session::prepare`].
+    pub async fn prepare_beside_async(&self, graph: &Graph, other: &Program) -> Result<Program, SessionError> {
+        let mut programs = Program::prepare(&self.device, &[graph], &self.state, Some(other)).await?;
         Ok(programs.swap_remove(0))
     }
 
@@ -94,8 +113,9 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::prepare`].
+    #[cfg(blocking)]
     pub fn prepare_with(&self, device: &Device, graph: &Graph) -> Result<Program, SessionError> {
-        let mut programs = Program::prepare(device, &[graph], &self.state, None)?;
+        let mut programs = pollster::block_on(Program::prepare(device, &[graph], &self.state, None))?;
         Ok(programs.swap_remove(0))
     }
 
@@ -103,8 +123,17 @@ impl Session {
     ///
     /// # Errors
     /// When no program has one of that name, or the device fails.
+    #[cfg(blocking)]
     pub fn get(&self, name: &str) -> Result<Vec<f32>, SessionError> {
-        let mut read = self.lock().read(&[name])?;
+        pollster::block_on(self.get_async(name))
+    }
+
+    /// As [`Session::get`], where nothing may wait.
+    ///
+    /// # Errors
+    /// As [`Session::get`].
+    pub async fn get_async(&self, name: &str) -> Result<Vec<f32>, SessionError> {
+        let mut read = self.read(&[name]).await?;
         Ok(read.swap_remove(0))
     }
 
@@ -125,13 +154,25 @@ impl Session {
     ///
     /// # Errors
     /// When no program has one of them, or the device fails.
+    #[cfg(blocking)]
     pub fn export<'a>(
+        &self,
+        wanted: impl IntoIterator<Item = (&'a String, &'a Shape)>,
+    ) -> Result<Tensors, SessionError> {
+        pollster::block_on(self.export_async(wanted))
+    }
+
+    /// As [`Session::export`], where nothing may wait.
+    ///
+    /// # Errors
+    /// As [`Session::export`].
+    pub async fn export_async<'a>(
         &self,
         wanted: impl IntoIterator<Item = (&'a String, &'a Shape)>,
     ) -> Result<Tensors, SessionError> {
         let wanted: Vec<(&String, &Shape)> = wanted.into_iter().collect();
         let names: Vec<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
-        let read = self.lock().read(&names)?;
+        let read = self.read(&names).await?;
         let tensors = wanted.into_iter().zip(read);
         Ok(tensors.map(|((name, shape), values)| (name.clone(), (shape.clone(), values))).collect())
     }
@@ -145,6 +186,11 @@ impl Session {
         tensors.iter().try_for_each(|(name, (_, values))| state.write(name, values))
     }
 
+    async fn read(&self, names: &[&str]) -> Result<Vec<Vec<f32>>, SessionError> {
+        let reading = self.lock().read(names)?;
+        reading.values().await
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -155,14 +201,27 @@ impl Session {
 ///
 /// # Errors
 /// When the device cannot run it, or fails.
+#[cfg(blocking)]
 pub fn run_once(
     device: &Device,
     graph: &Graph,
     tensors: &reference::Tensors,
 ) -> Result<(Vec<HostTensor>, reference::Tensors), SessionError> {
+    pollster::block_on(run_once_async(device, graph, tensors))
+}
+
+/// As [`run_once`], where nothing may wait.
+///
+/// # Errors
+/// As [`run_once`].
+pub async fn run_once_async(
+    device: &Device,
+    graph: &Graph,
+    tensors: &reference::Tensors,
+) -> Result<(Vec<HostTensor>, reference::Tensors), SessionError> {
     let session = Session::new(device, 0);
-    let [mut program] = session.prepare([graph])?;
-    program.poison()?;
+    let mut program = session.prepare_async(&[graph]).await?.swap_remove(0);
+    program.poison_async().await?;
     let mut state: Vec<&str> = Vec::new();
     for tensor in graph.tensors() {
         let Some(data) = tensors.get(&tensor.name) else { continue };
@@ -173,10 +232,12 @@ pub fn run_once(
             state.push(&tensor.name);
         }
     }
-    program.run()?;
-    let read = |(name, _): &(String, _)| program.read(program.output(name)?)?.wait();
-    let outputs = graph.outputs().iter().map(read).collect::<Result<_, _>>()?;
-    let values = session.lock().read(&state)?;
+    program.run_async().await?;
+    let mut outputs = Vec::with_capacity(graph.outputs().len());
+    for (name, _) in graph.outputs() {
+        outputs.push(program.read(program.output(name)?)?.arrive().await?);
+    }
+    let values = session.read(&state).await?;
     let state = state.into_iter().map(str::to_owned).zip(values.into_iter().map(HostTensor::F32));
     Ok((outputs, state.collect()))
 }

@@ -91,7 +91,20 @@ enum Arrival {
 static PROGRAMS: AtomicU64 = AtomicU64::new(0);
 
 impl Program {
-    pub(super) fn prepare(
+    pub(super) async fn prepare(
+        device: &Device,
+        graphs: &[&Graph],
+        state: &Arc<Mutex<State>>,
+        beside: Option<&Program>,
+    ) -> Result<Vec<Program>, SessionError> {
+        let programs = Program::prepared(device, graphs, state, beside)?;
+        if let Some(gpu) = device.gpu() {
+            gpu.settle().await?;
+        }
+        Ok(programs)
+    }
+
+    fn prepared(
         device: &Device,
         graphs: &[&Graph],
         state: &Arc<Mutex<State>>,
@@ -191,9 +204,18 @@ impl Program {
     ///
     /// # Errors
     /// When the device failed in this or an earlier run.
+    #[cfg(blocking)]
     pub fn run(&mut self) -> Result<(), SessionError> {
+        pollster::block_on(self.run_async())
+    }
+
+    /// As [`Program::run`], where nothing may wait.
+    ///
+    /// # Errors
+    /// As [`Program::run`].
+    pub async fn run_async(&mut self) -> Result<(), SessionError> {
         match &mut self.runs {
-            Runs::Gpu(program) => Ok(program.run()?),
+            Runs::Gpu(program) => Ok(program.run().await?),
             Runs::Reference(program) => {
                 let mut state = program.state.lock().unwrap_or_else(PoisonError::into_inner);
                 if let State::Reference { tensors, .. } = &mut *state {
@@ -208,9 +230,18 @@ impl Program {
     ///
     /// # Errors
     /// When the device failed.
+    #[cfg(blocking)]
     pub fn finish(&mut self) -> Result<(), SessionError> {
+        pollster::block_on(self.finish_async())
+    }
+
+    /// As [`Program::finish`], where nothing may wait.
+    ///
+    /// # Errors
+    /// As [`Program::finish`].
+    pub async fn finish_async(&mut self) -> Result<(), SessionError> {
         match &mut self.runs {
-            Runs::Gpu(program) => Ok(program.finish()?),
+            Runs::Gpu(program) => Ok(program.finish().await?),
             Runs::Reference(_) => Ok(()),
         }
     }
@@ -239,9 +270,18 @@ impl Program {
     ///
     /// # Errors
     /// When the device fails.
+    #[cfg(blocking)]
     pub fn poison(&self) -> Result<(), SessionError> {
+        pollster::block_on(self.poison_async())
+    }
+
+    /// As [`Program::poison`], where nothing may wait.
+    ///
+    /// # Errors
+    /// As [`Program::poison`].
+    pub async fn poison_async(&self) -> Result<(), SessionError> {
         match &self.runs {
-            Runs::Gpu(program) => Ok(program.poison()?),
+            Runs::Gpu(program) => Ok(program.poison().await?),
             Runs::Reference(_) => Ok(()),
         }
     }
@@ -265,6 +305,7 @@ impl Program {
     ///
     /// # Errors
     /// When the device fails.
+    #[cfg(blocking)]
     pub fn run_timed(&mut self) -> Result<Vec<[f64; 2]>, SessionError> {
         match &mut self.runs {
             Runs::Gpu(program) => Ok(program.run_timed()?),
@@ -293,15 +334,12 @@ impl Pending {
     ///
     /// # Errors
     /// When the device fails.
+    #[cfg(blocking)]
     pub fn wait(self) -> Result<HostTensor, SessionError> {
-        match self.arrival {
-            Arrival::Later(readback) => Ok(HostTensor::from_bytes(&self.spec, &readback.wait()?)),
-            Arrival::Now(tensor) => Ok(tensor),
-        }
+        pollster::block_on(self.arrive())
     }
 
-    /// The values, when they are there: for where nothing may wait, such as a browser. Elsewhere somebody has to see to
-    /// the device meanwhile, as every [`Program::run`] and [`Pending::wait`] does.
+    /// The values, when they are there: for where nothing may wait, such as a browser. Elsewhere the thread waits for them.
     ///
     /// # Errors
     /// When the device fails.

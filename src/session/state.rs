@@ -1,15 +1,36 @@
 //! Tensors that live on between runs, on a GPU or in host memory.
 
 use super::{Device, SessionError};
-use crate::gpu::Store;
+use crate::gpu::{GpuError, Store};
 use crate::graph::{Graph, Role};
 use crate::reference::Tensors;
 use crate::tensor::HostTensor;
+use std::pin::Pin;
 
 /// Parameters, running statistics and optimizer state by name.
 pub(super) enum State {
     Gpu(Store),
     Reference { tensors: Tensors, seed: u64 },
+}
+
+/// What a device gives of several tensors.
+type Values = Result<Vec<Vec<f32>>, GpuError>;
+
+/// Values on their way, for which nothing need be held.
+pub(super) enum Reading {
+    Later(Pin<Box<dyn Future<Output = Values> + Send>>),
+    Now(Vec<Vec<f32>>),
+}
+
+impl Reading {
+    /// # Errors
+    /// When the device fails.
+    pub(super) async fn values(self) -> Result<Vec<Vec<f32>>, SessionError> {
+        match self {
+            Reading::Later(values) => Ok(values.await?),
+            Reading::Now(values) => Ok(values),
+        }
+    }
 }
 
 impl State {
@@ -42,13 +63,15 @@ impl State {
     ///
     /// # Errors
     /// When there is none of a name, or the device fails.
-    pub(super) fn read(&self, names: &[&str]) -> Result<Vec<Vec<f32>>, SessionError> {
+    pub(super) fn read(&self, names: &[&str]) -> Result<Reading, SessionError> {
         if let Some(name) = names.iter().find(|name| !self.has(name)) {
             return Err(unknown(name));
         }
         match self {
-            State::Gpu(store) => Ok(store.read(names)?),
-            State::Reference { tensors, .. } => Ok(names.iter().map(|name| tensors[*name].f32().to_vec()).collect()),
+            State::Gpu(store) => Ok(Reading::Later(Box::pin(store.read(names)?))),
+            State::Reference { tensors, .. } => {
+                Ok(Reading::Now(names.iter().map(|name| tensors[*name].f32().to_vec()).collect()))
+            }
         }
     }
 

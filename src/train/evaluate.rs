@@ -67,6 +67,7 @@ impl Evaluator {
     /// # Errors
     /// When the model does not take such images, the device cannot run it, or a tensor is missing or of
     /// another shape.
+    #[cfg(blocking)]
     pub fn of(checkpoint: &Checkpoint, path: &Path, batch: Batch, device: &Device) -> Result<Evaluator, TrainError> {
         Evaluator::on_its_own(checkpoint, path, batch, device, Graph::fold_batch_norm)
     }
@@ -75,6 +76,7 @@ impl Evaluator {
     ///
     /// # Errors
     /// As [`Evaluator::of`].
+    #[cfg(blocking)]
     pub fn unfolded(
         checkpoint: &Checkpoint,
         path: &Path,
@@ -85,6 +87,7 @@ impl Evaluator {
         Evaluator::on_its_own(checkpoint, path, batch, device, as_it_is)
     }
 
+    #[cfg(blocking)]
     fn on_its_own(
         checkpoint: &Checkpoint,
         path: &Path,
@@ -138,27 +141,58 @@ impl Evaluator {
     ///
     /// # Errors
     /// When there are more, or the device fails.
+    #[cfg(blocking)]
     pub fn logits(&mut self, images: &[u8], normalization: &Normalization) -> Result<Vec<f32>, TrainError> {
+        pollster::block_on(self.logits_async(images, normalization))
+    }
+
+    /// As [`Evaluator::logits`], where nothing may wait.
+    ///
+    /// # Errors
+    /// As [`Evaluator::logits`].
+    pub async fn logits_async(&mut self, images: &[u8], normalization: &Normalization) -> Result<Vec<f32>, TrainError> {
         let batch = PackedBatch::of_bytes(images, self.batch.shape[1..].iter().product(), normalization);
         let rows = batch.labels.len();
-        let mut logits = self.submit(batch)?.wait()?.f32().to_vec();
+        let mut logits = self.submit(batch).await?.arrive().await?.f32().to_vec();
         logits.truncate(rows * self.batch.classes);
         Ok(logits)
     }
 
     /// Runs the model on at most a batch; what is read has rows for a whole one.
-    fn submit(&mut self, mut batch: PackedBatch) -> Result<Pending, TrainError> {
+    async fn submit(&mut self, mut batch: PackedBatch) -> Result<Pending, TrainError> {
         let [size, channels, height, width] = self.batch.shape;
         batch.words.resize(size * UnpackImages::words(channels * height * width), 0);
         self.images.write(&mut self.program, &batch)?;
-        self.program.run()?;
+        self.program.run_async().await?;
         Ok(self.program.read(self.logits)?)
+    }
+
+    /// Runs the model on all of `dataset`, as it is, where nothing may wait.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn evaluate_async(
+        &mut self,
+        dataset: &Dataset,
+        normalization: &Normalization,
+    ) -> Result<Evaluation, TrainError> {
+        let classes = self.batch.classes;
+        let pass = Batches::new(dataset, self.batch.shape[0], normalization)?;
+        let mut tally = Tally::new(classes);
+        for index in 0..pass.count(false) {
+            let batch = pass.pack(index)?;
+            let labels = batch.labels.clone();
+            let logits = self.submit(batch).await?.arrive().await?;
+            tally.add(&log_probabilities(&logits.f32()[..labels.len() * classes], classes), &labels);
+        }
+        Ok(tally.finish())
     }
 
     /// Runs the model on all of `dataset`; probabilities of an image are the mean over `views`.
     ///
     /// # Errors
     /// When the device fails.
+    #[cfg(blocking)]
     pub fn evaluate(
         &mut self,
         dataset: &Dataset,
@@ -175,6 +209,7 @@ impl Evaluator {
     ///
     /// # Errors
     /// When the device fails.
+    #[cfg(blocking)]
     pub fn log_probabilities(
         &mut self,
         dataset: &Dataset,
@@ -187,6 +222,7 @@ impl Evaluator {
     }
 
     /// Calls `take` with log-probabilities `[rows, classes]` and labels of each batch in turn.
+    #[cfg(blocking)]
     fn each_batch(
         &mut self,
         dataset: &Dataset,
@@ -206,7 +242,7 @@ impl Evaluator {
             for index in 0..count + IN_FLIGHT - 1 {
                 if index < count {
                     let batch = ahead.next(|| true)?;
-                    let of_view = |&view| self.submit(batch.seen(view, [channels, height, width]));
+                    let of_view = |&view| pollster::block_on(self.submit(batch.seen(view, [channels, height, width])));
                     let pending: Vec<Pending> = views.iter().map(of_view).collect::<Result<_, _>>()?;
                     submitted.push_back((batch.labels, pending));
                 }

@@ -1,10 +1,13 @@
 //! What a run holds on its device: the graphs of a step and of an evaluation, ready to run.
 
+#[cfg(blocking)]
 use super::averaged::Averaged;
 use super::feed::{Feed, Targets};
 use super::graphs::{Batch, CLASS_WEIGHTS, METRICS, PartGraphs, part_graphs, step_numbers, training_graph};
+#[cfg(blocking)]
+use super::init_classes;
 use super::start::class_weights;
-use super::{Evaluator, Resolved, TrainError, init, init_classes, whiten};
+use super::{Evaluator, Resolved, TrainError, init, whiten};
 use crate::checkpoint::{Checkpoint, Header};
 use crate::data::{Dataset, PackedBatch, Splits};
 use crate::graph::Graph;
@@ -28,6 +31,7 @@ pub(super) struct Runner {
     pub attached: Attached,
     /// Of the average of the weights, where one is kept.
     pub evaluator: Evaluator,
+    #[cfg(blocking)]
     averaged: Option<Averaged>,
     /// How many parameters are trained, and of how many.
     pub parameters: String,
@@ -106,7 +110,21 @@ fn update_inputs(program: &Program, attached: &Attached) -> Result<Vec<Input>, T
 impl Runner {
     /// # Errors
     /// When the model does not take such images, or the device cannot run it.
+    #[cfg(blocking)]
     pub(super) fn new(
+        config: &TrainConfig,
+        splits: &Splits,
+        resolved: Resolved,
+        device: &Device,
+    ) -> Result<Runner, TrainError> {
+        pollster::block_on(Runner::new_async(config, splits, resolved, device))
+    }
+
+    /// As [`Runner::new`], where nothing may wait; no average of the weights is kept there.
+    ///
+    /// # Errors
+    /// As [`Runner::new`].
+    pub(super) async fn new_async(
         config: &TrainConfig,
         splits: &Splits,
         resolved: Resolved,
@@ -133,7 +151,10 @@ impl Runner {
         let session = Session::new(device, config.seed);
         attached.config.averaging =
             config.average.map(|average| average.resolve(resolved.steps_per_epoch, resolved.total_steps));
+        #[cfg(blocking)]
         let averaged = Averaged::new(config, batch, resolved, &attached, device)?;
+        #[cfg(not(blocking))]
+        let averaged: Option<((), Evaluator)> = None;
         // An average is evaluated where its tensors are.
         let evaluation = match averaged {
             Some(_) => None,
@@ -141,7 +162,7 @@ impl Runner {
         };
         let graphs: Vec<&Graph> = [&graph].into_iter().chain(&update).chain(&evaluation).collect();
         let class_weights = class_weights(config, train)?;
-        let mut programs = session.prepare_all(&graphs)?.into_iter();
+        let mut programs = session.prepare_async(&graphs).await?.into_iter();
         if let Some(weights) = &class_weights {
             session.set(CLASS_WEIGHTS, weights)?;
         }
@@ -151,20 +172,24 @@ impl Runner {
             update.map(|program| Ok::<_, TrainError>(Update { inputs: update_inputs(&program, &attached)?, program }));
         let update = update.transpose()?;
         let own_update = update.is_none().then_some(&attached);
+        #[cfg_attr(not(blocking), expect(unused_variables, reason = "none is kept"))]
         let (averaged, evaluator) = match averaged {
             Some((averaged, evaluator)) => (Some(averaged), evaluator),
             None => (None, Evaluator::sharing(&session, config, batch, next())?),
         };
-        let short = resolved.short_run().map(|images| {
-            let mut batch = batch;
-            batch.shape[0] = images;
-            let graph = match resolved.parts {
-                1 => training_graph(config, batch)?.0,
-                _ => part_graphs(config, batch)?.part,
-            };
-            Part::new(session.prepare_beside(&graph, &step)?, own_update)
-        });
-        let (short, step) = (short.transpose()?, Part::new(step, own_update)?);
+        let short = match resolved.short_run() {
+            Some(images) => {
+                let mut batch = batch;
+                batch.shape[0] = images;
+                let graph = match resolved.parts {
+                    1 => training_graph(config, batch)?.0,
+                    _ => part_graphs(config, batch)?.part,
+                };
+                Some(Part::new(session.prepare_beside_async(&graph, &step).await?, own_update)?)
+            }
+            None => None,
+        };
+        let step = Part::new(step, own_update)?;
         let parameters = graph.parameters_text();
         let heads = 1.0 + graph.auxiliaries().iter().map(|&(_, weight)| f64::from(weight)).sum::<f64>();
         let Resolved { parts, .. } = resolved;
@@ -178,6 +203,7 @@ impl Runner {
             update,
             attached,
             evaluator,
+            #[cfg(blocking)]
             averaged,
             parameters,
             saved,
@@ -195,6 +221,7 @@ impl Runner {
     ///
     /// # Errors
     /// When the file of weights cannot be read, or does not suit the model.
+    #[cfg(blocking)]
     pub(super) fn initialise(
         &mut self,
         config: &TrainConfig,
@@ -219,6 +246,7 @@ impl Runner {
     ///
     /// # Errors
     /// When one of its tensors is missing or has another shape, or the device fails.
+    #[cfg(blocking)]
     pub(super) fn restore(&mut self, checkpoint: &Checkpoint, path: &Path) -> Result<(), TrainError> {
         for (name, shape) in &self.saved {
             let held = self.averaged.as_ref().map_or(name, |averaged| averaged.name_in_checkpoint(name));
@@ -230,10 +258,19 @@ impl Runner {
         }
     }
 
+    /// What a checkpoint holds, where nothing may wait and no average is kept.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) async fn export_async(&self) -> Result<Tensors, TrainError> {
+        Ok(self.session.export_async(&self.saved).await?)
+    }
+
     /// What a checkpoint holds after `step` steps.
     ///
     /// # Errors
     /// When the device fails.
+    #[cfg(blocking)]
     pub(super) fn export(&self, step: u64) -> Result<Tensors, TrainError> {
         let tensors = self.session.export(&self.saved)?;
         match &self.averaged {
@@ -246,6 +283,7 @@ impl Runner {
     ///
     /// # Errors
     /// When the device fails.
+    #[cfg(blocking)]
     pub(super) fn settle(&mut self, train: &Dataset, header: &Header, resolved: Resolved) -> Result<(), TrainError> {
         match &mut self.averaged {
             Some(averaged) => averaged.settle(&self.session, &self.saved, train, header, resolved),
@@ -259,7 +297,21 @@ impl Runner {
     ///
     /// # Errors
     /// When the device fails.
+    #[cfg(blocking)]
     pub(super) fn run_part(
+        &mut self,
+        run: u64,
+        batch: &PackedBatch,
+        update: &[(&str, Vec<f32>)],
+    ) -> Result<(), TrainError> {
+        pollster::block_on(self.run_part_async(run, batch, update))
+    }
+
+    /// As [`Runner::run_part`], where nothing may wait.
+    ///
+    /// # Errors
+    /// As [`Runner::run_part`].
+    pub(super) async fn run_part_async(
         &mut self,
         run: u64,
         batch: &PackedBatch,
@@ -289,17 +341,26 @@ impl Runner {
                 program.write(*share, &[if together > 0.0 { (of_part / together) as f32 } else { 1.0 }])?;
             }
         }
-        Ok(program.run()?)
+        Ok(program.run_async().await?)
     }
 
     /// Submits the update after the last part of a step, where it is a program of its own.
     ///
     /// # Errors
     /// When the device fails.
+    #[cfg(blocking)]
     pub(super) fn run_update(&mut self, values: &[(&str, Vec<f32>)]) -> Result<(), TrainError> {
+        pollster::block_on(self.run_update_async(values))
+    }
+
+    /// As [`Runner::run_update`], where nothing may wait.
+    ///
+    /// # Errors
+    /// As [`Runner::run_update`].
+    pub(super) async fn run_update_async(&mut self, values: &[(&str, Vec<f32>)]) -> Result<(), TrainError> {
         if let Some(Update { program, inputs }) = &mut self.update {
             write_all(program, inputs, values)?;
-            program.run()?;
+            program.run_async().await?;
         }
         Ok(())
     }
@@ -308,6 +369,7 @@ impl Runner {
     ///
     /// # Errors
     /// When the device fails.
+    #[cfg(blocking)]
     pub(super) fn skips(&self) -> Result<Option<Skips>, TrainError> {
         let number = |name| Ok::<_, TrainError>(self.session.get(name)?.first().copied().unwrap_or_default());
         match self.attached.config.not_finite {

@@ -67,10 +67,14 @@ pub(super) struct Case {
 
 impl Case {
     pub(super) fn read(file: &Path) -> Result<Case, CaseError> {
+        let unreadable = |reason: std::io::Error| CaseError::File { reason: reason.to_string() };
+        Case::parse(&crate::regular_file::read(file).map_err(unreadable)?)
+    }
+
+    pub(super) fn parse(bytes: &[u8]) -> Result<Case, CaseError> {
         let unreadable = |reason: String| CaseError::File { reason };
-        let bytes = crate::regular_file::read(file).map_err(|reason| unreadable(reason.to_string()))?;
         let not_safetensors = |reason| unreadable(format!("it is not a whole safetensors file ({reason})"));
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(not_safetensors)?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(not_safetensors)?;
         let text = metadata.metadata().as_ref().and_then(|metadata| metadata.get("case"));
         let text = text.ok_or_else(|| unreadable("its header has no `case` in `__metadata__`".to_owned()))?;
         let metadata_error = |reason: String| CaseError::Metadata { reason };
@@ -78,7 +82,7 @@ impl Case {
         if header.format != 1 {
             return Err(metadata_error(format!("its format is {}, and only 1 is known", header.format)));
         }
-        let content = SafeTensors::deserialize(&bytes).map_err(not_safetensors)?;
+        let content = SafeTensors::deserialize(bytes).map_err(not_safetensors)?;
         let tensors = content.iter().map(|(name, view)| {
             let tensor = CaseTensor {
                 name: name.to_owned(),

@@ -6,12 +6,12 @@ use super::{CaseError, Computed, build};
 use crate::graph::Graph;
 use crate::ops::card::FixtureError;
 use crate::reference::Tensors;
-use crate::session::{Device, run_once};
+use crate::session::{Device, run_once_async};
 use crate::tensor::{HostTensor, TensorSpec};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-pub(super) fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
+pub(super) async fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
     let mut graph = Graph::new();
     let mut tensors = Tensors::new();
     let given = case.tensor("in.logits")?;
@@ -35,7 +35,7 @@ pub(super) fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
         *gradients.get(&logits).ok_or_else(|| FixtureError::MissingTensor { tensor: "grad.logits".to_owned() })?;
     graph.output("loss", loss);
     graph.output("grad.logits", gradient);
-    let (outputs, _) = run_once(device, &graph, &tensors)?;
+    let (outputs, _) = run_once_async(device, &graph, &tensors).await?;
     let mut computed = Computed::of(&["in."]);
     for ((name, value), output) in graph.outputs().iter().zip(&outputs) {
         computed.insert_f32(name, graph.shape(*value).clone(), output.f32());

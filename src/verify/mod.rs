@@ -37,32 +37,46 @@ pub enum Outcome {
 }
 
 /// Runs the case in `file`.
+#[cfg(blocking)]
 pub fn run_case(file: &Path, device: &Device) -> Outcome {
     // One defective case must not take the verdicts of all others with it.
-    let run = catch_unwind(AssertUnwindSafe(|| judge_file(file, device)));
+    let run = catch_unwind(AssertUnwindSafe(|| pollster::block_on(judge_case(&Case::read(file)?, device))));
     let result = run.unwrap_or_else(|payload| {
         let text = payload.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
         Err(CaseError::Defect { message: text.to_owned() })
     });
-    match result {
-        Ok(()) => Outcome::Passed,
-        Err(error) if error.is_unsupported() => Outcome::Unsupported(error),
+    result.into()
+}
+
+/// Runs the case in the bytes of a file, where nothing may wait.
+pub async fn run_case_async(bytes: &[u8], device: &Device) -> Outcome {
+    match Case::parse(bytes) {
+        Ok(case) => judge_case(&case, device).await.into(),
         Err(error) => Outcome::Failed(error),
     }
 }
 
-fn judge_file(file: &Path, device: &Device) -> Result<(), CaseError> {
-    let case = Case::read(file)?;
+impl From<Result<(), CaseError>> for Outcome {
+    fn from(result: Result<(), CaseError>) -> Outcome {
+        match result {
+            Ok(()) => Outcome::Passed,
+            Err(error) if error.is_unsupported() => Outcome::Unsupported(error),
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+}
+
+async fn judge_case(case: &Case, device: &Device) -> Result<(), CaseError> {
     let computed = match case.kind.as_str() {
-        "op" => op::run(&case, device)?,
-        "loss" => loss::run(&case, device)?,
-        "model" => model::run(&case, device)?,
-        "optimizer" => optimizer::run(&case, device)?,
-        "schedule" => schedule::run(&case)?,
+        "op" => op::run(case, device).await?,
+        "loss" => loss::run(case, device).await?,
+        "model" => model::run(case, device).await?,
+        "optimizer" => optimizer::run(case, device).await?,
+        "schedule" => schedule::run(case)?,
         kind => return Err(CaseError::unsupported(format!("cases of kind `{kind}`"))),
     };
-    judge(&case, &computed)
+    judge(case, &computed)
 }
 
 /// Builds what a case of one op or loss names of what the case gives, and gives its output: the readers stand on the

@@ -8,7 +8,7 @@ use crate::models::{self, Model, ModelOptions, Takes};
 use crate::nn::{Mode, Scope};
 use crate::ops::CrossEntropy;
 use crate::reference::Tensors;
-use crate::session::{Device, run_once};
+use crate::session::{Device, run_once_async};
 use crate::tensor::{HostTensor, TensorSpec};
 use serde_json::{Map, Value as Json};
 
@@ -19,7 +19,7 @@ const TRAINING: [&str; 5] = ["logits_train", "loss", "grad_norm.", "grad_sample.
 /// Elements of a tensor that a case samples.
 const SAMPLES: usize = 8;
 
-pub(super) fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
+pub(super) async fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
     let model = models::find(case.text("model")?)?;
     let options = options(&case.attrs, model);
     let mut computed = Computed::of(&[]);
@@ -33,11 +33,11 @@ pub(super) fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
     count_parameters(&graph, &mut computed);
     if expects(&[FORWARD]) {
         graph.output(FORWARD, logits);
-        let (outputs, _) = run_once(device, &graph, &filled(&graph, logits))?;
+        let (outputs, _) = run_once_async(device, &graph, &filled(&graph, logits)).await?;
         insert_outputs(&graph, &outputs, &mut computed);
     }
     if expects(&TRAINING) {
-        train(case, model, &options, &shape, device, &mut computed)?;
+        train(case, model, &options, &shape, device, &mut computed).await?;
     }
     Ok(computed)
 }
@@ -78,7 +78,7 @@ fn count_parameters(graph: &Graph, computed: &mut Computed) {
 }
 
 /// One pass in training mode with the mean cross-entropy: loss, gradients, updated statistics.
-fn train(
+async fn train(
     case: &Case,
     model: &Model,
     options: &ModelOptions,
@@ -104,7 +104,7 @@ fn train(
             graph.output(&name, gradient);
         }
     }
-    let (outputs, state) = run_once(device, &graph, &filled(&graph, logits))?;
+    let (outputs, state) = run_once_async(device, &graph, &filled(&graph, logits)).await?;
     insert_outputs(&graph, &outputs, computed);
     for buffer in graph.buffers() {
         let name = &graph.tensor(buffer).name;

@@ -5,11 +5,11 @@ use super::case::Case;
 use super::{CaseError, Computed, build};
 use crate::graph::{Graph, Init, Value};
 use crate::reference::Tensors;
-use crate::session::{Device, run_once};
+use crate::session::{Device, run_once_async};
 use crate::tensor::{HostTensor, TensorSpec};
 use std::collections::BTreeMap;
 
-pub(super) fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
+pub(super) async fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
     let name = case.text("op")?;
     let train = match case.text("mode")? {
         "train" => true,
@@ -38,7 +38,7 @@ pub(super) fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
     if let Some(&dout) = operands.get("dout") {
         add_gradients(&mut graph, out, dout, &operands)?;
     }
-    let (outputs, state) = run_once(device, &graph, &tensors)?;
+    let (outputs, state) = run_once_async(device, &graph, &tensors).await?;
     for ((name, value), output) in graph.outputs().iter().zip(&outputs) {
         computed.insert_f32(name, graph.shape(*value).clone(), output.f32());
     }

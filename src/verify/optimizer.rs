@@ -6,12 +6,12 @@ use crate::graph::{Graph, Init, Role, Value};
 use crate::ops::card::FixtureError;
 use crate::optim::{Averaging, GradientTransform, Optimizer, UpdateConfig};
 use crate::reference::Tensors;
-use crate::session::{Device, run_once};
+use crate::session::{Device, run_once_async};
 use crate::tensor::{HostTensor, TensorSpec};
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, HashMap};
 
-pub(super) fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
+pub(super) async fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
     let (config, lr) = config(case)?;
     let mut graph = Graph::new();
     let mut gradients: HashMap<Value, Value> = HashMap::new();
@@ -52,7 +52,7 @@ pub(super) fn run(case: &Case, device: &Device) -> Result<Computed, CaseError> {
         for (name, values) in attached.inputs(step, lr) {
             tensors.insert(name.to_owned(), HostTensor::F32(values));
         }
-        let (_, state) = run_once(device, &graph, &tensors)?;
+        let (_, state) = run_once_async(device, &graph, &tensors).await?;
         tensors.extend(state);
         for (name, &value) in &parameters {
             let after = followed.get(name).and_then(|followed| tensors.get(*followed));

@@ -35,6 +35,7 @@ mod streaming;
 mod landscape;
 mod recompute;
 mod run_ends;
+mod stepwise;
 mod summary;
 mod uneven_classes;
 
