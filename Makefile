@@ -9,10 +9,15 @@ SPIRV_TOOLS ?= 1
 # `make test MESA=0` downloads no Mesa for `gpu-audit`, 60 MB of packages; the tests that need it are then ignored.
 MESA ?= 1
 
+# `make web WEB_TOOLS=0` and `make web-test WEB_TOOLS=0` install nothing, and say what is missing.
+WEB_TOOLS ?= 1
+# Where `make web-serve` listens, on this machine alone.
+PORT ?= 8080
+
 tilewright := $(or $(CARGO_TARGET_DIR),./target)/release/tilewright
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check lint bench gpu-audit fuzz adapter build
+.PHONY: help train test check lint bench gpu-audit fuzz adapter build web web-serve web-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-17s %s\n", $$1, $$2 }'
@@ -51,6 +56,16 @@ gpu-audit: build ## what GPU compilers make of the kernels of three training ste
 # `make fuzz ARGS="FUZZ_TARGETS=torch,image FUZZ_SECONDS=600 FUZZ_SEED=2"` looks longer at some, from elsewhere.
 fuzz: ## feed every parser almost right bytes, a minute each
 	$(ARGS) $(CARGO) test --release --test fuzz -- --ignored --nocapture
+
+web: ## build the page that trains in a browser, into target/web
+	sh scripts/web.sh $(if $(filter 1,$(WEB_TOOLS)),--tools)
+
+web-serve: web ## serve that page at http://127.0.0.1:8080, to this machine alone
+	python3 -m http.server --bind 127.0.0.1 --directory target/web $(PORT)
+
+web-test: ## build that page and run it in Chromium, without a window
+	sh scripts/web.sh --browser $(if $(filter 1,$(WEB_TOOLS)),--tools)
+	node web/test/run.mjs target/web target/web-tools
 
 adapter: ## find a graphics driver, or install one that runs on the CPU
 	sh scripts/ensure-adapter.sh

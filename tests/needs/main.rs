@@ -9,6 +9,7 @@ mod common;
 mod need;
 
 mod averages;
+mod browser;
 mod command_line;
 mod conformance;
 mod ensemble;
@@ -36,6 +37,7 @@ mod zoo_training;
 fn main() {
     let all = [
         averages::trials(),
+        browser::trials(),
         command_line::trials(),
         conformance::trials(),
         ensemble::trials(),

@@ -39,12 +39,14 @@ pub(crate) enum Need {
     Python,
     /// Chromium, or Chrome.
     Chromium,
+    /// The page of `make web`, with Chromium and what drives it, which `make web-test` installs.
+    WebPage,
     /// Mesa's drivers and no-op devices, which `make test` downloads where it can.
     MesaDrmShim,
 }
 
 /// Each need by the name that [`REQUIRE`] takes.
-const NAMES: [(&str, Need); 15] = [
+const NAMES: [(&str, Need); 16] = [
     ("nothing", Need::Nothing),
     ("adapter", Need::Adapter),
     ("cpu-adapter", Need::CpuAdapter),
@@ -59,6 +61,7 @@ const NAMES: [(&str, Need); 15] = [
     ("data", Need::Data),
     ("python-3.11", Need::Python),
     ("chromium", Need::Chromium),
+    ("web-page", Need::WebPage),
     ("mesa-drm-shim", Need::MesaDrmShim),
 ];
 
@@ -88,6 +91,10 @@ impl Need {
             Need::Data => beside("data").is_dir(),
             Need::Python => *PYTHON,
             Need::Chromium => chromium().is_some(),
+            Need::WebPage => {
+                let drives = web_tools().join("node_modules/puppeteer-core").is_dir();
+                drives && chromium().is_some() && web_page().join("index.html").is_file()
+            }
             Need::MesaDrmShim => *PYTHON && gpu_audit_mesa().join("packages.txt").is_file(),
         }
     }
@@ -124,6 +131,16 @@ pub(crate) fn chromium() -> Option<&'static str> {
 /// Where `scripts/gpu_audit --fetch --suite trixie` puts Mesa: in the folder that cargo builds in.
 pub(crate) fn gpu_audit_mesa() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("gpu-audit").join("trixie")
+}
+
+/// Where `make web` puts the page: under the repository.
+pub(crate) fn web_page() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/web")
+}
+
+/// What built it, and what drives a browser.
+pub(crate) fn web_tools() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/web-tools")
 }
 
 /// A folder or file of `shared`, which may lie beside the repository.
