@@ -54,7 +54,7 @@ impl Scopes {
             for answer in answers {
                 first = first.and(answer.await);
             }
-            return first;
+            first
         }
         #[cfg(blocking)]
         Ok(())

@@ -100,10 +100,6 @@ impl Stepwise {
         if first >= end {
             return Ok(done);
         }
-        if first == epoch * steps_per_epoch {
-            let progress = &mut self.header.progress;
-            (progress.loss_sum, progress.correct, progress.images) = (0.0, 0.0, 0.0);
-        }
         let (splits, config) = (Arc::clone(&self.splits), self.header.config.clone());
         let batches = Batches::new(&splits.train, self.resolved.part(), &self.header.normalization)?
             .sampled(config.sampler, config.seed, epoch)
@@ -123,6 +119,10 @@ impl Stepwise {
                 }
             }
             self.runner.run_update_async(&update).await?;
+        }
+        if end.is_multiple_of(steps_per_epoch) || self.is_over() {
+            let progress = &mut self.header.progress;
+            (progress.loss_sum, progress.correct, progress.images) = (0.0, 0.0, 0.0);
         }
         Ok(done)
     }
