@@ -7,6 +7,8 @@ const $ = (id) => document.getElementById(id);
 const DIGITS = { model: "lenet5", source: "mnist", main: ["lr", "optimizer", "loss", "batch", "epochs", "augment"] };
 const OWN = { model: "cifar_cnn", source: "folder:images", main: DIGITS.main };
 
+const LOST = /device was lost|was lost/;
+
 // What to do about what goes wrong.
 const TROUBLE = [
   [/no WebGPU/, () =>
@@ -18,11 +20,10 @@ const TROUBLE = [
   [/no adapter/, () =>
     "The browser has WebGPU, but shows no GPU. Switch hardware acceleration on in its settings, bring the graphics driver up " +
     "to date, and load this page again."],
-  [/device was lost|ran out of memory and was lost/, (text) =>
-    `The GPU is gone (${text}). Press Train to begin anew on it; where memory was short, choose a smaller batch first. ` +
-    "What was not saved is lost."],
-  [/out of memory|bytes|limit|too large|MiB/, (text) =>
-    `This GPU cannot hold that: ${text}. Choose a smaller batch.`],
+  [LOST, () =>
+    "The GPU is gone: its driver was reset, it ran out of memory, or the machine slept. Press Train to begin anew on it; if it " +
+    "goes again, choose a smaller batch. What was not saved is lost."],
+  [/out of memory|bytes|limit|too large|MiB/, (text) => `This GPU cannot hold that: ${text}. Choose a smaller batch.`],
 ];
 
 function trouble(text) {
@@ -142,14 +143,19 @@ const events = {
   },
   failed({ message }) {
     trouble(message);
-    state.isLost ||= /lost/.test(message);
+    state.isLost ||= LOST.test(message);
     state.phase = "none";
     state.checking = undefined;
     show();
   },
   checked({ op, lines }) {
     const { checking } = state;
+    if (!checking) return;
     checking.done += 1;
+    if (lines.some((line) => LOST.test(line))) {
+      ask("stopCheck");
+      return events.failed({ message: lines.find((line) => LOST.test(line)) });
+    }
     if (lines.length > 0) append(`${lines.join("\n")}\n`);
     $("check-progress").textContent = `Case ${checking.done} of ${checking.count}: ${op}.`;
     $("check-bar").value = checking.done / checking.count;
@@ -270,6 +276,7 @@ async function begin() {
 }
 
 async function open() {
+  state.run = undefined;
   const device = await ask("open");
   state.device = device;
   state.isLost = false;
@@ -427,6 +434,7 @@ $("check").onclick = () =>
     $("table").textContent = "";
     $("table").hidden = true;
     $("copy").disabled = true;
+    if (state.isLost) await open();
     const count = await ask("check", { part: $("part").value.trim() });
     state.checking = { count, done: 0 };
     $("check-progress").textContent = count === 0 ? "No op has such a name." : `${count} cases.`;

@@ -14,8 +14,27 @@ const FILE: &str = "the file";
 
 /// Settings that the page does not have: what speaks of files of this machine, or of what a page does not do.
 const NOT_HERE: [&str; 21] = [
-    "average", "checkpoint_every", "class_weights", "classes", "crop_share", "damaged", "data", "data_memory", "fold", "head",
-    "init", "init_key", "interpolation", "max_pixels", "min_delta", "patience", "resize", "size", "split", "tuned", "whiten",
+    "average",
+    "checkpoint_every",
+    "class_weights",
+    "classes",
+    "crop_share",
+    "damaged",
+    "data",
+    "data_memory",
+    "fold",
+    "head",
+    "init",
+    "init_key",
+    "interpolation",
+    "max_pixels",
+    "min_delta",
+    "patience",
+    "resize",
+    "size",
+    "split",
+    "tuned",
+    "whiten",
 ];
 
 /// Images to train on, with others to test on.
@@ -183,7 +202,8 @@ impl Run {
 
     /// The shape `[out, in, height, width]` of the filters of the model's first convolution, and their weights after it.
     pub async fn filters(&self) -> Result<Vec<f32>, JsError> {
-        let is_filter = |(name, shape): &&(String, tilewright::tensor::Shape)| name.ends_with("weight") && shape.len() == 4;
+        let is_filter =
+            |(name, shape): &&(String, tilewright::tensor::Shape)| name.ends_with("weight") && shape.len() == 4;
         let Some((name, shape)) = self.run.tensors().iter().find(is_filter) else { return Ok(Vec::new()) };
         let weights = self.run.session().get_async(name).await.map_err(told)?;
         Ok(shape.iter().map(|&size| size as f32).chain(weights).collect())

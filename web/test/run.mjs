@@ -48,7 +48,7 @@ function serve(folder) {
 
 const tests = {
   async "a page without WebGPU says what to do"(open) {
-    const tab = await open((tab) => tab.evaluateOnNewDocument(() => {}), "nogpu");
+    const tab = await open("nogpu");
     await tab.waitForSelector("#trouble:not([hidden])");
     const told = await text(tab, "#trouble");
     assert.match(told, /shows no GPU|has no WebGPU/);
@@ -144,6 +144,55 @@ const tests = {
     await shoot(tab, "page");
   },
 
+  async "a tar of the visitor's images is read, and cifar_cnn trains on it"(open) {
+    const tab = await open();
+    await tab.waitForSelector("#train:not([disabled])");
+    await tab.click('input[name="images"][value="own"]');
+    await tab.waitForFunction(() => document.querySelector("#about-images").textContent === "");
+    await tab.evaluate(giveTar, 12);
+    await tab.waitForFunction(() => /22 images to train on, 2 to test on/.test(document.querySelector("#about-images").textContent));
+    assert.match(await text(tab, "#about-images"), /3 x 32 x 32, 2 classes. 1 files are no images/);
+    await fill(tab, "#set-batch", "2");
+    await tab.click("#step");
+    await tab.waitForFunction(() => /step 1 of .*loss \d/.test(document.querySelector("#progress").textContent));
+  },
+
+  async "what a limit is too small for is told, and how to go on"(open) {
+    const tab = await open();
+    await tab.waitForSelector("#train:not([disabled])");
+    const told = await tab.evaluate(async () => {
+      const { default: init, Images, Opened, Run } = await import("./tilewright.js");
+      await init();
+      const count = 8000;
+      const bytes = (length) => new Uint8Array(length);
+      const images = Images.own("grey", new Uint32Array([1, 28, 28]), ["a", "b"], bytes(count * 784), new Uint32Array(count), bytes(count).fill(1, count - 1));
+      try {
+        // With the limits that every device has.
+        await Run.begin(await Opened.gpu(true, false), images, "lenet5", `{"batch":"${count - 1}"}`, "mnist");
+      } catch (error) {
+        return error.message;
+      }
+      return "nothing";
+    });
+    assert.match(told, /limit|bytes|MiB|too large/);
+    console.log(`    ${told}`);
+  },
+
+  async "a GPU that goes is told, and Train begins anew"(open) {
+    const tab = await open("lost");
+    await tab.waitForSelector("#train:not([disabled])");
+    await tab.click("#train");
+    await tab.waitForFunction(() => /step [1-9]/.test(document.querySelector("#progress").textContent));
+    const control = await browsers.lost.target().createCDPSession();
+    const { processInfo } = await control.send("SystemInfo.getProcessInfo");
+    process.kill(processInfo.find(({ type }) => type === "GPU").id, "SIGKILL");
+    await tab.waitForSelector("#trouble:not([hidden])");
+    assert.match(await text(tab, "#trouble"), /^The GPU is gone/);
+    await tab.click("#train");
+    await tab.waitForFunction(() => /^Training: step [1-9]/.test(document.querySelector("#progress").textContent));
+    assert(await tab.$eval("#trouble", (trouble) => trouble.hidden));
+  },
+
   async "the check of some ops fails none, and ends with the table"(open) {
     const tab = await open();
     await tab.waitForSelector("#check:not([disabled])");
@@ -175,6 +224,35 @@ const stepOf = async (tab) => Number((await text(tab, "#progress")).match(/step 
 
 async function fill(tab, selector, value) {
   await tab.$eval(selector, (input, value) => ((input.value = value), input.dispatchEvent(new Event("input"))), value);
+}
+
+// Runs in the page: a tar of two classes of so many images each, and a file that is none.
+async function giveTar(count) {
+  const encoder = new TextEncoder();
+  const blocks = [];
+  const add = (name, content) => {
+    const head = new Uint8Array(512);
+    head.set(encoder.encode(name), 0);
+    head.set(encoder.encode(content.length.toString(8).padStart(11, "0")), 124);
+    head.set(encoder.encode("0"), 156);
+    head.set(encoder.encode("ustar"), 257);
+    blocks.push(head, content, new Uint8Array((512 - (content.length % 512)) % 512));
+  };
+  for (const [name, colour] of [["dark", "#123"], ["light", "#eda"]]) {
+    for (let index = 0; index < count; index++) {
+      const canvas = new OffscreenCanvas(40, 20);
+      const context = canvas.getContext("2d");
+      context.fillStyle = colour;
+      context.fillRect(index, 0, 40, 20);
+      add(`set/${name}/${index}.png`, new Uint8Array(await (await canvas.convertToBlob()).arrayBuffer()));
+    }
+  }
+  add("set/dark/broken.png", encoder.encode("no image"));
+  const files = new DataTransfer();
+  files.items.add(new File([...blocks, new Uint8Array(1024)], "set.tar"));
+  const input = document.querySelector("#tar");
+  input.files = files.files;
+  input.dispatchEvent(new Event("change"));
 }
 
 async function draw(tab) {
@@ -209,18 +287,17 @@ async function shoot(tab, name) {
 const server = await serve(resolve(page));
 const address = `http://127.0.0.1:${server.address().port}/`;
 const launch = (flags) => puppeteer.launch({ executablePath: chromium(), headless: false, args: flags, protocolTimeout: PATIENCE });
-const browsers = { gpu: await launch(FLAGS), nogpu: await launch(FLAGS.filter((flag) => !/webgpu/.test(flag))) };
+const browsers = { gpu: await launch(FLAGS), lost: await launch(FLAGS), nogpu: await launch(FLAGS.filter((flag) => !/webgpu/.test(flag))) };
 let failed = 0;
 for (const [name, test] of Object.entries(tests)) {
   const opened = [];
   try {
-    await test(async (prepare = () => {}, browser = "gpu") => {
+    await test(async (browser = "gpu") => {
       const tab = await browsers[browser].newPage();
       opened.push(tab);
       tab.setDefaultTimeout(PATIENCE);
       tab.on("pageerror", (error) => console.log(`    page error: ${error.message}`));
       tab.on("console", (message) => message.type() === "error" && console.log(`    console: ${message.text()}`));
-      await prepare(tab);
       await tab.goto(address);
       return tab;
     });
