@@ -107,7 +107,10 @@ build() {
     mkdir -p "$page/digits"
     "$bindgen" --target web --no-typescript --out-dir "$page" --out-name tilewright \
         "target/web-build/$target/release/tilewright_web.wasm"
-    "$optimizer" -Oz --all-features "$page/tilewright_bg.wasm" -o "$page/small.wasm"
+    # What browsers with WebGPU have. Of "all features" some are in none yet.
+    "$optimizer" -Oz --enable-bulk-memory --enable-bulk-memory-opt --enable-mutable-globals --enable-multivalue \
+        --enable-nontrapping-float-to-int --enable-reference-types --enable-sign-ext \
+        "$page/tilewright_bg.wasm" -o "$page/small.wasm"
     mv "$page/small.wasm" "$page/tilewright_bg.wasm"
     cp web/page/* "$page"
     cp src/data/mnist_sample/*.gz "$page/digits"
