@@ -408,13 +408,13 @@ impl Gpu {
         &self.profile
     }
 
-    /// Waits until `submission`, or all that was submitted, has run.
+    /// Waits until `submission`, and all before it, has run.
     ///
     /// # Errors
     /// When the device is lost, hangs, or refused a command since the last check.
     #[cfg(blocking)]
-    pub(super) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), GpuError> {
-        let poll = wgpu::PollType::Wait { submission_index: submission, timeout: Some(TIMEOUT) };
+    pub(super) fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<(), GpuError> {
+        let poll = wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(TIMEOUT) };
         let polled = self.device.poll(poll);
         self.check()?;
         match polled {
@@ -444,7 +444,7 @@ impl Gpu {
     #[cfg_attr(blocking, expect(clippy::unused_async, reason = "the thread waits, but not in a browser"))]
     pub(super) async fn finish(&self, submitted: Submitted) -> Result<(), GpuError> {
         #[cfg(blocking)]
-        return self.wait(Some(submitted.index));
+        return self.wait(submitted.index);
         #[cfg(not(blocking))]
         {
             submitted.done.receive().await;

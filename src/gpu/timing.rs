@@ -96,7 +96,7 @@ impl Program {
             let commands = encoder.finish();
             let start = begin.elapsed().as_secs_f64();
             let submission = self.gpu.queue.submit([commands]);
-            self.gpu.wait(Some(submission))?;
+            self.gpu.wait(submission)?;
             times.push([start, begin.elapsed().as_secs_f64() - start]);
         }
         Ok(times)

@@ -342,6 +342,7 @@ async function predictSoon() {
 }
 
 function showShares(shares) {
+  if ($("pad-note").textContent === UNASKED) $("pad-note").textContent = ASKED;
   const likeliest = shares.indexOf(Math.max(...shares));
   [...$("classes").children].forEach((item, index) => {
     item.classList.toggle("likeliest", index === likeliest);
@@ -350,10 +351,13 @@ function showShares(shares) {
   });
 }
 
+const ASKED = "This is what the network makes of it.";
+const UNASKED = "Press Train, so that there is a network to ask.";
+
 const pad = new Pad($("pad"), (pixels) => {
   if (state.kind !== DIGITS) return;
   state.seen = pixels;
-  $("pad-note").textContent = state.run ? "This is what the network makes of it." : "Press Train, so that there is a network to ask.";
+  $("pad-note").textContent = state.run ? ASKED : UNASKED;
   predictSoon();
 });
 
