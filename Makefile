@@ -11,13 +11,16 @@ MESA ?= 1
 
 # `make web WEB_TOOLS=0` and `make web-test WEB_TOOLS=0` install nothing, and say what is missing.
 WEB_TOOLS ?= 1
+# Features of the build that is tested, besides the default ones: none, or `mpi`.
+FEATURES ?=
+features := $(if $(FEATURES),--features $(FEATURES))
 # Where `make web-serve` listens, on this machine alone.
 PORT ?= 8080
 
 tilewright := $(or $(CARGO_TARGET_DIR),./target)/release/tilewright
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check lint bench gpu-audit fuzz adapter build web web-serve web-test
+.PHONY: help train train-mpi test check lint bench gpu-audit fuzz adapter build web web-serve web-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-17s %s\n", $$1, $$2 }'
@@ -25,16 +28,27 @@ help: ## list the targets
 train: adapter build ## train: LeNet-5 on the bundled MNIST sample, or what ARGS says
 	$(tilewright) train $(ARGS)
 
+# Mpirun's own options, and how many processes. Open MPI asks root for these two words.
+MPIRUN ?= mpirun -n 2
+mpi := OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+
+train-mpi: adapter ## the same on two processes under MPI, or as MPIRUN says
+	sh scripts/ensure-mpi.sh
+	$(CARGO) build --release --features mpi
+	$(mpi) $(MPIRUN) $(tilewright) train $(ARGS)
+
+# `make test FEATURES=mpi` also runs the tests of several processes, on a build that knows MPI: one build does for all tests.
 # nextest runs no doc tests. A test that needs what is not here is counted as ignored, and named with its need;
 # `TILEWRIGHT_REQUIRE=adapter,spirv-val` makes that a failure. The program that is checked at the end is the one that the
 # tests ran: `cargo build` would compile naga and wgpu anew, without the translators that the tests ask of naga.
 test: ## run the tests, then every shader on this device against the CPU reference
 	sh scripts/ensure-adapter.sh $(if $(filter 1,$(SPIRV_TOOLS)),--spirv-tools)
+	$(if $(filter mpi,$(FEATURES)),sh scripts/ensure-mpi.sh)
 	$(if $(filter 1,$(MESA)),@python3 scripts/gpu_audit --fetch --suite trixie || echo "The tests that need it are ignored.")
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-		set -x; $(CARGO) nextest run --release && $(CARGO) test --release --doc; \
+		set -x; $(CARGO) nextest run --release $(features) && $(CARGO) test --release --doc $(features); \
 	else \
-		set -x; $(CARGO) test --release --no-fail-fast; \
+		set -x; $(CARGO) test --release --no-fail-fast $(features); \
 	fi
 	$(tilewright) check
 

@@ -89,6 +89,7 @@ pub mod models;
 pub mod nn;
 pub mod ops;
 pub mod optim;
+pub mod parallel;
 pub mod passes;
 #[doc(hidden)]
 pub mod path_text;

@@ -203,7 +203,11 @@ impl Checkpoint {
     }
 }
 
-fn serialize(checkpoint: &Checkpoint) -> Result<Vec<u8>, String> {
+/// The bytes of a checkpoint, as a file has them.
+///
+/// # Errors
+/// When it is too large for the format.
+pub(crate) fn serialize(checkpoint: &Checkpoint) -> Result<Vec<u8>, String> {
     let sums = Sums::of(checkpoint.tensors.values().map(|(_, data)| bytemuck::cast_slice(data)));
     let header = Header { sums: Some(sums), format: FORMAT, ..checkpoint.header.clone() };
     let header = serde_json::to_string(&header).map_err(|reason| reason.to_string())?;
@@ -228,7 +232,10 @@ pub fn load_checkpoint(path: &Path) -> Result<Checkpoint, CheckpointError> {
 }
 
 /// The checkpoint in `bytes`, which were read from `path`.
-fn parse(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
+///
+/// # Errors
+/// As [`load_checkpoint`].
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     let not = |reason: String| CheckpointError::NotACheckpoint { path: path.to_owned(), reason };
     let damaged = |what: String| CheckpointError::Damaged { path: path.to_owned(), what };
     checksums::verify_header(bytes).map_err(damaged)?;

@@ -51,6 +51,22 @@ impl CliError {
         global.result(&json!({ "error": message }));
         ExitCode::from(status)
     }
+
+    /// The exit status.
+    #[cfg(feature = "mpi")]
+    pub(crate) fn status(&self) -> u8 {
+        match self {
+            CliError::Judged | CliError::Failed(_) => 1,
+            CliError::Usage(_) => 2,
+            CliError::Stopped(_) => interrupt::status(),
+        }
+    }
+
+    /// Whether somebody wanted it to end.
+    #[cfg(feature = "mpi")]
+    pub(crate) fn is_wanted(&self) -> bool {
+        matches!(self, CliError::Stopped(_))
+    }
 }
 
 /// Every error of the library is told in full, with what it came from.

@@ -51,6 +51,22 @@ impl Global {
         Global { device, checked, tuned, ..self }
     }
 
+    /// The same for a process that another one speaks for.
+    #[cfg(feature = "mpi")]
+    pub(crate) fn silent(&self) -> Global {
+        Global {
+            json: false,
+            quiet: true,
+            json_lines: JsonLines::default(),
+            device: self.device.clone(),
+            checked: self.checked,
+            tuned: self.tuned.clone(),
+            activity: Activity::default(),
+            lines: OnceLock::new(),
+            unwritten: OnceLock::new(),
+        }
+    }
+
     /// Writes lines of JSON as well, before that of the result.
     pub(crate) fn write_json_lines(&mut self, json_lines: JsonLines) {
         self.json_lines = json_lines;
@@ -113,7 +129,7 @@ impl Global {
 
     /// Whether the CPU reference is asked for.
     pub(crate) fn on_reference(&self) -> bool {
-        self.device.eq_ignore_ascii_case("cpu")
+        is_reference(&self.device)
     }
 
     /// The device that was asked for; says which it is.
@@ -128,12 +144,22 @@ impl Global {
 
     /// The device that was asked for, to train on in that precision, with the kernels of the table `tuned`.
     pub(crate) fn training_device(&self, tuned: Option<&Path>, precision: Precision) -> Result<Device, CliError> {
+        self.training_device_named(&self.device, tuned, precision)
+    }
+
+    /// As [`Global::training_device`], for the device of that name.
+    pub(crate) fn training_device_named(
+        &self,
+        device: &str,
+        tuned: Option<&Path>,
+        precision: Precision,
+    ) -> Result<Device, CliError> {
         let options = DeviceOptions::default().checked(self.checked).matrix_units(precision == Precision::F16);
-        let device = if self.on_reference() {
+        let device = if is_reference(device) {
             refuse_table(tuned)?;
             Device::reference()
         } else {
-            with_table(self.open_gpu(options)?, tuned)?.into()
+            with_table(self.open_gpu(device, options)?, tuned)?.into()
         };
         Ok(device.with_activity(self.activity.clone()))
     }
@@ -152,7 +178,7 @@ impl Global {
         if self.on_reference() {
             return Err(CliError::usage("this command runs kernels, which `--device cpu` does not have"));
         }
-        let gpu = self.open_gpu(options)?.with_activity(self.activity.clone());
+        let gpu = self.open_gpu(&self.device, options)?.with_activity(self.activity.clone());
         if !self.quiet {
             self.lines.get_or_init(|| TerminalReporter::in_lines(self.activity.clone()));
         }
@@ -167,22 +193,26 @@ impl Global {
         }
     }
 
-    fn open_gpu(&self, options: DeviceOptions) -> Result<Gpu, CliError> {
+    fn open_gpu(&self, device: &str, options: DeviceOptions) -> Result<Gpu, CliError> {
         if let Some(warning) = address_space_warning() {
             self.note(format_args!("note: {warning}"));
         }
-        let gpu = Gpu::open(&self.selector(), options)?;
+        let gpu = Gpu::open(&selector(device), options)?;
         if let Some(note) = gpu.note() {
             self.note(format_args!("note: {note}"));
         }
         Ok(gpu)
     }
+}
 
-    fn selector(&self) -> DeviceSelector {
-        match self.device.to_lowercase().parse() {
-            Ok(selector) => selector,
-            Err(never) => match never {},
-        }
+fn is_reference(device: &str) -> bool {
+    device.eq_ignore_ascii_case("cpu")
+}
+
+fn selector(device: &str) -> DeviceSelector {
+    match device.to_lowercase().parse() {
+        Ok(selector) => selector,
+        Err(never) => match never {},
     }
 }
 

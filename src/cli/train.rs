@@ -1,7 +1,9 @@
 //! `tilewright train`: trains a model, or goes on with a run.
 
+use super::device_list::DeviceList;
 use super::duration::parse_duration;
 use super::interrupt::on_interrupt;
+use super::members::{self, Group};
 use super::overfit::overfit;
 use super::place::Place;
 use super::rows::{Given, OfPace, OfRun};
@@ -9,11 +11,13 @@ use super::settings::{CHOSEN_ON_TEST, Settings, names_of_fixed};
 use super::{CliError, Global};
 use clap::Args;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tilewright::path_text::lossy;
-use tilewright::recipe::TrainConfig;
-use tilewright::train::{Overfit, Reporter, RunFolder, TrainError, Trainer};
+use tilewright::recipe::{Precision, TrainConfig};
+use tilewright::session::Device;
+use tilewright::train::{Overfit, Reporter, RunFolder, Silent, TrainError, Trainer, read_data};
 
 /// Train a model; with no arguments: LeNet-5 on the bundled MNIST sample
 #[derive(Args)]
@@ -53,6 +57,17 @@ pub(super) struct Train {
     /// data_wait, with null for what is not measured.
     #[arg(long, help_heading = "Output")]
     pub json_lines: bool,
+    /// Train on several devices at once: their numbers or names with commas between them, or `all` of the first one's kind
+    ///
+    /// A device may stand there more than once. Each runs its part of the shards that --shards cuts a batch into.
+    #[arg(
+        long,
+        value_name = "DEVICE,...",
+        help_heading = "Device",
+        conflicts_with = "device",
+        conflicts_with = "overfit"
+    )]
+    devices: Option<DeviceList>,
     #[command(flatten)]
     pub place: Place,
 }
@@ -63,8 +78,54 @@ impl Train {
         if let Some(images) = self.overfit {
             return self.learn_by_heart(images, global);
         }
+        members::run(global, |group, global| match group {
+            Some(group) if group.rank > 0 => self.follow(group, global),
+            group => self.lead(group, global, begin),
+        })
+    }
+
+    /// The devices of this process: all of `--devices`, or of several processes on a machine one for each.
+    fn devices(&self, group: Option<&Group>, global: &Global) -> Result<Vec<String>, CliError> {
+        let asked = match &self.devices {
+            Some(list) => list.names()?,
+            None if group.is_some() && global.device == "auto" => DeviceList::All.names()?,
+            None => vec![global.device.clone()],
+        };
+        Ok(match group {
+            Some(group) => vec![asked[group.local_rank % asked.len()].clone()],
+            None => asked,
+        })
+    }
+
+    /// What another process trains with the one that leads.
+    fn follow(&self, group: &Group, global: &Global) -> Result<(), CliError> {
+        let config = match &self.resume {
+            Some(run) => RunFolder::config(run)?,
+            None => self.config(global)?,
+        };
+        let tuned = match &self.resume {
+            Some(run) => config.tuned.as_ref().map(|_| RunFolder::tuned(run)),
+            None => config.tuned.clone(),
+        };
+        let names = self.devices(Some(group), global)?;
+        let device = global.training_device_named(&names[0], tuned.as_deref(), config.precision)?;
+        let splits = read_data(&config, &global.activity)?;
+        let mut trainer = Trainer::follow(Arc::clone(&group.members), splits, &device)?;
+        trainer.stop_on(on_interrupt()?);
+        match trainer.run(&mut Silent) {
+            Ok(_) | Err(TrainError::TimeOver { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn lead(&self, group: Option<&Group>, global: &Global, begin: Instant) -> Result<(), CliError> {
         let mut reporter = global.reporter();
-        let mut trainer = match &self.resume {
+        let devices = self.devices(group, global)?;
+        let world = group.map_or(devices.len(), |group| group.world);
+        let open = |tuned: Option<&Path>, precision: Precision| -> Result<Vec<Device>, CliError> {
+            devices.iter().map(|device| global.training_device_named(device, tuned, precision)).collect()
+        };
+        let (mut trainer, others) = match &self.resume {
             Some(run) => {
                 if global.tuned.is_some() {
                     return Err(CliError::usage("`--resume` goes on with the run's own kernels: leave `--tuned` out"));
@@ -73,14 +134,23 @@ impl Train {
                 let tuned = config.tuned.as_ref().map(|_| RunFolder::tuned(run));
                 let mut changes = self.pace.changes(&self.kept)?;
                 self.settings.change(&mut changes)?;
-                let device = global.training_device(tuned.as_deref(), config.precision)?;
-                Trainer::resume(run, &device, &changes)?
+                let mut devices = open(tuned.as_deref(), config.precision)?;
+                let others = devices.split_off(1);
+                (Trainer::resume(run, &devices[0], &changes)?, others)
             }
             None => {
-                let config = self.config(global)?;
-                let device = global.training_device(config.tuned.as_deref(), config.precision)?;
-                Trainer::create(config, &device, self.run.as_deref())?
+                let mut config = self.config(global)?;
+                if world > 1 {
+                    config.shards.get_or_insert(world);
+                }
+                let mut devices = open(config.tuned.as_deref(), config.precision)?;
+                let others = devices.split_off(1);
+                (Trainer::create(config, &devices[0], self.run.as_deref())?, others)
             }
+        };
+        trainer = match group {
+            Some(group) => trainer.leading(Arc::clone(&group.members))?,
+            None => trainer.together_with(others)?,
         };
         trainer.stop_on(on_interrupt()?);
         // A time beyond what a clock counts is none.
@@ -106,6 +176,12 @@ impl Train {
         }
         if let Some(steps) = outcome.skipped_steps {
             global.say(format_args!("{steps} steps skipped, since gradients were not finite"));
+        }
+        if world > 1 {
+            global.say(format_args!(
+                "{world} members; {:.0} % of the time of the steps went into the exchange of their sums",
+                100.0 * outcome.exchange
+            ));
         }
         if let Some(class) = test.only_prediction() {
             global.note(format_args!(
@@ -139,6 +215,8 @@ impl Train {
             "skipped_steps": outcome.skipped_steps,
             "images_per_second": outcome.images_per_second,
             "data_wait": outcome.data_wait,
+            "members": world,
+            "exchange": outcome.exchange,
             "seconds": outcome.seconds,
             "run": lossy(&outcome.run),
         }));

@@ -1,7 +1,6 @@
 //! Batches that are made while the device works on those before them.
 
 use super::{Batches, DataError, PackedBatch};
-use std::ops::Range;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -18,13 +17,13 @@ pub struct Ahead {
 }
 
 impl Batches<'_> {
-    /// Calls `take` with the batches at the places `range` of the pass, in their order. Those that come next are
+    /// Calls `take` with the batches at these `places` of the pass, in their order. Those that come next are
     /// [packed](Batches::pack) meanwhile; images of a batch are read by several threads.
-    pub fn ahead<T>(&self, range: Range<usize>, take: impl FnOnce(&mut Ahead) -> T) -> T {
+    pub fn ahead<T>(&self, places: impl Iterator<Item = usize> + Send, take: impl FnOnce(&mut Ahead) -> T) -> T {
         std::thread::scope(|scope| {
             let (to, batches) = sync_channel(READY);
             scope.spawn(move || {
-                for index in range {
+                for index in places {
                     let batch = self.pack(index);
                     let is_last = batch.is_err();
                     // Nobody takes it where `take` ended before.

@@ -84,6 +84,8 @@ pub struct TrainConfig {
     pub batch: usize,
     /// A batch is run in parts of so many images, and the gradients are averaged over them.
     pub micro_batch: Option<usize>,
+    /// A batch is cut into so many parts, whose gradients are summed in an order that does not depend on who runs which.
+    pub shards: Option<usize>,
     /// Fewer activations are kept, and the backward pass computes the others again.
     pub recompute: bool,
     /// The last batch of an epoch is left out where it is short, rather than run with the images it has.
@@ -189,6 +191,7 @@ impl Default for TrainConfig {
             max_steps: None,
             batch: 64,
             micro_batch: None,
+            shards: None,
             recompute: false,
             drop_last: false,
             seed: 1,
@@ -363,6 +366,11 @@ impl TrainConfig {
     pub fn gradient(&self) -> GradientTransform {
         let TrainConfig { l1, clip_grad_value, clip_grad_norm, maximize, .. } = *self;
         GradientTransform { l1, clip_grad_value, clip_grad_norm, maximize }
+    }
+
+    /// Into how many parts a batch is cut, where members may share them: 1 is not to cut it.
+    pub fn shard_count(&self) -> usize {
+        self.shards.unwrap_or(1)
     }
 
     /// How the data are read for `model`: with the channels, and where it is asked for the size, that the attributes

@@ -156,6 +156,12 @@ pub static ROWS: &[Row] = &[
         .more("The gradients are averaged over the parts, and batch normalisation sees one part at a time. A batch that does not \
                fit into the device's memory is taken in parts by itself: the largest that fit.")
         .otherwise("as large as fits"),
+    row!(Training, shards, "SHARDS", FROM_1,
+        "Cut each batch into so many parts that members of a run share, with the same result for any number of members")
+        .more("Each part has a batch norm of its own, as {micro_batch} has, and they are summed along one tree. A run of 4 shards \
+               ends with the same weights, to the last bit, on 1, 2, 3 or 4 devices or processes of a kind, and may be resumed \
+               on another number of them.")
+        .otherwise("as many as members"),
     row!(Training, recompute, "", ANY,
         "Keep fewer activations and compute the others again: less device memory, about a third more time")
         .more("The forward pass is cut into segments; what goes from one to the next is kept, and a segment is run again before its \

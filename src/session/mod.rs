@@ -137,6 +137,15 @@ impl Session {
         Ok(read.swap_remove(0))
     }
 
+    /// Parameters and buffers in the order of their names, in one copy from the device.
+    ///
+    /// # Errors
+    /// As [`Session::get`].
+    #[cfg(blocking)]
+    pub fn get_all(&self, names: &[&str]) -> Result<Vec<Vec<f32>>, SessionError> {
+        pollster::block_on(self.read(names))
+    }
+
     /// Overwrites a parameter or buffer.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use crate::interop::InteropError;
 use crate::models::ModelError;
 use crate::optim::schedule::ScheduleError;
 use crate::optim::{ClassWeightsError, LossError, OptimizerError};
+use crate::parallel::ParallelError;
 use crate::recipe::RecipeError;
 use crate::report::PictureError;
 use crate::session::SessionError;
@@ -39,6 +40,8 @@ pub enum TrainError {
     Optimizer(#[from] OptimizerError),
     #[error(transparent)]
     Table(#[from] TableError),
+    #[error(transparent)]
+    Parallel(#[from] ParallelError),
     #[error(
         "the device was not opened with the kernels of {}: losses and weights would have other bits",
         table.as_ref().map_or("the rule".to_owned(), |path| format!("the table `{}`", path.display()))

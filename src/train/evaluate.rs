@@ -11,11 +11,13 @@ use crate::data::{Batches, Dataset, Normalization, PackedBatch, View};
 use crate::graph::Graph;
 use crate::interop::{InteropError, finite};
 use crate::ops::UnpackImages;
+use crate::parallel::{Collective, block};
 use crate::passes::Folded;
 use crate::recipe::TrainConfig;
 use crate::session::{Device, Output, Pending, Program, Session};
 use crate::tensor::Shape;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::path::Path;
 
 /// A model on a device, for what it says of images.
@@ -204,6 +206,33 @@ impl Evaluator {
         Ok(tally.finish())
     }
 
+    /// As [`Evaluator::evaluate`], with the batches spread over the members of `group`. All find the same, to the last bit,
+    /// as one alone.
+    ///
+    /// # Errors
+    /// When the device fails, or another member.
+    #[cfg(blocking)]
+    pub(super) fn evaluate_in(
+        &mut self,
+        group: &dyn Collective,
+        dataset: &Dataset,
+        normalization: &Normalization,
+        views: &[View],
+    ) -> Result<Evaluation, TrainError> {
+        if group.world() == 1 {
+            return self.evaluate(dataset, normalization, views);
+        }
+        let (size, classes) = (self.batch.shape[0], self.batch.classes);
+        let batches = block(dataset.len().div_ceil(size), group.rank(), group.world());
+        let mut own: Vec<f64> = Vec::new();
+        self.each_batch_of(batches, dataset, normalization, views, |p, _| own.extend(p))?;
+        let mut all: Vec<f64> = Vec::with_capacity(dataset.len() * classes);
+        for part in group.all_gather(bytemuck::cast_slice(&own))? {
+            all.extend(bytemuck::pod_collect_to_vec::<u8, f64>(&part));
+        }
+        Ok(Evaluation::of(&all, &dataset.labels, classes))
+    }
+
     /// Log-probabilities `[images, classes]` of all of `dataset`; those of an image are of its mean probabilities
     /// over `views`.
     ///
@@ -228,16 +257,30 @@ impl Evaluator {
         dataset: &Dataset,
         normalization: &Normalization,
         views: &[View],
+        take: impl FnMut(Vec<f64>, &[u32]),
+    ) -> Result<(), TrainError> {
+        let batches = 0..dataset.len().div_ceil(self.batch.shape[0]);
+        self.each_batch_of(batches, dataset, normalization, views, take)
+    }
+
+    /// As [`Evaluator::each_batch`], of some of the batches.
+    #[cfg(blocking)]
+    fn each_batch_of(
+        &mut self,
+        batches: Range<usize>,
+        dataset: &Dataset,
+        normalization: &Normalization,
+        views: &[View],
         mut take: impl FnMut(Vec<f64>, &[u32]),
     ) -> Result<(), TrainError> {
         let [size, channels, height, width] = self.batch.shape;
         let classes = self.batch.classes;
         let pass = Batches::new(dataset, size, normalization)?;
-        let count = pass.count(false);
+        let count = batches.len();
         let activity = self.session.device().activity().clone();
         let testing = activity.enter(Stage::Testing, count as u64);
         let mut submitted = VecDeque::with_capacity(IN_FLIGHT);
-        pass.ahead(0..count, |ahead| {
+        pass.ahead(batches, |ahead| {
             // Batches are submitted ahead of the one whose logits are read.
             for index in 0..count + IN_FLIGHT - 1 {
                 if index < count {

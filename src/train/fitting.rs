@@ -26,7 +26,9 @@ pub(super) fn fitted(config: &mut TrainConfig, splits: &Splits, device: &Device)
     let whole = Resolved::of_data(config, &splits.train)?;
     let refused = match Runner::new(config, splits, whole, device) {
         Ok(runner) => return Ok(Fitted { runner, resolved: whole, note: None }),
-        Err(refused) if config.micro_batch.is_none() && may_fit_in_parts(&refused) => refused,
+        Err(refused) if config.micro_batch.is_none() && config.shard_count() == 1 && may_fit_in_parts(&refused) => {
+            refused
+        }
         Err(refused) => return Err(refused),
     };
     for part in (1..whole.batch).rev().filter(|&part| whole.batch.is_multiple_of(part)) {

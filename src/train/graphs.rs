@@ -23,6 +23,8 @@ use std::ops::Range;
 pub(super) const METRICS: &str = "metrics";
 /// Input of the graph of statistics, `[1]` of f32: 1 / (k + 1) in the k-th run, counted from 0.
 pub(super) const STATISTICS_SHARE: &str = "statistics_share";
+/// Buffer of the training graph, `[HISTORY, 3]`: what [`METRICS`] gives.
+pub(super) const HISTORY_TENSOR: &str = "history.train";
 /// Before the name of a running statistic: the mean over the runs of a graph of statistics.
 pub(super) const STATISTICS_MEAN: &str = "mean.";
 /// Buffer of the training graph, `[classes]`: how often each class counts, where they do not count alike.
@@ -310,7 +312,7 @@ fn record(graph: &mut Graph, [logits, labels, loss, rows]: [Value; 4]) -> Result
         Some(numbers) => numbers,
         None => graph.input(STEP_NUMBERS, TensorSpec::u32([4]))?,
     };
-    let history = graph.transient_buffer("history.train", [HISTORY, 3], Init::ZEROS)?;
+    let history = graph.transient_buffer(HISTORY_TENSOR, [HISTORY, 3], Init::ZEROS)?;
     graph.apply(RecordMetrics { cursor: CURSOR }, &[loss, correct, rows, numbers, history])?;
     graph.output(METRICS, history);
     Ok(())

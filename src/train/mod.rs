@@ -50,6 +50,10 @@ mod run_lock;
 mod runner;
 #[cfg(blocking)]
 mod saving;
+#[cfg(blocking)]
+mod sharded;
+#[cfg(blocking)]
+mod shards;
 mod start;
 mod step_metrics;
 #[cfg(blocking)]
@@ -57,6 +61,8 @@ mod steps;
 mod stepwise;
 #[cfg(blocking)]
 pub mod sweep;
+#[cfg(blocking)]
+mod together;
 #[cfg(blocking)]
 mod trainer;
 #[cfg(blocking)]

@@ -125,6 +125,7 @@ fn bare(config: &TrainConfig, images: usize) -> Result<TrainConfig, TrainError> 
         validation: None,
         batch: config.batch.min(images),
         micro_batch: config.micro_batch.filter(|&part| part < images),
+        shards: None,
         drop_last: false,
         label_smoothing: 0.0,
         sampler: Sampler::Shuffle,

@@ -5,7 +5,7 @@ use super::graphs::{Batch, part_graphs, training_graph};
 use crate::data::Dataset;
 use crate::optim::schedule::{Schedule, ScheduleError};
 use crate::recipe::TrainConfig;
-use crate::setting::BadSetting;
+use crate::setting::{BadSetting, Setting};
 use std::ops::Range;
 
 /// Steps of a run at most: at a millisecond each, more than a month.
@@ -16,7 +16,7 @@ const MOST_STEPS: u64 = 1 << 32;
 pub struct Resolved {
     /// The batch, at most the number of training images.
     pub batch: usize,
-    /// Runs that a step is made of, each of `batch / parts` images.
+    /// Runs that a step is made of, each of `batch / parts` images: parts of a batch, or shards.
     pub parts: u64,
     /// Images of the last step of each epoch where they are fewer than a batch, else 0.
     pub rest: usize,
@@ -33,7 +33,10 @@ impl Resolved {
     /// When the batch cannot be taken in equal parts of the size that was asked for.
     pub fn of(config: &TrainConfig, training_images: usize) -> Result<Resolved, TrainError> {
         let batch = config.batch.min(training_images);
-        let part = config.micro_batch.unwrap_or(batch).min(batch);
+        let part = match config.shard_count() {
+            1 => config.micro_batch.unwrap_or(batch).min(batch),
+            shards => shard(config, batch, shards)?,
+        };
         if !batch.is_multiple_of(part) {
             let rule = format!("a divisor of the batch of {batch} images");
             return Err(BadSetting::new("micro_batch", part.to_string(), rule).into());
@@ -130,6 +133,21 @@ impl Resolved {
 
     fn is_last(&self, step: u64) -> bool {
         (step + 1).is_multiple_of(self.steps_per_epoch)
+    }
+}
+
+/// Images of a shard.
+///
+/// # Errors
+/// When the batch cannot be cut so.
+fn shard(config: &TrainConfig, batch: usize, shards: usize) -> Result<usize, TrainError> {
+    if let Some(part) = config.micro_batch {
+        let rule = format!("left out with {}: the shards are the parts that a batch is taken in", Setting("shards"));
+        return Err(BadSetting::new("micro_batch", part, rule).into());
+    }
+    match batch.is_multiple_of(shards) && batch > 0 {
+        true => Ok(batch / shards),
+        false => Err(BadSetting::new("shards", shards, format!("a divisor of the batch of {batch} images")).into()),
     }
 }
 

@@ -108,9 +108,14 @@ impl Numbered for EpochRow {
     }
 }
 
-/// A run's folder, open for writing.
+/// A run's folder, open for writing; or, for a member that does not lead, only named.
 pub struct RunFolder {
     path: PathBuf,
+    files: Option<Files>,
+}
+
+/// What the one who leads a run writes.
+struct Files {
     steps: csv::Writer<Appender>,
     epochs: csv::Writer<Appender>,
     events: EventFile,
@@ -195,7 +200,12 @@ impl RunFolder {
         let epochs = appender(&path.join("epochs.csv"))?;
         let mut events = EventFile::create(&path, step).map_err(TrainError::file(&path, "written"))?;
         events.hyperparameters(&hyperparameters(config)).map_err(TrainError::file(&path, "written"))?;
-        Ok(RunFolder { path, steps, epochs, events, _lock: lock })
+        Ok(RunFolder { path, files: Some(Files { steps, epochs, events, _lock: lock }) })
+    }
+
+    /// The folder of a run that another member writes: nothing comes into it from here.
+    pub(super) fn of_another(path: PathBuf) -> RunFolder {
+        RunFolder { path, files: None }
     }
 
     /// Writes the configuration anew.
@@ -203,7 +213,7 @@ impl RunFolder {
     /// # Errors
     /// When it cannot be written; the one before is then kept.
     pub(super) fn write_config(&self, config: &TrainConfig) -> Result<(), TrainError> {
-        write_config(&self.path, config)
+        self.files.as_ref().map_or(Ok(()), |_| write_config(&self.path, config))
     }
 
     /// Where it is.
@@ -236,10 +246,11 @@ impl RunFolder {
     /// # Errors
     /// When the file cannot be written.
     pub(super) fn write_steps(&mut self, rows: &[StepRow]) -> Result<(), TrainError> {
-        write_rows(&mut self.steps, rows, self.path.join("steps.csv"))?;
+        let Some(files) = &mut self.files else { return Ok(()) };
+        write_rows(&mut files.steps, rows, self.path.join("steps.csv"))?;
         let event = |row: &StepRow| {
             let values = [("train/loss", row.loss), ("train/accuracy", row.accuracy), ("train/lr", row.lr as f32)];
-            self.events.scalars(row.step, &values)
+            files.events.scalars(row.step, &values)
         };
         rows.iter().try_for_each(event).map_err(TrainError::file(&self.path, "written"))
     }
@@ -249,11 +260,12 @@ impl RunFolder {
     /// # Errors
     /// When a file cannot be written.
     pub(super) fn write_epoch(&mut self, row: &EpochRow, step: u64) -> Result<(), TrainError> {
-        write_rows(&mut self.epochs, std::slice::from_ref(row), self.path.join("epochs.csv"))?;
+        let Some(files) = &mut self.files else { return Ok(()) };
+        write_rows(&mut files.epochs, std::slice::from_ref(row), self.path.join("epochs.csv"))?;
         let (loss, accuracy) = row.decided();
         let [loss_name, accuracy_name] = ["loss", "accuracy"].map(|what| format!("{}/{what}", row.decided_on()));
         let values = [(&loss_name[..], loss as f32), (&accuracy_name[..], accuracy as f32)];
-        self.events.scalars(step, &values).map_err(TrainError::file(&self.path, "written"))?;
+        files.events.scalars(step, &values).map_err(TrainError::file(&self.path, "written"))?;
         self.draw()
     }
 
@@ -275,11 +287,12 @@ impl RunFolder {
     /// # Errors
     /// When the file of events cannot be written.
     pub(super) fn write_histograms(&mut self, tensors: &Tensors, step: u64) -> Result<(), TrainError> {
+        let Some(files) = &mut self.files else { return Ok(()) };
         let is_weight =
             |(name, (shape, _)): &(&String, &(Shape, Vec<f32>))| shape.len() > 1 && !name.starts_with("optimizer.");
         let weights = tensors.iter().filter(is_weight);
         let tagged: Vec<_> = weights.map(|(name, (_, values))| (format!("weights/{name}"), &values[..])).collect();
-        self.events.histograms(step, &tagged).map_err(TrainError::file(&self.path, "written"))
+        files.events.histograms(step, &tagged).map_err(TrainError::file(&self.path, "written"))
     }
 
     /// The pictures of a run's end, which are PNG files, and that it has ended, for TensorBoard.
@@ -287,11 +300,12 @@ impl RunFolder {
     /// # Errors
     /// When the file of events cannot be written.
     pub(super) fn write_end(&mut self, step: u64, pictures: &[(&str, Vec<u8>)]) -> Result<(), TrainError> {
+        let Some(files) = &mut self.files else { return Ok(()) };
         let of_augmentation = fs::read(self.path.join("augment.png")).ok().map(|png| ("augmentation", png));
         let all = pictures.iter().chain(&of_augmentation);
         let tagged: Vec<_> = all.map(|(name, png)| (format!("pictures/{name}"), &png[..])).collect();
-        self.events.pictures(step, &tagged).map_err(TrainError::file(&self.path, "written"))?;
-        self.events.ended().map_err(TrainError::file(&self.path, "written"))
+        files.events.pictures(step, &tagged).map_err(TrainError::file(&self.path, "written"))?;
+        files.events.ended().map_err(TrainError::file(&self.path, "written"))
     }
 
     /// Draws the curves as a PNG file too, once the run is at its end.
@@ -316,7 +330,8 @@ impl RunFolder {
     /// # Errors
     /// When the disk fails.
     pub(super) fn sync(&self) -> Result<(), TrainError> {
-        let synced = self.steps.get_ref().sync().and_then(|()| self.epochs.get_ref().sync());
+        let Some(files) = &self.files else { return Ok(()) };
+        let synced = files.steps.get_ref().sync().and_then(|()| files.epochs.get_ref().sync());
         synced.map_err(TrainError::file(&self.path, "written"))
     }
 }

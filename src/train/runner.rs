@@ -10,9 +10,9 @@ use super::start::class_weights;
 use super::{Evaluator, Resolved, TrainError, init, whiten};
 use crate::checkpoint::{Checkpoint, Header};
 use crate::data::{Dataset, PackedBatch, Splits};
-use crate::graph::Graph;
+use crate::graph::{Graph, Tensor};
 use crate::nn::STEP_NUMBERS;
-use crate::optim::{Attached, LOSS_SCALE, NotFinite, PART_SHARE, SKIPPED_STEPS};
+use crate::optim::{ACCUMULATED, Attached, LOSS_SCALE, NotFinite, PART_SHARE, SKIPPED_STEPS};
 use crate::recipe::{Precision, TrainConfig};
 use crate::session::{Device, Input, Output, Pending, Program, Session, SessionError, Tensors};
 use crate::tensor::Shape;
@@ -47,6 +47,10 @@ pub(super) struct Runner {
     pub class_weights: Option<Vec<f32>>,
     /// How often the rows of the step's runs so far count together.
     weight_before: f64,
+    /// What a shard leaves for the sums of a step: means of gradients, and running statistics.
+    pub of_shard: [Vec<String>; 2],
+    /// Elements of these tensors.
+    elements: BTreeMap<String, usize>,
     /// How often the loss of one classifier counts, with those of auxiliary ones.
     pub heads: f64,
 }
@@ -193,6 +197,9 @@ impl Runner {
         let parameters = graph.parameters_text();
         let heads = 1.0 + graph.auxiliaries().iter().map(|&(_, weight)| f64::from(weight)).sum::<f64>();
         let Resolved { parts, .. } = resolved;
+        let of_shard = of_shard(&graph).map(|tensors| tensors.into_iter().collect::<Vec<_>>());
+        let elements = of_shard.iter().flatten().cloned().collect();
+        let of_shard = of_shard.map(|tensors| tensors.into_iter().map(|(name, _)| name).collect());
         let seed = config.seed;
         let ran_short = false;
         Ok(Runner {
@@ -212,6 +219,8 @@ impl Runner {
             seed,
             class_weights,
             weight_before: 0.0,
+            of_shard,
+            elements,
             heads,
         })
     }
@@ -317,6 +326,25 @@ impl Runner {
         batch: &PackedBatch,
         update: &[(&str, Vec<f32>)],
     ) -> Result<(), TrainError> {
+        self.submit(run, batch, update, None).await
+    }
+
+    /// As [`Runner::run_part`], for a shard: its gradients take the place of those before, by themselves.
+    ///
+    /// # Errors
+    /// When the device fails.
+    #[cfg(blocking)]
+    pub(super) fn run_shard(&mut self, run: u64, batch: &PackedBatch) -> Result<(), TrainError> {
+        pollster::block_on(self.submit(run, batch, &[], Some(1.0)))
+    }
+
+    async fn submit(
+        &mut self,
+        run: u64,
+        batch: &PackedBatch,
+        update: &[(&str, Vec<f32>)],
+        own_share: Option<f32>,
+    ) -> Result<(), TrainError> {
         let rows = batch.labels.len();
         self.ran_short = self.short.is_some() && rows < self.batch.shape[0];
         let Part { program, images, targets, numbers, then, .. } = match &mut self.short {
@@ -338,10 +366,16 @@ impl Runner {
                     together = self.weight_before;
                 }
                 // Of parts that all count 0 times, each takes the place of those before it.
-                program.write(*share, &[if together > 0.0 { (of_part / together) as f32 } else { 1.0 }])?;
+                let of_parts = if together > 0.0 { (of_part / together) as f32 } else { 1.0 };
+                program.write(*share, &[own_share.unwrap_or(of_parts)])?;
             }
         }
         Ok(program.run_async().await?)
+    }
+
+    /// Elements of a tensor that a shard leaves.
+    pub(super) fn elements(&self, name: &str) -> usize {
+        self.elements.get(name).copied().unwrap_or_default()
     }
 
     /// Submits the update after the last part of a step, where it is a program of its own.
@@ -399,6 +433,15 @@ impl Runner {
             self.update.as_ref().and_then(|update| memory(&update.program)).map(|memory| format!("; update {memory}"));
         step.into_iter().chain(update).collect()
     }
+}
+
+/// Names and elements of the gradients that a graph averages, and of the saved tensors that it writes.
+fn of_shard(graph: &Graph) -> [BTreeMap<String, usize>; 2] {
+    let named = |tensor: &Tensor| (tensor.name.clone(), tensor.spec.elements());
+    let is_gradient = |tensor: &&Tensor| tensor.is_kept() && tensor.name.starts_with(ACCUMULATED);
+    let written = graph.nodes().iter().flat_map(|node| node.op.updates().iter().map(|&input| node.inputs[input]));
+    let written = written.map(|value| graph.tensor(value)).filter(|tensor| tensor.is_saved());
+    [graph.tensors().iter().filter(is_gradient).map(named).collect(), written.map(named).collect()]
 }
 
 fn saved_tensors(graph: &Graph) -> Vec<(String, Shape)> {

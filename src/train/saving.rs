@@ -27,6 +27,9 @@ const ABSURD: f64 = 100.0;
 impl Trainer {
     /// Writes the row of a finished and tested epoch, its checkpoint, and a second one when it is the best so far.
     pub(super) fn save_epoch(&mut self, row: &EpochRow, is_best: bool) -> Result<(), TrainError> {
+        if !self.leads() {
+            return Ok(());
+        }
         // First of all: an epoch whose state is not finite gets no row either.
         let checkpoint = self.snapshot()?;
         self.folder.write_epoch(row, self.header.progress.step - 1)?;
@@ -40,7 +43,7 @@ impl Trainer {
 
     /// Writes a checkpoint within an epoch. With an absurd loss only if it `must`: the one before is better.
     pub(super) fn save_midway(&mut self, must: bool) -> Result<(), TrainError> {
-        match self.saved.is_absurd && !must {
+        match (self.saved.is_absurd && !must) || !self.leads() {
             true => Ok(()),
             false => {
                 let checkpoint = self.snapshot()?;
@@ -94,6 +97,7 @@ impl Trainer {
     /// The last checkpoint is good: the one before is no longer needed.
     fn prove(&mut self) -> Result<(), TrainError> {
         self.saved.is_unproven = false;
+        // The one who leads keeps account of the files.
         if self.saved.previous.take().is_some() {
             let previous = RunFolder::previous(self.folder.path());
             remove_file(&previous).map_err(TrainError::file(&previous, "removed"))?;
@@ -110,7 +114,7 @@ impl Trainer {
     }
 
     fn fall_back(&mut self) -> Result<(), TrainError> {
-        if !self.saved.is_unproven {
+        if !self.saved.is_unproven || !self.leads() {
             return Ok(());
         }
         let folder = self.folder.path().to_owned();

@@ -25,6 +25,12 @@ impl StepMetrics {
     }
 }
 
+/// What run `run` has left in the device's ring of rows: loss, correct and images.
+pub(super) fn row_of(run: u64, history: &[f32]) -> [f32; 3] {
+    let row = (run % HISTORY as u64) as usize * 3;
+    std::array::from_fn(|column| history[row + column])
+}
+
 /// Adds up the runs of a step.
 #[derive(Clone, Debug)]
 pub(super) struct StepSums {
@@ -40,8 +46,12 @@ impl StepSums {
 
     /// Takes in run `run` from the device's ring of rows; gives its step once that is complete.
     pub(super) fn add(&mut self, run: u64, history: &[f32]) -> Option<StepMetrics> {
-        let row = (run % HISTORY as u64) as usize * 3;
-        let [loss, correct, images] = [0, 1, 2].map(|column| f64::from(history[row + column]));
+        self.add_row(run, row_of(run, history))
+    }
+
+    /// As [`StepSums::add`], with the run's own row.
+    pub(super) fn add_row(&mut self, run: u64, row: [f32; 3]) -> Option<StepMetrics> {
+        let [loss, correct, images] = row.map(f64::from);
         let part = [loss * images, correct, images];
         self.sums = std::array::from_fn(|i| self.sums[i] + part[i]);
         let step = run / self.resolved.parts;

@@ -2,11 +2,14 @@
 
 use super::graphs::HISTORY;
 use super::run_folder::StepRow;
+use super::step_metrics::row_of;
 use super::{Reporter, Resolved, TrainError, Trainer, notes};
 use crate::activity::Stage;
 use crate::data::{Ahead, Batches, Dataset};
+use crate::parallel::block;
 use crate::session::Pending;
 use crate::setting::Setting;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -51,9 +54,14 @@ impl Trainer {
             .augmented(&config.augmentations()?)?;
         let first = self.header.progress.step;
         let before = epoch * steps * parts;
-        let places = (first * parts - before) as usize..(resolved.runs(epoch_end - 1).end - before) as usize;
-        batches.ahead(places, |ahead| {
-            let trained = self.steps_of(reporter, ahead, epoch, epoch_end, begin);
+        let own = block(parts as usize, self.group.rank(), self.group.world());
+        let runs = (first..epoch_end).flat_map(|step| resolved.runs(step));
+        let runs = runs.filter(|run| own.contains(&((run % parts) as usize)));
+        batches.ahead(runs.map(|run| (run - before) as usize), |ahead| {
+            let trained = match config.shard_count() {
+                1 => self.steps_of(reporter, ahead, epoch, epoch_end, begin),
+                _ => self.sharded_steps_of(reporter, ahead, &batches, epoch, epoch_end, begin),
+            };
             self.idle = ahead.idle();
             trained
         })
@@ -112,26 +120,41 @@ impl Trainer {
             if is_stopped {
                 return Err(self.paused(done));
             }
-            self.notes.drain(..).for_each(|note| reporter.note(&note));
-            if self.header.progress.step > known {
-                let progress = &self.header.progress;
-                let rate = resolved.images(first..progress.step) as f64 / begin.elapsed().as_secs_f64();
-                let images = progress.images.max(1.0);
-                let (loss, accuracy) = (progress.loss_sum / images, progress.correct / images);
-                let left = resolved.images(progress.step..self.last_step.max(progress.step)) as f64 / rate;
-                reporter.expect(Duration::try_from_secs_f64(left).unwrap_or_default());
-                reporter.advance(progress.step - epoch * steps, loss, accuracy, rate);
-            }
+            self.tell(reporter, epoch, first..known, begin);
         }
         Ok(())
+    }
+
+    /// Tells news, and how far the run is where it is further than the end of `known`, which began with the steps.
+    pub(super) fn tell(&mut self, reporter: &mut dyn Reporter, epoch: u64, known: Range<u64>, begin: Instant) {
+        self.notes.drain(..).for_each(|note| reporter.note(&note));
+        let (resolved, progress) = (self.resolved, &self.header.progress);
+        if progress.step > known.end {
+            let rate = resolved.images(known.start..progress.step) as f64 / begin.elapsed().as_secs_f64();
+            let images = progress.images.max(1.0);
+            let (loss, accuracy) = (progress.loss_sum / images, progress.correct / images);
+            let left = resolved.images(progress.step..self.last_step.max(progress.step)) as f64 / rate;
+            reporter.expect(Duration::try_from_secs_f64(left).unwrap_or_default());
+            reporter.advance(progress.step - epoch * resolved.steps_per_epoch, loss, accuracy, rate);
+        }
     }
 
     /// Takes the metrics of some runs into the run's tables and sums.
     fn collect(&mut self, queued: Queued, epoch: u64) -> Result<(), TrainError> {
         let history = queued.pending.wait()?;
-        let mut rows = Vec::with_capacity(queued.count as usize);
-        for run in queued.first..queued.first + queued.count {
-            let Some(metrics) = self.sums.add(run, history.f32()) else { continue };
+        let rows = (queued.first..queued.first + queued.count).map(|run| (run, row_of(run, history.f32())));
+        self.collect_rows(rows, epoch)
+    }
+
+    /// Takes the rows of runs, in their order, into the run's tables and sums.
+    pub(super) fn collect_rows(
+        &mut self,
+        runs: impl Iterator<Item = (u64, [f32; 3])>,
+        epoch: u64,
+    ) -> Result<(), TrainError> {
+        let mut rows = Vec::new();
+        for (run, row) in runs {
+            let Some(metrics) = self.sums.add_row(run, row) else { continue };
             let (step, loss) = (metrics.step, metrics.loss());
             let lr = self.learning_rate.rate(step);
             rows.push(StepRow { step, epoch: epoch + 1, lr, loss, accuracy: metrics.accuracy() });

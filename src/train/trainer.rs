@@ -14,6 +14,7 @@ use super::{Evaluation, Filters, Findings, Outcome, Record, Reporter, Resolved, 
 use crate::checkpoint::{Header, load_checkpoint};
 use crate::data::{Dataset, Preprocessing, Splits, View};
 use crate::optim::schedule::LearningRate;
+use crate::parallel::{Alone, Collective};
 use crate::recipe::{RunRecord, TrainConfig};
 use crate::session::Device;
 use std::path::Path;
@@ -39,7 +40,7 @@ use std::time::{Duration, Instant};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Trainer {
-    splits: Arc<Splits>,
+    pub(super) splits: Arc<Splits>,
     pub(super) resolved: Resolved,
     pub(super) runner: Runner,
     pub(super) learning_rate: LearningRate,
@@ -56,6 +57,14 @@ pub struct Trainer {
     pub(super) idle: Duration,
     /// What a person should know, and has not been told.
     pub(super) notes: Vec<String>,
+    /// Who it trains with.
+    pub(super) group: Arc<dyn Collective>,
+    /// Devices of this process that train along.
+    pub(super) others: Vec<Device>,
+    /// For how long it has waited for the sums of the other members, or given them its own.
+    pub(super) exchanging: Duration,
+    /// Whether members have adapters of several kinds.
+    pub(super) adapters_differ: bool,
 }
 
 impl Trainer {
@@ -154,6 +163,10 @@ impl Trainer {
             saved: Saved::default(),
             idle: Duration::ZERO,
             notes,
+            group: Arc::new(Alone),
+            others: Vec::new(),
+            exchanging: Duration::ZERO,
+            adapters_differ: false,
         }
     }
 
@@ -221,6 +234,7 @@ impl Trainer {
             // A batch holds at most the images there are.
             1 if batch == config.batch => String::new(),
             1 => format!(" in batches of {batch}"),
+            _ if config.shard_count() > 1 => format!(" in batches of {batch} of {parts} shards"),
             _ => format!(" in batches of {batch} that are taken in {parts} parts"),
         };
         let validation = self.splits.validation.as_ref();
@@ -231,13 +245,14 @@ impl Trainer {
         };
         format!(
             "{}, {}, on {} ({} training images{batches}{validation}, {} test images) with \
-             {}{memory}; run folder {}{progress}",
+             {}{}{memory}; run folder {}{progress}",
             config.model,
             self.runner.parameters,
             self.splits.train.name,
             self.splits.train.len(),
             self.splits.test.len(),
             self.engine_name(),
+            self.with_whom(),
             self.folder.path().display()
         )
     }
@@ -257,9 +272,19 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::run`].
     pub fn run_to(&mut self, epochs: u64, reporter: &mut dyn Reporter) -> Result<Outcome, TrainError> {
+        match self.others.is_empty() {
+            true => self.run_here(epochs, reporter),
+            false => self.run_with_others(epochs, reporter),
+        }
+    }
+
+    /// What this member does of [`Trainer::run_to`].
+    pub(super) fn run_here(&mut self, epochs: u64, reporter: &mut dyn Reporter) -> Result<Outcome, TrainError> {
         let begin = Instant::now();
         let last_step = self.resolved.steps_per_epoch.saturating_mul(epochs).min(self.resolved.total_steps);
         self.last_step = last_step;
+        self.exchanging = Duration::ZERO;
+        self.expect_adapters()?;
         self.notes.drain(..).for_each(|note| reporter.note(&note));
         let first_step = self.header.progress.step;
         let mut train_accuracy = 0.0;
@@ -272,7 +297,7 @@ impl Trainer {
             waited += row.data_wait.unwrap_or_default() * row.seconds;
             reporter.end_epoch(&row);
             let steps = self.header.progress.step;
-            if steps < last_step && !self.is_over() && self.pauses() {
+            if steps < last_step && !self.is_over() && self.agree_to_pause()? {
                 return Err(self.paused(steps));
             }
         }
@@ -304,6 +329,7 @@ impl Trainer {
             skipped_steps: self.runner.skips()?.map(|skips| skips.steps),
             images_per_second: images / f64::max(training_seconds, 1e-9),
             data_wait: waited / f64::max(training_seconds, 1e-9),
+            exchange: self.exchanging.as_secs_f64() / f64::max(training_seconds, 1e-9),
             seconds: begin.elapsed().as_secs_f64(),
             run: self.folder.path().to_owned(),
         })
@@ -311,6 +337,9 @@ impl Trainer {
 
     /// Writes what the test images have shown, as numbers and as pictures.
     fn leave_findings(&mut self, test: &Evaluation) -> Result<(), TrainError> {
+        if !self.leads() {
+            return Ok(());
+        }
         let splits = Arc::clone(&self.splits);
         let checkpoint = if splits.validation.is_some() { "best" } else { "last" };
         let session = self.runner.evaluator.session().clone();
@@ -339,16 +368,21 @@ impl Trainer {
     }
 
     fn evaluate(&mut self, dataset: &Dataset) -> Result<Evaluation, TrainError> {
-        self.runner.evaluator.evaluate(dataset, &self.header.normalization, &[View::default()])
+        let group = Arc::clone(&self.group);
+        self.runner.evaluator.evaluate_in(&*group, dataset, &self.header.normalization, &[View::default()])
     }
 
     /// What the best checkpoint is worth on the test images. It takes the place of the last parameters on the device:
     /// the run is at its end.
     fn test_best(&mut self, reporter: &mut dyn Reporter) -> Result<Evaluation, TrainError> {
         let path = RunFolder::best(self.folder.path());
-        match path.is_file() {
-            true => self.runner.evaluator.restore(&load_checkpoint(&path)?, &path)?,
-            false => reporter.note(&format!("`{}` is missing: the last checkpoint is tested instead", path.display())),
+        let best = match self.leads() && path.is_file() {
+            true => Some(load_checkpoint(&path)?),
+            false => None,
+        };
+        match self.shared(best)? {
+            Some(best) => self.runner.evaluator.restore(&best, &path)?,
+            None => reporter.note(&format!("`{}` is missing: the last checkpoint is tested instead", path.display())),
         }
         let splits = Arc::clone(&self.splits);
         self.evaluate(&splits.test)
@@ -369,6 +403,7 @@ impl Trainer {
         self.steps(reporter, &splits.train, epoch, epoch_end, begin)?;
         let seconds = begin.elapsed().as_secs_f64();
 
+        self.level()?;
         self.runner.settle(&splits.train, &self.header, self.resolved)?;
         let measured = self.evaluate(splits.deciding())?;
         if !measured.loss.is_finite() {

@@ -19,9 +19,12 @@ mod half;
 mod kernels;
 mod layers;
 mod lr_find;
+#[cfg(target_os = "linux")]
+mod mpi;
 mod numbers;
 mod ops_plain;
 mod optimizers;
+mod parallel;
 mod pictures;
 mod properties;
 mod real_data;
@@ -47,9 +50,12 @@ fn main() {
         kernels::trials(),
         layers::trials(),
         lr_find::trials(),
+        #[cfg(target_os = "linux")]
+        mpi::trials(),
         numbers::trials(),
         ops_plain::trials(),
         optimizers::trials(),
+        parallel::trials(),
         pictures::trials(),
         properties::trials(),
         real_data::trials(),

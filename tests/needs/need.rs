@@ -43,10 +43,12 @@ pub(crate) enum Need {
     WebPage,
     /// Mesa's drivers and no-op devices, which `make test` downloads where it can.
     MesaDrmShim,
+    /// A build with the feature `mpi`, and what starts its processes.
+    Mpi,
 }
 
 /// Each need by the name that [`REQUIRE`] takes.
-const NAMES: [(&str, Need); 16] = [
+const NAMES: [(&str, Need); 17] = [
     ("nothing", Need::Nothing),
     ("adapter", Need::Adapter),
     ("cpu-adapter", Need::CpuAdapter),
@@ -63,6 +65,7 @@ const NAMES: [(&str, Need); 16] = [
     ("chromium", Need::Chromium),
     ("web-page", Need::WebPage),
     ("mesa-drm-shim", Need::MesaDrmShim),
+    ("mpi", Need::Mpi),
 ];
 
 impl Need {
@@ -95,6 +98,7 @@ impl Need {
                 let drives = web_tools().join("node_modules/puppeteer-core").is_dir();
                 drives && chromium().is_some() && web_page().join("index.html").is_file()
             }
+            Need::Mpi => cfg!(feature = "mpi") && mpirun(),
             Need::MesaDrmShim => *PYTHON && gpu_audit_mesa().join("packages.txt").is_file(),
         }
     }
@@ -113,6 +117,12 @@ fn python() -> bool {
     let mut command = Command::new("python3");
     command.args(["-c", "import tomllib"]).stderr(Stdio::null());
     cfg!(unix) && command.status().is_ok_and(|status| status.success())
+}
+
+fn mpirun() -> bool {
+    let mut command = Command::new("mpirun");
+    command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// The browser that pages are shown in.
