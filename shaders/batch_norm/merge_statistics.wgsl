@@ -28,12 +28,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         means = plus(means, part[i] + part[i + 1u]);
     }
     let centre = total(means) / f32(arguments.lanes);
-    let least = f32(arguments.elements / arguments.lanes);
-    let longer = first + 3u * (arguments.elements % arguments.lanes);
+    // Lanes take runs of so many elements in turn.
+    let runs = arguments.elements / arguments.run;
+    let least = f32(runs / arguments.lanes * arguments.run);
+    let longer = first + 3u * (runs % arguments.lanes);
     var offsets = no_terms(id);
     var squares = no_terms(id);
     for (var i = first; i < end; i += 3u) {
-        let count = select(least, least + 1.0, i < longer);
+        let count = select(least, least + f32(arguments.run), i < longer);
         // mutate `part[i] - centre` => `part[i]` (batch_norm: means of lanes that are not centred)
         let offset = (part[i] - centre) + part[i + 1u];
         offsets = plus(offsets, count * offset);

@@ -21,12 +21,14 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) t
         own_means = plus(own_means, part[i] + part[i + 1u]);
     }
     let centre = sum_of_all(total(own_means), t, id) / f32(arguments.lanes);
-    let least = f32(arguments.elements / arguments.lanes);
-    let longer = first + 3u * (arguments.elements % arguments.lanes);
+    // Lanes take runs of so many elements in turn.
+    let runs = arguments.elements / arguments.run;
+    let least = f32(runs / arguments.lanes * arguments.run);
+    let longer = first + 3u * (runs % arguments.lanes);
     var own_offsets = no_terms(id);
     var own_squares = no_terms(id);
     for (var i = first + 3u * t; i < end; i += 3u * WORKGROUP) {
-        let count = select(least, least + 1.0, i < longer);
+        let count = select(least, least + f32(arguments.run), i < longer);
         // mutate `part[i] - centre` => `part[i]` (batch_norm: means of lanes that are not centred)
         let offset = (part[i] - centre) + part[i + 1u];
         own_offsets = plus(own_offsets, count * offset);

@@ -2,10 +2,11 @@
 // LANES = l.
 //
 // x and dy [BATCH, CHANNELS, INNER], mean and the other vectors [CHANNELS], part [CHANNELS, LANES] pairs. One invocation a
-// pair. With `gated`, dy is taken through an activation first.
+// pair. With `gated`, dy is taken through an activation first. In a `wide` kernel, INNER and e count fours of neighbours.
 
 import package::constants::{WORKGROUP, BATCH, CHANNELS, INNER, LANES, EPS};
 import package::arguments::arguments;
+import package::lib::element::sum_of;
 import package::lib::grid::linear_index;
 import package::lib::sum::{no_terms, plus, total};
 import package::batch_norm::upstream::upstream;
@@ -32,8 +33,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         // mutate `x[i] - centre` => `x[i]` (batch_norm: sums that are not centred)
         let centred = x[i] - centre;
         let gradient = upstream(centred / deviation, factor, shift, dy[i]);
-        products = plus(products, gradient * centred);
-        sum = plus(sum, gradient);
+        products = plus(products, sum_of(gradient * centred));
+        sum = plus(sum, sum_of(gradient));
     }
     part[index] = vec2(total(products), total(sum));
 }

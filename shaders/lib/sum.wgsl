@@ -30,6 +30,12 @@ fn plus(sum: Sum, term: f32) -> Sum {
     return Sum(value, added - wanted, sum.plain + term, sum.zero);
 }
 
+// The terms of both.
+fn joined(sum: Sum, other: Sum) -> Sum {
+    let both = plus(plus(sum, other.value), -other.excess);
+    return Sum(both.value, both.excess, sum.plain + other.plain, sum.zero);
+}
+
 fn total(sum: Sum) -> f32 {
     // mutate `select(sum.plain, sum.value, is_finite(sum.plain))` => `sum.value` (adaptive_avg_pool2d,mean: infinite sums)
     return select(sum.plain, sum.value, is_finite(sum.plain));

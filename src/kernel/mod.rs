@@ -251,6 +251,11 @@ impl Kernel {
         self
     }
 
+    /// As [`Kernel::condition`], of several.
+    pub fn conditions(self, all: impl IntoIterator<Item = (&'static str, bool)>) -> Self {
+        all.into_iter().fold(self, |kernel, (name, holds)| kernel.condition(name, holds))
+    }
+
     /// With an argument more.
     pub fn argument(mut self, name: &'static str, value: impl Into<Argument>) -> Self {
         self.arguments.push((name, value.into()));

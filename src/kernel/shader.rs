@@ -88,6 +88,8 @@ pub struct Binding {
     pub condition: Option<Condition>,
     /// Whether its numbers come by four in a kernel with the condition [`WIDE`].
     pub wide: bool,
+    /// A condition under which they come one by one in such a kernel too.
+    pub narrow: Option<&'static str>,
 }
 
 /// The condition of a kernel whose invocations take four neighbouring numbers each, as a GPU likes to load them.
@@ -117,22 +119,22 @@ impl fmt::Display for Condition {
 
 /// Floats that a shader reads.
 pub const fn read(name: &'static str) -> Binding {
-    Binding { name, access: Access::Read, content: FLOATS, condition: None, wide: false }
+    Binding { name, access: Access::Read, content: FLOATS, condition: None, wide: false, narrow: None }
 }
 
 /// Floats that a shader writes, or reads and writes.
 pub const fn write(name: &'static str) -> Binding {
-    Binding { name, access: Access::Write, content: FLOATS, condition: None, wide: false }
+    Binding { name, access: Access::Write, content: FLOATS, condition: None, wide: false, narrow: None }
 }
 
 /// A texture of four floats per texel that a shader reads.
 pub const fn read_texture(name: &'static str) -> Binding {
-    Binding { name, access: Access::Read, content: Content::Texture, condition: None, wide: false }
+    Binding { name, access: Access::Read, content: Content::Texture, condition: None, wide: false, narrow: None }
 }
 
 /// A texture of four floats per texel that a shader writes.
 pub const fn write_texture(name: &'static str) -> Binding {
-    Binding { name, access: Access::Write, content: Content::Texture, condition: None, wide: false }
+    Binding { name, access: Access::Write, content: Content::Texture, condition: None, wide: false, narrow: None }
 }
 
 const FLOATS: Content = Content::Buffer { element: ElementType::F32, lanes: 1 };
@@ -177,6 +179,11 @@ impl Binding {
         self
     }
 
+    /// As [`Binding::wide`], but one by one under the condition: where all four that a kernel takes are the same number.
+    pub const fn wide_unless(self, condition: &'static str) -> Binding {
+        Binding { narrow: Some(condition), ..self.wide() }
+    }
+
     const fn as_array(mut self, element: ElementType, lanes: usize) -> Binding {
         self.content = Content::Buffer { element, lanes };
         self
@@ -203,7 +210,8 @@ impl Binding {
 
     /// As the shader has it where those of `conditions` hold.
     pub(super) fn under(self, conditions: &[&str]) -> Option<Binding> {
-        let binding = if self.wide && conditions.contains(&WIDE) { self.vec4() } else { self };
+        let is_narrow = self.narrow.is_some_and(|condition| conditions.contains(&condition));
+        let binding = if self.wide && conditions.contains(&WIDE) && !is_narrow { self.vec4() } else { self };
         self.is_there(conditions).then_some(binding)
     }
 }

@@ -11,7 +11,7 @@ pub use statistics::{BatchStatistics, UpdateRunningStatistics};
 use super::expect_inputs;
 use super::reduce::launch_by_planes;
 use crate::graph::{Backward, Cost, Graph, GraphError, OnnxAttribute, OnnxNode, OnnxSize, Op, Value};
-use crate::kernel::{DeviceClass, Kernel, LINEAR_WORKGROUP, Launch, Operand, Shader, Unsupported, read, write};
+use crate::kernel::{DeviceClass, Kernel, LINEAR_WORKGROUP, Launch, Operand, Shader, Unsupported, WIDE, read, write};
 use crate::tensor::{HostTensor, Shape, Shapes, TensorSpec};
 use rayon::prelude::*;
 
@@ -85,8 +85,10 @@ impl Layout {
         launch.linear(kernel, self.channels * invocations, operands);
     }
 
-    fn kernel(&self, shader: &'static Shader) -> Kernel {
-        Kernel::new(shader).constants([("BATCH", self.batch), ("CHANNELS", self.channels), ("INNER", self.inner)])
+    /// A kernel that goes through a channel by runs of so many neighbours.
+    fn kernel(&self, shader: &'static Shader, run: usize) -> Kernel {
+        let sizes = [("BATCH", self.batch), ("CHANNELS", self.channels), ("INNER", self.inner / run)];
+        Kernel::new(shader).constants(sizes).condition(WIDE, run > 1)
     }
 }
 

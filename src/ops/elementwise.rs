@@ -8,12 +8,15 @@ use super::broadcast::{broadcast_shape, broadcast_strides, sum_to_input};
 use super::walk::Walk;
 use super::{expect_finite, expect_inputs};
 use crate::graph::{Backward, Cost, GraphError, OnnxNode, Op, Value};
-use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
+use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, WIDE, read, write};
 use crate::tensor::{ElementType, HostTensor, Shape, Shapes, TensorSpec};
 
 static ADD: Shader = Shader::new("elementwise/add", &[read("a").wide(), read("b").wide(), write("y").wide()]);
 static MUL: Shader = Shader::new("elementwise/mul", &[read("a").wide(), read("b").wide(), write("y").wide()]);
-static BROADCAST: Shader = Shader::new("elementwise/broadcast", &[read("a"), read("b"), write("y")]);
+static BROADCAST: Shader = Shader::new(
+    "elementwise/broadcast",
+    &[read("a").wide_unless("a_repeats"), read("b").wide_unless("b_repeats"), write("y").wide()],
+);
 static SCALE: Shader = Shader::new("elementwise/scale", &[read("x").wide(), write("y").wide()]);
 static COPY: Shader = Shader::new("elementwise/copy", &[read("x").wide(), write("y").wide()]);
 pub(super) static FILL: Shader = Shader::new("elementwise/fill", &[write("y")]);
@@ -61,8 +64,12 @@ fn launch_pair(
     if launch.input(0).shape == launch.input(1).shape {
         launch.elementwise(launch.epilogue(Kernel::new(equal)), count, operands);
     } else {
-        let constants = [("SIZES", a.sizes), ("A_STRIDES", a.strides), ("B_STRIDES", b.strides)];
-        let kernel = Kernel::new(&BROADCAST).constants(constants).condition("mul", mul);
+        let by_four = a.by_four(0).zip(b.by_four(0)).filter(|_| launch.width(count) == 4);
+        let (is_wide, (a, b)) = (by_four.is_some(), by_four.unwrap_or((*a, *b)));
+        let kernel = Kernel::new(&BROADCAST)
+            .constants([("SIZES", a.sizes), ("A_STRIDES", a.strides), ("B_STRIDES", b.strides)])
+            .conditions([("mul", mul), (WIDE, is_wide), ("a_repeats", a.repeats()), ("b_repeats", b.repeats())]);
+        let count = if is_wide { count / 4 } else { count };
         launch.linear(launch.epilogue(kernel), count, operands);
     }
     Ok(())

@@ -8,10 +8,10 @@ use super::elementwise::FILL;
 use super::expect_inputs;
 use super::walk::{Walk, row_major};
 use crate::graph::{Backward, GraphError, OnnxAttribute, OnnxNode, OnnxSize, Op, Value};
-use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, read, write};
+use crate::kernel::{Kernel, Launch, Operand, Shader, Unsupported, WIDE, read, write};
 use crate::tensor::{ElementType, HostTensor, Shape, TensorSpec};
 
-static GATHER: Shader = Shader::new("layout/gather", &[read("x"), write("y")]);
+static GATHER: Shader = Shader::new("layout/gather", &[read("x").wide_unless("repeats"), write("y").wide()]);
 static SCATTER: Shader = Shader::new("layout/scatter", &[read("x"), write("y")]);
 
 /// A box inside a tensor: the walk over it, and its first element.
@@ -23,11 +23,17 @@ pub struct Place {
 
 /// Output 0 = `factor` * input 0, element by element along `walk`, from element `offset` on.
 pub(super) fn gather(launch: &mut Launch<'_>, walk: Walk, offset: usize, factor: f32) {
+    let count = launch.output(0).elements();
+    let by_four = walk.by_four(offset).filter(|_| launch.width(count) == 4);
+    let (walk, is_wide) = (by_four.unwrap_or(walk), by_four.is_some());
+    let by = |count: usize| if is_wide { count / 4 } else { count };
+    let offset = if walk.repeats() { offset } else { by(offset) };
     let kernel = Kernel::new(&GATHER)
         .constants([("SIZES", walk.sizes), ("STRIDES", walk.strides)])
         .constant("OFFSET", offset)
-        .constant("FACTOR", factor);
-    let count = launch.output(0).elements();
+        .constant("FACTOR", factor)
+        .conditions([(WIDE, is_wide), ("repeats", walk.repeats())]);
+    let count = by(count);
     launch.linear(kernel, count, [("x", Operand::input(0)), ("y", Operand::output(0))]);
 }
 

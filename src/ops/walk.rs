@@ -49,6 +49,28 @@ impl Walk {
         Ok(walks)
     }
 
+    /// The same walk from the element `offset` on in steps of four neighbours, if it has such: they are the same element, or
+    /// lie side by side, and then sizes and strides count fours.
+    pub(super) fn by_four(self, offset: usize) -> Option<Walk> {
+        let Walk { mut sizes, mut strides } = self;
+        let (outer, last) = strides.split_at_mut(DIMENSIONS - 1);
+        let sides = sizes[DIMENSIONS - 1].is_multiple_of(4);
+        sizes[DIMENSIONS - 1] /= 4;
+        match last[0] {
+            0 if sides => Some(Walk { sizes, strides }),
+            1 if sides && offset.is_multiple_of(4) && outer.iter().all(|stride| stride.is_multiple_of(4)) => {
+                outer.iter_mut().for_each(|stride| *stride /= 4);
+                Some(Walk { sizes, strides })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether neighbours in the last dimension are the same element.
+    pub(super) fn repeats(self) -> bool {
+        self.strides[DIMENSIONS - 1] == 0
+    }
+
     /// Where the walk's steps lie, in their order.
     pub(super) fn steps(self) -> impl Iterator<Item = usize> {
         (0..self.sizes.iter().product()).map(move |mut rest: usize| {
@@ -85,6 +107,19 @@ mod tests {
         assert_eq!((a.sizes, b.sizes), ([1, 1, 1, 2, 3, 4], [1, 1, 1, 2, 3, 4]));
         assert_eq!(a.steps().collect::<Vec<_>>(), (0..24).collect::<Vec<_>>());
         assert_eq!(b.steps().nth(23), Some(2));
+    }
+
+    #[test]
+    fn a_walk_by_four_repeats_or_goes_side_by_side() {
+        let of = |sizes: &[usize], strides: &[usize]| Walk::new(sizes, strides).unwrap();
+        let planes = of(&[3, 8], &[1, 0]).by_four(5).unwrap();
+        assert_eq!(planes.steps().collect::<Vec<_>>(), [0, 0, 1, 1, 2, 2]);
+        let slice = of(&[2, 8], &[12, 1]);
+        assert_eq!(slice.by_four(4).unwrap().steps().collect::<Vec<_>>(), [0, 1, 3, 4]);
+        assert_eq!(slice.by_four(2), None);
+        for (sizes, strides) in [([2, 8], [10, 1]), ([2, 6], [12, 1]), ([8, 2], [1, 8]), ([3, 6], [1, 0])] {
+            assert_eq!(of(&sizes, &strides).by_four(0), None, "{sizes:?} {strides:?}");
+        }
     }
 
     #[test]

@@ -12,8 +12,8 @@ use rayon::prelude::*;
 static PARTIAL_SUMS: Shader = Shader::new(
     "batch_norm/partial_sums",
     &[
-        read("x"),
-        read("dy"),
+        read("x").wide(),
+        read("dy").wide(),
         read("mean"),
         read("variance").when(GATED),
         read("weight").when("affine"),
@@ -123,7 +123,8 @@ impl Op for BatchNormSums {
     }
 
     fn launch(&self, layout: &Layout, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let lanes = channel_lanes(launch.profile(), layout.channels, layout.count());
+        let run = launch.width(layout.inner);
+        let lanes = channel_lanes(launch.profile(), layout.channels, layout.count() / run);
         let partial = launch.scratch(2 * layout.channels * lanes);
         let (tabled, gated) = (launch.is_read(2), self.activation.is_some());
         let vectors = |wanted: &[(&'static str, usize, bool)]| {
@@ -141,7 +142,7 @@ impl Op for BatchNormSums {
         let of_merge =
             vectors(&[("variance", 3, true), ("mean", 2, tabled), ("weight", 4, tabled), ("bias", 5, tabled)]);
         let affine = launch.inputs() == 6;
-        let kernel = layout.kernel(&PARTIAL_SUMS).constant("LANES", lanes).constant("EPS", self.eps);
+        let kernel = layout.kernel(&PARTIAL_SUMS, run).constant("LANES", lanes).constant("EPS", self.eps);
         let kernel = through(kernel, self.activation).condition("affine", affine && gated);
         launch.linear(kernel, layout.channels * lanes, of_parts.into_iter().chain([("part", partial)]));
         let sums = [("part", partial), ("dweight", Operand::output(0)), ("dbias", Operand::output(1))];

@@ -7,7 +7,7 @@ use crate::ops::reduce::channel_lanes;
 use crate::ops::{expect_finite, expect_inputs};
 use crate::tensor::{HostTensor, Shapes, TensorSpec};
 
-static PARTIAL_STATISTICS: Shader = Shader::new("batch_norm/partial_statistics", &[read("x"), write("part")]);
+static PARTIAL_STATISTICS: Shader = Shader::new("batch_norm/partial_statistics", &[read("x").wide(), write("part")]);
 static MERGE_STATISTICS: Shader =
     Shader::new("batch_norm/merge_statistics", &[read("part"), write("mean"), write("variance")]);
 static MERGE_TOGETHER: Shader =
@@ -53,14 +53,15 @@ impl Op for BatchStatistics {
     }
 
     fn launch(&self, layout: &Layout, launch: &mut Launch<'_>) -> Result<(), Unsupported> {
-        let lanes = channel_lanes(launch.profile(), layout.channels, layout.count());
+        let run = launch.width(layout.inner);
+        let lanes = channel_lanes(launch.profile(), layout.channels, layout.count() / run);
         // They are merged in two loops over all lanes.
         let lanes = lanes.min(MAX_LOOP_STEPS / 2);
         let partial = launch.scratch(3 * layout.channels * lanes);
-        let kernel = layout.kernel(&PARTIAL_STATISTICS).constant("LANES", lanes);
+        let kernel = layout.kernel(&PARTIAL_STATISTICS, run).constant("LANES", lanes);
         launch.linear(kernel, layout.channels * lanes, [("x", Operand::input(0)), ("part", partial)]);
         let operands = [("part", partial), ("mean", Operand::output(0)), ("variance", Operand::output(1))];
-        let finish = |kernel: Kernel| kernel.argument("elements", layout.count());
+        let finish = |kernel: Kernel| kernel.arguments([("elements", layout.count()), ("run", run)]);
         layout.launch_merge(launch, [&MERGE_STATISTICS, &MERGE_TOGETHER], lanes, finish, operands);
         Ok(())
     }

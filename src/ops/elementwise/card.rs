@@ -68,7 +68,8 @@ fn cases() -> Vec<Case> {
     }));
     cases.extend(unary("copy", &[vec![3, 7, 11], vec![3, 4, 9]], |graph, x| graph.apply_one(Copy, &[x])));
     cases.extend(broadcasts());
-    for shapes in [vec![vec![3, 7, 11]; 2], vec![vec![3, 4, 9]; 2], vec![vec![2, 5, 4, 3], vec![5, 1, 1]]] {
+    let channels = |size: usize| vec![vec![2, 5, size, 3], vec![5, 1, 1]];
+    for shapes in [vec![vec![3, 7, 11]; 2], vec![vec![3, 4, 9]; 2], channels(4), channels(3)] {
         cases.extend(merged("add", shapes, |graph, x: &[Value]| graph.apply_one(Add, x)));
     }
     let shapes = vec![vec![4, 3, 256], vec![3, 1]];
@@ -82,7 +83,7 @@ fn cases() -> Vec<Case> {
 
 /// Two shapes that broadcast; a gradient is summed back to its input's shape.
 fn broadcasts() -> Vec<Case> {
-    let all: [(&[usize], &[usize]); 9] = [
+    let all: [(&[usize], &[usize]); 11] = [
         (&[2, 5, 4, 3], &[2, 5, 1, 1]),
         (&[2, 5, 4, 3], &[5, 1, 3]),
         (&[3, 1, 7], &[2, 1, 11, 1]),
@@ -92,6 +93,8 @@ fn broadcasts() -> Vec<Case> {
         (&[1], &[3, 129]),
         (&[2, 3, 55, 55], &[1, 3, 1, 1]),
         (&[70_001, 2], &[1, 2]),
+        (&[2, 5, 1, 1], &[2, 5, 4, 4]),
+        (&[6, 8], &[8]),
     ];
     let mut cases = Vec::new();
     for (a, b) in all {
