@@ -23,11 +23,12 @@ use tilewright::verify::run_case;
 pub(crate) type Parser = fn(&[u8], &Path);
 
 /// Name, and what it reads.
-pub(crate) const PARSERS: [(&str, Parser); 16] = [
+pub(crate) const PARSERS: [(&str, Parser); 17] = [
     ("idx_images", idx_images),
     ("idx_labels", idx_labels),
     ("cifar", cifar),
     ("image", image),
+    ("parquet", parquet),
     ("safetensors", safetensors),
     ("torch", torch),
     ("checkpoint", checkpoint),
@@ -46,6 +47,11 @@ fn file(folder: &Path, name: &str, data: &[u8]) -> PathBuf {
     let path = folder.join(name);
     fs::write(&path, data).unwrap();
     path
+}
+
+fn parquet(data: &[u8], folder: &Path) {
+    let source = format!("parquet:{}", file(folder, "train.parquet", data).display());
+    source.parse::<Source>().unwrap().load(&LoadOptions::default()).ok();
 }
 
 fn idx_images(data: &[u8], folder: &Path) {

@@ -46,7 +46,7 @@ pub struct Progress {
 }
 
 /// JSON has no infinity and no NaN: they are written as null, which is read as NaN.
-fn number_or_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+pub(crate) fn number_or_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 

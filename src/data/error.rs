@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// The forms of a data source, as told to a user who wrote something else.
-pub(crate) const SOURCE_FORMS: &str = "mnist, idx:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, csv:FILE, webdataset:DIR, \
+pub(crate) const SOURCE_FORMS: &str = "mnist, idx:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, csv:FILE, webdataset:DIR, parquet:DIR, \
                                        synthetic:CxHxW:CLASSES[:COUNT]";
 
 /// An error of the data part. Its `Display` is the whole story, cause included; there is no
@@ -224,6 +224,30 @@ pub enum DataError {
         .path.display(), Setting("data_memory")
     )]
     CompressedArchive { path: PathBuf, bound: MemorySize },
+
+    /// Images of a table do not fit into the memory that data may take.
+    #[error(
+        "The images of {} take more than {bound} as they are stored, which is all that images may take; expected that they \
+         fit, since those of a Parquet file are held in memory. Write them into a .tar, of which images are read when they are \
+         needed, or allow more with {}.",
+        .path.display(), Setting("data_memory")
+    )]
+    LargeTable { path: PathBuf, bound: MemorySize },
+
+    /// A table is compressed in a way that is not read here.
+    #[error(
+        "{} is compressed by {codec}; expected snappy, which `datasets` writes, or nothing. Write the table anew.",
+        .path.display()
+    )]
+    TableCompression { path: PathBuf, codec: String },
+
+    /// A table has no images or no labels.
+    #[error(
+        "{} has the columns {}; expected one with the field `bytes`, an image as its file has it, and `label`, a number or a \
+         name. Write the table anew with these.",
+        .path.display(), .got.join(", ")
+    )]
+    Columns { path: PathBuf, got: Vec<String> },
 
     /// There is no memory to decode an image.
     #[error(

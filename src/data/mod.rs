@@ -30,11 +30,14 @@ mod memory_size;
 mod normalize;
 mod own;
 mod packed;
+#[cfg(feature = "image")]
+mod parquet;
 mod pixels;
 mod preprocessing;
 mod resample;
 mod room;
 mod sampler;
+mod shards;
 mod source;
 mod synthetic;
 mod views;

@@ -21,7 +21,7 @@ use super::{
 pub(super) const MAX_EXTENT: usize = 65_535;
 
 /// Every kind of source that comes with the crate.
-static ALL: [&dyn Kind; 8] = [
+static ALL: &[&dyn Kind] = &[
     &idx::Bundled,
     &idx::Idx,
     &cifar::CIFAR10,
@@ -29,6 +29,8 @@ static ALL: [&dyn Kind; 8] = [
     &folder::Folder,
     &csv_list::CsvList,
     &webdataset::Shards,
+    #[cfg(feature = "image")]
+    &super::parquet::Tables,
     &synthetic::Patterns,
 ];
 
@@ -72,7 +74,7 @@ pub(super) trait Kind: Sync {
 }
 
 fn kind(word: &str) -> Option<&'static dyn Kind> {
-    ALL.into_iter().find(|kind| kind.word() == word)
+    ALL.iter().copied().find(|kind| kind.word() == word)
 }
 
 /// A place to load a data set from. `FromStr` and `Display` are inverse; serde uses the same text.
@@ -200,7 +202,7 @@ impl Source {
 
     /// How the sources that come with the crate are written, and what they are.
     pub fn forms() -> impl Iterator<Item = (&'static str, &'static str)> {
-        ALL.into_iter().map(Kind::form)
+        ALL.iter().map(|kind| kind.form())
     }
 
     /// Reads all splits: into memory where they fit, else once, to be read again when they are needed.

@@ -4,22 +4,27 @@ use super::encoded::Encoded;
 use super::error::DataError;
 use super::folder::is_image;
 use super::listed::{self, Listed, Split};
-use super::room::Room;
+use super::shards::{ShardKind, Store, has_ending};
 use super::source::Kind;
 use super::{LoadOptions, Splits};
 use crate::path_text;
 use flate2::bufread::MultiGzDecoder;
 use rayon::prelude::*;
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tar::{Archive, Entries};
 
 /// `webdataset:DIR`, or a single archive.
 pub(super) struct Shards;
+
+static SHARDS: ShardKind = ShardKind {
+    endings: &[".tar", ".tar.gz", ".tgz"],
+    wanted: "archives .tar or .tar.gz in it, or an archive",
+    expected: "archives .tar or .tar.gz, here or in folders within",
+};
 
 /// A member of an archive that says it is larger is none of a data set.
 const LARGEST: u64 = 1 << 30;
@@ -46,8 +51,8 @@ impl Kind for Shards {
 
     fn load(&self, place: &str, name: &str, options: &LoadOptions) -> Result<Splits, DataError> {
         let place = path_text::from_text(place);
-        let shards = shards(&place)?;
-        let store = Store { bytes: AtomicU64::new(0), room: options.room() };
+        let shards = SHARDS.find(&place)?;
+        let store = Store::new(options.room());
         // In the order of their names, whichever is read first.
         let read: Vec<Result<Members, DataError>> =
             shards.par_iter().map(|(shard, split)| Members::read(shard, *split, &store)).collect();
@@ -67,50 +72,6 @@ impl Kind for Shards {
     }
 }
 
-/// The archives in a folder and in the folders in it, and what each is for.
-fn shards(place: &Path) -> Result<Vec<(PathBuf, Split)>, DataError> {
-    if place.is_file() {
-        return Ok(vec![(place.to_owned(), Split::Train)]);
-    }
-    super::require_folder(place, "archives .tar or .tar.gz in it, or an archive")?;
-    let read_error = |path: &Path| {
-        let path = path.to_owned();
-        move |cause| DataError::Read { path, cause }
-    };
-    let entries = |folder: &Path| -> Result<Vec<PathBuf>, DataError> {
-        let entries = fs::read_dir(folder).map_err(read_error(folder))?;
-        entries.map(|entry| Ok(entry.map_err(read_error(folder))?.path())).collect()
-    };
-    let mut paths = Vec::new();
-    for path in entries(place)? {
-        match path.is_dir() {
-            true => paths.extend(entries(&path)?),
-            false => paths.push(path),
-        }
-    }
-    paths.retain(|path| path.is_file() && (has_ending(path, &[".tar"]) || is_compressed(path)));
-    paths.sort();
-    let split = |path: &PathBuf| {
-        let within = path.strip_prefix(place).unwrap_or(path).to_string_lossy().into_owned();
-        let words = within.split(|c: char| !c.is_ascii_alphanumeric());
-        words.into_iter().find_map(Split::named).unwrap_or(Split::Train)
-    };
-    let shards: Vec<(PathBuf, Split)> = paths.into_iter().map(|path| (path.clone(), split(&path))).collect();
-    match shards.is_empty() {
-        false => Ok(shards),
-        true => Err(DataError::Empty {
-            path: place.into(),
-            expected: "archives .tar or .tar.gz, here or in folders within",
-            remedy: "Name the folder that holds them.",
-        }),
-    }
-}
-
-fn has_ending(path: &Path, endings: &[&str]) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    !name.starts_with('.') && endings.iter().any(|ending| name.ends_with(ending))
-}
-
 fn is_compressed(path: &Path) -> bool {
     has_ending(path, &[".tar.gz", ".tgz"])
 }
@@ -126,12 +87,6 @@ struct Members {
 struct Sample {
     image: Option<Encoded>,
     class: Option<String>,
-}
-
-/// Bytes of images of compressed archives, which have no place that they could be read from when they are needed.
-struct Store {
-    bytes: AtomicU64,
-    room: Room,
 }
 
 /// The samples of an archive, in the order in which they begin.
@@ -163,7 +118,7 @@ impl Members {
         });
         taken.map_err(|cause| DataError::Read { path: shard.into(), cause })?;
         if samples.is_full {
-            return Err(DataError::CompressedArchive { path: shard.into(), bound: store.room.size() });
+            return Err(DataError::CompressedArchive { path: shard.into(), bound: store.size() });
         }
         let mut members = Members { listed: Vec::new(), left_out: samples.left_out };
         for sample in samples.samples {
@@ -205,8 +160,7 @@ impl Samples<'_> {
             let archive = Arc::clone(&self.archive);
             let image = match self.is_compressed {
                 true => {
-                    let held = self.store.bytes.fetch_add(entry.size(), Ordering::Relaxed) + entry.size();
-                    if !self.store.room.is_for(held) {
+                    if !self.store.takes(entry.size()) {
                         self.is_full = true;
                         return Ok(());
                     }

@@ -61,7 +61,7 @@ fn check<T: Held>(_: fn(&TrainConfig) -> &T, value: &SettingValue) -> Result<(),
 /// Every setting, in the order of the help and of docs/settings.md.
 pub static ROWS: &[Row] = &[
     row!(Data, data, "SOURCE", text("a source of images"),
-        "Images: mnist, idx:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, csv:FILE, webdataset:DIR or synthetic:CxHxW:CLASSES[:COUNT]")
+        "Images: mnist, idx:DIR, cifar10:DIR, cifar100:DIR, folder:DIR, csv:FILE, webdataset:DIR, parquet:DIR or synthetic:CxHxW:CLASSES[:COUNT]")
         .more("Where it is not given, those of the recipe, the given one or the model's, else the digits that are part of the \
                program (`mnist`). `folder:DIR` has images in DIR/train/CLASS and DIR/test/CLASS, `synthetic` makes \
                patterns under noise, to try a model without data; docs/settings.md has all of them.")

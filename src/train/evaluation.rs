@@ -1,5 +1,6 @@
 //! What predictions are worth: loss, ranks and confusion of classes.
 
+use crate::checkpoint::number_or_null;
 use crate::report::{Confused, most_confused};
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 pub struct Evaluation {
     /// Mean cross-entropy, in nats.
+    #[serde(deserialize_with = "number_or_null")]
     pub loss: f64,
     /// Images whose likeliest class is the true one.
     pub top1: f64,
@@ -19,6 +21,7 @@ pub struct Evaluation {
     pub confusion: Vec<Vec<usize>>,
     /// Expected calibration error (Guo et al. 2017): how far the probability of the predicted class is from the share of
     /// such predictions that are right, over 15 bins of that probability, each by its images.
+    #[serde(deserialize_with = "number_or_null")]
     pub calibration_error: f64,
     /// These bins, from low to high probabilities; those without images are left out.
     pub calibration: Vec<CalibrationBin>,
@@ -32,6 +35,7 @@ pub struct CalibrationBin {
     /// How many.
     pub images: usize,
     /// The mean probability of the predicted class, from 0 to 1.
+    #[serde(deserialize_with = "number_or_null")]
     pub probability: f64,
     /// The share of them that are right, from 0 to 1.
     pub accuracy: f64,
@@ -47,6 +51,7 @@ pub struct WrongImage {
     /// What it is taken for.
     pub predicted: usize,
     /// How likely it is said to be that, from 0 to 1.
+    #[serde(deserialize_with = "number_or_null")]
     pub probability: f64,
 }
 
@@ -294,6 +299,10 @@ mod tests {
             let found = Evaluation::of(&[wrong, wrong], &[0], 2);
             assert_eq!((found.top1, found.top5), (0.0, 0.0));
             assert!(!found.loss.is_finite());
+            // JSON has no such numbers.
+            let text = serde_json::to_string(&found).unwrap();
+            let read: Evaluation = serde_json::from_str(&text).unwrap();
+            assert!(read.loss.is_nan() && read.confusion == found.confusion, "{text}");
         }
     }
 }

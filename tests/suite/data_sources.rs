@@ -50,6 +50,7 @@ fn source_strings_round_trip() {
         "folder:../pets",
         "csv:a b/images.csv",
         "webdataset:shards",
+        "parquet:hub/mnist",
         "synthetic:3x32x16:10",
         "synthetic:1x8x8:2:64",
     ] {
@@ -72,6 +73,7 @@ fn a_wrong_source_string_is_wrong_usage_and_lists_the_forms() {
         ("folder:", "folder needs a folder"),
         ("csv", "csv needs a file"),
         ("webdataset", "webdataset needs a folder"),
+        ("parquet:", "parquet needs a folder"),
         ("mnist:data", "bundled mnist takes no folder"),
         ("synthetic", "needs a shape and classes"),
         ("synthetic:3x32:10", "needs a shape and classes"),
@@ -81,7 +83,7 @@ fn a_wrong_source_string_is_wrong_usage_and_lists_the_forms() {
     ] {
         let error = assert_says(
             load(text),
-            &[problem, "folder:DIR, csv:FILE, webdataset:DIR, synthetic:CxHxW:CLASSES[:COUNT]"],
+            &[problem, "folder:DIR, csv:FILE, webdataset:DIR, parquet:DIR, synthetic:CxHxW:CLASSES[:COUNT]"],
         );
         assert!(error.is_usage(), "{text}");
     }

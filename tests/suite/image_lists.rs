@@ -168,6 +168,40 @@ fn a_damaged_shard_or_an_image_without_a_class_is_named() {
     }
 }
 
+/// Files of `scripts/parquet_case.py`.
+fn hub(within: &str) -> String {
+    format!("parquet:{}/tests/data/hub/{within}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn tables_of_the_hub_are_read_in_the_order_of_their_names_with_its_names_of_classes() {
+    let Splits { train, validation, test, notes } = load(&hub("data")).unwrap();
+    assert_eq!((&train.classes[..], train.shape()), (&["even".to_owned(), "odd".to_owned()][..], [3, 2, 3]));
+    assert_eq!((reds(&train), &train.labels[..3]), ((0..9).collect(), &[0, 1, 0][..]));
+    assert_eq!((reds(&validation.unwrap()), reds(&test)), (vec![9, 10], vec![11, 12]));
+    assert!(notes.iter().any(|note| note.ends_with("hub/data: 1 rows without an image or a label")), "{notes:?}");
+    // One file, to train on, of which a part is held out.
+    let Splits { train, test, .. } = load(&hub("data/train-00000-of-00002.parquet")).unwrap();
+    assert_eq!((train.len(), test.len()), (3, 2));
+}
+
+#[test]
+fn a_table_that_cannot_be_read_is_told_with_what_it_lacks() {
+    assert_says(load(&hub("none")), &["none does not exist", "files .parquet in it"]);
+    assert_says(load(&hub("zstd.parquet")), &["zstd.parquet is compressed by zstd; expected snappy"]);
+    assert_says(load(&hub("unnamed.parquet")), &["has the columns `image`, `kind`; expected", "`label`"]);
+    let small = LoadOptions::default().memory("100".parse().unwrap());
+    assert_says(load_with(&hub("data"), &small), &["take more than 100", "Write them into a .tar"]);
+    let dir = tempdir().unwrap();
+    let whole = fs::read(hub("data/train-00000-of-00002.parquet").split_once(':').unwrap().1).unwrap();
+    for (name, bytes) in [("cut.parquet", &whole[..whole.len() / 2]), ("text.parquet", b"this is text")] {
+        write(&dir, name, bytes);
+        assert_says(load(&source("parquet", &dir, name)), &[&format!("{name} cannot be read")]);
+    }
+    write(&dir, "hidden/.a.parquet", &whole);
+    assert_says(load(&source("parquet", &dir, "hidden")), &["is empty: expected files .parquet"]);
+}
+
 /// A folder with images of two classes and no test images.
 fn folder(dark: u8, light: u8) -> TempDir {
     let dir = tempdir().unwrap();
