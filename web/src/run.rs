@@ -13,7 +13,7 @@ use wasm_bindgen::prelude::*;
 const FILE: &str = "the file";
 
 /// Settings that the page does not have: what speaks of files of this machine, or of what a page does not do.
-const NOT_HERE: [&str; 21] = [
+const NOT_HERE: [&str; 22] = [
     "average",
     "checkpoint_every",
     "class_weights",
@@ -31,6 +31,7 @@ const NOT_HERE: [&str; 21] = [
     "min_delta",
     "patience",
     "resize",
+    "shards",
     "size",
     "split",
     "tuned",
