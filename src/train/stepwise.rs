@@ -225,7 +225,6 @@ fn refuse(config: &TrainConfig) -> Result<(), TrainError> {
         ("average", config.average.map(|average| format!("{average:?}"))),
         ("init", config.init.as_ref().map(|file| file.display().to_string())),
         ("shards", config.shards.filter(|&shards| shards > 1).map(|shards| shards.to_string())),
-        ("shards", config.shards.map(|shards| shards.to_string())),
         ("whiten", config.whiten.clone()),
     ];
     match given.into_iter().find_map(|(name, value)| Some((name, value?))) {
