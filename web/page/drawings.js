@@ -10,7 +10,9 @@ export function drawCurves({ steps, tests, run }, loss, accuracy) {
   const end = Math.max(1, steps.length > 0 ? steps.at(-1).step + 1 : 1);
   const losses = thinned(steps.map(({ step, loss }) => [step + 1, loss]));
   const most = Math.max(0.1, ...losses.map(([, value]) => value).filter(Number.isFinite));
-  draw(loss, end, [0, most], (value) => value.toPrecision(2), [["one", losses]]);
+  const step = roundStep(most / 4);
+  const decimals = Math.max(0, 1 - Math.floor(Math.log10(step)));
+  draw(loss, end, [0, 4 * step], (value) => value.toFixed(decimals), [["one", losses]]);
   const right = thinned(steps.map(({ step, accuracy }) => [step + 1, accuracy]));
   const tested = tests.map(({ step, accuracy }) => [step, accuracy]);
   draw(accuracy, end, [0, 1], (value) => `${Math.round(100 * value)} %`, [["one", right], ["two", tested]]);
@@ -18,6 +20,12 @@ export function drawCurves({ steps, tests, run }, loss, accuracy) {
   loss.setAttribute("aria-label", last ? `Loss, ${last.loss.toFixed(4)} after ${end} steps` : "No step yet");
   const test = tests.at(-1);
   accuracy.setAttribute("aria-label", test ? `Test accuracy, ${(100 * test.accuracy).toFixed(1)} % after ${test.step} steps` : "No test yet");
+}
+
+// The next number from `least` on that reads well on an axis.
+function roundStep(least) {
+  const unit = 10 ** Math.floor(Math.log10(least));
+  return unit * [1, 1.5, 2, 2.5, 3, 4, 5, 6, 7.5, 10].find((times) => times * unit >= least);
 }
 
 function thinned(points) {
