@@ -91,26 +91,21 @@ impl Body {
         }
     }
 
-    /// The tile that is asked for, else the largest that wastes little of its rows, nor of its columns what one of half as many
-    /// would save, and still makes enough workgroups, else the smallest. The reduction of a tile is run in at most `parts`
-    /// parts.
+    /// The tile that is asked for, else the largest that wastes little of its rows and still makes enough
+    /// workgroups, else the smallest. The reduction of a tile is run in at most `parts` parts.
     fn tile(
         self,
         profile: &DeviceProfile,
         [rows, columns, groups]: [usize; 3],
         parts: impl Fn(&Tile) -> usize,
     ) -> Tile {
-        let is_of_threads = matches!(self, Body::Threads(_));
         let suits = |tile: &Tile| {
             let tiles = rows.div_ceil(tile.rows) * columns.div_ceil(tile.columns) * groups * parts(tile);
             let covered = rows.next_multiple_of(tile.rows);
-            let [whole, half] = [1, 2].map(|by| columns.next_multiple_of(tile.columns / by));
-            let wastes_columns = is_of_threads && tile.columns > 64 && whole * 10 > half * 11;
             tile.threads <= profile.max_invocations as usize
                 && tile.memory <= profile.workgroup_memory as usize
                 && tiles >= ENOUGH_WORKGROUPS
                 && covered * 3 <= rows * 4
-                && !wastes_columns
         };
         if let Body::Threads(Some(shape)) = self
             && let Some(tile) = thread_tiles(profile).find(|tile| [tile.rows, tile.columns] == shape)
