@@ -4,7 +4,8 @@
     scripts/torch_cifar_cnn.py CIFAR --epochs 12
     tilewright train --recipe cifar_cnn_study:best --data folder:CIFAR --epochs 12
 
-CIFAR is a folder with `train/CLASS/*` and `test/CLASS/*`. Prints the test accuracy after each epoch. Needs torch and pillow.
+CIFAR is a folder with `train/CLASS/*` and `test/CLASS/*`. Prints the test accuracy after each epoch. Needs torch, torchvision and
+pillow.
 """
 
 import argparse
@@ -16,6 +17,8 @@ import numpy
 import torch
 from PIL import Image
 from torch import nn
+
+from torch_steps import cifar_cnn
 
 
 def read(folder):
@@ -30,17 +33,6 @@ def read(folder):
     with concurrent.futures.ThreadPoolExecutor() as threads:
         images = numpy.stack(list(threads.map(decode, files)))
     return torch.from_numpy(images), torch.tensor([label for _, label in files])
-
-
-def network():
-    layers, channels = [], 3
-    for filters in (128, 256, 512):
-        layers += [nn.Conv2d(channels, filters, 3, padding=1), nn.BatchNorm2d(filters), nn.LeakyReLU(0.05),
-                   nn.MaxPool2d(2)]
-        channels = filters
-    return nn.Sequential(
-        *layers, nn.Flatten(), nn.Linear(512 * 16, 512), nn.LeakyReLU(0.05), nn.Dropout(0.4),
-        nn.Linear(512, 256), nn.LeakyReLU(0.05), nn.Dropout(0.4), nn.Linear(256, 10))
 
 
 def main():
@@ -62,7 +54,7 @@ def main():
     def prepared(batch):
         return (batch.float() / 255 - mean) / deviation
 
-    net = network().to(options.device)
+    net = cifar_cnn((128, 256, 512), 0.05, 0.4).to(options.device)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.002, weight_decay=1e-5)
     steps = -(-len(images) // options.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs * steps, eta_min=1e-6)

@@ -34,15 +34,14 @@ def lenet5():
         nn.Linear(400, 120), nn.Sigmoid(), nn.Linear(120, 84), nn.Sigmoid(), nn.Linear(84, 10))
 
 
-def cifar_cnn():
+def cifar_cnn(filters=(64, 128, 256), slope=0.1, dropout=0.5):
     layers, channels = [], 3
-    for filters in (64, 128, 256):
-        layers += [nn.Conv2d(channels, filters, 3, padding=1), nn.BatchNorm2d(filters), nn.LeakyReLU(0.1),
-                   nn.MaxPool2d(2)]
-        channels = filters
+    for own in filters:
+        layers += [nn.Conv2d(channels, own, 3, padding=1), nn.BatchNorm2d(own), nn.LeakyReLU(slope), nn.MaxPool2d(2)]
+        channels = own
     return nn.Sequential(
-        *layers, nn.Flatten(), nn.Linear(4096, 512), nn.LeakyReLU(0.1), nn.Dropout(0.5),
-        nn.Linear(512, 256), nn.LeakyReLU(0.1), nn.Dropout(0.5), nn.Linear(256, 10))
+        *layers, nn.Flatten(), nn.Linear(16 * channels, 512), nn.LeakyReLU(slope), nn.Dropout(dropout),
+        nn.Linear(512, 256), nn.LeakyReLU(slope), nn.Dropout(dropout), nn.Linear(256, 10))
 
 
 def resnet18_cifar():

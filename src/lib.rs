@@ -67,8 +67,14 @@
 //! this, file by file.
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
-// In a browser nothing may wait: what does is not there, and much that serves it is then unused.
-#![cfg_attr(not(blocking), allow(dead_code, unused_imports))]
+#![cfg_attr(
+    not(blocking),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "what waits is not there in a browser, and much that serves it is then unused"
+    )
+)]
 
 pub mod activity;
 #[doc(hidden)]

@@ -3,6 +3,7 @@
 use super::GpuError;
 use super::adapter::{Adapter, AdapterInfo, AdapterKind};
 use super::address_space;
+use super::failure::{Failure, Failures};
 use super::matrix_units;
 use super::pipelines::Pipelines;
 use super::scopes::Scopes;
@@ -11,8 +12,7 @@ use crate::kernel::{Choices, DeviceClass, DeviceProfile, MatrixUnits};
 use crate::shader::Sources;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 /// Which adapter to take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,40 +106,9 @@ pub struct Gpu {
     profile: Arc<DeviceProfile>,
     /// Why the profile has no matrix units.
     missing: Arc<[&'static str]>,
-    failure: Arc<Mutex<Option<Failure>>>,
+    failures: Arc<Failures>,
     pub(super) scopes: Arc<Scopes>,
 }
-
-/// Commands that the device was given.
-pub(super) struct Submitted {
-    #[cfg(blocking)]
-    index: wgpu::SubmissionIndex,
-    #[cfg(not(blocking))]
-    done: futures_intrusive::channel::shared::OneshotReceiver<()>,
-}
-
-#[derive(Clone, Debug)]
-enum Failure {
-    OutOfMemory,
-    Lost(String),
-    LostForMemory,
-    Refused(String),
-}
-
-impl Failure {
-    /// Of a device that is lost: wgpu gives it up, too, where a command finds no memory.
-    fn of_loss(message: String) -> Failure {
-        // A browser does not say why.
-        #[cfg(not(target_family = "wasm"))]
-        if message == wgpu::hal::DeviceError::OutOfMemory.to_string() {
-            return Failure::LostForMemory;
-        }
-        Failure::Lost(message)
-    }
-}
-
-/// A step that takes longer than this is taken for a hung driver.
-const TIMEOUT: Duration = Duration::from_secs(600);
 
 fn instance() -> wgpu::Instance {
     // wgpu's own variables may select a backend.
@@ -240,21 +209,18 @@ impl Gpu {
             .await
             .map_err(|reason| GpuError::Open { adapter: info.name.clone(), reason: reason.to_string() })?;
 
-        let failure = Arc::new(Mutex::new(None));
-        let watch = Arc::clone(&failure);
+        let failures = Arc::<Failures>::default();
+        let watch = Arc::clone(&failures);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            note(
-                &watch,
-                match error {
-                    wgpu::Error::OutOfMemory { .. } => Failure::OutOfMemory,
-                    other => Failure::Refused(other.to_string()),
-                },
-            );
+            watch.note(match error {
+                wgpu::Error::OutOfMemory { .. } => Failure::OutOfMemory,
+                other => Failure::Refused(other.to_string()),
+            });
         }));
-        let watch = Arc::clone(&failure);
+        let watch = Arc::clone(&failures);
         device.set_device_lost_callback(move |reason, message| {
             if reason != wgpu::DeviceLostReason::Destroyed {
-                note(&watch, Failure::of_loss(message));
+                watch.note(Failure::of_loss(message));
             }
         });
 
@@ -282,7 +248,7 @@ impl Gpu {
         let pipelines = Arc::new(Pipelines::new(&device, &info, options.checked, Sources::default()));
         let (activity, info, profile) = (Activity::default(), Arc::new(AdapterInfo::of(&info)), Arc::new(profile));
         let (own, scopes) = (Adapter::of(adapter), Arc::default());
-        Ok(Gpu { device, queue, pipelines, activity, info, profile, missing, failure, scopes, adapter: Arc::new(own) })
+        Ok(Gpu { device, queue, pipelines, activity, info, profile, missing, failures, scopes, adapter: Arc::new(own) })
     }
 
     /// The same device, taken for one of another class: its kernels run here too, only slower. It follows
@@ -408,50 +374,6 @@ impl Gpu {
         &self.profile
     }
 
-    /// Waits until `submission`, and all before it, has run.
-    ///
-    /// # Errors
-    /// When the device is lost, hangs, or refused a command since the last check.
-    #[cfg(blocking)]
-    pub(super) fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<(), GpuError> {
-        let poll = wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(TIMEOUT) };
-        let polled = self.device.poll(poll);
-        self.check()?;
-        match polled {
-            Ok(_) => Ok(()),
-            Err(_) => Err(GpuError::Timeout { seconds: TIMEOUT.as_secs() }),
-        }
-    }
-
-    /// Gives the device commands to run.
-    pub(super) fn submit(&self, commands: impl IntoIterator<Item = wgpu::CommandBuffer>) -> Submitted {
-        #[cfg(blocking)]
-        return Submitted { index: self.queue.submit(commands) };
-        #[cfg(not(blocking))]
-        {
-            let (sender, done) = futures_intrusive::channel::shared::oneshot_channel();
-            self.queue.submit(commands);
-            // The receiver is gone when nobody waits for the commands any more.
-            self.queue.on_submitted_work_done(move || drop(sender.send(())));
-            Submitted { done }
-        }
-    }
-
-    /// Waits until these commands, and all before them, have run. But in a browser the thread waits.
-    ///
-    /// # Errors
-    /// As [`Gpu::wait`].
-    #[cfg_attr(blocking, expect(clippy::unused_async, reason = "the thread waits, but not in a browser"))]
-    pub(super) async fn finish(&self, submitted: Submitted) -> Result<(), GpuError> {
-        #[cfg(blocking)]
-        return self.wait(submitted.index);
-        #[cfg(not(blocking))]
-        {
-            submitted.done.receive().await;
-            self.check()
-        }
-    }
-
     /// Waits until the device has said whether it refuses anything that was asked of it.
     ///
     /// # Errors
@@ -461,22 +383,10 @@ impl Gpu {
         self.check()
     }
 
-    /// Whether all that was submitted has run.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.device.poll(wgpu::PollType::Poll).is_ok_and(|status| status.is_queue_empty())
-    }
-
     /// The first failure that the device reported, if any. A device that had no memory, and was not lost, is as good as
     /// before to whoever asks it for less.
     pub(super) fn check(&self) -> Result<(), GpuError> {
-        let mut failure = self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match failure.take_if(|failure| matches!(failure, Failure::OutOfMemory)).as_ref().or(failure.as_ref()) {
-            None => Ok(()),
-            Some(Failure::OutOfMemory) => Err(GpuError::OutOfMemory { what: "running".to_owned() }),
-            Some(Failure::Lost(reason)) => Err(GpuError::Lost { reason: reason.clone() }),
-            Some(Failure::LostForMemory) => Err(GpuError::LostForMemory),
-            Some(Failure::Refused(reason)) => Err(GpuError::Refused { reason: reason.clone() }),
-        }
+        self.failures.first()
     }
 
     /// Runs `create`, and gives the error if the device had no memory for it.
@@ -484,33 +394,5 @@ impl Gpu {
         let what = what.to_owned();
         let refused = |_| GpuError::OutOfMemory { what };
         self.scopes.within(&self.device, wgpu::ErrorFilter::OutOfMemory, refused, create)
-    }
-}
-
-/// The first failure stays; but that a device is lost is more than that it had no memory.
-fn note(failure: &Mutex<Option<Failure>>, new: Failure) {
-    let mut failure = failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    match (failure.as_ref(), &new) {
-        (None, _) | (Some(Failure::OutOfMemory), Failure::Lost(_) | Failure::LostForMemory) => *failure = Some(new),
-        _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_device_that_is_lost_for_memory_is_told_from_one_that_is_lost() {
-        // As wgpu's `Device::handle_hal_error` words it.
-        assert!(matches!(Failure::of_loss("Out of memory".to_owned()), Failure::LostForMemory));
-        assert!(
-            matches!(Failure::of_loss("Device is lost".to_owned()), Failure::Lost(reason) if reason == "Device is lost")
-        );
-        let failure = Mutex::new(None);
-        for new in [Failure::OutOfMemory, Failure::LostForMemory, Failure::Refused("later".to_owned())] {
-            note(&failure, new);
-        }
-        assert!(matches!(*failure.lock().unwrap(), Some(Failure::LostForMemory)));
     }
 }

@@ -4,6 +4,7 @@ mod adapter;
 mod address_space;
 mod device;
 mod error;
+mod failure;
 mod matrix_units;
 mod pipeline_cache;
 mod pipelines;
@@ -11,6 +12,7 @@ mod program;
 mod readback;
 mod scopes;
 mod store;
+mod submitted;
 mod timing;
 
 pub use adapter::{Adapter, AdapterInfo, AdapterKind};

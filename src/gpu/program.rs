@@ -1,9 +1,9 @@
 //! A plan made real on a device: buffers, bind groups and pipelines, replayed with one submit a step.
 
-use super::device::Submitted;
 use super::pipelines::CompiledKernel;
 use super::readback::{Readback, Span};
 use super::store::{Store, Stored};
+use super::submitted::Submitted;
 use super::{Gpu, GpuError};
 use crate::activity::Stage;
 use crate::graph::{Graph, Role};

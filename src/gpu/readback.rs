@@ -1,7 +1,7 @@
 //! Copies device memory to the host without stopping the device.
 
-use super::device::Submitted;
 use super::store::Stored;
+use super::submitted::Submitted;
 use super::{Gpu, GpuError};
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 

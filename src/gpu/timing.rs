@@ -95,8 +95,7 @@ impl Program {
             step.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
             let commands = encoder.finish();
             let start = begin.elapsed().as_secs_f64();
-            let submission = self.gpu.queue.submit([commands]);
-            self.gpu.wait(submission)?;
+            pollster::block_on(self.gpu.finish(self.gpu.submit([commands])))?;
             times.push([start, begin.elapsed().as_secs_f64() - start]);
         }
         Ok(times)

@@ -163,7 +163,7 @@ pub static ROWS: &[Row] = &[
                on another number of them.")
         .otherwise("as many as members"),
     row!(Training, recompute, "", ANY,
-        "Keep fewer activations and compute the others again: less device memory, some 15 % more time")
+        "Keep fewer activations and compute the others again: less device memory, some 15 % more time on an H100")
         .more("The forward pass is cut into segments; what goes from one to the next is kept, and a segment is run again before its \
                backward pass. The result is the same; `tilewright summary MODEL {recompute}` tells the memory.")
         .fixed(),

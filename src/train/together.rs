@@ -40,7 +40,7 @@ impl Trainer {
     /// # Errors
     /// When the run has fewer shards than there are devices, or these are of another kind than its own.
     pub fn together_with(mut self, others: Vec<Device>) -> Result<Trainer, TrainError> {
-        expect_shards(&self.header.config.shard_count(), 1 + others.len())?;
+        expect_shards(self.header.config.shard_count(), 1 + others.len())?;
         let own = self.runner.session.device();
         for (place, other) in others.iter().enumerate() {
             let differs = |what: String| ParallelError::Differs { rank: place + 1, world: others.len() + 1, what };
@@ -62,7 +62,7 @@ impl Trainer {
     /// When the run has fewer shards than there are members, another member differs in its data or in the kind of its
     /// device, or does not answer.
     pub fn leading(mut self, group: Arc<dyn Collective>) -> Result<Trainer, TrainError> {
-        expect_shards(&self.header.config.shard_count(), group.world())?;
+        expect_shards(self.header.config.shard_count(), group.world())?;
         agree(&*group, self.runner.session.device(), &self.splits)?;
         let state = self.state()?;
         self.group = group;
@@ -112,23 +112,26 @@ impl Trainer {
         let followers = members.split_off(1);
         let own = members.swap_remove(0);
         let (state, splits, folder) = (self.state()?, Arc::clone(&self.splits), self.folder.path().to_owned());
+        let watch = own.watch();
+        self.group = Arc::new(own);
         let outcome = std::thread::scope(|scope| {
-            for (member, device) in followers.into_iter().zip(&others) {
-                let (state, splits, folder) = (&state, Arc::clone(&splits), folder.clone());
-                let work = move || {
-                    let watch = member.watch();
-                    watch.over(|| {
-                        let group: Arc<dyn Collective> = Arc::new(member);
-                        Trainer::following(group, state, splits, device, folder)?.run_here(epochs, &mut Silent)
-                    })
-                };
-                let named = std::thread::Builder::new().name("follower".to_owned()).stack_size(STACK);
-                // What it gives is the leader's too; why it failed, the leader is told.
-                named.spawn_scoped(scope, work).map_err(TrainError::file("a thread", "started"))?;
-            }
-            let watch = own.watch();
-            self.group = Arc::new(own);
-            watch.over(|| self.run_here(epochs, reporter))
+            // Where one cannot be started, those that wait already are told.
+            watch.over(|| {
+                for (member, device) in followers.into_iter().zip(&others) {
+                    let (state, splits, folder) = (&state, Arc::clone(&splits), folder.clone());
+                    let work = move || {
+                        let watch = member.watch();
+                        watch.over(|| {
+                            let group: Arc<dyn Collective> = Arc::new(member);
+                            Trainer::following(group, state, splits, device, folder)?.run_here(epochs, &mut Silent)
+                        })
+                    };
+                    let named = std::thread::Builder::new().name("follower".to_owned()).stack_size(STACK);
+                    // What it gives is the leader's too; why it failed, the leader is told.
+                    named.spawn_scoped(scope, work).map_err(TrainError::file("a thread", "started"))?;
+                }
+                self.run_here(epochs, reporter)
+            })
         });
         self.group = Arc::new(Alone);
         outcome
@@ -214,8 +217,8 @@ fn agree(group: &dyn Collective, device: &Device, splits: &Splits) -> Result<(),
 }
 
 /// Refuses members that would have no shard.
-fn expect_shards(shards: &usize, world: usize) -> Result<(), TrainError> {
-    match world > *shards {
+fn expect_shards(shards: usize, world: usize) -> Result<(), TrainError> {
+    match world > shards {
         true => Err(BadSetting::new("shards", shards, format!("at least {world}, one for each member")).into()),
         false => Ok(()),
     }
