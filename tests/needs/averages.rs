@@ -31,7 +31,7 @@ trials! {
 }
 
 /// Batch norm of the images themselves, so that its statistics can be counted by hand, and two layers.
-fn normed(net: &mut Scope, images: Value, with: &Settings) -> Result<Value, GraphError> {
+pub(crate) fn normed(net: &mut Scope, images: Value, with: &Settings) -> Result<Value, GraphError> {
     let x = net.batch_norm("norm", images)?;
     let x = net.flatten(x)?;
     let x = net.linear("first", x, 6)?;

@@ -1,5 +1,6 @@
 //! Runs whose batches are cut into shards: the same bits for any number of members, and what they compute.
 
+use crate::averages::normed;
 use crate::common::tilewright;
 use crate::need::trials;
 use std::fs;
@@ -26,15 +27,6 @@ trials! {
         the_command_line_trains_on_a_device_twice_and_goes_on_alone;
 }
 
-fn small(net: &mut Scope, images: Value, with: &Settings) -> Result<Value, GraphError> {
-    let x = net.batch_norm("norm", images)?;
-    let x = net.flatten(x)?;
-    let x = net.linear("first", x, 6)?;
-    let x = net.relu(x)?;
-    let x = net.dropout("drop", x, 0.25)?;
-    net.linear("second", x, with.num_classes)
-}
-
 /// Neither batch norm nor dropout: its gradients do not depend on how a batch is cut.
 fn plain(net: &mut Scope, images: Value, with: &Settings) -> Result<Value, GraphError> {
     let x = net.flatten(images)?;
@@ -44,7 +36,7 @@ fn plain(net: &mut Scope, images: Value, with: &Settings) -> Result<Value, Graph
 }
 
 const MODELS: [Model; 2] =
-    [Model::new("sharded_small", [1, 6, 6], 3, small), Model::new("sharded_plain", [1, 6, 6], 3, plain)];
+    [Model::new("sharded_small", [1, 6, 6], 3, normed), Model::new("sharded_plain", [1, 6, 6], 3, plain)];
 
 fn images(name: &str, count: usize) -> Dataset {
     // Of class c every fourth image, of the others the rest.
