@@ -7,7 +7,7 @@ use naga::{
     AddressSpace, ImageClass, ImageDimension, Module, Scalar, ScalarKind, StorageAccess, StorageFormat, TypeInner,
 };
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::process::Command;
 use std::sync::OnceLock;
 use tilewright::check;
@@ -40,12 +40,20 @@ trials! {
     SpirvValOfMatrices: every_form_of_a_shader_on_matrix_units_is_valid_in_spirv;
 }
 
-/// A dispatch of a plan, where it came from, and the module its kernel becomes.
+/// A dispatch of a plan, where it came from, and the text its kernel becomes once it is asked for.
 struct Planned {
     from: String,
     profile: DeviceProfile,
     dispatch: PlannedDispatch,
-    text: String,
+    text: OnceLock<String>,
+}
+
+impl Planned {
+    fn text(&self) -> &str {
+        let compile =
+            || shader::compile(&self.dispatch.kernel).unwrap_or_else(|error| panic!("{}: {error}", self.from));
+        self.text.get_or_init(compile)
+    }
 }
 
 fn profiles() -> Vec<(&'static str, DeviceProfile)> {
@@ -147,11 +155,12 @@ fn model_graphs() -> Vec<Wanted> {
     graphs
 }
 
-/// Every distinct kernel of every plan, with the first dispatch that asked for it.
+/// Every distinct kernel of every plan, with the first dispatch that asked for it. The tests that use them run in processes
+/// of their own: each pays for the plans, and for the texts that it looks at.
 fn planned() -> &'static [Planned] {
     static PLANNED: OnceLock<Vec<Planned>> = OnceLock::new();
     PLANNED.get_or_init(|| {
-        let mut distinct: HashMap<String, Planned> = HashMap::new();
+        let (mut planned, mut met) = (Vec::new(), HashSet::new());
         for (from, graph, profiles) in case_graphs().into_iter().chain(model_graphs()) {
             for (name, profile) in profiles {
                 let plan = match Plan::new(&graph, &profile) {
@@ -163,20 +172,13 @@ fn planned() -> &'static [Planned] {
                 for dispatch in plan.steps {
                     check_dispatch(&format!("{from}, {name}"), &dispatch, &profile);
                     let key = format!("{:?} {:?}", dispatch.kernel.form(), kinds(&dispatch.bindings));
-                    distinct.entry(key).or_insert_with(|| Planned {
-                        from: format!("{from}, {name}"),
-                        profile: profile.clone(),
-                        dispatch,
-                        text: String::new(),
-                    });
+                    if met.insert(key) {
+                        let (from, profile) = (format!("{from}, {name}"), profile.clone());
+                        planned.push(Planned { from, profile, dispatch, text: OnceLock::new() });
+                    }
                 }
             }
         }
-        let mut planned: Vec<Planned> = distinct.into_values().collect();
-        planned.par_iter_mut().for_each(|planned| {
-            let kernel = &planned.dispatch.kernel;
-            planned.text = shader::compile(kernel).unwrap_or_else(|error| panic!("{}: {error}", planned.from));
-        });
         println!("{} distinct kernels", planned.len());
         planned
     })
@@ -229,13 +231,14 @@ fn capabilities(kernel: &Kernel) -> Capabilities {
 
 fn parse(planned: &Planned) -> (Module, ModuleInfo) {
     let name = planned.dispatch.kernel.shader.name;
-    let module = naga::front::wgsl::parse_str(&planned.text)
-        .unwrap_or_else(|error| panic!("{name} ({}):\n{}", planned.from, error.emit_to_string(&planned.text)));
+    let text = planned.text();
+    let module = naga::front::wgsl::parse_str(text)
+        .unwrap_or_else(|error| panic!("{name} ({}):\n{}", planned.from, error.emit_to_string(text)));
     let info = Validator::new(ValidationFlags::all(), capabilities(&planned.dispatch.kernel))
         .subgroup_stages(ShaderStages::COMPUTE)
         .subgroup_operations(SubgroupOperationSet::BASIC)
         .validate(&module)
-        .unwrap_or_else(|error| panic!("{name} ({}):\n{}", planned.from, error.emit_to_string(&planned.text)));
+        .unwrap_or_else(|error| panic!("{name} ({}):\n{}", planned.from, error.emit_to_string(text)));
     (module, info)
 }
 
@@ -326,7 +329,7 @@ fn every_kernel_is_valid_and_binds_what_its_launch_declares_within_the_limits() 
         let (module, _) = parse(planned);
         let at = format!("{} ({})", planned.dispatch.kernel.shader.name, planned.from);
         let declared = declared(&planned.dispatch.kernel);
-        assert_eq!(reflected(&module), declared, "{at}: bindings used, and declared\n{}", planned.text);
+        assert_eq!(reflected(&module), declared, "{at}: bindings used, and declared\n{}", planned.text());
         let kinds_declared: Vec<Kind> =
             declared.values().map(|&(_, access, content)| (content == Content::Texture, access)).collect();
         assert_eq!(kinds(&planned.dispatch.bindings), kinds_declared, "{at}: bindings planned, and declared");
@@ -348,12 +351,12 @@ fn every_kernel_is_valid_and_binds_what_its_launch_declares_within_the_limits() 
 
 /// One kernel for each shader, operands and conditions: what the translators see differently.
 fn one_of_each_form() -> Vec<&'static Planned> {
-    let mut forms: BTreeMap<String, Vec<&Planned>> = BTreeMap::new();
-    for planned in planned() {
+    let mut met = HashSet::new();
+    let is_new = |planned: &&Planned| {
         let Kernel { shader, operands, conditions, halves, .. } = &planned.dispatch.kernel;
-        forms.entry(format!("{shader:?} {operands:?} {conditions:?} {halves:?}")).or_default().push(planned);
-    }
-    forms.into_values().filter_map(|alike| alike.into_iter().min_by_key(|planned| planned.text.clone())).collect()
+        met.insert(format!("{shader:?} {operands:?} {conditions:?} {halves:?}"))
+    };
+    planned().iter().filter(is_new).collect()
 }
 
 /// The form in SPIR-V, as wgpu writes it.
@@ -426,8 +429,8 @@ fn validate_spirv(planned: &Planned, environment: &str) {
 
 /// So a mutation or a remark changes no pipeline and no cache.
 fn no_comment_of_a_shader_reaches_a_kernel() {
-    for planned in planned() {
-        assert!(!planned.text.contains("//"), "{}", told(planned));
+    for planned in one_of_each_form() {
+        assert!(!planned.text().contains("//"), "{}", told(planned));
     }
 }
 
