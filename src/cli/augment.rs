@@ -30,6 +30,9 @@ pub(super) struct Augment {
     /// Resize all images to this size
     #[arg(long, value_name = "HxW", value_parser = parse_size)]
     size: Option<(usize, usize)>,
+    /// Keep images at this size, of which a change cuts what `--size` says, as in `train --stored-size`
+    #[arg(long, value_name = "HxW", value_parser = parse_size, requires = "size")]
+    stored_size: Option<(usize, usize)>,
     /// Seed that images and changes are drawn from
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
@@ -56,18 +59,19 @@ impl Augment {
             config.augment = Some(changes.clone());
         }
         config.seed = self.seed.unwrap_or(config.seed);
+        config.size = self.size.or(config.size);
+        config.stored_size = self.stored_size.or(config.stored_size);
         let device = global.training_device(global.tuned.as_deref(), config.precision)?;
         let reporter = global.reporter();
         let splits = match &self.recipe {
             Some(_) => {
                 config.data = self.source.clone();
-                config.size = self.size.or(config.size);
                 read_data(&config, device.activity())?
             }
             // Without a model, images are as they come.
             None => {
                 let mut options = LoadOptions::default();
-                options.size = self.size;
+                (options.size, options.stored) = (self.size, self.stored_size);
                 self.source.load(&options)?
             }
         };

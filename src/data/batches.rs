@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Dataset;
+use super::augment::Given;
 use super::error::DataError;
 use super::sampler::Sampler;
 use super::{Augmentations, PackedBatch};
@@ -89,8 +90,8 @@ pub struct Batches<'a> {
     /// The index in the data set of the image at each place of the pass.
     order: Vec<u32>,
     pub(super) augmentations: Augmentations,
-    /// Numbers that each op of each of them takes of an image.
-    pub(super) columns: Vec<Vec<usize>>,
+    /// What each of them is given.
+    pub(super) given: Vec<Given>,
     /// Whether an image may come more than once, and is then changed in another way each time.
     pub(super) repeats: bool,
     pub(super) seed: u64,
@@ -122,7 +123,7 @@ impl<'a> Batches<'a> {
             tables,
             order: Vec::new(),
             augmentations: Augmentations::default(),
-            columns: Vec::new(),
+            given: Vec::new(),
             repeats: false,
             seed: 0,
             epoch: 0,
@@ -162,8 +163,8 @@ impl<'a> Batches<'a> {
     /// # Errors
     /// Changes that images of this size cannot be given.
     pub fn augmented(self, augmentations: &Augmentations) -> Result<Self, DataError> {
-        let columns = augmentations.columns([self.dataset.channels, self.dataset.height, self.dataset.width])?;
-        Ok(Self { augmentations: augmentations.clone(), columns, ..self })
+        let given = augmentations.given(self.dataset.shape())?;
+        Ok(Self { augmentations: augmentations.clone(), given, ..self })
     }
 
     /// Rows of a batch.

@@ -85,15 +85,20 @@ impl FileSplits {
         };
         let colour = [&of_train, &of_validation, &of_test].into_iter().flatten().any(|header| header.colour);
         let channels = options.channels.unwrap_or(if colour { 3 } else { 1 });
-        let shape = [channels, size.height, size.width];
-        let bytes =
-            |files: &Files| shape.iter().fold(files.images.len() as u64, |n, &side| n.saturating_mul(side as u64));
+        let of_training = options.of_training();
+        let shape = |options: &LoadOptions| options.shape([channels, size.height, size.width]);
+        let bytes = |files: &Files, options| {
+            shape(options).iter().fold(files.images.len() as u64, |n, &side| n.saturating_mul(side as u64))
+        };
         let room = options.room().beside(encoded);
-        let is_held = room.held([bytes(&train), validation.as_ref().map_or(0, bytes), bytes(&test)]);
-        let mut decode = |files: Files, is_held| files.decode(&classes, shape, is_held, options, &mut notes);
-        let train = decode(train, is_held[0])?;
-        let validation = validation.map(|files| decode(files, is_held[1])).transpose()?;
-        let test = decode(test, is_held[2])?;
+        let of_validation = validation.as_ref().map_or(0, |files| bytes(files, options));
+        let is_held = room.held([bytes(&train, &of_training), of_validation, bytes(&test, options)]);
+        let mut decode = |files: Files, is_held, options: &LoadOptions| {
+            files.decode(&classes, shape(options), is_held, options, &mut notes)
+        };
+        let train = decode(train, is_held[0], &of_training)?;
+        let validation = validation.map(|files| decode(files, is_held[1], options)).transpose()?;
+        let test = decode(test, is_held[2], options)?;
         notes.extend(room.note([Some(&train), validation.as_ref(), Some(&test)]));
         Ok(Splits { train, validation, test, notes })
     }

@@ -172,7 +172,8 @@ impl Dataset {
     }
 }
 
-/// The parts of a data set. All have the same classes and the same image size.
+/// The parts of a data set. All have the same classes and the same image size, but for training images that are kept
+/// [larger](LoadOptions::stored).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splits {
     /// What is learned from.
@@ -191,11 +192,12 @@ impl Splits {
         Self { train, validation: None, test, notes: Vec::new() }
     }
 
-    /// With the share `share` of each class of the training images held out for validation, always the same ones.
+    /// With the share `share` of each class of the training images held out for validation, always the same ones, which are
+    /// then as `options` say of images that are no training images.
     ///
     /// # Errors
-    /// When there are validation images already, or no class has two images.
-    pub(crate) fn with_validation(self, share: f64) -> Result<Self, DataError> {
+    /// When there are validation images already, no class has two images, or they cannot be read.
+    pub(crate) fn with_validation(self, share: f64, options: &LoadOptions) -> Result<Self, DataError> {
         let refused = |rule: &str| Err(BadSetting::new("validation", share, rule).into());
         if self.validation.is_some() {
             return refused("left out where the data have validation images of their own");
@@ -207,6 +209,10 @@ impl Splits {
         let mut validation = self.train.only(|index| is_held[index]);
         validation.name = format!("{}, held out for validation", validation.name);
         let train = self.train.only(|index| !is_held[index]);
+        if options.stored.is_some() {
+            let is_held = validation.images.held().is_some();
+            validation = convert::converted(validation, options, is_held)?;
+        }
         Ok(Self { train, validation: Some(validation), ..self })
     }
 

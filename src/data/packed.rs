@@ -1,5 +1,6 @@
 //! A batch on its way to a device, in bytes.
 
+use super::augment::Given;
 use super::{Batches, DataError, IGNORED_LABEL, Mixture, Normalization, View};
 use crate::ops::UnpackImages;
 use rayon::prelude::*;
@@ -71,15 +72,16 @@ impl PackedBatch {
             words.iter_mut().for_each(|word| *word = u32::from_le(*word));
             Ok::<(), DataError>(())
         })?;
-        let size = [dataset.height, dataset.width];
+        // Batches are mixed after all else.
+        let size = batches.given.last().map_or([dataset.height, dataset.width], |last| last.size);
         let labels: Vec<u32> = indices.iter().map(|&index| dataset.labels[index as usize]).collect();
         let keys = [batches.seed, batches.epoch, batch_index as u64];
-        let drawn = batches.columns.iter().enumerate().flat_map(|(place, columns)| {
+        let drawn = batches.given.iter().enumerate().flat_map(|(place, Given { size, columns })| {
             let mut draws: Vec<Vec<f32>> = columns.iter().map(|_| Vec::new()).collect();
             let mut row = vec![0.0; columns.iter().sum()];
             for (at, &index) in indices.iter().enumerate() {
                 let drawn = if batches.repeats { first + at } else { index as usize };
-                batches.augmentations.draw(place, [batches.seed, batches.epoch, drawn as u64], size, &mut row);
+                batches.augmentations.draw(place, [batches.seed, batches.epoch, drawn as u64], *size, &mut row);
                 let mut rest = &row[..];
                 for (draws, &columns) in draws.iter_mut().zip(columns) {
                     let (own, after) = rest.split_at(columns);

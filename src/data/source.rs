@@ -105,6 +105,8 @@ pub struct LoadOptions {
     pub size: Option<(usize, usize)>,
     /// How it gets them.
     pub preprocessing: Preprocessing,
+    /// Height and width in pixels that training images get in place of those of `size`.
+    pub stored: Option<(usize, usize)>,
     /// 1 (grey) or 3 (colour). If it is not given, a folder is grey when each image taken is.
     pub channels: Option<usize>,
     /// At most this many images of each split, even over the classes.
@@ -127,6 +129,7 @@ impl Default for LoadOptions {
         LoadOptions {
             size: None,
             preprocessing: Preprocessing::default(),
+            stored: None,
             channels: None,
             limit: None,
             max_pixels: MAX_PIXELS,
@@ -237,13 +240,15 @@ impl Source {
         let room = options.room();
         let held = sets.iter().flatten().filter_map(|set| set.images.held()).map(|bytes| bytes.len() as u64).sum();
         room.expect_held(&self.to_string(), held)?;
-        let is_held = room.held([0, 1, 2].map(|split| sets[split].as_ref().map_or(0, |set| options.bytes_of(set))));
-        let mut is_held = is_held.into_iter();
+        let options = [options.of_training(), *options, *options];
+        let is_held =
+            room.held([0, 1, 2].map(|split| sets[split].as_ref().map_or(0, |set| options[split].bytes_of(set))));
+        let mut of_split = options.iter().zip(is_held);
         let mut applied = sets.into_iter().map(|set| {
-            let is_held = is_held.next().unwrap_or_default();
-            set.map(|set| convert::converted(set, options, is_held)).transpose()
+            let (options, is_held) = of_split.next()?;
+            Some(convert::converted(set?, options, is_held))
         });
-        let mut next = || applied.next().unwrap_or(Ok(None));
+        let mut next = || applied.next().flatten().transpose();
         let (Some(train), validation, Some(test)) = (next()?, next()?, next()?) else {
             unreachable!("there are training and test images, if not many")
         };
@@ -275,13 +280,25 @@ impl LoadOptions {
         self.size.map(|(height, width)| ImageSize { height, width })
     }
 
+    /// Those of training images alone.
+    pub(super) fn of_training(&self) -> LoadOptions {
+        let Some(stored) = self.stored else { return *self };
+        // The shorter side fills what is kept.
+        let resize = self.preprocessing.resize.map(|_| stored.0.max(stored.1));
+        LoadOptions { size: Some(stored), preprocessing: Preprocessing { resize, ..self.preprocessing }, ..*self }
+    }
+
     fn check(&self) -> Result<(), DataError> {
         let option = |name, value: String, rule: &str| Err(BadSetting::new(name, value, rule).into());
         let side = 1..=MAX_EXTENT;
-        match (self.image_size(), self.channels, self.limit) {
-            (Some(size), ..) if !side.contains(&size.height) || !side.contains(&size.width) => {
-                option("size", size.to_string(), "HxW with sides of 1 to 65535 pixels")
-            }
+        let refused =
+            |size: Option<ImageSize>| size.filter(|size| [size.height, size.width].iter().any(|x| !side.contains(x)));
+        let rule = "HxW with sides of 1 to 65535 pixels";
+        if let Some(size) = refused(self.of_training().image_size().filter(|_| self.stored.is_some())) {
+            return option("stored_size", size.to_string(), rule);
+        }
+        match (refused(self.image_size()), self.channels, self.limit) {
+            (Some(size), ..) => option("size", size.to_string(), rule),
             (_, Some(0), _) => option("input_channels", 0.to_string(), "1 or more"),
             (.., Some(0)) => option("limit", 0.to_string(), "1 or more"),
             _ => Ok(()),

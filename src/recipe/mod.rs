@@ -2,6 +2,7 @@
 
 mod about;
 mod error;
+mod image_sizes;
 mod library;
 mod precision;
 mod row;
@@ -120,6 +121,13 @@ pub struct TrainConfig {
     pub crop: usize,
     /// What else is done to training images at random, after `crop` and `flip`.
     pub augment: Option<Augmentations>,
+    /// With a size: training images are kept at this height and width, and a change of `augment` cuts what the model sees out
+    /// of them.
+    #[serde(with = "size_text")]
+    pub stored_size: Option<(usize, usize)>,
+    /// With a size: height and width that the model sees in training, where tests are of another size.
+    #[serde(with = "size_text")]
+    pub train_size: Option<(usize, usize)>,
     /// All gradients are scaled so that their norm is at most this.
     pub clip_grad_norm: Option<f64>,
     /// Each gradient is limited to plus or minus this.
@@ -209,6 +217,8 @@ impl Default for TrainConfig {
             flip: false,
             crop: 0,
             augment: None,
+            stored_size: None,
+            train_size: None,
             clip_grad_norm: None,
             clip_grad_value: None,
             l1: 0.0,
@@ -333,7 +343,7 @@ impl TrainConfig {
     /// of the list stands in place of the other.
     ///
     /// # Errors
-    /// A crop by more pixels than one may have.
+    /// A crop by more pixels than one may have, and sizes of training images that no change makes of each other.
     pub fn augmentations(&self) -> Result<Augmentations, BadSetting> {
         let listed = self.augment.clone().unwrap_or_default();
         let mut own = Vec::new();
@@ -344,7 +354,8 @@ impl TrainConfig {
             own.push("flip".to_owned());
         }
         let own: Result<Augmentations, _> = own.join(",").parse();
-        Ok(own.map_err(|_| BadSetting::new("crop", self.crop, "at most 4096 pixels"))?.then(&listed))
+        let own = own.map_err(|_| BadSetting::new("crop", self.crop, "at most 4096 pixels"))?;
+        self.cutting(own.then(&listed))
     }
 
     /// Which training images are the test images, where the data have none of their own.
@@ -389,6 +400,7 @@ impl TrainConfig {
             }
             (size, asked) => Ok(LoadOptions {
                 size: size.or(asked),
+                stored: self.stored_size.or(self.train_size.and(self.size)),
                 preprocessing: Preprocessing::default(),
                 channels: Some(channels),
                 limit: self.limit,

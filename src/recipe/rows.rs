@@ -116,6 +116,17 @@ pub static ROWS: &[Row] = &[
         .more("Each change is drawn anew for each image and epoch, after {crop} and {flip}, and done on the device. A `crop` or \
                `flip` of the list stands in place of those.")
         .listed(|| lines("In the order in which they are written, with the defaults of the attributes", Augmentations::forms())),
+    row!(Data, stored_size, "HxW", text("height and width, such as 256x256"),
+        "Keep training images at this size, of which {augment} cuts the part that the model sees")
+        .more("With {size}, and `random_resized_crop` or `crop:padding=0` in {augment}. Where {resize} is given, the shorter side of \
+               an image fills it and the centre is cut out, else it is stretched to it.")
+        .otherwise("that of all images")
+        .fixed(),
+    row!(Data, train_size, "HxW", text("height and width, such as 176x176"),
+        "Train on images of this size, and test on those of {size}")
+        .more("It is for models that take images of any size with the same parameters.")
+        .otherwise("that of all images")
+        .fixed(),
     row!(Data, sampler, "shuffle|balanced", text("shuffle or balanced"),
         "Which training images an epoch takes: `shuffle`, each once, or `balanced`, each class equally often")
         .more("An epoch has as many images as there are. Under `balanced` it takes some of those of a class with many, and each \

@@ -45,27 +45,27 @@ struct Statistics {
 }
 
 impl Averaged {
-    /// What keeps the average that `config` asks for, with its evaluation in a session of its own; none where it asks for
-    /// none.
+    /// What keeps the average that `config` asks for, of batches that are trained and tested, with its evaluation in a session
+    /// of its own; none where it asks for none.
     ///
     /// # Errors
     /// When the device cannot run it.
     pub(super) fn new(
         config: &TrainConfig,
-        batch: Batch,
+        [trained, tested]: [Batch; 2],
         resolved: Resolved,
         attached: &Attached,
         device: &Device,
     ) -> Result<Option<(Averaged, Evaluator)>, TrainError> {
         let Some(average) = config.average else { return Ok(None) };
         let session = Session::new(device, config.seed);
-        let [evaluation] = session.prepare([&Evaluator::graph(config, batch)?])?;
-        let evaluator = Evaluator::sharing(&session, config, batch, evaluation)?;
+        let [evaluation] = session.prepare([&Evaluator::graph(config, tested)?])?;
+        let evaluator = Evaluator::sharing(&session, config, tested, evaluation)?;
         let averages: BTreeMap<String, String> = attached.averages.iter().cloned().collect();
         let statistics = match average.resolve(resolved.steps_per_epoch, resolved.total_steps) {
             // They follow the weights closely, as those of torch.optim.swa_utils.AveragedModel do.
             Averaging::Ema { .. } | Averaging::Lookahead { .. } => None,
-            Averaging::Swa { start, .. } => Statistics::new(&session, config, batch, resolved, start)?,
+            Averaging::Swa { start, .. } => Statistics::new(&session, config, trained, resolved, start)?,
         };
         let means = statistics.iter().flat_map(|statistics| &statistics.means).map(|(name, _)| name);
         let raw = averages.keys().chain(means).map(|name| (name.clone(), format!("{RAW}{name}")));

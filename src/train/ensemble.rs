@@ -254,8 +254,18 @@ fn test_images(
     // What a run held out is that of its own data.
     let held_out = if *source == config.data { config.held_out() } else { HeldOut::default() };
     let (preprocessing, damaged) = (header.preprocessing, config.damaged);
-    let options =
-        LoadOptions { size, preprocessing, channels, limit, max_pixels, only_test: true, damaged, held_out, memory };
+    let options = LoadOptions {
+        size,
+        preprocessing,
+        channels,
+        limit,
+        max_pixels,
+        only_test: true,
+        stored: None,
+        damaged,
+        held_out,
+        memory,
+    };
     let splits = source.load(&options)?;
     notes.extend(splits.notes);
     let test = splits.test;

@@ -4,7 +4,7 @@ use super::feed::Feed;
 use super::graphs::{Batch, image_graph};
 use super::{Resolved, TrainError};
 use crate::atomic_file::replace_file;
-use crate::data::{Batches, Dataset, Normalization};
+use crate::data::{Batches, Dataset, ImageSize, Normalization, Preprocessing};
 use crate::recipe::TrainConfig;
 use crate::session::{Device, Session};
 use image::{ImageFormat, Rgb, RgbImage};
@@ -58,12 +58,18 @@ impl Examples {
         let first = Batches::new(train, rows, normalization)?
             .sampled(config.sampler, config.seed, 0)
             .augmented(&config.augmentations()?)?;
-        let mut as_they_are = Vec::with_capacity(rows * train.image_len());
+        let [channels, height, width] = config.trained_shape(train);
+        let shape = [rows, channels, height, width];
+        // Those that are kept larger than the model sees them are shown as small.
+        let [kept, shown] =
+            [(train.height, train.width), (height, width)].map(|(height, width)| ImageSize { height, width });
+        let mut small = vec![0; channels * height * width];
+        let mut as_they_are = Vec::with_capacity(rows * small.len());
         for &index in first.indices(0) {
-            as_they_are.extend(train.image(index as usize)?.iter().map(|&byte| f32::from(byte)));
+            Preprocessing::default().apply(&train.image(index as usize)?, kept, &mut small, shown);
+            as_they_are.extend(small.iter().map(|&byte| f32::from(byte)));
         }
         let mut columns: Vec<Vec<f32>> = vec![as_they_are];
-        let shape = [rows, train.channels, train.height, train.width];
         let graph = image_graph(config, Batch { shape, classes: train.classes.len() })?;
         let session = Session::new(device, config.seed);
         let [mut program] = session.prepare([&graph])?;
@@ -74,7 +80,7 @@ impl Examples {
             feed.write(&mut program, &batches.pack(0)?)?;
             program.run()?;
             let changed = program.read(program.output(CHANGED)?)?.wait()?;
-            columns.push(with_their_colours(changed.f32(), normalization, train.height * train.width));
+            columns.push(with_their_colours(changed.f32(), normalization, height * width));
         }
         let grid = Grid { columns: &columns, shape };
         let mut bytes = Cursor::new(Vec::new());

@@ -153,7 +153,8 @@ pub fn evaluation_graph(config: &TrainConfig, batch: Batch) -> Result<Graph, Tra
 pub(super) fn measuring_graph(config: &TrainConfig, batch: Batch) -> Result<Graph, TrainError> {
     let mut graph = Graph::new();
     let images = graph.within(Pass::Forward, "images", |graph| {
-        let images = unpacked(graph, batch)?;
+        let [_, _, height, width] = batch.shape;
+        let images = unpacked(graph, batch, [height, width])?;
         normalized(graph, images, batch)
     })?;
     let logits = network(&mut graph, config, batch, Mode::Eval, images)?;
@@ -206,14 +207,15 @@ fn images(graph: &mut Graph, config: &TrainConfig, batch: Batch, mode: Mode) -> 
         return Ok(graph.input(IMAGES, TensorSpec::f32(batch.shape))?);
     }
     graph.within(Pass::Forward, "images", |graph| {
-        let images = unpacked(graph, batch)?;
+        let [_, _, height, width] = batch.shape;
+        let images = unpacked(graph, batch, config.stored([height, width]))?;
         config.augmentations()?.attach(graph, images, draws, MIXTURE, |graph, images| normalized(graph, images, batch))
     })
 }
 
-/// Images from 0 to 255 `[N, C, H, W]`, of bytes that are an input.
-fn unpacked(graph: &mut Graph, batch: Batch) -> Result<Value, TrainError> {
-    let [n, channels, height, width] = batch.shape;
+/// Images of this height and width from 0 to 255 `[N, C, H, W]`, of bytes that are an input.
+fn unpacked(graph: &mut Graph, batch: Batch, [height, width]: [usize; 2]) -> Result<Value, TrainError> {
+    let [n, channels, ..] = batch.shape;
     let words = UnpackImages::words(Shape::from([channels, height, width]).elements());
     let bytes = graph.input(IMAGES, TensorSpec::u32([n, words]))?;
     Ok(graph.apply_one(UnpackImages { shape: [channels, height, width] }, &[bytes])?)

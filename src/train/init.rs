@@ -1,9 +1,9 @@
 //! Weights that a run starts from, and which of them it leaves as they are.
 
-use super::graphs::options;
+use super::graphs::{evaluation_graph, options};
 use super::{Batch, RunFolder, TrainError};
-use crate::data::{Asked, Normalization, Normalize, Preprocessing};
-use crate::graph::Graph;
+use crate::data::{Asked, ImageSize, Normalization, Normalize, Preprocessing};
+use crate::graph::{Graph, Value};
 use crate::interop::{InteropError, WeightsFile, expected_images, head_of, told_attributes};
 use crate::models::{self, Model, ModelOptions};
 use crate::recipe::TrainConfig;
@@ -46,6 +46,32 @@ pub(super) fn check(config: &TrainConfig, graph: &Graph, batch: Batch) -> Result
                 Setting("head").to("CLASSES")
             );
             Err(BadSetting::new("freeze", config.freeze.join(", "), rule).into())
+        }
+    }
+}
+
+/// Checks that the model has the same parameters for images of the size that it is trained on in `graph`, and for those that it
+/// is `tested` on.
+///
+/// # Errors
+/// The size that it is trained on, where it has others.
+pub(super) fn expect_one_model(config: &TrainConfig, graph: &Graph, tested: Batch) -> Result<(), TrainError> {
+    let Some((height, width)) = config.train_size else { return Ok(()) };
+    let evaluated = evaluation_graph(config, tested)?;
+    let is_another = |&value: &Value| {
+        let (name, shape) = (&evaluated.tensor(value).name, evaluated.shape(value));
+        graph.find(name).is_none_or(|trained| graph.shape(trained) != shape)
+    };
+    match evaluated.parameters().find(is_another) {
+        None => Ok(()),
+        Some(parameter) => {
+            let [_, _, tested_height, tested_width] = tested.shape;
+            let rule = format!(
+                "{tested_height}x{tested_width}, as in tests: for each size, `{}` of {} has a shape of its own",
+                evaluated.tensor(parameter).name,
+                config.model
+            );
+            Err(BadSetting::new("train_size", ImageSize { height, width }, rule).into())
         }
     }
 }

@@ -134,6 +134,8 @@ fn bare(config: &TrainConfig, images: usize) -> Result<TrainConfig, TrainError> 
         flip: false,
         crop: 0,
         augment: None,
+        stored_size: None,
+        train_size: None,
         l1: 0.0,
         run: None,
         ..config.clone()

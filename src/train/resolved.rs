@@ -64,7 +64,8 @@ impl Resolved {
         if resolved.short_run() != Some(1) || resolved.part() == 1 {
             return Ok(resolved);
         }
-        let batch = Batch { shape: [1, train.channels, train.height, train.width], classes: train.classes.len() };
+        let [channels, height, width] = config.trained_shape(train);
+        let batch = Batch { shape: [1, channels, height, width], classes: train.classes.len() };
         let is_possible = match resolved.parts {
             1 => training_graph(config, batch).is_ok(),
             _ => part_graphs(config, batch).is_ok(),

@@ -138,8 +138,11 @@ impl Runner {
             gpu.expect_half().map_err(SessionError::from)?;
         }
         let train = &splits.train;
-        let shape = [resolved.part(), train.channels, train.height, train.width];
-        let batch = Batch { shape, classes: train.classes.len() };
+        let of = |[channels, height, width]: [usize; 3]| Batch {
+            shape: [resolved.part(), channels, height, width],
+            classes: train.classes.len(),
+        };
+        let (batch, tested) = (of(config.trained_shape(train)), of(splits.test.shape()));
         let (graph, update, mut attached) = match resolved.parts {
             1 => {
                 let (graph, attached) = training_graph(config, batch)?;
@@ -151,18 +154,19 @@ impl Runner {
             }
         };
         init::check(config, &graph, batch)?;
+        init::expect_one_model(config, &graph, tested)?;
         let saved = [Some(&graph), update.as_ref()].into_iter().flatten().flat_map(saved_tensors).collect();
         let session = Session::new(device, config.seed);
         attached.config.averaging =
             config.average.map(|average| average.resolve(resolved.steps_per_epoch, resolved.total_steps));
         #[cfg(blocking)]
-        let averaged = Averaged::new(config, batch, resolved, &attached, device)?;
+        let averaged = Averaged::new(config, [batch, tested], resolved, &attached, device)?;
         #[cfg(not(blocking))]
         let averaged: Option<((), Evaluator)> = None;
         // An average is evaluated where its tensors are.
         let evaluation = match averaged {
             Some(_) => None,
-            None => Some(Evaluator::graph(config, batch)?),
+            None => Some(Evaluator::graph(config, tested)?),
         };
         let graphs: Vec<&Graph> = [&graph].into_iter().chain(&update).chain(&evaluation).collect();
         let class_weights = class_weights(config, train)?;
@@ -179,7 +183,7 @@ impl Runner {
         #[cfg_attr(not(blocking), expect(unused_variables, reason = "none is kept"))]
         let (averaged, evaluator) = match averaged {
             Some((averaged, evaluator)) => (Some(averaged), evaluator),
-            None => (None, Evaluator::sharing(&session, config, batch, next())?),
+            None => (None, Evaluator::sharing(&session, config, tested, next())?),
         };
         let short = match resolved.short_run() {
             Some(images) => {

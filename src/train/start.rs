@@ -4,7 +4,7 @@ use super::init::preprocessing;
 use super::{Resolved, TrainError};
 use crate::activity::{Activity, Stage};
 use crate::checkpoint::Header;
-use crate::data::{Dataset, LoadOptions, Normalization, Splits};
+use crate::data::{Dataset, ImageSize, LoadOptions, Normalization, Splits};
 use crate::models;
 use crate::optim::schedule::LearningRate;
 use crate::recipe::TrainConfig;
@@ -33,7 +33,7 @@ pub fn read_data(config: &TrainConfig, activity: &Activity) -> Result<Splits, Tr
     let options = LoadOptions { preprocessing: preprocessing(config)?, ..config.load_options(model)? };
     let mut splits = config.data.load(&options)?;
     if let Some(share) = config.validation {
-        splits = splits.with_validation(share)?;
+        splits = splits.with_validation(share, &options)?;
     }
     check(config, &splits.train)?;
     splits.notes.extend(splits.train.uneven_classes());
@@ -53,6 +53,12 @@ pub(super) fn check(config: &TrainConfig, train: &Dataset) -> Result<(), TrainEr
             asked.to_string(),
             format!("{classes}, the number of classes in {}", config.data),
         );
+    }
+    let kept = config.stored([height, width]);
+    if kept != [height, width] {
+        let size = |[height, width]: [usize; 2]| ImageSize { height, width }.to_string();
+        let rule = format!("{}, the size of the training images in {}", size([height, width]), train.name);
+        return setting("stored_size", size(kept), rule);
     }
     if config.crop > 0 && config.crop >= height.min(width) {
         let rule = format!("less than the height and the width of the images, {height}x{width}");
@@ -77,8 +83,7 @@ pub(super) fn start(
     resolved: Resolved,
 ) -> Result<(Header, LearningRate), TrainError> {
     let train = &splits.train;
-    let input = [train.channels, train.height, train.width];
-    let header = Header::new(config.clone(), input, train.classes.clone(), Normalization::of(train));
+    let header = Header::new(config.clone(), splits.test.shape(), train.classes.clone(), Normalization::of(train));
     let header = Header { preprocessing: preprocessing(config)?, ..header };
     Ok((header, LearningRate::new(resolved.schedule(config)?, config.lr)?))
 }

@@ -37,6 +37,7 @@ mod recompute;
 mod run_ends;
 mod stepwise;
 mod summary;
+mod training_sizes;
 mod uneven_classes;
 
 // What once went wrong.

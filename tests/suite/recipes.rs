@@ -29,7 +29,8 @@ fn images(config: &TrainConfig) -> ([usize; 3], usize) {
         "mnist" | "idx" => ([1, 28, 28], 10),
         "cifar10" => ([3, 32, 32], 10),
         "folder" => {
-            let (height, width) = config.size.expect("a recipe for files has a size");
+            let seen = config.train_size.or(config.size);
+            let (height, width) = seen.expect("a recipe for files has a size");
             ([3, height, width], 1000)
         }
         other => panic!("the test does not know the images of `{other}`"),

@@ -72,6 +72,20 @@ trait Augment: Send + Sync {
 
     /// Draws an image's rows of numbers, which lie one after the other.
     fn draw(&self, place: &mut Draw, row: &mut [f32]);
+
+    /// The same, that cuts images of height and width `to` out of larger ones; if it can.
+    fn cutting(&self, to: [usize; 2]) -> Option<Change> {
+        let _ = to;
+        None
+    }
+}
+
+/// What a change is given of each image.
+pub(super) struct Given {
+    /// Height and width of the image.
+    pub size: [usize; 2],
+    /// Numbers that are drawn, for each op that the change is made of.
+    pub columns: Vec<usize>,
 }
 
 /// Where the numbers of an image come from.
@@ -156,17 +170,32 @@ impl Augmentations {
         self.mixers().next().is_some()
     }
 
-    /// Numbers that are drawn for an image of `shape` (channels, height, width): for each change of the list, those of each
-    /// op that it is made of.
+    /// The same, whose first change that can cut images of height and width `to` out of larger ones does so:
+    /// `random_resized_crop`, or `crop` without padding. None where there is no such change.
+    #[must_use]
+    pub fn cutting(mut self, to: [usize; 2]) -> Option<Self> {
+        let cutting = |named: &Named| match &named.change {
+            Change::Image(change) => change.cutting(to),
+            Change::Batch(_) => None,
+        };
+        let (named, change) = self.0.iter_mut().find_map(|named| cutting(named).map(|change| (named, change)))?;
+        named.change = change;
+        Some(self)
+    }
+
+    /// What each change of the list is given, of images of `shape` (channels, height, width).
     ///
     /// # Errors
     /// A change that such images cannot be given.
-    pub(super) fn columns(&self, shape: [usize; 3]) -> Result<Vec<Vec<usize>>, BadSetting> {
-        let columns = |named: &Named| {
-            let changes = named.on(shape)?;
-            Ok(changes.into_iter().map(ChangeImages::columns).collect())
+    pub(super) fn given(&self, [channels, mut height, mut width]: [usize; 3]) -> Result<Vec<Given>, BadSetting> {
+        let given = |named: &Named| {
+            let size = [height, width];
+            let changes = named.on([channels, height, width])?;
+            [height, width] = changes.iter().fold(size, |size, change| change.size(size));
+            let columns = changes.into_iter().map(ChangeImages::columns).collect();
+            Ok(Given { size, columns })
         };
-        self.0.iter().map(columns).collect()
+        self.0.iter().map(given).collect()
     }
 
     /// Draws what change `place` of the list takes for the image `index` of the data.
@@ -300,7 +329,7 @@ mod tests {
 
     fn rows(text: &str, epochs: u64) -> Vec<Vec<f32>> {
         let all: Augmentations = text.parse().unwrap();
-        let columns: usize = all.columns([3, 8, 12]).unwrap()[0].iter().sum();
+        let columns: usize = all.given([3, 8, 12]).unwrap()[0].columns.iter().sum();
         let row = |epoch| {
             let mut row = vec![f32::NAN; columns];
             all.draw(0, [1, epoch, 7], [8, 12], &mut row);
@@ -343,10 +372,10 @@ mod tests {
             assert!(error.to_string().contains(told), "{text}: {error}");
         }
         let crop: Augmentations = "crop:padding=8,border=reflect".parse().unwrap();
-        let error = crop.columns([3, 8, 12]).unwrap_err().to_string();
+        let error = crop.given([3, 8, 12]).err().unwrap().to_string();
         assert!(error.contains("a padding below 8"), "{error}");
         let grey: Augmentations = "grayscale".parse().unwrap();
-        let error = grey.columns([2, 8, 12]).unwrap_err().to_string();
+        let error = grey.given([2, 8, 12]).err().unwrap().to_string();
         assert!(error.contains("images of 2 channels"), "{error}");
     }
 

@@ -18,7 +18,7 @@ pub(super) static FORM: Form = Form {
     stage: Stage::Bytes,
     read: |values| {
         let [scale, ratio] = shares(values)?;
-        Ok(Change::image(ResizedCrop { scale, ratio }))
+        Ok(Change::image(ResizedCrop { scale, ratio, to: None }))
     },
 };
 
@@ -43,11 +43,17 @@ pub(super) fn shares(values: &Values) -> Result<[[f64; 2]; 2], String> {
 struct ResizedCrop {
     scale: [f64; 2],
     ratio: [f64; 2],
+    /// Height and width of what comes out; else those of the image.
+    to: Option<[usize; 2]>,
 }
 
 impl Augment for ResizedCrop {
     fn changes(&self, [_, height, width]: [usize; 3]) -> Result<Vec<ChangeImages>, String> {
-        Ok(vec![ChangeImages::ResizedCrop([height, width])])
+        Ok(vec![ChangeImages::ResizedCrop(self.to.unwrap_or([height, width]))])
+    }
+
+    fn cutting(&self, to: [usize; 2]) -> Option<Change> {
+        Some(Change::image(ResizedCrop { to: Some(to), ..*self }))
     }
 
     fn draw(&self, place: &mut Draw, row: &mut [f32]) {

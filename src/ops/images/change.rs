@@ -60,7 +60,7 @@ impl ChangeImages {
     }
 
     /// Height and width of what becomes of images of this size.
-    fn size(self, image: [usize; 2]) -> [usize; 2] {
+    pub(crate) fn size(self, image: [usize; 2]) -> [usize; 2] {
         if let ChangeImages::ResizedCrop(size) = self { size } else { image }
     }
 
