@@ -115,6 +115,8 @@ pub struct TrainConfig {
     pub min_delta: f64,
     /// At most so many steps whose gradients are not finite are skipped; 0 for none, and in f16 for however many.
     pub skip_nonfinite: u64,
+    /// After each epoch, the norms of each layer's weights and of the gradients that reach them are noted.
+    pub norms: bool,
     /// Training images are mirrored at random.
     pub flip: bool,
     /// Random crops from images with so many black pixels around.
@@ -214,6 +216,7 @@ impl Default for TrainConfig {
             patience: None,
             min_delta: 0.0,
             skip_nonfinite: 0,
+            norms: false,
             flip: false,
             crop: 0,
             augment: None,

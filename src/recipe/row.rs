@@ -7,7 +7,7 @@ use crate::data::{
 use crate::optim::schedule::RunSchedule;
 use crate::optim::{ClassWeights, Exclude, LossFunction, Optimizer, ParameterGroup, RunAverage};
 use crate::path_text;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
@@ -370,13 +370,24 @@ impl<T: Held> Held for Vec<T> {
     }
 }
 
-/// Reads an attribute of a model: `NAME=VALUE`, the value as JSON where it reads as that, else a text.
+/// Reads an attribute of a model: `NAME=VALUE`, the value as JSON where it reads as that, numbers with commas between them as a
+/// list, else a text.
+///
+/// ```
+/// use tilewright::recipe::read_attribute;
+///
+/// assert_eq!(read_attribute("filters=32,64")?, ("filters".to_owned(), vec![32, 64].into()));
+/// assert_eq!(read_attribute("activation=relu")?, ("activation".to_owned(), "relu".into()));
+/// # Ok::<(), String>(())
+/// ```
 ///
 /// # Errors
 /// How it is written.
 pub fn read_attribute(text: &str) -> Result<(String, Value), String> {
     let (name, value) = text.split_once('=').ok_or_else(|| "write it like dropout=0.2".to_owned())?;
-    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value))))
+    let read = serde_json::from_str(value)
+        .or_else(|_| serde_json::from_str::<Vec<Number>>(&format!("[{value}]")).map(Value::from));
+    Ok((name.to_owned(), read.unwrap_or_else(|_| Value::from(value))))
 }
 
 impl Held for Map<String, Value> {

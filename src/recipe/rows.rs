@@ -237,6 +237,11 @@ pub static ROWS: &[Row] = &[
         .more("Such a step changes no weight and no state of the optimizer. With {precision} f16, which skips such steps in any \
                case, it is the most that a run may skip.")
         .fixed(),
+    row!(Training, norms, "", ANY,
+        "Note after each epoch how large each layer's weights are, and the gradients that reach them")
+        .more("In norms.csv and norms.svg of the run folder, and for TensorBoard. The gradients are those of cross-entropy on the first \
+               images that decide, as many as a batch has, with running statistics. It changes no bit of the run.")
+        .fixed(),
     row!(Training, seed, "SEED", ANY, "Seed of initialisation, shuffling, augmentation and dropout"),
     row!(Run, checkpoint_every, "STEPS", ANY, "Steps between checkpoints, besides those after each epoch").fixed(),
 ];

@@ -39,6 +39,12 @@ pub fn page(run: &RunSummary) -> Result<String, TrainError> {
     let pictures = [
         ("wrong", "Wrong images", "wrong.svg", wrong_words(run.record.as_ref())),
         ("filters", "First layer", "filters.svg", "The weights of the first convolution's filters".to_owned()),
+        (
+            "norms",
+            "Norms",
+            "norms.svg",
+            "How large each layer's weights are, and the gradients that reach them".to_owned(),
+        ),
     ];
     for (name, title, file, words) in pictures {
         if let Some(svg) = read(&run.path.join(file))? {

@@ -11,7 +11,7 @@ use crate::interop::{InteropError, finite};
 use crate::ops::Conv2d;
 use crate::report::{Pixels, Tile, Tiles, viridis};
 use crate::session::{Device, Input, Output, Program, Session, Tensors};
-use crate::tensor::TensorSpec;
+use crate::tensor::{Shape, TensorSpec};
 use std::path::Path;
 
 /// Output of the graph of features.
@@ -255,18 +255,35 @@ pub(super) fn restored(
     path: &Path,
     device: &Device,
 ) -> Result<Program, TrainError> {
-    let mut tensors = Tensors::new();
-    for tensor in graph.tensors().iter().filter(|tensor| tensor.is_saved()) {
-        let shape = tensor.spec.shape.clone();
-        let held = checkpoint.tensor(path, &tensor.name, &shape)?;
-        tensors.insert(tensor.name.clone(), (shape, held));
-    }
-    finite(&tensors).map_err(|reason| InteropError::NotFinite { path: path.to_owned(), reason })?;
     let session = Session::new(device, checkpoint.header.config.seed);
     let [program] = session.prepare([graph])?;
-    tensors.retain(|name, _| session.has(name));
-    session.import(&tensors)?;
+    restore(&session, &saved_tensors(graph), checkpoint, path)?;
     Ok(program)
+}
+
+/// Name and shape of what checkpoints have of a graph.
+pub(super) fn saved_tensors(graph: &Graph) -> Vec<(String, Shape)> {
+    let saved = graph.tensors().iter().filter(|tensor| tensor.is_saved());
+    saved.map(|tensor| (tensor.name.clone(), tensor.spec.shape.clone())).collect()
+}
+
+/// Sets tensors of a session to those of a checkpoint, which was read from `path`.
+///
+/// # Errors
+/// When one is missing, of another shape or not finite.
+pub(super) fn restore(
+    session: &Session,
+    tensors: &[(String, Shape)],
+    checkpoint: &Checkpoint,
+    path: &Path,
+) -> Result<(), TrainError> {
+    let mut held = Tensors::new();
+    for (name, shape) in tensors {
+        held.insert(name.clone(), (shape.clone(), checkpoint.tensor(path, name, shape)?));
+    }
+    finite(&held).map_err(|reason| InteropError::NotFinite { path: path.to_owned(), reason })?;
+    held.retain(|name, _| session.has(name));
+    Ok(session.import(&held)?)
 }
 
 fn logits_of(graph: &Graph) -> Option<Value> {

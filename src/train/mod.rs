@@ -31,6 +31,8 @@ mod landscape;
 #[cfg(blocking)]
 mod norms;
 #[cfg(blocking)]
+mod norms_of_run;
+#[cfg(blocking)]
 mod notes;
 #[cfg(blocking)]
 mod outcome;

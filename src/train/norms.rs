@@ -3,22 +3,22 @@
 
 use super::feed::{IMAGES, LABELS};
 use super::graphs::{Batch, LOGITS, evaluation_graph};
-use super::inside::restored;
+use super::inside::{restore, saved_tensors};
 use super::{TrainError, run_folder};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Header};
 use crate::data::Dataset;
 use crate::ops::CrossEntropy;
 use crate::report::{Across, Curve, Panel, Picture, Style};
-use crate::session::Device;
-use crate::tensor::TensorSpec;
-use serde::Serialize;
+use crate::session::{Device, Output, Program, Session, SessionError};
+use crate::tensor::{Shape, TensorSpec};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Layers whose names are all written below a picture.
 const MOST_NAMED: usize = 28;
 
 /// The weights of a layer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LayerNorm {
     /// Of the parameter.
@@ -29,6 +29,80 @@ pub struct LayerNorm {
     pub weight_norm: f64,
     /// The same of the gradient of the mean cross-entropy of some images.
     pub gradient_norm: f64,
+}
+
+/// Measures the norms of all weights of more than one dimension, in the order of the layers, and those of their gradients by
+/// some images, with running statistics.
+pub(super) struct NormMeter {
+    session: Session,
+    program: Program,
+    /// Name and shape of all that a checkpoint has of the graph.
+    tensors: Vec<(String, Shape)>,
+    /// The weights, and the outputs that are their gradients.
+    gradients: Vec<(String, Output)>,
+}
+
+impl NormMeter {
+    /// For checkpoints with such a `header`, by at most `most` of `images`.
+    ///
+    /// # Errors
+    /// When an image cannot be read, or the device cannot run the model.
+    pub(super) fn new(
+        header: &Header,
+        images: &Dataset,
+        most: usize,
+        device: &Device,
+    ) -> Result<NormMeter, TrainError> {
+        let [channels, height, width] = header.input;
+        let count = images.len().min(most).max(1);
+        let batch = Batch { shape: [count, channels, height, width], classes: header.classes.len() };
+        let mut graph = evaluation_graph(&header.config, batch)?;
+        let logits = graph.outputs().iter().find(|(name, _)| name == LOGITS).map(|(_, value)| *value);
+        let Some(logits) = logits else { return Err(TrainError::NoHead { model: header.config.model.clone() }) };
+        let labels = graph.input(LABELS, TensorSpec::u32([count]))?;
+        let loss = graph.apply_one(CrossEntropy::default(), &[logits, labels])?;
+        let weights: Vec<_> = graph.parameters().filter(|&value| graph.shape(value).len() > 1).collect();
+        let gradients = graph.gradients(loss, &weights)?;
+        let mut reached = Vec::new();
+        for weight in weights.into_iter().filter(|weight| gradients.contains_key(weight)) {
+            let name = graph.tensor(weight).name.clone();
+            graph.output(&gradient_of(&name), gradients[&weight]);
+            reached.push(name);
+        }
+        let session = Session::new(device, header.config.seed);
+        let [mut program] = session.prepare([&graph])?;
+        let mut numbers: Vec<f32> = Vec::new();
+        for index in 0..count {
+            numbers.extend(header.normalization.apply(&images.image(index)?));
+        }
+        program.write(program.input(IMAGES)?, &numbers)?;
+        program.write(program.input(LABELS)?, &images.labels[..count])?;
+        let with_output = |name: String| Ok((name.clone(), program.output(&gradient_of(&name))?));
+        let gradients = reached.into_iter().map(with_output).collect::<Result<_, SessionError>>()?;
+        Ok(NormMeter { session, tensors: saved_tensors(&graph), gradients, program })
+    }
+
+    /// Those of a checkpoint, read from `path`.
+    ///
+    /// # Errors
+    /// When the device fails, or a tensor is missing, of another shape or not finite.
+    pub(super) fn measure(&mut self, checkpoint: &Checkpoint, path: &Path) -> Result<Vec<LayerNorm>, TrainError> {
+        restore(&self.session, &self.tensors, checkpoint, path)?;
+        self.program.run()?;
+        let norm = |values: &[f32]| values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+        let mut norms = Vec::new();
+        for (name, gradient) in &self.gradients {
+            let gradient = self.program.read(*gradient)?.wait()?;
+            let held = checkpoint.tensors.get(name).map_or(&[][..], |(_, values)| values);
+            norms.push(LayerNorm {
+                name: name.clone(),
+                elements: held.len(),
+                weight_norm: norm(held),
+                gradient_norm: norm(gradient.f32()),
+            });
+        }
+        Ok(norms)
+    }
 }
 
 /// The norms of all weights of more than one dimension, in the order of the layers, by at most `most` of `images`, with
@@ -43,74 +117,41 @@ pub fn layer_norms(
     most: usize,
     device: &Device,
 ) -> Result<Vec<LayerNorm>, TrainError> {
-    let header = &checkpoint.header;
-    let [channels, height, width] = header.input;
-    let count = images.len().min(most).max(1);
-    let batch = Batch { shape: [count, channels, height, width], classes: header.classes.len() };
-    let mut graph = evaluation_graph(&header.config, batch)?;
-    let logits = graph.outputs().iter().find(|(name, _)| name == LOGITS).map(|(_, value)| *value);
-    let Some(logits) = logits else { return Err(TrainError::NoHead { model: header.config.model.clone() }) };
-    let labels = graph.input(LABELS, TensorSpec::u32([count]))?;
-    let loss = graph.apply_one(CrossEntropy::default(), &[logits, labels])?;
-    let weights: Vec<_> = graph.parameters().filter(|&value| graph.shape(value).len() > 1).collect();
-    let gradients = graph.gradients(loss, &weights)?;
-    let reached: Vec<_> = weights.into_iter().filter(|weight| gradients.contains_key(weight)).collect();
-    for &weight in &reached {
-        let name = gradient_of(&graph.tensor(weight).name);
-        graph.output(&name, gradients[&weight]);
-    }
-    let mut program = restored(&graph, checkpoint, path, device)?;
-    let mut numbers: Vec<f32> = Vec::new();
-    for index in 0..count {
-        numbers.extend(header.normalization.apply(&images.image(index)?));
-    }
-    program.write(program.input(IMAGES)?, &numbers)?;
-    program.write(program.input(LABELS)?, &images.labels[..count])?;
-    program.run()?;
-    let norm = |values: &[f32]| values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-    let mut norms = Vec::new();
-    for weight in reached {
-        let name = graph.tensor(weight).name.clone();
-        let gradient = program.read(program.output(&gradient_of(&name))?)?.wait()?;
-        let held = checkpoint.tensors.get(&name).map_or(&[][..], |(_, values)| values);
-        norms.push(LayerNorm {
-            elements: held.len(),
-            weight_norm: norm(held),
-            gradient_norm: norm(gradient.f32()),
-            name,
-        });
-    }
-    Ok(norms)
+    NormMeter::new(&checkpoint.header, images, most, device)?.measure(checkpoint, path)
 }
 
 fn gradient_of(name: &str) -> String {
     format!("gradient.{name}")
 }
 
-/// The norms over the layers, to a logarithmic scale.
-pub fn norm_panels(norms: &[LayerNorm]) -> [Panel; 2] {
-    let step = norms.len().div_ceil(MOST_NAMED).max(1);
+/// The norms over the layers, to a logarithmic scale: a curve for each set of them, by its name.
+pub fn norm_panels(sets: &[(String, Vec<LayerNorm>)]) -> [Panel; 2] {
+    let layers = sets.first().map_or(&[][..], |(_, norms)| norms);
+    let step = layers.len().div_ceil(MOST_NAMED).max(1);
     let named = |(index, norm): (usize, &LayerNorm)| match index % step {
         0 => norm.name.strip_suffix(".weight").unwrap_or(&norm.name).to_owned(),
         _ => String::new(),
     };
-    let names: Vec<String> = norms.iter().enumerate().map(named).collect();
-    let panel = |title: &str, label: &str, value: fn(&LayerNorm) -> f64| Panel {
+    let names: Vec<String> = layers.iter().enumerate().map(named).collect();
+    let panel = |title: &str, value: fn(&LayerNorm) -> f64| Panel {
         title: title.to_owned(),
         x_label: "layer, from the first to the last".to_owned(),
         y_label: "L2 norm".to_owned(),
         across: Across::Names(names.clone()),
         log_y: true,
-        curves: vec![Curve {
-            label: label.to_owned(),
-            points: norms.iter().enumerate().map(|(index, norm)| (index as f64 + 1.0, value(norm))).collect(),
-            style: Style::DottedLine,
-        }],
+        curves: sets
+            .iter()
+            .map(|(label, norms)| Curve {
+                label: label.clone(),
+                points: norms.iter().enumerate().map(|(index, norm)| (index as f64 + 1.0, value(norm))).collect(),
+                style: Style::DottedLine,
+            })
+            .collect(),
         ..Panel::default()
     };
     [
-        panel("gradients of the layers", "gradient", |norm| norm.gradient_norm),
-        panel("weights of the layers", "weights", |norm| norm.weight_norm),
+        panel("gradients of the layers", |norm| norm.gradient_norm),
+        panel("weights of the layers", |norm| norm.weight_norm),
     ]
 }
 
@@ -120,17 +161,20 @@ pub fn norm_panels(norms: &[LayerNorm]) -> [Panel; 2] {
 /// When a picture cannot be drawn, or a file cannot be written.
 pub fn write_norms(norms: &[LayerNorm], folder: &Path) -> Result<(), TrainError> {
     run_folder::write_table(&folder.join("norms.csv"), norms)?;
-    super::findings::write_both(folder, "norms", &Picture::Panels(&norm_panels(norms))).map(|_| ())
+    draw_norms(&[("this checkpoint".to_owned(), norms.to_vec())], folder)
+}
+
+/// Writes `norms.svg` and `norms.png` into a folder that is there.
+pub(super) fn draw_norms(sets: &[(String, Vec<LayerNorm>)], folder: &Path) -> Result<(), TrainError> {
+    super::findings::write_both(folder, "norms", &Picture::Panels(&norm_panels(sets))).map(|_| ())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::{Embedder, Evaluator, softmax};
     use super::*;
-    use crate::checkpoint::Header;
     use crate::data::Normalization;
     use crate::recipe::TrainConfig;
-    use crate::session::Session;
     use std::collections::BTreeMap;
 
     /// A LeNet-5 with its initial weights, and two images for it.
@@ -190,7 +234,7 @@ mod tests {
             weight_norm: 1.0,
             gradient_norm: 1.0,
         };
-        let [panel, _] = norm_panels(&(0..60).map(norm).collect::<Vec<_>>());
+        let [panel, _] = norm_panels(&[("now".to_owned(), (0..60).map(norm).collect())]);
         let Across::Names(names) = &panel.across else { panic!("{:?}", panel.across) };
         assert_eq!((names.len(), names.iter().filter(|name| !name.is_empty()).count()), (60, 20));
         assert_eq!((names[0].as_str(), names[3].as_str()), ("layer0", "layer3"));

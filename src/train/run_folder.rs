@@ -9,10 +9,10 @@
 //! What counts is the last checkpoint. Rows are on the disk before it is: those of later steps are dropped when the run
 //! goes on, and written again. The best checkpoint comes after it, and is made of it when it is missing.
 
-use super::TrainError;
 use super::curves::panels;
 use super::rows::{keep_rows, read_rows};
 use super::run_lock::RunLock;
+use super::{LayerNorm, TrainError};
 use crate::atomic_file::{Appender, replace_file};
 use crate::recipe::{Kind, ROWS, Row, SettingValue, TrainConfig};
 use crate::report::{EventFile, HyperValue, Panel, Picture};
@@ -293,6 +293,21 @@ impl RunFolder {
         let weights = tensors.iter().filter(is_weight);
         let tagged: Vec<_> = weights.map(|(name, (_, values))| (format!("weights/{name}"), &values[..])).collect();
         files.events.histograms(step, &tagged).map_err(TrainError::file(&self.path, "written"))
+    }
+
+    /// The norms of an epoch that ended with step `step`, for TensorBoard.
+    ///
+    /// # Errors
+    /// When the file of events cannot be written.
+    pub(super) fn write_norm_events(&mut self, norms: &[LayerNorm], step: u64) -> Result<(), TrainError> {
+        let Some(files) = &mut self.files else { return Ok(()) };
+        let tagged = |norm: &LayerNorm| {
+            let name = &norm.name;
+            [(format!("norms/weight/{name}"), norm.weight_norm), (format!("norms/gradient/{name}"), norm.gradient_norm)]
+        };
+        let tagged: Vec<(String, f64)> = norms.iter().flat_map(tagged).collect();
+        let values: Vec<(&str, f32)> = tagged.iter().map(|(tag, value)| (tag.as_str(), *value as f32)).collect();
+        files.events.scalars(step, &values).map_err(TrainError::file(&self.path, "written"))
     }
 
     /// The pictures of a run's end, which are PNG files, and that it has ended, for TensorBoard.

@@ -34,6 +34,7 @@ impl Trainer {
         let checkpoint = self.snapshot()?;
         self.folder.write_epoch(row, self.header.progress.step - 1)?;
         self.folder.write_histograms(&checkpoint.tensors, self.header.progress.step - 1)?;
+        self.note_norms(row.epoch, &checkpoint)?;
         self.write(&checkpoint, false)?;
         if is_best {
             save_checkpoint(&RunFolder::best(self.folder.path()), &checkpoint)?;

@@ -226,6 +226,7 @@ fn refuse(config: &TrainConfig) -> Result<(), TrainError> {
         ("init", config.init.as_ref().map(|file| file.display().to_string())),
         ("shards", config.shards.filter(|&shards| shards > 1).map(|shards| shards.to_string())),
         ("whiten", config.whiten.clone()),
+        ("norms", config.norms.then(|| "given".to_owned())),
     ];
     match given.into_iter().find_map(|(name, value)| Some((name, value?))) {
         Some((name, value)) => {

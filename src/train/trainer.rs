@@ -4,6 +4,7 @@
 use super::Examples;
 use super::fitting::{Fitted, fitted};
 use super::init::{self, preprocessing};
+use super::norms::NormMeter;
 use super::notes::{schedule_notes, weights_note};
 use super::run_folder::EpochRow;
 use super::runner::Runner;
@@ -65,6 +66,8 @@ pub struct Trainer {
     pub(super) exchanging: Duration,
     /// Whether members have adapters of several kinds.
     pub(super) adapters_differ: bool,
+    /// Measures norms, once it is asked to.
+    pub(super) norms: Option<NormMeter>,
 }
 
 impl Trainer {
@@ -167,6 +170,7 @@ impl Trainer {
             others: Vec::new(),
             exchanging: Duration::ZERO,
             adapters_differ: false,
+            norms: None,
         }
     }
 
