@@ -28,6 +28,8 @@ pub(crate) struct Program {
     activations: Vec<Stored>,
     textures: Vec<wgpu::Texture>,
     memory: MemoryReport,
+    /// The first step that the run under way has not been given.
+    next: usize,
     in_flight: VecDeque<Submitted>,
 }
 
@@ -187,6 +189,7 @@ impl Program {
             activations,
             textures,
             memory: plan.memory,
+            next: 0,
             in_flight: VecDeque::new(),
         })
     }
@@ -222,25 +225,40 @@ impl Program {
         self.gpu.finish(self.gpu.submit([])).await
     }
 
-    /// Submits one step; returns as soon as few enough steps are queued.
+    /// Submits one step, or the rest of one; returns as soon as few enough steps are queued.
     ///
     /// # Errors
     /// When the device failed in this or an earlier step.
     pub(crate) async fn run(&mut self) -> Result<(), GpuError> {
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for step in &self.steps {
-                step.encode(&mut pass);
-            }
-        }
-        self.in_flight.push_back(self.gpu.submit([encoder.finish()]));
+        let submitted = self.submit(self.steps.len());
+        self.next = 0;
+        self.in_flight.push_back(submitted);
         if self.in_flight.len() > STEPS_IN_FLIGHT
             && let Some(oldest) = self.in_flight.pop_front()
         {
             self.gpu.finish(oldest).await?;
         }
         self.gpu.check()
+    }
+
+    /// Submits what a step has up to and with the node `last` of its graph, and was not yet submitted.
+    pub(crate) fn run_to(&mut self, last: usize) {
+        let end = self.steps.partition_point(|step| step.node <= last);
+        if end > self.next {
+            self.submit(end);
+            self.next = end;
+        }
+    }
+
+    fn submit(&self, end: usize) -> Submitted {
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            for step in &self.steps[self.next..end] {
+                step.encode(&mut pass);
+            }
+        }
+        self.gpu.submit([encoder.finish()])
     }
 
     /// Waits until every submitted step has run.
@@ -252,15 +270,20 @@ impl Program {
         self.gpu.finish(self.gpu.submit([])).await
     }
 
-    /// Starts to read an output of the last run while the device goes on.
+    /// Starts to read outputs of the last run, one after another, while the device goes on.
     ///
     /// # Errors
     /// When the graph has no such output.
-    pub(crate) fn read(&self, name: &str) -> Result<Readback, GpuError> {
-        let Stored { buffer, offset, bytes } =
-            self.outputs.get(name).ok_or_else(|| GpuError::UnknownTensor { kind: "output", name: name.to_owned() })?;
-        Readback::start(&self.gpu, Span { buffer, offset: *offset, bytes: *bytes })
+    pub(crate) fn read<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Readback, GpuError> {
+        let output = |name: &str| self.outputs.get(name).ok_or_else(|| unknown_output(name));
+        let spans: Vec<Span<'_>> =
+            names.into_iter().map(|name| output(name).map(Span::of)).collect::<Result<_, GpuError>>()?;
+        Readback::start(&self.gpu, &spans)
     }
+}
+
+fn unknown_output(name: &str) -> GpuError {
+    GpuError::UnknownTensor { kind: "output", name: name.to_owned() }
 }
 
 /// Refuses what the memory that is free on the host cannot hold.

@@ -26,13 +26,8 @@ pub(super) struct Span<'a> {
 const STAGING: u64 = 256 << 20;
 
 impl Readback {
-    /// Queues the copy of a span; work submitted before it is seen by it.
-    pub(super) fn start(gpu: &Gpu, span: Span<'_>) -> Result<Self, GpuError> {
-        Readback::start_many(gpu, &[span])
-    }
-
-    /// Queues the copy of spans, which come one after another.
-    fn start_many(gpu: &Gpu, spans: &[Span<'_>]) -> Result<Self, GpuError> {
+    /// Queues the copy of spans, which come one after another; work submitted before it is seen by it.
+    pub(super) fn start(gpu: &Gpu, spans: &[Span<'_>]) -> Result<Self, GpuError> {
         let staging = gpu.allocate("reading back", || {
             gpu.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("readback"),
@@ -71,7 +66,7 @@ impl Readback {
             };
             let (now, later) = rest.split_at(rest.iter().take_while(fits).count().max(1));
             let spans: Vec<Span<'_>> = now.iter().map(Span::of).collect();
-            let together = Readback::start_many(gpu, &spans)?.arrive().await?;
+            let together = Readback::start(gpu, &spans)?.arrive().await?;
             let mut together = together.as_slice();
             for tensor in now {
                 let (own, after) = together.split_at(tensor.bytes as usize);
@@ -105,7 +100,7 @@ impl Readback {
 }
 
 impl<'a> Span<'a> {
-    fn of(Stored { buffer, offset, bytes }: &'a Stored) -> Span<'a> {
+    pub(super) fn of(Stored { buffer, offset, bytes }: &'a Stored) -> Span<'a> {
         Span { buffer, offset: *offset, bytes: *bytes }
     }
 }

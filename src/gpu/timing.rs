@@ -75,7 +75,7 @@ impl Program {
             encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
             self.gpu.queue.submit([encoder.finish()]);
             let span = Span { buffer: &resolved, offset: 0, bytes: u64::from(count) * 8 };
-            let bytes = pollster::block_on(Readback::start(&self.gpu, span)?.arrive())?;
+            let bytes = pollster::block_on(Readback::start(&self.gpu, &[span])?.arrive())?;
             let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes);
             let period = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-9;
             let first = ticks.first().copied().unwrap_or(0);

@@ -326,6 +326,26 @@ impl Graph {
         value
     }
 
+    /// The last node that writes the value, or one of a pack's members.
+    pub(crate) fn last_writer(&self, value: Value) -> usize {
+        let value = self.storage_of(value);
+        match &self.tensor(value).role {
+            Role::Node { node, .. } => *node,
+            Role::Pack { members, .. } => {
+                members.iter().map(|&member| self.last_writer(member)).max().unwrap_or_default()
+            }
+            _ => self.nodes.iter().rposition(|node| self.updates(node, value)).unwrap_or_default(),
+        }
+    }
+
+    fn updates(&self, node: &Node, value: Value) -> bool {
+        let is_meant = |input: Value| match &self.tensor(input).role {
+            Role::Pack { members, .. } => members.contains(&value),
+            _ => input == value,
+        };
+        node.op.updates().iter().any(|&input| is_meant(node.inputs[input]))
+    }
+
     /// Which nodes must run for the outputs and the updates: the others are dead.
     pub fn live_nodes(&self) -> Vec<bool> {
         let mut wanted = vec![false; self.tensors.len()];

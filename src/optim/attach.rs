@@ -280,7 +280,12 @@ fn offsets(graph: &Graph, pack: Value) -> Vec<usize> {
 }
 
 /// A buffer `PREFIX PARAMETER` of each parameter's shape.
-fn buffers(graph: &mut Graph, prefix: &str, parameters: &[Value], init: Init) -> Result<Vec<Value>, GraphError> {
+pub(super) fn buffers(
+    graph: &mut Graph,
+    prefix: &str,
+    parameters: &[Value],
+    init: Init,
+) -> Result<Vec<Value>, GraphError> {
     let make = |&parameter: &Value| {
         let name = format!("{prefix}{}", graph.tensor(parameter).name);
         let shape = graph.shape(parameter).clone();
@@ -294,7 +299,7 @@ fn buffers(graph: &mut Graph, prefix: &str, parameters: &[Value], init: Init) ->
 }
 
 /// The gradients of a pack's members, each in memory of its own.
-fn own_gradients(
+pub(super) fn own_gradients(
     graph: &mut Graph,
     members: &[Value],
     gradients: &HashMap<Value, Value>,

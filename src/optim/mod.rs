@@ -7,6 +7,7 @@ mod apply;
 mod attach;
 mod average;
 mod averaging;
+mod buckets;
 mod card;
 mod class_weights;
 mod clip;
@@ -33,6 +34,7 @@ pub use attach::{
 };
 pub use average::AverageWeights;
 pub use averaging::{AverageError, Averaging, RunAverage};
+pub use buckets::{Bucket, in_buckets};
 pub use class_weights::{ClassWeights, ClassWeightsError};
 pub use clip::{ClipScale, SquaredNorm};
 pub use gradient::GradientTransform;

@@ -68,34 +68,93 @@ pub fn random_tensors(graph: &Graph, seed: u64, classes: u32) -> Tensors {
 /// missing buffer starts from is its init with zeros for packs. Updated state is written back.
 /// Gives the graph's outputs, in their order.
 pub fn run(graph: &Graph, inputs: &Tensors, state: &mut Tensors) -> Vec<HostTensor> {
-    let live = graph.live_nodes();
-    let mut last_use = vec![0; graph.tensors().len()];
-    for (index, node) in graph.nodes().iter().enumerate().filter(|(index, _)| live[*index]) {
-        for value in &node.inputs {
-            last_use[value.index()] = index;
-            if let Role::Pack { members, .. } = &graph.tensor(*value).role {
-                members.iter().for_each(|member| last_use[member.index()] = index);
+    let mut run = Run::new(graph);
+    run.go_on(graph, usize::MAX, inputs, state);
+    run.outputs.into_iter().flatten().collect()
+}
+
+/// A run that may be made piece by piece.
+pub(crate) struct Run {
+    live: Vec<bool>,
+    /// The last node that reads each tensor.
+    last_use: Vec<usize>,
+    /// What nodes gave and others will read.
+    values: HashMap<Value, HostTensor>,
+    /// The graph's outputs that are there.
+    pub outputs: Vec<Option<HostTensor>>,
+    /// The first node that has not run.
+    next: usize,
+}
+
+impl Run {
+    pub(crate) fn new(graph: &Graph) -> Run {
+        let live = graph.live_nodes();
+        let mut last_use = vec![0; graph.tensors().len()];
+        for (index, node) in graph.nodes().iter().enumerate().filter(|(index, _)| live[*index]) {
+            for value in &node.inputs {
+                last_use[value.index()] = index;
+                if let Role::Pack { members, .. } = &graph.tensor(*value).role {
+                    members.iter().for_each(|member| last_use[member.index()] = index);
+                }
             }
         }
+        for (_, value) in graph.outputs() {
+            last_use[value.index()] = usize::MAX;
+            if let Role::Pack { members, .. } = &graph.tensor(*value).role {
+                members.iter().for_each(|member| last_use[member.index()] = usize::MAX);
+            }
+        }
+        Run { live, last_use, values: HashMap::new(), outputs: vec![None; graph.outputs().len()], next: 0 }
     }
-    graph.outputs().iter().for_each(|(_, value)| last_use[value.index()] = usize::MAX);
 
-    let mut values: HashMap<Value, HostTensor> = HashMap::new();
-    for value in graph.values() {
-        let tensor = graph.tensor(value);
-        let held = match tensor.role {
-            Role::Input => inputs.get(&tensor.name).cloned(),
-            Role::Parameter { .. } | Role::Buffer { .. } => state.remove(&tensor.name),
-            Role::Pack { .. } | Role::Node { .. } => continue,
-        };
-        let mut held = held.unwrap_or_else(|| HostTensor::zeros(&tensor.spec));
-        held.round_to(tensor.spec.element);
-        values.insert(value, held);
+    /// Whether all nodes have run.
+    pub(crate) fn is_over(&self, graph: &Graph) -> bool {
+        self.next >= graph.nodes().len()
     }
-    for (index, node) in graph.nodes().iter().enumerate().filter(|(index, _)| live[*index]) {
+
+    /// Runs the live nodes up to and with node `last` that have not run, as [`run`] does.
+    pub(crate) fn go_on(&mut self, graph: &Graph, last: usize, inputs: &Tensors, state: &mut Tensors) {
+        for value in graph.values() {
+            let tensor = graph.tensor(value);
+            let held = match tensor.role {
+                Role::Input => inputs.get(&tensor.name).cloned(),
+                Role::Parameter { .. } | Role::Buffer { .. } => state.remove(&tensor.name),
+                Role::Pack { .. } | Role::Node { .. } => continue,
+            };
+            let mut held = held.unwrap_or_else(|| HostTensor::zeros(&tensor.spec));
+            held.round_to(tensor.spec.element);
+            self.values.insert(value, held);
+        }
+        let end = graph.nodes().len().min(last.saturating_add(1));
+        for index in self.next..end {
+            if self.live[index] {
+                self.run_node(graph, index);
+            }
+        }
+        self.next = self.next.max(end);
+        for ((_, value), output) in graph.outputs().iter().zip(&mut self.outputs) {
+            *output = output_of(graph, &self.values, *value);
+        }
+        for value in graph.values() {
+            let tensor = graph.tensor(value);
+            if let Role::Parameter { .. } | Role::Buffer { .. } = &tensor.role
+                && let Some(held) = self.values.remove(&value)
+            {
+                state.insert(tensor.name.clone(), held);
+            }
+        }
+        if self.is_over(graph) {
+            self.values.clear();
+        }
+    }
+
+    fn run_node(&mut self, graph: &Graph, index: usize) {
+        let Run { values, last_use, .. } = self;
+        let node = &graph.nodes()[index];
         for &input in &node.inputs {
-            if let Role::Pack { .. } = graph.tensor(input).role {
-                let packed = gather(graph, &values, input);
+            if let Role::Pack { .. } = graph.tensor(input).role
+                && let Some(packed) = gather(graph, values, input)
+            {
                 values.insert(input, packed);
             }
         }
@@ -112,7 +171,7 @@ pub fn run(graph: &Graph, inputs: &Tensors, state: &mut Tensors) -> Vec<HostTens
             values.insert(output, tensor);
         }
         for (&input, tensor) in node.op.updates().iter().zip(updated) {
-            store(graph, &mut values, node.inputs[input], tensor);
+            store(graph, values, node.inputs[input], tensor);
         }
         for value in node.inputs.iter().chain(&node.outputs) {
             if last_use[value.index()] <= index && matches!(graph.tensor(*value).role, Role::Node { .. }) {
@@ -120,33 +179,26 @@ pub fn run(graph: &Graph, inputs: &Tensors, state: &mut Tensors) -> Vec<HostTens
             }
         }
     }
-    let outputs = graph.outputs().iter().map(|(_, value)| output(graph, &values, *value)).collect();
-    for value in graph.values() {
-        let tensor = graph.tensor(value);
-        if let (Role::Parameter { .. } | Role::Buffer { .. }, Some(held)) = (&tensor.role, values.remove(&value)) {
-            state.insert(tensor.name.clone(), held);
-        }
-    }
-    outputs
 }
 
-fn output(graph: &Graph, values: &HashMap<Value, HostTensor>, value: Value) -> HostTensor {
+/// What an output has, where the nodes that make it have run.
+fn output_of(graph: &Graph, values: &HashMap<Value, HostTensor>, value: Value) -> Option<HostTensor> {
     match graph.tensor(value).role {
         Role::Pack { .. } => gather(graph, values, value),
-        _ => values[&value].clone(),
+        _ => values.get(&value).cloned(),
     }
 }
 
-/// A pack's members laid one after another.
-fn gather(graph: &Graph, values: &HashMap<Value, HostTensor>, pack: Value) -> HostTensor {
+/// A pack's members laid one after another, where all are there.
+fn gather(graph: &Graph, values: &HashMap<Value, HostTensor>, pack: Value) -> Option<HostTensor> {
     let mut packed = HostTensor::zeros(graph.spec(pack));
     if let Role::Pack { members, offsets } = &graph.tensor(pack).role {
         for (member, &offset) in members.iter().zip(offsets) {
-            let data = values[member].f32();
+            let data = values.get(member)?.f32();
             packed.f32_mut()[offset..offset + data.len()].copy_from_slice(data);
         }
     }
-    packed
+    Some(packed)
 }
 
 /// Writes an updated tensor, a pack's into its members.

@@ -22,6 +22,8 @@ pub enum SessionError {
     WrongSize { name: String, expected: usize, given: usize },
     #[error("the input `{name}` {shape} is of {expected:?} and takes {} of them, not {given} of {element:?}", shape.elements())]
     WrongInput { name: String, shape: Shape, expected: ElementType, given: usize, element: ElementType },
+    #[error("the output `{name}` is of {element:?}: only those of F32 are read together")]
+    NotF32 { name: String, element: ElementType },
     #[error("the {kind} is that of another program")]
     OtherProgram { kind: &'static str },
     #[error("the program has not run yet: there is no output to read")]

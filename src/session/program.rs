@@ -39,6 +39,8 @@ pub struct Program {
     id: u64,
     inputs: Vec<(String, TensorSpec)>,
     outputs: Vec<(String, TensorSpec)>,
+    /// The last node that each output needs.
+    made_by: Vec<usize>,
     runs: Runs,
 }
 
@@ -51,7 +53,8 @@ struct OnReference {
     graph: Graph,
     inputs: Tensors,
     state: Arc<Mutex<State>>,
-    outputs: Option<Vec<HostTensor>>,
+    /// The last run, or the one under way.
+    run: Option<reference::Run>,
 }
 
 /// An input of a program.
@@ -129,7 +132,7 @@ impl Program {
                     graph: Graph::clone(graph),
                     inputs: Tensors::new(),
                     state: Arc::clone(state),
-                    outputs: None,
+                    run: None,
                 };
                 graphs.iter().map(|graph| Runs::Reference(Box::new(on_reference(graph)))).collect()
             }
@@ -144,6 +147,7 @@ impl Program {
             id: PROGRAMS.fetch_add(1, Ordering::Relaxed),
             inputs: inputs.map(|tensor| (tensor.name.clone(), tensor.spec.clone())).collect(),
             outputs: graph.outputs().iter().map(|(name, value)| (name.clone(), graph.spec(*value).clone())).collect(),
+            made_by: graph.outputs().iter().map(|(_, value)| graph.last_writer(*value)).collect(),
             runs,
         }
     }
@@ -200,13 +204,32 @@ impl Program {
         Ok(())
     }
 
-    /// Submits one run; returns as soon as few enough are queued.
+    /// Submits one run, or the rest of one that was [begun](Program::run_to); returns as soon as few enough are queued.
     ///
     /// # Errors
     /// When the device failed in this or an earlier run.
     #[cfg(blocking)]
     pub fn run(&mut self) -> Result<(), SessionError> {
         pollster::block_on(self.run_async())
+    }
+
+    /// Submits the part of a run that has not been submitted and that `outputs` need: these can be read, and inputs that
+    /// only later nodes take can be written, before [`Program::run`] ends the run.
+    ///
+    /// # Errors
+    /// When one is the output of another program.
+    pub fn run_to(&mut self, outputs: &[Output]) -> Result<(), SessionError> {
+        let mut last = None;
+        for output in outputs {
+            self.expect_own(*output)?;
+            last = last.max(Some(self.made_by[output.index]));
+        }
+        let Some(last) = last else { return Ok(()) };
+        match &mut self.runs {
+            Runs::Gpu(program) => program.run_to(last),
+            Runs::Reference(program) => program.run_to(last),
+        }
+        Ok(())
     }
 
     /// As [`Program::run`], where nothing may wait.
@@ -217,10 +240,7 @@ impl Program {
         match &mut self.runs {
             Runs::Gpu(program) => Ok(program.run().await?),
             Runs::Reference(program) => {
-                let mut state = program.state.lock().unwrap_or_else(PoisonError::into_inner);
-                if let State::Reference { tensors, .. } = &mut *state {
-                    program.outputs = Some(reference::run(&program.graph, &program.inputs, tensors));
-                }
+                program.run_to(usize::MAX);
                 Ok(())
             }
         }
@@ -251,18 +271,54 @@ impl Program {
     /// # Errors
     /// When it is the output of another program, or nothing has run.
     pub fn read(&self, output: Output) -> Result<Pending, SessionError> {
-        if output.program != self.id {
-            return Err(SessionError::OtherProgram { kind: "output" });
-        }
-        let (name, spec) = &self.outputs[output.index];
-        let arrival = match &self.runs {
-            Runs::Gpu(program) => Arrival::Later(Box::new(program.read(name)?)),
-            Runs::Reference(program) => {
-                let outputs = program.outputs.as_ref().ok_or(SessionError::NotRun)?;
-                Arrival::Now(outputs[output.index].clone())
+        self.expect_own(output)?;
+        let (_, spec) = &self.outputs[output.index];
+        Ok(Pending { spec: spec.clone(), arrival: self.arrival(&[output])? })
+    }
+
+    /// As [`Program::read`], of outputs of f32 that come one after another, in one copy from the device.
+    ///
+    /// # Errors
+    /// As [`Program::read`], or when there is one of another type.
+    pub fn read_all(&self, outputs: &[Output]) -> Result<Pending, SessionError> {
+        let mut elements = 0;
+        for &output in outputs {
+            self.expect_own(output)?;
+            let (name, spec) = &self.outputs[output.index];
+            if spec.element != ElementType::F32 {
+                return Err(SessionError::NotF32 { name: name.clone(), element: spec.element });
             }
-        };
-        Ok(Pending { spec: spec.clone(), arrival })
+            elements += spec.elements();
+        }
+        Ok(Pending { spec: TensorSpec::f32([elements]), arrival: self.arrival(outputs)? })
+    }
+
+    fn arrival(&self, outputs: &[Output]) -> Result<Arrival, SessionError> {
+        match &self.runs {
+            Runs::Gpu(program) => {
+                let names = outputs.iter().map(|output| self.outputs[output.index].0.as_str());
+                Ok(Arrival::Later(Box::new(program.read(names)?)))
+            }
+            Runs::Reference(program) => {
+                let run = program.run.as_ref().ok_or(SessionError::NotRun)?;
+                let given = |output: &Output| run.outputs[output.index].as_ref().ok_or(SessionError::NotRun);
+                let mut all = outputs.iter().map(given).collect::<Result<Vec<_>, _>>()?;
+                match (all.pop(), all.is_empty()) {
+                    (Some(one), true) => Ok(Arrival::Now(one.clone())),
+                    (last, _) => {
+                        let values = all.into_iter().chain(last).flat_map(|tensor| tensor.f32());
+                        Ok(Arrival::Now(HostTensor::F32(values.copied().collect())))
+                    }
+                }
+            }
+        }
+    }
+
+    fn expect_own(&self, output: Output) -> Result<(), SessionError> {
+        match output.program == self.id {
+            true => Ok(()),
+            false => Err(SessionError::OtherProgram { kind: "output" }),
+        }
     }
 
     /// Fills all memory that the kernels write before they read it with NaN, so that an element that no kernel writes is
@@ -317,6 +373,18 @@ impl Program {
         match &self.runs {
             Runs::Gpu(program) => Some(program),
             Runs::Reference(_) => None,
+        }
+    }
+}
+
+impl OnReference {
+    fn run_to(&mut self, last: usize) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::Reference { tensors, .. } = &mut *state {
+            let under_way = self.run.take().filter(|run| !run.is_over(&self.graph));
+            let mut run = under_way.unwrap_or_else(|| reference::Run::new(&self.graph));
+            run.go_on(&self.graph, last, &self.inputs, tensors);
+            self.run = Some(run);
         }
     }
 }

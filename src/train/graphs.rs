@@ -11,12 +11,13 @@ use crate::ops::{
     Add, CountCorrect, Mul, NormalizeImages, RecordMetrics, Scale, UnpackImages, UpdateRunningStatistics,
 };
 use crate::optim::{
-    Attached, AverageWeights, NotFinite, Shares, UpdateConfig, accumulate, accumulated_gradients, loss_scale,
+    Attached, AverageWeights, Bucket, NotFinite, Shares, UpdateConfig, accumulate, accumulated_gradients, in_buckets,
+    loss_scale,
 };
 use crate::recipe::{Precision, TrainConfig};
 use crate::setting::{BadSetting, Setting};
 use crate::tensor::{Shape, TensorSpec};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 /// Output of the training graph: (loss, correct, rows) of the last steps.
@@ -62,27 +63,43 @@ pub fn training_graph(config: &TrainConfig, batch: Batch) -> Result<(Graph, Atta
 /// What a step runs when its batch is taken in parts.
 #[derive(Clone, Debug)]
 pub struct PartGraphs {
-    /// Forward, loss and backward of one part, and the mean of the gradients so far.
+    /// Forward, loss and backward of one part, and the mean of the gradients so far, or the part's own.
     pub part: Graph,
     /// The update, after the last part. Its packs decide where parameters lie: it is prepared first.
     pub update: Graph,
     /// The update's inputs and settings.
     pub attached: Attached,
+    /// What the part gives of its gradients, where the batch is cut into shards.
+    pub buckets: Vec<Bucket>,
 }
 
 /// As [`training_graph`], for batches that are taken in parts of the shape `part`: their gradients are
-/// averaged, and the optimizer updates once for all of them. Batch normalisation sees one part at a time.
+/// averaged, and the optimizer updates once for all of them. Batch normalisation sees one part at a time. Where the parts
+/// are shards, they give their gradients, and whoever runs them averages.
 ///
 /// # Errors
 /// When the model does not take such images or attributes.
 pub fn part_graphs(config: &TrainConfig, part: Batch) -> Result<PartGraphs, TrainError> {
     let (mut graph, gradients, loss) = backward(config, part)?;
     let shares = shares(config, &graph)?;
-    accumulate(&mut graph, &gradients, &shares)?;
+    let buckets = match config.shard_count() {
+        1 => accumulate(&mut graph, &gradients, &shares).map(|()| Vec::new())?,
+        _ => in_buckets(&mut graph, &gradients)?,
+    };
+    if config.shard_count() > 1 {
+        statistics_of(&graph).into_iter().for_each(|(name, value)| graph.output(&name, value));
+    }
     let mut update = Graph::new();
     let gradients = accumulated_gradients(&mut update, &graph)?;
     let attached = update_config(config).attach_with(&mut update, &gradients, &shares)?;
-    Ok(PartGraphs { part: stored(config, graph, loss), update, attached })
+    Ok(PartGraphs { part: stored(config, graph, loss), update, attached, buckets })
+}
+
+/// The running statistics that a graph writes, by name.
+pub(super) fn statistics_of(graph: &Graph) -> BTreeMap<String, Value> {
+    let written = graph.nodes().iter().flat_map(|node| node.op.updates().iter().map(|&input| node.inputs[input]));
+    let saved = written.filter(|&value| graph.tensor(value).is_saved());
+    saved.map(|value| (graph.tensor(value).name.clone(), value)).collect()
 }
 
 /// The graph with its features in what the configuration says, and as many of them as it says; the nodes `loss` stay in f32.

@@ -26,8 +26,8 @@ pub struct Outcome {
     pub images_per_second: f64,
     /// The share of the time of these steps, from 0 to 1, in which the device had nothing to do and waited for images.
     pub data_wait: f64,
-    /// The share of the time of the steps in which the first member waited for the sums of others, or gave them its own; 0 where
-    /// it trains alone.
+    /// The share of the time of the steps in which the first member waited for the sums of others, or gave them its own, while
+    /// its device had nothing to do; 0 where it trains alone.
     pub exchange: f64,
     /// Of this call, with its tests.
     pub seconds: f64,

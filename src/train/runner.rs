@@ -6,13 +6,14 @@ use super::feed::{Feed, Targets};
 use super::graphs::{Batch, CLASS_WEIGHTS, METRICS, PartGraphs, part_graphs, step_numbers, training_graph};
 #[cfg(blocking)]
 use super::init_classes;
+use super::shards::Sums;
 use super::start::class_weights;
 use super::{Evaluator, Resolved, TrainError, init, whiten};
 use crate::checkpoint::{Checkpoint, Header};
 use crate::data::{Dataset, PackedBatch, Splits};
-use crate::graph::{Graph, Tensor};
+use crate::graph::Graph;
 use crate::nn::STEP_NUMBERS;
-use crate::optim::{ACCUMULATED, Attached, LOSS_SCALE, NotFinite, PART_SHARE, SKIPPED_STEPS};
+use crate::optim::{Attached, LOSS_SCALE, NotFinite, PART_SHARE, SKIPPED_STEPS};
 use crate::recipe::{Precision, TrainConfig};
 use crate::session::{Device, Input, Output, Pending, Program, Session, SessionError, Tensors};
 use crate::tensor::Shape;
@@ -47,10 +48,8 @@ pub(super) struct Runner {
     pub class_weights: Option<Vec<f32>>,
     /// How often the rows of the step's runs so far count together.
     weight_before: f64,
-    /// What a shard leaves for the sums of a step: means of gradients, and running statistics.
-    pub of_shard: [Vec<String>; 2],
-    /// Elements of these tensors.
-    elements: BTreeMap<String, usize>,
+    /// What a shard leaves for the sums of a step, in the order in which it comes.
+    pub sums: Vec<Sums>,
     /// How often the loss of one classifier counts, with those of auxiliary ones.
     pub heads: f64,
 }
@@ -71,6 +70,8 @@ struct Part {
     targets: Targets,
     numbers: Input,
     metrics: Output,
+    /// Of a shard: what it gives for each of the sums.
+    sums: Vec<Vec<Output>>,
     then: Then,
 }
 
@@ -80,6 +81,8 @@ enum Then {
     Update(Vec<Input>),
     /// The share that its images have in those of the step so far.
     Share(Input),
+    /// Nothing, as a shard.
+    Sums,
 }
 
 /// An update that is a program of its own.
@@ -91,15 +94,18 @@ struct Update {
 
 impl Part {
     /// `attached` is the update, where it is part of the program.
-    fn new(program: Program, attached: Option<&Attached>) -> Result<Part, TrainError> {
+    fn new(program: Program, attached: Option<&Attached>, sums: &[Sums]) -> Result<Part, TrainError> {
+        let outputs = |sums: &Sums| sums.outputs.iter().map(|name| program.output(name)).collect::<Result<_, _>>();
         Ok(Part {
+            sums: sums.iter().map(outputs).collect::<Result<_, _>>()?,
             images: Feed::of(&program)?,
             targets: Targets::of(&program)?,
             numbers: program.input(STEP_NUMBERS)?,
             metrics: program.output(METRICS)?,
             then: match attached {
                 Some(attached) => Then::Update(update_inputs(&program, attached)?),
-                None => Then::Share(program.input(PART_SHARE)?),
+                None if sums.is_empty() => Then::Share(program.input(PART_SHARE)?),
+                None => Then::Sums,
             },
             program,
         })
@@ -143,16 +149,17 @@ impl Runner {
             classes: train.classes.len(),
         };
         let (batch, tested) = (of(config.trained_shape(train)), of(splits.test.shape()));
-        let (graph, update, mut attached) = match resolved.parts {
+        let (graph, update, mut attached, buckets) = match resolved.parts {
             1 => {
                 let (graph, attached) = training_graph(config, batch)?;
-                (graph, None, attached)
+                (graph, None, attached, Vec::new())
             }
             _ => {
-                let PartGraphs { part, update, attached } = part_graphs(config, batch)?;
-                (part, Some(update), attached)
+                let PartGraphs { part, update, attached, buckets } = part_graphs(config, batch)?;
+                (part, Some(update), attached, buckets)
             }
         };
+        let sums = if config.shard_count() > 1 { Sums::of_shard(&graph, buckets) } else { Vec::new() };
         init::check(config, &graph, batch)?;
         init::expect_one_model(config, &graph, tested)?;
         let saved = [Some(&graph), update.as_ref()].into_iter().flatten().flat_map(saved_tensors).collect();
@@ -193,17 +200,14 @@ impl Runner {
                     1 => training_graph(config, batch)?.0,
                     _ => part_graphs(config, batch)?.part,
                 };
-                Some(Part::new(session.prepare_beside_async(&graph, &step).await?, own_update)?)
+                Some(Part::new(session.prepare_beside_async(&graph, &step).await?, own_update, &sums)?)
             }
             None => None,
         };
-        let step = Part::new(step, own_update)?;
+        let step = Part::new(step, own_update, &sums)?;
         let parameters = graph.parameters_text();
         let heads = 1.0 + graph.auxiliaries().iter().map(|&(_, weight)| f64::from(weight)).sum::<f64>();
         let Resolved { parts, .. } = resolved;
-        let of_shard = of_shard(&graph).map(|tensors| tensors.into_iter().collect::<Vec<_>>());
-        let elements = of_shard.iter().flatten().cloned().collect();
-        let of_shard = of_shard.map(|tensors| tensors.into_iter().map(|(name, _)| name).collect());
         let seed = config.seed;
         let ran_short = false;
         Ok(Runner {
@@ -223,8 +227,7 @@ impl Runner {
             seed,
             class_weights,
             weight_before: 0.0,
-            of_shard,
-            elements,
+            sums,
             heads,
         })
     }
@@ -330,31 +333,42 @@ impl Runner {
         batch: &PackedBatch,
         update: &[(&str, Vec<f32>)],
     ) -> Result<(), TrainError> {
-        self.submit(run, batch, update, None).await
+        Ok(self.prepare_run(run, batch, update)?.program.run_async().await?)
     }
 
-    /// As [`Runner::run_part`], for a shard: its gradients take the place of those before, by themselves.
+    /// Submits a shard; gives what it leaves for each of the [sums](Runner::sums), on its way, the first with the metrics of
+    /// the last runs after it.
     ///
     /// # Errors
     /// When the device fails.
     #[cfg(blocking)]
-    pub(super) fn run_shard(&mut self, run: u64, batch: &PackedBatch) -> Result<(), TrainError> {
-        pollster::block_on(self.submit(run, batch, &[], Some(1.0)))
+    pub(super) fn run_shard(&mut self, run: u64, batch: &PackedBatch) -> Result<Vec<Pending>, TrainError> {
+        let part = self.prepare_run(run, batch, &[])?;
+        let mut given = Vec::with_capacity(part.sums.len());
+        for (place, outputs) in part.sums.iter().enumerate() {
+            let metrics = (place == 0).then_some(&part.metrics);
+            let outputs: Vec<Output> = outputs.iter().chain(metrics).copied().collect();
+            part.program.run_to(&outputs)?;
+            given.push(part.program.read_all(&outputs)?);
+        }
+        part.program.run()?;
+        Ok(given)
     }
 
-    async fn submit(
+    /// Gives the program of a run what goes in.
+    fn prepare_run(
         &mut self,
         run: u64,
         batch: &PackedBatch,
         update: &[(&str, Vec<f32>)],
-        own_share: Option<f32>,
-    ) -> Result<(), TrainError> {
+    ) -> Result<&mut Part, TrainError> {
         let rows = batch.labels.len();
         self.ran_short = self.short.is_some() && rows < self.batch.shape[0];
-        let Part { program, images, targets, numbers, then, .. } = match &mut self.short {
+        let part = match &mut self.short {
             Some(short) if self.ran_short => short,
             _ => &mut self.step,
         };
+        let Part { program, images, targets, numbers, then, .. } = &mut *part;
         images.write(program, batch)?;
         targets.write(program, batch)?;
         program.write(*numbers, &step_numbers(self.seed, run))?;
@@ -371,15 +385,11 @@ impl Runner {
                 }
                 // Of parts that all count 0 times, each takes the place of those before it.
                 let of_parts = if together > 0.0 { (of_part / together) as f32 } else { 1.0 };
-                program.write(*share, &[own_share.unwrap_or(of_parts)])?;
+                program.write(*share, &[of_parts])?;
             }
+            Then::Sums => {}
         }
-        Ok(program.run_async().await?)
-    }
-
-    /// Elements of a tensor that a shard leaves.
-    pub(super) fn elements(&self, name: &str) -> usize {
-        self.elements.get(name).copied().unwrap_or_default()
+        Ok(part)
     }
 
     /// Submits the update after the last part of a step, where it is a program of its own.
@@ -437,15 +447,6 @@ impl Runner {
             self.update.as_ref().and_then(|update| memory(&update.program)).map(|memory| format!("; update {memory}"));
         step.into_iter().chain(update).collect()
     }
-}
-
-/// Names and elements of the gradients that a graph averages, and of the saved tensors that it writes.
-fn of_shard(graph: &Graph) -> [BTreeMap<String, usize>; 2] {
-    let named = |tensor: &Tensor| (tensor.name.clone(), tensor.spec.elements());
-    let is_gradient = |tensor: &&Tensor| tensor.is_kept() && tensor.name.starts_with(ACCUMULATED);
-    let written = graph.nodes().iter().flat_map(|node| node.op.updates().iter().map(|&input| node.inputs[input]));
-    let written = written.map(|value| graph.tensor(value)).filter(|tensor| tensor.is_saved());
-    [graph.tensors().iter().filter(is_gradient).map(named).collect(), written.map(named).collect()]
 }
 
 fn saved_tensors(graph: &Graph) -> Vec<(String, Shape)> {

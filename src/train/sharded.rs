@@ -1,11 +1,11 @@
 //! The steps of an epoch whose batches are cut into shards: each member runs its own, and all take the same sums.
 
-use super::shards::{Shards, Weight};
+use super::shards::{OfStep, Shards, Weight};
 use super::{Reporter, TrainError, Trainer};
 use crate::activity::Stage;
 use crate::data::{Ahead, Batches};
-use crate::parallel::{Tree, block, sum_of_shards};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 impl Trainer {
@@ -25,6 +25,7 @@ impl Trainer {
         let submitting = activity.enter(Stage::Training, epoch_end - epoch * steps);
         submitting.reach(first - epoch * steps);
         let mut shards = Shards::new(&self.runner)?;
+        shards.exposed = self.exchanging;
         for step in first..epoch_end {
             let (done, known) = (step + 1, self.header.progress.step);
             let pauses = self.sharded_step(&mut shards, ahead, batches, epoch, step)?;
@@ -57,18 +58,10 @@ impl Trainer {
         let runs = self.resolved.runs(step);
         let present = (runs.end - runs.start) as usize;
         let weights = self.weights_of_shards(batches, epoch, runs.clone());
-        let own = block(parts, self.group.rank(), self.group.world());
-        let (mut tree, mut rows) = (Tree::default(), Vec::new());
-        for (shard, &weight) in weights.iter().enumerate().filter(|(shard, _)| own.contains(shard)) {
-            let batch = ahead.next(|| device.is_idle())?;
-            let (values, row) = shards.run(&mut self.runner, runs.start + shard as u64, &batch, weight)?;
-            tree.push_shard(shard, values);
-            rows.extend(row);
-        }
-        let begin = Instant::now();
-        let sums = sum_of_shards(&*self.group, tree, [parts, present], shards.length(&self.runner))?;
-        self.exchanging += begin.elapsed();
-        shards.take(&self.runner, &sums)?;
+        let group = Arc::clone(&self.group);
+        let of_step = OfStep { first: runs.start, parts, weights: &weights };
+        let mut rows = shards.step(&mut self.runner, &*group, of_step, || Ok(ahead.next(|| device.is_idle())?))?;
+        self.exchanging = shards.exposed;
         let update = self.runner.attached.inputs(step, self.learning_rate.rate(step));
         self.runner.run_update(&update)?;
 

@@ -62,7 +62,7 @@ pub struct Trainer {
     pub(super) group: Arc<dyn Collective>,
     /// Devices of this process that train along.
     pub(super) others: Vec<Device>,
-    /// For how long it has waited for the sums of the other members, or given them its own.
+    /// For how long it has waited for the sums of the other members, or given them its own, while its device did nothing.
     pub(super) exchanging: Duration,
     /// Whether members have adapters of several kinds.
     pub(super) adapters_differ: bool,
