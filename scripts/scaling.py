@@ -4,7 +4,8 @@
     python3 scripts/scaling.py [--parameters N] [--statistics N] [--compute MS,...] [--members N,...] [--links GBIT,...]
 
 A member sends, and receives, (W - 1) / W of the sums twice: a slice of them to each other member, then its own slice to each.
-The host also copies them down from the device, adds, and copies them up. Nothing of that overlaps with the device's work.
+The host also copies them down from the device, adds, and copies them up. That goes in buckets, the first of which is there when
+the backward pass, two thirds of a step, has begun, and runs beside the device's work but for the last bucket.
 """
 
 import argparse
@@ -24,11 +25,18 @@ def main():
     options.add_argument("--links", type=numbers, default=[10, 25, 100], help="Gbit/s of a machine, each way")
     options.add_argument("--bus", type=float, default=12.0, help="GB/s between device and host")
     options.add_argument("--host", type=float, default=4.0, help="GB/s at which the host scales, adds and packs the sums")
+    options.add_argument("--bucket", type=float, default=8.4, help="MB of a bucket")
     given = options.parse_args()
 
     size = 4 * (given.parameters + given.statistics)
     copies = 1e3 * (2 * size / (given.bus * 1e9) + 2 * size / (given.host * 1e9))
-    print(f"sums: {size / 1e6:.1f} MB; copies and sums on the host: {copies:.0f} ms per step\n")
+    buckets = max(2, round(size / (given.bucket * 1e6)))
+    print(f"sums: {size / 1e6:.1f} MB in {buckets} buckets; copies and sums on the host: {copies:.0f} ms per step\n")
+
+    def step(ms, network):
+        exchange, first = copies + network, ms / 3 + 2 / 3 * ms / buckets
+        return max(ms + exchange / buckets, first + exchange)
+
     print("| members | sent by each, MB per step | " + " | ".join(
         f"{link:g} Gbit/s: network ms, efficiency at {', '.join(f'{ms:g}' for ms in given.compute)} ms" for link in given.links
     ) + " |")
@@ -38,7 +46,7 @@ def main():
         row = [f"{members:g}", f"{sent / 1e6:.0f}"]
         for link in given.links:
             network = 1e3 * sent / (link * 1e9 / 8)
-            shares = ", ".join(f"{100 * ms / (ms + copies + network):.0f} %" for ms in given.compute)
+            shares = ", ".join(f"{100 * ms / step(ms, network):.0f} %" for ms in given.compute)
             row.append(f"{network:.0f} ms: {shares}")
         print("| " + " | ".join(row) + " |")
 

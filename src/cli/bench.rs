@@ -1,9 +1,10 @@
 //! `tilewright bench`: throughput of kernels and steps.
 
+use super::bench_members::StepOfMembers;
+use super::members::{self, PATIENCE};
 use super::place::Place;
 use super::precision::{KERNELS, PrecisionOption};
 use super::shaders::ShadersOption;
-use super::step::StepOptions;
 use super::{CliError, Global};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -46,7 +47,7 @@ enum What {
     /// Optimizer updates
     Optim,
     /// A whole training step
-    Step(StepOptions),
+    Step(StepOfMembers),
 }
 
 /// A time that is so much longer than before is reported.
@@ -54,9 +55,26 @@ const SLOWER: f64 = 1.1;
 
 impl Bench {
     pub(super) fn run(&self, global: &Global) -> Result<(), CliError> {
+        match &self.what {
+            Some(What::Step(options)) => members::run(global, PATIENCE, |group, global| {
+                let devices = options.devices(group, global)?;
+                match group.map_or(devices.len(), |group| group.world) {
+                    1 if options.shards == 1 => self.alone(global),
+                    world => {
+                        let result = options.run(global, self.precision.precision(), &devices, group, world)?;
+                        result.into_iter().for_each(|result| global.result(&result));
+                        Ok(())
+                    }
+                }
+            }),
+            _ => self.alone(global),
+        }
+    }
+
+    fn alone(&self, global: &Global) -> Result<(), CliError> {
         // Before the device is opened: a model that cannot be built is told at once.
         let case = match &self.what {
-            Some(What::Step(options)) => Some(options.case(self.precision.precision())?),
+            Some(What::Step(members)) => Some(members.step.case(self.precision.precision())?),
             _ => None,
         };
         let gpu = self.shaders.measured(self.precision.gpu(global, self.variants)?)?;
@@ -68,7 +86,7 @@ impl Bench {
             peak.bytes / 1e9
         ));
         let result = match (&self.what, &case) {
-            (Some(What::Step(options)), Some(case)) => step(global, &gpu, case, options.batch())?,
+            (Some(What::Step(members)), Some(case)) => step(global, &gpu, case, members.step.batch())?,
             (what, _) => {
                 let groups = match what {
                     Some(What::Gemm) => vec![Group::Gemm],

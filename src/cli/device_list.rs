@@ -1,6 +1,7 @@
 //! `--devices`: several devices of one process.
 
 use super::CliError;
+use super::members::Group;
 use std::str::FromStr;
 use tilewright::gpu::{GpuError, adapters};
 
@@ -35,6 +36,24 @@ impl DeviceList {
         };
         Ok(names.clone())
     }
+}
+
+/// The devices of this process: all of a list, or of several processes on a machine one for each; without a list the one
+/// named `device`, and of several processes one of all.
+pub(super) fn own_devices(
+    list: Option<&DeviceList>,
+    group: Option<&Group>,
+    device: &str,
+) -> Result<Vec<String>, CliError> {
+    let asked = match list {
+        Some(list) => list.names()?,
+        None if group.is_some() && device == "auto" => DeviceList::All.names()?,
+        None => vec![device.to_owned()],
+    };
+    Ok(match group {
+        Some(group) => vec![asked[group.local_rank % asked.len()].clone()],
+        None => asked,
+    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::{CliError, Global};
 use std::sync::Arc;
+use std::time::Duration;
 use tilewright::parallel::Collective;
 
 /// The processes, and which of them this one is.
@@ -13,21 +14,23 @@ pub(super) struct Group {
     pub local_rank: usize,
 }
 
-/// Runs `work`, among the other processes where there are any. The first one speaks for all; where one fails, all end.
+/// A member that says nothing for so long is gone: longer than the first one tests and writes.
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Runs `work`, among the other processes where there are any, each of which counts as gone when it has said nothing for as
+/// long as `patience`. The first one speaks for all; where one fails, all end.
 #[cfg(feature = "mpi")]
 pub(super) fn run(
     global: &Global,
+    patience: Duration,
     work: impl FnOnce(Option<&Group>, &Global) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
-    use std::time::Duration;
     use tilewright::parallel::{Mpi, expect_alike};
 
-    /// A member that says nothing for so long is gone: longer than the first one tests and writes.
-    const PATIENCE: Duration = Duration::from_secs(600);
     /// What all members find wrong, the first one tells.
     const FOR_THE_FIRST: Duration = Duration::from_secs(3);
 
-    let Some(mpi) = Mpi::start(PATIENCE) else { return work(None, global) };
+    let Some(mpi) = Mpi::start(patience) else { return work(None, global) };
     let mpi = Arc::new(mpi);
     let (rank, world, local_rank) = (mpi.rank(), mpi.world(), mpi.local_rank());
     if world == 1 {
@@ -69,6 +72,7 @@ fn program() -> Result<String, CliError> {
 #[cfg(not(feature = "mpi"))]
 pub(super) fn run(
     global: &Global,
+    _patience: Duration,
     work: impl FnOnce(Option<&Group>, &Global) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     let is_more =

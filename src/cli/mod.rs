@@ -7,6 +7,7 @@
 mod allocator;
 mod augment;
 mod bench;
+mod bench_members;
 mod check;
 mod classes;
 mod colour;

@@ -48,8 +48,18 @@ impl StepOptions {
     }
 
     pub(super) fn case(&self, precision: Precision) -> Result<Case, CliError> {
-        let FormOptions { classes, size, attributes } = &self.form;
-        let config = TrainConfig {
+        let FormOptions { classes, size, .. } = self.form;
+        Ok(bench::step_case(&self.config(precision), classes as usize, size)?)
+    }
+
+    /// Number of classes, and size of the images where one was said.
+    pub(super) fn images(&self) -> (usize, Option<(usize, usize)>) {
+        (self.form.classes as usize, self.form.size)
+    }
+
+    pub(super) fn config(&self, precision: Precision) -> TrainConfig {
+        let attributes = &self.form.attributes;
+        TrainConfig {
             model: self.model.clone(),
             batch: self.batch(),
             attributes: attributes.iter().cloned().collect(),
@@ -57,7 +67,6 @@ impl StepOptions {
             precision,
             recompute: self.recompute,
             ..TrainConfig::default()
-        };
-        Ok(bench::step_case(&config, *classes as usize, *size)?)
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! `tilewright train`: trains a model, or goes on with a run.
 
-use super::device_list::DeviceList;
+use super::device_list::{DeviceList, own_devices};
 use super::duration::parse_duration;
 use super::interrupt::on_interrupt;
-use super::members::{self, Group};
+use super::members::{self, Group, PATIENCE};
 use super::overfit::overfit;
 use super::place::Place;
 use super::rows::{Given, OfPace, OfRun};
@@ -68,6 +68,11 @@ pub(super) struct Train {
         conflicts_with = "overfit"
     )]
     devices: Option<DeviceList>,
+    /// Under MPI: end the run when another process has said nothing for so long [default: 10m]
+    ///
+    /// Longer than the first process takes for a test and for its checkpoint, for which the others wait.
+    #[arg(long, value_name = "TIME", help_heading = "Run", value_parser = parse_duration)]
+    member_timeout: Option<Duration>,
     #[command(flatten)]
     pub place: Place,
 }
@@ -78,22 +83,9 @@ impl Train {
         if let Some(images) = self.overfit {
             return self.learn_by_heart(images, global);
         }
-        members::run(global, |group, global| match group {
+        members::run(global, self.member_timeout.unwrap_or(PATIENCE), |group, global| match group {
             Some(group) if group.rank > 0 => self.follow(group, global),
             group => self.lead(group, global, begin),
-        })
-    }
-
-    /// The devices of this process: all of `--devices`, or of several processes on a machine one for each.
-    fn devices(&self, group: Option<&Group>, global: &Global) -> Result<Vec<String>, CliError> {
-        let asked = match &self.devices {
-            Some(list) => list.names()?,
-            None if group.is_some() && global.device == "auto" => DeviceList::All.names()?,
-            None => vec![global.device.clone()],
-        };
-        Ok(match group {
-            Some(group) => vec![asked[group.local_rank % asked.len()].clone()],
-            None => asked,
         })
     }
 
@@ -107,7 +99,7 @@ impl Train {
             Some(run) => config.tuned.as_ref().map(|_| RunFolder::tuned(run)),
             None => config.tuned.clone(),
         };
-        let names = self.devices(Some(group), global)?;
+        let names = own_devices(self.devices.as_ref(), Some(group), &global.device)?;
         let device = global.training_device_named(&names[0], tuned.as_deref(), config.precision)?;
         let splits = read_data(&config, &global.activity)?;
         let mut trainer = Trainer::follow(Arc::clone(&group.members), splits, &device)?;
@@ -120,7 +112,7 @@ impl Train {
 
     fn lead(&self, group: Option<&Group>, global: &Global, begin: Instant) -> Result<(), CliError> {
         let mut reporter = global.reporter();
-        let devices = self.devices(group, global)?;
+        let devices = own_devices(self.devices.as_ref(), group, &global.device)?;
         let world = group.map_or(devices.len(), |group| group.world);
         let open = |tuned: Option<&Path>, precision: Precision| -> Result<Vec<Device>, CliError> {
             devices.iter().map(|device| global.training_device_named(device, tuned, precision)).collect()

@@ -129,7 +129,7 @@ impl BatchNorm {
                 }
                 let own = graph.apply(BatchStatistics, &[x])?;
                 if let Some([running_mean, running_var]) = running {
-                    let update = UpdateRunningStatistics { momentum: self.momentum, count };
+                    let update = UpdateRunningStatistics { momentum: self.momentum, count: Some(count) };
                     graph.apply(update, &[own[0], own[1], running_mean, running_var])?;
                 }
                 [own[0], own[1]]

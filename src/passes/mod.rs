@@ -8,5 +8,7 @@ mod fuse_gradients;
 mod half;
 mod recompute;
 mod segments;
+mod sync_batch_norm;
 
 pub use fold_batch_norm::{Fold, Folded};
+pub(crate) use sync_batch_norm::{SyncPoint, update_running};

@@ -87,6 +87,8 @@ pub struct TrainConfig {
     pub micro_batch: Option<usize>,
     /// A batch is cut into so many parts, whose gradients are summed in an order that does not depend on who runs which.
     pub shards: Option<usize>,
+    /// Batch norms of shards take the statistics of the whole batch.
+    pub sync_batch_norm: bool,
     /// Fewer activations are kept, and the backward pass computes the others again.
     pub recompute: bool,
     /// The last batch of an epoch is left out where it is short, rather than run with the images it has.
@@ -202,6 +204,7 @@ impl Default for TrainConfig {
             batch: 64,
             micro_batch: None,
             shards: None,
+            sync_batch_norm: false,
             recompute: false,
             drop_last: false,
             seed: 1,

@@ -173,6 +173,11 @@ pub static ROWS: &[Row] = &[
                ends with the same weights, to the last bit, on 1, 2, 3 or 4 devices or processes of a kind, and may be resumed \
                on another number of them.")
         .otherwise("as many as members"),
+    row!(Training, sync_batch_norm, "", ANY,
+        "Normalise shards by the statistics of the whole batch, rather than each by its own")
+        .more("The shards of a device then run side by side, so that it holds the activations of all, and they exchange sums twice \
+               at each batch norm. Of effect with {shards} above 1.")
+        .fixed(),
     row!(Training, recompute, "", ANY,
         "Keep fewer activations and compute the others again: less device memory, some 15 % more time on an H100")
         .more("The forward pass is cut into segments; what goes from one to the next is kept, and a segment is run again before its \

@@ -216,6 +216,31 @@ impl Program {
     /// Submits the part of a run that has not been submitted and that `outputs` need: these can be read, and inputs that
     /// only later nodes take can be written, before [`Program::run`] ends the run.
     ///
+    /// ```
+    /// use tilewright::graph::Graph;
+    /// use tilewright::ops::{Mul, Scale};
+    /// use tilewright::session::{Device, Session};
+    /// use tilewright::tensor::TensorSpec;
+    ///
+    /// let mut graph = Graph::new();
+    /// let [x, factor] = ["x", "factor"].map(|name| graph.input(name, TensorSpec::f32([2])));
+    /// let (x, factor) = (x?, factor?);
+    /// let half = graph.apply_one(Scale { factor: 0.5 }, &[x])?;
+    /// let whole = graph.apply_one(Mul, &[half, factor])?;
+    /// graph.output("half", half);
+    /// graph.output("whole", whole);
+    /// let [mut program] = Session::new(&Device::reference(), 1).prepare([&graph])?;
+    /// program.write(program.input("x")?, &[4.0f32, 6.0])?;
+    /// program.run_to(&[program.output("half")?])?;
+    /// let read = program.read(program.output("half")?)?.wait()?;
+    /// assert_eq!(read.f32(), [2.0, 3.0]);
+    /// program.write(program.input("factor")?, read.f32())?;
+    /// program.run()?;
+    /// let both = program.read_all(&[program.output("half")?, program.output("whole")?])?.wait()?;
+    /// assert_eq!(both.f32(), [2.0, 3.0, 4.0, 9.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// When one is the output of another program.
     pub fn run_to(&mut self, outputs: &[Output]) -> Result<(), SessionError> {

@@ -14,6 +14,7 @@ use crate::optim::{
     Attached, AverageWeights, Bucket, NotFinite, Shares, UpdateConfig, accumulate, accumulated_gradients, in_buckets,
     loss_scale,
 };
+use crate::passes::{SyncPoint, update_running};
 use crate::recipe::{Precision, TrainConfig};
 use crate::setting::{BadSetting, Setting};
 use crate::tensor::{Shape, TensorSpec};
@@ -30,6 +31,8 @@ pub(super) const HISTORY_TENSOR: &str = "history.train";
 pub(super) const STATISTICS_MEAN: &str = "mean.";
 /// Buffer of the training graph, `[classes]`: how often each class counts, where they do not count alike.
 pub(super) const CLASS_WEIGHTS: &str = "class_weights";
+/// Input of the graph of a shard whose batch norms are those of the whole batch, `[1]`: the share of its loss in that of the batch.
+pub(super) const LOSS_SHARE: &str = "loss_share";
 /// Output of the evaluation graph, `[N, classes]`.
 pub(super) const LOGITS: &str = "logits";
 
@@ -71,6 +74,8 @@ pub struct PartGraphs {
     pub attached: Attached,
     /// What the part gives of its gradients, where the batch is cut into shards.
     pub buckets: Vec<Bucket>,
+    /// Where the runs of its shards meet, if batch norms are those of the whole batch.
+    pub(super) points: Vec<SyncPoint>,
 }
 
 /// As [`training_graph`], for batches that are taken in parts of the shape `part`: their gradients are
@@ -82,6 +87,7 @@ pub struct PartGraphs {
 pub fn part_graphs(config: &TrainConfig, part: Batch) -> Result<PartGraphs, TrainError> {
     let (mut graph, gradients, loss) = backward(config, part)?;
     let shares = shares(config, &graph)?;
+    let points = if is_synchronised(config) { graph.synchronise()? } else { Vec::new() };
     let buckets = match config.shard_count() {
         1 => accumulate(&mut graph, &gradients, &shares).map(|()| Vec::new())?,
         _ => in_buckets(&mut graph, &gradients)?,
@@ -92,7 +98,8 @@ pub fn part_graphs(config: &TrainConfig, part: Batch) -> Result<PartGraphs, Trai
     let mut update = Graph::new();
     let gradients = accumulated_gradients(&mut update, &graph)?;
     let attached = update_config(config).attach_with(&mut update, &gradients, &shares)?;
-    Ok(PartGraphs { part: stored(config, graph, loss), update, attached, buckets })
+    update.within(Pass::Update, "running_statistics", |update| update_running(update, &points))?;
+    Ok(PartGraphs { part: stored(config, graph, loss), update, attached, buckets, points })
 }
 
 /// The running statistics that a graph writes, by name.
@@ -124,14 +131,30 @@ fn backward(config: &TrainConfig, batch: Batch) -> Result<WithGradients, TrainEr
     let [loss, rows] = loss(&mut graph, config, logits, labels)?;
     record(&mut graph, [logits, labels, loss, rows])?;
     let wanted: Vec<Value> = graph.trainable().collect();
-    let (gradients, end) = match config.precision {
-        Precision::F32 => (graph.gradients(loss, &wanted)?, graph.nodes().len()),
-        Precision::F16 => {
-            let scale = loss_scale(&mut graph)?;
-            graph.backward_in_two(&[(loss, scale)], &wanted, begin)?
+    let scale = match config.precision {
+        Precision::F32 => None,
+        Precision::F16 => Some(loss_scale(&mut graph)?),
+    };
+    let share = match is_synchronised(config) {
+        false => None,
+        true => Some(graph.input(LOSS_SHARE, graph.spec(loss).clone())?),
+    };
+    let seed = match (scale, share) {
+        (Some(scale), Some(share)) => {
+            Some(graph.within(Pass::Backward, "loss", |graph| graph.apply_one(Mul, &[scale, share]))?)
         }
+        (scale, share) => scale.or(share),
+    };
+    let (gradients, end) = match seed {
+        None => (graph.gradients(loss, &wanted)?, graph.nodes().len()),
+        Some(seed) => graph.backward_in_two(&[(loss, seed)], &wanted, begin)?,
     };
     Ok((graph, gradients, begin..end))
+}
+
+/// Whether the shards of a batch share the statistics of their batch norms.
+pub(super) fn is_synchronised(config: &TrainConfig) -> bool {
+    config.sync_batch_norm && config.shard_count() > 1
 }
 
 /// What is the share of each parameter.

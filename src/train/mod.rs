@@ -29,6 +29,8 @@ mod inside;
 #[cfg(blocking)]
 mod landscape;
 #[cfg(blocking)]
+mod meeting;
+#[cfg(blocking)]
 mod norms;
 #[cfg(blocking)]
 mod norms_of_run;
@@ -38,6 +40,7 @@ mod notes;
 mod outcome;
 #[cfg(blocking)]
 mod overfit;
+mod part;
 mod probabilities;
 #[cfg(blocking)]
 mod progress;
@@ -53,6 +56,8 @@ mod runner;
 #[cfg(blocking)]
 mod saving;
 #[cfg(blocking)]
+mod shard_timing;
+#[cfg(blocking)]
 mod sharded;
 #[cfg(blocking)]
 mod shards;
@@ -61,8 +66,11 @@ mod step_metrics;
 #[cfg(blocking)]
 mod steps;
 mod stepwise;
+mod sums;
 #[cfg(blocking)]
 pub mod sweep;
+#[cfg(blocking)]
+mod synchronised;
 #[cfg(blocking)]
 mod together;
 #[cfg(blocking)]
@@ -104,6 +112,8 @@ pub use resolved::Resolved;
 #[cfg(blocking)]
 pub use resume::Changes;
 pub use run_folder::{EpochRow, RunFolder};
+#[cfg(blocking)]
+pub use shard_timing::{ShardTiming, time_shards};
 pub use start::read_data;
 pub use stepwise::{Step, Stepwise};
 #[cfg(blocking)]

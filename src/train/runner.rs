@@ -2,20 +2,20 @@
 
 #[cfg(blocking)]
 use super::averaged::Averaged;
-use super::feed::{Feed, Targets};
-use super::graphs::{Batch, CLASS_WEIGHTS, METRICS, PartGraphs, part_graphs, step_numbers, training_graph};
+use super::graphs::{Batch, CLASS_WEIGHTS, PartGraphs, part_graphs, step_numbers, training_graph};
 #[cfg(blocking)]
 use super::init_classes;
-use super::shards::Sums;
+use super::part::{Part, Then, update_inputs};
 use super::start::class_weights;
+use super::sums::Sums;
 use super::{Evaluator, Resolved, TrainError, init, whiten};
 use crate::checkpoint::{Checkpoint, Header};
 use crate::data::{Dataset, PackedBatch, Splits};
 use crate::graph::Graph;
-use crate::nn::STEP_NUMBERS;
-use crate::optim::{Attached, LOSS_SCALE, NotFinite, PART_SHARE, SKIPPED_STEPS};
+use crate::optim::{Attached, LOSS_SCALE, NotFinite, SKIPPED_STEPS};
+use crate::passes::SyncPoint;
 use crate::recipe::{Precision, TrainConfig};
-use crate::session::{Device, Input, Output, Pending, Program, Session, SessionError, Tensors};
+use crate::session::{Device, Input, Pending, Program, Session, SessionError, Tensors};
 use crate::tensor::Shape;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -50,6 +50,11 @@ pub(super) struct Runner {
     weight_before: f64,
     /// What a shard leaves for the sums of a step, in the order in which it comes.
     pub sums: Vec<Sums>,
+    /// Where the shards of a step meet, if their batch norms are those of the whole batch.
+    pub points: Vec<SyncPoint>,
+    /// The graph of a shard, where such shards run side by side: each but the first has a program of these.
+    shard: Option<Graph>,
+    beside: Vec<Part>,
     /// How often the loss of one classifier counts, with those of auxiliary ones.
     pub heads: f64,
 }
@@ -63,58 +68,22 @@ pub(super) struct Skips {
     pub loss_scale: Option<f64>,
 }
 
-/// A step or a part of one, with what goes in and comes out.
-struct Part {
-    program: Program,
-    images: Feed,
-    targets: Targets,
-    numbers: Input,
-    metrics: Output,
-    /// Of a shard: what it gives for each of the sums.
-    sums: Vec<Vec<Output>>,
-    then: Then,
-}
-
-/// What a part takes besides its images.
-enum Then {
-    /// What [`Attached::inputs`] gives: it is a whole step.
-    Update(Vec<Input>),
-    /// The share that its images have in those of the step so far.
-    Share(Input),
-    /// Nothing, as a shard.
-    Sums,
-}
-
 /// An update that is a program of its own.
 struct Update {
     program: Program,
     /// What [`Attached::inputs`] gives.
     inputs: Vec<Input>,
+    /// Mean and variance of the batch at each point that has running statistics.
+    running: Vec<Option<[Input; 2]>>,
 }
 
-impl Part {
-    /// `attached` is the update, where it is part of the program.
-    fn new(program: Program, attached: Option<&Attached>, sums: &[Sums]) -> Result<Part, TrainError> {
-        let outputs = |sums: &Sums| sums.outputs.iter().map(|name| program.output(name)).collect::<Result<_, _>>();
-        Ok(Part {
-            sums: sums.iter().map(outputs).collect::<Result<_, _>>()?,
-            images: Feed::of(&program)?,
-            targets: Targets::of(&program)?,
-            numbers: program.input(STEP_NUMBERS)?,
-            metrics: program.output(METRICS)?,
-            then: match attached {
-                Some(attached) => Then::Update(update_inputs(&program, attached)?),
-                None if sums.is_empty() => Then::Share(program.input(PART_SHARE)?),
-                None => Then::Sums,
-            },
-            program,
-        })
+impl Update {
+    fn new(program: Program, attached: &Attached, points: &[SyncPoint]) -> Result<Update, TrainError> {
+        let inputs = |[mean, variance]: &[String; 2]| Ok([program.input(mean)?, program.input(variance)?]);
+        let of_point = |point: &SyncPoint| point.running.as_ref().map(|running| inputs(&running.inputs)).transpose();
+        let running = points.iter().map(of_point).collect::<Result<_, SessionError>>()?;
+        Ok(Update { inputs: update_inputs(&program, attached)?, running, program })
     }
-}
-
-/// The inputs of an update, in the order of [`Attached::inputs`].
-fn update_inputs(program: &Program, attached: &Attached) -> Result<Vec<Input>, TrainError> {
-    attached.inputs(0, 0.0).iter().map(|(name, _)| Ok(program.input(name)?)).collect()
 }
 
 impl Runner {
@@ -149,17 +118,17 @@ impl Runner {
             classes: train.classes.len(),
         };
         let (batch, tested) = (of(config.trained_shape(train)), of(splits.test.shape()));
-        let (graph, update, mut attached, buckets) = match resolved.parts {
+        let (graph, update, mut attached, buckets, points) = match resolved.parts {
             1 => {
                 let (graph, attached) = training_graph(config, batch)?;
-                (graph, None, attached, Vec::new())
+                (graph, None, attached, Vec::new(), Vec::new())
             }
             _ => {
-                let PartGraphs { part, update, attached, buckets } = part_graphs(config, batch)?;
-                (part, Some(update), attached, buckets)
+                let PartGraphs { part, update, attached, buckets, points } = part_graphs(config, batch)?;
+                (part, Some(update), attached, buckets, points)
             }
         };
-        let sums = if config.shard_count() > 1 { Sums::of_shard(&graph, buckets) } else { Vec::new() };
+        let sums = if config.shard_count() > 1 { Sums::of_shard(&graph, buckets, &points) } else { Vec::new() };
         init::check(config, &graph, batch)?;
         init::expect_one_model(config, &graph, tested)?;
         let saved = [Some(&graph), update.as_ref()].into_iter().flatten().flat_map(saved_tensors).collect();
@@ -183,9 +152,7 @@ impl Runner {
         }
         let mut next = || programs.next().unwrap_or_else(|| unreachable!("there is a program for each graph"));
         let (step, update) = (next(), update.map(|_| next()));
-        let update =
-            update.map(|program| Ok::<_, TrainError>(Update { inputs: update_inputs(&program, &attached)?, program }));
-        let update = update.transpose()?;
+        let update = update.map(|program| Update::new(program, &attached, &points)).transpose()?;
         let own_update = update.is_none().then_some(&attached);
         #[cfg_attr(not(blocking), expect(unused_variables, reason = "none is kept"))]
         let (averaged, evaluator) = match averaged {
@@ -200,11 +167,16 @@ impl Runner {
                     1 => training_graph(config, batch)?.0,
                     _ => part_graphs(config, batch)?.part,
                 };
-                Some(Part::new(session.prepare_beside_async(&graph, &step).await?, own_update, &sums)?)
+                let program = match points.is_empty() {
+                    true => session.prepare_beside_async(&graph, &step).await?,
+                    // It runs while others of the step do.
+                    false => session.prepare_async(&[&graph]).await?.swap_remove(0),
+                };
+                Some(Part::new(program, own_update, &sums, &points)?)
             }
             None => None,
         };
-        let step = Part::new(step, own_update, &sums)?;
+        let step = Part::new(step, own_update, &sums, &points)?;
         let parameters = graph.parameters_text();
         let heads = 1.0 + graph.auxiliaries().iter().map(|&(_, weight)| f64::from(weight)).sum::<f64>();
         let Resolved { parts, .. } = resolved;
@@ -228,6 +200,9 @@ impl Runner {
             class_weights,
             weight_before: 0.0,
             sums,
+            shard: (!points.is_empty()).then_some(graph),
+            points,
+            beside: Vec::new(),
             heads,
         })
     }
@@ -333,7 +308,7 @@ impl Runner {
         batch: &PackedBatch,
         update: &[(&str, Vec<f32>)],
     ) -> Result<(), TrainError> {
-        Ok(self.prepare_run(run, batch, update)?.program.run_async().await?)
+        Ok(self.prepare_run(0, run, batch, update)?.program.run_async().await?)
     }
 
     /// Submits a shard; gives what it leaves for each of the [sums](Runner::sums), on its way, the first with the metrics of
@@ -343,21 +318,66 @@ impl Runner {
     /// When the device fails.
     #[cfg(blocking)]
     pub(super) fn run_shard(&mut self, run: u64, batch: &PackedBatch) -> Result<Vec<Pending>, TrainError> {
-        let part = self.prepare_run(run, batch, &[])?;
-        let mut given = Vec::with_capacity(part.sums.len());
-        for (place, outputs) in part.sums.iter().enumerate() {
-            let metrics = (place == 0).then_some(&part.metrics);
-            let outputs: Vec<Output> = outputs.iter().chain(metrics).copied().collect();
-            part.program.run_to(&outputs)?;
-            given.push(part.program.read_all(&outputs)?);
-        }
+        let sums = self.sums.len();
+        let part = self.prepare_run(0, run, batch, &[])?;
+        let given = (0..sums).map(|place| part.run_to_sums(place)).collect::<Result<_, _>>()?;
         part.program.run()?;
         Ok(given)
+    }
+
+    /// Gives a shard that runs beside others what goes in: `place` counts those of this member. Says whether it is a short one.
+    ///
+    /// # Errors
+    /// When the device fails.
+    #[cfg(blocking)]
+    pub(super) fn begin_shard(
+        &mut self,
+        place: usize,
+        run: u64,
+        batch: &PackedBatch,
+        share: f32,
+    ) -> Result<bool, TrainError> {
+        while self.beside.len() < place
+            && let Some(graph) = &self.shard
+        {
+            let [program] = self.session.prepare([graph])?;
+            self.beside.push(Part::new(program, None, &self.sums, &self.points)?);
+        }
+        let part = self.prepare_run(place, run, batch, &[])?;
+        if let Then::Shard(Some(input)) = part.then {
+            part.program.write(input, &[share])?;
+        }
+        Ok(self.ran_short)
+    }
+
+    /// A shard that was [begun](Runner::begin_shard).
+    #[cfg(blocking)]
+    pub(super) fn shard(&mut self, place: usize, is_short: bool) -> &mut Part {
+        match (&mut self.short, place) {
+            (Some(short), _) if is_short => short,
+            (_, 0) => &mut self.step,
+            _ => &mut self.beside[place - 1],
+        }
+    }
+
+    /// Gives the update mean and variance of the batch at a point.
+    ///
+    /// # Errors
+    /// When the device fails.
+    #[cfg(blocking)]
+    pub(super) fn set_running(&mut self, point: usize, values: &[Vec<f32>; 2]) -> Result<(), TrainError> {
+        if let Some(Update { program, running, .. }) = &mut self.update
+            && let Some(Some(inputs)) = running.get(point)
+        {
+            inputs.iter().zip(values).try_for_each(|(&input, values)| program.write(input, values))?;
+        }
+        Ok(())
     }
 
     /// Gives the program of a run what goes in.
     fn prepare_run(
         &mut self,
+        place: usize,
         run: u64,
         batch: &PackedBatch,
         update: &[(&str, Vec<f32>)],
@@ -366,7 +386,8 @@ impl Runner {
         self.ran_short = self.short.is_some() && rows < self.batch.shape[0];
         let part = match &mut self.short {
             Some(short) if self.ran_short => short,
-            _ => &mut self.step,
+            _ if place == 0 => &mut self.step,
+            _ => &mut self.beside[place - 1],
         };
         let Part { program, images, targets, numbers, then, .. } = &mut *part;
         images.write(program, batch)?;
@@ -387,7 +408,7 @@ impl Runner {
                 let of_parts = if together > 0.0 { (of_part / together) as f32 } else { 1.0 };
                 program.write(*share, &[of_parts])?;
             }
-            Then::Sums => {}
+            Then::Shard(_) => {}
         }
         Ok(part)
     }
@@ -406,7 +427,7 @@ impl Runner {
     /// # Errors
     /// As [`Runner::run_update`].
     pub(super) async fn run_update_async(&mut self, values: &[(&str, Vec<f32>)]) -> Result<(), TrainError> {
-        if let Some(Update { program, inputs }) = &mut self.update {
+        if let Some(Update { program, inputs, .. }) = &mut self.update {
             write_all(program, inputs, values)?;
             program.run_async().await?;
         }

@@ -2,66 +2,15 @@
 //! the sums that all members then share.
 
 use super::TrainError;
-use super::graphs::statistics_of;
-#[cfg(blocking)]
 use super::runner::Runner;
-#[cfg(blocking)]
 use super::step_metrics::row_of;
-#[cfg(blocking)]
+use super::sums::Sums;
 use crate::data::PackedBatch;
-use crate::graph::Graph;
-use crate::optim::Bucket;
-#[cfg(blocking)]
 use crate::parallel::{Collective, Tree, block, sum_of_shards};
-#[cfg(blocking)]
 use crate::session::Pending;
-#[cfg(blocking)]
 use crate::tensor::HostTensor;
-use std::ops::Range;
-#[cfg(blocking)]
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
-
-/// Numbers of shards that are added up together: those of a bucket of gradients, and with the first, running statistics.
-#[derive(Clone, Debug)]
-pub(super) struct Sums {
-    /// Outputs of a shard's graph that have them, one after another.
-    pub outputs: Vec<String>,
-    /// How many numbers there are.
-    pub elements: usize,
-    /// Of the gradients, which come first.
-    gradients: usize,
-    /// What the sums are for, and which of them.
-    tensors: Vec<(String, Range<usize>)>,
-}
-
-impl Sums {
-    /// In the order in which the graph of a shard has them.
-    pub(super) fn of_shard(graph: &Graph, buckets: Vec<Bucket>) -> Vec<Sums> {
-        let mut all: Vec<Sums> = buckets.into_iter().map(Sums::of_bucket).collect();
-        if all.is_empty() {
-            all.push(Sums { outputs: Vec::new(), elements: 0, gradients: 0, tensors: Vec::new() });
-        }
-        for (name, value) in statistics_of(graph) {
-            let first = all[0].elements;
-            all[0].elements += graph.shape(value).elements();
-            let end = all[0].elements;
-            all[0].outputs.push(name.clone());
-            all[0].tensors.push((name, first..end));
-        }
-        all
-    }
-
-    fn of_bucket(bucket: Bucket) -> Sums {
-        let Bucket { output, elements, members } = bucket;
-        Sums { outputs: vec![output], elements, gradients: elements, tensors: members }
-    }
-
-    /// Running statistics, by name.
-    #[cfg(blocking)]
-    fn statistics(&self) -> impl Iterator<Item = &(String, Range<usize>)> {
-        self.tensors.iter().filter(|(_, range)| range.start >= self.gradients)
-    }
-}
 
 /// How much a shard counts in the sums of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,6 +19,8 @@ pub(super) struct Weight {
     pub gradients: f32,
     /// Of its running statistics.
     pub statistics: f32,
+    /// Its images.
+    pub images: f64,
 }
 
 impl Weight {
@@ -81,14 +32,18 @@ impl Weight {
             let statistics = (images / all_images) as f32;
             // Where no image counts, no shard has a gradient.
             let gradients = if all_counts > 0.0 { (count / all_counts) as f32 } else { statistics };
-            Weight { gradients, statistics }
+            Weight { gradients, statistics, images: *images }
         };
         images.iter().zip(counts).map(weight).collect()
+    }
+
+    /// Of gradients that have their share already, by the loss that they are of.
+    pub(super) fn of_shared_loss(self) -> Weight {
+        Weight { gradients: 1.0, ..self }
     }
 }
 
 /// What is kept from shard to shard.
-#[cfg(blocking)]
 pub(super) struct Shards {
     /// The running statistics that a step begins with.
     held: Vec<(String, Vec<f32>)>,
@@ -101,7 +56,6 @@ pub(super) struct Shards {
 }
 
 /// The shards of a step, on all members.
-#[cfg(blocking)]
 #[derive(Clone, Copy)]
 pub(super) struct OfStep<'a> {
     /// The run of the first shard.
@@ -113,15 +67,14 @@ pub(super) struct OfStep<'a> {
 }
 
 /// A shard that runs.
-#[cfg(blocking)]
 pub(super) struct Running {
     run: u64,
     shard: usize,
     weight: Weight,
-    given: std::vec::IntoIter<Pending>,
+    /// What it leaves for the sums, on its way.
+    pub given: VecDeque<Pending>,
 }
 
-#[cfg(blocking)]
 impl Shards {
     /// # Errors
     /// When the device fails.
@@ -150,36 +103,55 @@ impl Shards {
         of_step: OfStep<'_>,
         mut next: impl FnMut() -> Result<PackedBatch, TrainError>,
     ) -> Result<Vec<f32>, TrainError> {
+        if !runner.points.is_empty() {
+            return self.synchronised_step(runner, group, of_step, next);
+        }
         let OfStep { first, parts, weights } = of_step;
         let own = block(parts, group.rank(), group.world());
         let all = runner.sums.clone();
         let (mut trees, mut rows) = (vec![Tree::default(); all.len()], Vec::new());
-        let mut take_in = |running: &mut Running, sums: &Sums, tree: &mut Tree| -> Result<(), TrainError> {
-            let (values, row) = running.next(sums)?;
-            tree.push_shard(running.shard, values);
-            rows.extend(row.into_iter().flatten());
-            Ok(())
-        };
         let mut last: Option<Running> = None;
         for (shard, &weight) in weights.iter().enumerate().filter(|(shard, _)| own.contains(shard)) {
             let running = self.start(runner, first, shard, &next()?, weight)?;
             // What the shard before leaves is taken in while this one runs.
             if let Some(mut before) = last.replace(running) {
-                all.iter().zip(&mut trees).try_for_each(|(sums, tree)| take_in(&mut before, sums, tree))?;
+                all.iter().zip(&mut trees).try_for_each(|(sums, tree)| before.leave(sums, tree, &mut rows))?;
             }
         }
         for (sums, mut tree) in all.iter().zip(trees) {
             if let Some(running) = &mut last {
-                take_in(running, sums, &mut tree)?;
+                running.leave(sums, &mut tree, &mut rows)?;
             }
-            let begin = Instant::now();
-            let values = sum_of_shards(group, tree, [parts, weights.len()], sums.elements)?;
-            let took = begin.elapsed();
-            self.exchanging += took;
-            self.exposed += if runner.session.device().is_idle() { took } else { Duration::ZERO };
-            self.take(runner, sums, &values)?;
+            self.exchange(runner, group, sums, tree, [parts, weights.len()])?;
         }
         Ok(rows)
+    }
+
+    /// Gets sums over the shards of all members, of which this one's are in the tree, and puts them where the update finds them.
+    pub(super) fn exchange(
+        &mut self,
+        runner: &Runner,
+        group: &dyn Collective,
+        sums: &Sums,
+        tree: Tree,
+        shards: [usize; 2],
+    ) -> Result<(), TrainError> {
+        let values = self.timed(runner, || Ok(sum_of_shards(group, tree, shards, sums.elements)?))?;
+        self.take(runner, sums, &values)
+    }
+
+    /// What an exchange gives, whose time counts.
+    pub(super) fn timed<T>(
+        &mut self,
+        runner: &Runner,
+        exchange: impl FnOnce() -> Result<T, TrainError>,
+    ) -> Result<T, TrainError> {
+        let begin = Instant::now();
+        let given = exchange()?;
+        let took = begin.elapsed();
+        self.exchanging += took;
+        self.exposed += if runner.session.device().is_idle() { took } else { Duration::ZERO };
+        Ok(given)
     }
 
     /// Lets a shard begin.
@@ -197,7 +169,7 @@ impl Shards {
                 runner.session.set(name, values)?;
             }
         }
-        Ok(Running { run, shard, weight, given: runner.run_shard(run, batch)?.into_iter() })
+        Ok(Running { run, shard, weight, given: runner.run_shard(run, batch)?.into() })
     }
 
     /// Puts the values of sums where the update and the next step find them.
@@ -213,11 +185,26 @@ impl Shards {
     }
 }
 
-#[cfg(blocking)]
 impl Running {
-    /// Its part of the next sums, when it is there, and with the first its loss, correct rows and rows.
+    /// A shard that is to begin, the `first` of whose step has that run.
+    pub(super) fn new(first: u64, shard: usize, weight: Weight) -> Running {
+        Running { run: first + shard as u64, shard, weight, given: VecDeque::new() }
+    }
+
+    /// Adds its part of the next sums to their tree, when it is there, and with the first its loss, correct rows and rows to
+    /// `rows`.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) fn leave(&mut self, sums: &Sums, tree: &mut Tree, rows: &mut Vec<f32>) -> Result<(), TrainError> {
+        let (values, row) = self.next(sums)?;
+        tree.push_shard(self.shard, values);
+        rows.extend(row.into_iter().flatten());
+        Ok(())
+    }
+
     fn next(&mut self, sums: &Sums) -> Result<(Vec<f32>, Option<[f32; 3]>), TrainError> {
-        let Some(HostTensor::F32(mut values)) = self.given.next().map(Pending::wait).transpose()? else {
+        let Some(HostTensor::F32(mut values)) = self.given.pop_front().map(Pending::wait).transpose()? else {
             return Ok((vec![0.0; sums.elements], None));
         };
         let row = (values.len() > sums.elements).then(|| row_of(self.run, &values[sums.elements..]));
@@ -238,6 +225,9 @@ mod tests {
         let weights = Weight::of_shards(&[4.0, 4.0, 2.0], &[1.0, 2.0, 1.0]);
         assert_eq!(weights.iter().map(|weight| weight.statistics).collect::<Vec<_>>(), [0.4, 0.4, 0.2]);
         assert_eq!(weights.iter().map(|weight| weight.gradients).collect::<Vec<_>>(), [0.25, 0.5, 0.25]);
-        assert_eq!(Weight::of_shards(&[3.0, 1.0], &[0.0; 2])[0], Weight { gradients: 0.75, statistics: 0.75 });
+        assert_eq!(
+            Weight::of_shards(&[3.0, 1.0], &[0.0; 2])[0],
+            Weight { gradients: 0.75, statistics: 0.75, images: 3.0 }
+        );
     }
 }

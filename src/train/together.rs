@@ -217,7 +217,7 @@ fn agree(group: &dyn Collective, device: &Device, splits: &Splits) -> Result<(),
 }
 
 /// Refuses members that would have no shard.
-fn expect_shards(shards: usize, world: usize) -> Result<(), TrainError> {
+pub(super) fn expect_shards(shards: usize, world: usize) -> Result<(), TrainError> {
     match world > shards {
         true => Err(BadSetting::new("shards", shards, format!("at least {world}, one for each member")).into()),
         false => Ok(()),

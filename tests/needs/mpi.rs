@@ -14,6 +14,7 @@ trials! {
     Mpi:
         under_mpirun_a_run_of_four_shards_has_the_same_bits_on_one_two_or_four_processes,
         a_run_one_of_whose_processes_is_killed_goes_on_with_another_number_of_them,
+        a_process_that_hangs_ends_the_run_after_the_time_that_it_was_given,
         processes_that_are_not_alike_are_refused_with_the_rank_and_what_differs,
         what_all_processes_find_wrong_is_told_once_with_the_status_of_a_single_one;
 }
@@ -111,6 +112,26 @@ fn a_run_one_of_whose_processes_is_killed_goes_on_with_another_number_of_them() 
     assert!(done < last(&whole).header.progress.step, "it was ended in the middle");
     train(4, &["--resume", killed.to_str().unwrap(), "--device", "cpu"], 0);
     expect_same_bits(&last(&killed), &last(&whole));
+}
+
+fn a_process_that_hangs_ends_the_run_after_the_time_that_it_was_given() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("run");
+    let mut run = mpirun(2);
+    run.arg(command().get_program()).arg("train").args(TINY);
+    run.args(["4000", "--member-timeout", "2s", "--run", path.to_str().unwrap()]);
+    let mut run = run.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let said = BufReader::new(run.stderr.take().unwrap());
+    let mut lines = said.lines().map_while(Result::ok);
+    lines.find(|line| line.contains("epoch 2/")).expect("it trains");
+    let holder = std::fs::read_to_string(path.join(".lock")).unwrap();
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", run.id())).unwrap();
+    let other = children.split_whitespace().find(|child| *child != holder.trim()).expect("there are two");
+    assert!(Command::new("kill").args(["-STOP", other]).status().unwrap().success());
+    let said: Vec<String> = lines.collect();
+    assert!(!run.wait().unwrap().success());
+    let told = said.iter().any(|line| line.contains("rank 1 of 2 has not answered for 2 s"));
+    assert!(told, "{said:?}");
 }
 
 fn processes_that_are_not_alike_are_refused_with_the_rank_and_what_differs() {

@@ -10,7 +10,7 @@ use tilewright::data::{Dataset, Splits};
 use tilewright::gpu::DeviceOptions;
 use tilewright::graph::{GraphError, Value};
 use tilewright::models::{self, Model, Settings};
-use tilewright::nn::Scope;
+use tilewright::nn::{Conv2d, Scope};
 use tilewright::recipe::TrainConfig;
 use tilewright::session::Device;
 use tilewright::train::{RunFolder, Silent, TrainError, Trainer};
@@ -20,6 +20,8 @@ trials! {
         a_run_of_four_shards_ends_to_the_last_bit_alike_on_one_two_three_or_four_devices,
         shards_are_summed_to_what_a_whole_batch_gives,
         a_run_of_shards_is_resumed_on_another_number_of_devices_as_if_it_had_never_stopped,
+        shards_that_share_their_batch_norms_give_what_a_whole_batch_gives,
+        shards_that_share_their_batch_norms_end_to_the_last_bit_alike_on_one_two_three_or_four_devices,
         shards_that_cannot_be_are_refused_with_their_number_and_the_rule,
         a_member_that_fails_ends_the_run_with_its_rank_and_the_reason;
     Adapter:
@@ -35,8 +37,22 @@ fn plain(net: &mut Scope, images: Value, with: &Settings) -> Result<Value, Graph
     net.linear("second", x, with.num_classes)
 }
 
-const MODELS: [Model; 2] =
-    [Model::new("sharded_small", [1, 6, 6], 3, normed), Model::new("sharded_plain", [1, 6, 6], 3, plain)];
+/// Batch norms before and after an activation, with and without a gradient of what comes before.
+fn normal(net: &mut Scope, images: Value, with: &Settings) -> Result<Value, GraphError> {
+    let x = net.conv2d("first", images, Conv2d::square(4, 3))?;
+    let x = net.batch_norm("norm", x)?;
+    let x = net.relu(x)?;
+    let x = net.flatten(x)?;
+    let x = net.linear("second", x, 6)?;
+    let x = net.batch_norm("again", x)?;
+    net.linear("last", x, with.num_classes)
+}
+
+const MODELS: [Model; 3] = [
+    Model::new("sharded_small", [1, 6, 6], 3, normed),
+    Model::new("sharded_plain", [1, 6, 6], 3, plain),
+    Model::new("sharded_normal", [1, 6, 6], 3, normal),
+];
 
 fn images(name: &str, count: usize) -> Dataset {
     // Of class c every fourth image, of the others the rest.
@@ -136,6 +152,37 @@ fn shards_are_summed_to_what_a_whole_batch_gives() {
     }
 }
 
+fn shards_that_share_their_batch_norms_give_what_a_whole_batch_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    for (place, class_weights) in [None, Some("balanced".parse().unwrap())].into_iter().enumerate() {
+        let of = |shards: usize, sync_batch_norm: bool| {
+            let config = TrainConfig {
+                class_weights: class_weights.clone(),
+                sync_batch_norm,
+                ..config("sharded_normal", shards)
+            };
+            trained(config, 1, &folder.path().join(format!("{place}-{shards}-{sync_batch_norm}")))
+        };
+        let (whole, shared, own) = (of(1, false), of(4, true), of(4, false));
+        let furthest = |other: &Checkpoint| {
+            let pairs = whole.tensors.iter().flat_map(|(name, (_, values))| values.iter().zip(&other.tensors[name].1));
+            pairs.map(|(a, b)| (a - b).abs() / (1.0 + a.abs())).fold(0.0, f32::max)
+        };
+        assert!(furthest(&shared) < 2e-5, "{} from a whole batch", furthest(&shared));
+        assert!(furthest(&own) > 1e-3, "with batch norms of their own they give something else");
+    }
+}
+
+fn shards_that_share_their_batch_norms_end_to_the_last_bit_alike_on_one_two_three_or_four_devices() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |members: usize| folder.path().join(members.to_string());
+    let run = |members: usize| trained(TrainConfig { sync_batch_norm: true, ..rich() }, members, &path(members));
+    let alone = run(1);
+    for members in 2..=4 {
+        expect_same_bits(&run(members), &alone);
+    }
+}
+
 fn a_run_of_shards_is_resumed_on_another_number_of_devices_as_if_it_had_never_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let whole = trained(rich(), 2, &folder.path().join("whole"));
@@ -200,9 +247,10 @@ fn shards_on_adapters_end_to_the_last_bit_alike_for_lenet5_and_for_dropout_and_b
     let lenet =
         TrainConfig { data: "mnist".parse().unwrap(), limit: Some(90), flip: true, crop: 2, ..config("lenet5", 4) };
     let dropping = TrainConfig { data: "synthetic:1x6x6:3:74".parse().unwrap(), ..rich() };
-    for config in [lenet, dropping] {
+    let shared = TrainConfig { sync_batch_norm: true, ..dropping.clone() };
+    for (place, config) in [lenet, dropping, shared].into_iter().enumerate() {
         let run = |members: usize| {
-            let path = folder.path().join(format!("{}-{members}", config.model));
+            let path = folder.path().join(format!("{place}-{members}"));
             let trainer = Trainer::create(config.clone(), &open(), Some(&path)).unwrap();
             let others = (1..members).map(|_| open()).collect();
             trainer.together_with(others).unwrap().run(&mut Silent).unwrap();

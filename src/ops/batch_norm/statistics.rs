@@ -83,14 +83,14 @@ impl Op for BatchStatistics {
 pub struct UpdateRunningStatistics {
     /// Share of the new batch, from 0 to 1.
     pub momentum: f32,
-    /// Elements of a channel.
-    pub count: usize,
+    /// Elements of a channel, by which a biased variance becomes unbiased; none where it is unbiased.
+    pub count: Option<usize>,
 }
 
 impl UpdateRunningStatistics {
     /// Factor from biased to unbiased variance.
     fn correction(&self) -> f32 {
-        (self.count as f64 / (self.count as f64 - 1.0)) as f32
+        self.count.map_or(1.0, |count| (count as f64 / (count as f64 - 1.0)) as f32)
     }
 }
 
@@ -105,7 +105,7 @@ impl Op for UpdateRunningStatistics {
         expect_inputs(inputs, 4)?;
         expect_finite("momentum", self.momentum)?;
         match self.count {
-            0 | 1 => Err("it takes the variance of more than one value per channel".to_owned()),
+            Some(0 | 1) => Err("it takes the variance of more than one value per channel".to_owned()),
             _ => Ok((vec![], ())),
         }
     }
