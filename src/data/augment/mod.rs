@@ -6,6 +6,7 @@ mod affine;
 mod blur;
 mod crop;
 mod cutout;
+mod draw;
 mod erase;
 mod flip;
 mod jitter;
@@ -18,6 +19,8 @@ mod tone;
 
 pub use mix::Mixture;
 pub use text::AugmentError;
+
+use draw::Draw;
 
 use crate::attribute::{Listing, Values, named_values};
 use crate::graph::{Graph, GraphError, Value};
@@ -86,17 +89,6 @@ pub(super) struct Given {
     pub size: [usize; 2],
     /// Numbers that are drawn, for each op that the change is made of.
     pub columns: Vec<usize>,
-}
-
-/// Where the numbers of an image come from.
-struct Draw {
-    /// Another for each seed, epoch, image and place in the list.
-    random: SplitMix64,
-    /// Height and width.
-    size: [usize; 2],
-    /// The same in every epoch.
-    of_image: SplitMix64,
-    epoch: u64,
 }
 
 /// A change by name.
@@ -292,34 +284,6 @@ impl Form {
         let values = Values::read(self.listing.attributes, list)?;
         let change = (self.read)(&values)?;
         Ok(Named { form: self, values, change })
-    }
-}
-
-impl Draw {
-    /// Uniform in the range.
-    fn within(&mut self, [low, high]: [f64; 2]) -> f64 {
-        low + (high - low) * self.random.uniform()
-    }
-
-    /// One of the whole numbers from `low` to `high`, both included.
-    fn whole(&mut self, low: i64, high: i64) -> f32 {
-        (low + self.random.below((high - low + 1).max(1) as usize) as i64) as f32
-    }
-
-    fn is_likely(&mut self, p: f64) -> bool {
-        self.random.uniform() < p
-    }
-
-    /// Height and width of a box with a share of the image's area in `scale`, and a ratio of width to height in `ratio`,
-    /// both drawn anew up to ten times, as torchvision does, until `fits` is satisfied.
-    fn sides(&mut self, scale: [f64; 2], ratio: [f64; 2], fits: impl Fn([usize; 2]) -> bool) -> Option<[usize; 2]> {
-        let area = (self.size[0] * self.size[1]) as f64;
-        (0..10).find_map(|_| {
-            let area = area * self.within(scale);
-            let ratio = self.within(ratio.map(f64::ln)).exp();
-            let sides = [(area / ratio).sqrt(), (area * ratio).sqrt()].map(|side| side.round() as usize);
-            Some(sides).filter(|&sides| fits(sides))
-        })
     }
 }
 
