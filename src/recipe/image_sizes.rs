@@ -35,11 +35,10 @@ impl TrainConfig {
             None if self.named_size().1.is_some() => {
                 refuse(format!("left out, or {} given beside it: the size that tests are of", Setting("size")))
             }
-            Some([stored, seen]) if stored.0 < seen.0 || stored.1 < seen.1 => refuse(format!(
-                "such that {} of images are kept to train on {}",
-                shown(Some(stored)),
-                shown(Some(seen))
-            )),
+            Some([stored, seen]) if stored.0 < seen.0 || stored.1 < seen.1 => refuse(match self.stored_size {
+                Some(_) => format!("at least {}, which the model sees in training", shown(Some(seen))),
+                None => format!("at most {}, in which images are kept", shown(Some(stored))),
+            }),
             Some([stored, seen]) if stored != seen => match changes.cutting([seen.0, seen.1]) {
                 Some(cutting) => Ok(cutting),
                 None => refuse(format!(
@@ -85,7 +84,11 @@ mod tests {
             ("size = '32x32'\ntrain_size = '24x24'\naugment = 'crop'", "must be 32x32, unless random_resized_crop"),
             (
                 "size = '32x32'\nstored_size = '24x40'\naugment = 'random_resized_crop'",
-                "such that 24x40 of images are kept to train on 32x32",
+                "`stored_size` is 24x40, but must be at least 32x32, which the model sees in training",
+            ),
+            (
+                "size = '32x32'\ntrain_size = '32x40'\naugment = 'random_resized_crop'",
+                "`train_size` is 32x40, but must be at most 32x32, in which images are kept",
             ),
         ] {
             let error = refused(text);
