@@ -25,7 +25,8 @@ trials! {
         batch_norm_keeps_its_statistics_however_far_its_channels_are_from_zero,
         a_mean_of_a_million_equal_terms_is_the_term,
         cross_entropy_takes_huge_logits_and_masked_classes,
-        centred_rmsprop_under_a_constant_gradient_does_not_run_away;
+        centred_rmsprop_under_a_constant_gradient_does_not_run_away,
+        rmsprop_of_tensorflow_is_that_of_its_formula_at_rates_that_change;
 }
 
 const DEVICES: [&str; 2] = ["auto", "cpu"];
@@ -171,6 +172,41 @@ fn centred_rmsprop_under_a_constant_gradient_does_not_run_away() {
         let p = session.get("p").unwrap();
         // The rate, times the steps, times at most the gradient over the root of the last digit of its square.
         assert!(p.iter().all(|p| (-9000.0..-10.0).contains(p)), "{device}: {p:?}");
+    }
+}
+
+/// timm's `RMSpropTF` with `lr_in_momentum`, written out in f64.
+fn rmsprop_of_tensorflow_is_that_of_its_formula_at_rates_that_change() {
+    let [alpha, eps, momentum] = [0.9, 1e-3, 0.8];
+    let rates = [1e-2, 2e-2, 0.0, 5e-3, 1e-3];
+    let gradient = |step: usize| [0.5 - 0.3 * step as f64, 2e-3, -40.0 + step as f64];
+    let (mut p, mut square, mut sum) = ([0.25; 3], [1.0; 3], [0.0; 3]);
+    for (step, &rate) in rates.iter().enumerate() {
+        for (i, g) in gradient(step).into_iter().enumerate() {
+            square[i] += (1.0 - alpha) * (g * g - square[i]);
+            sum[i] = momentum * sum[i] + rate * g / f64::sqrt(square[i] + eps);
+            // A step at rate 0 is none here.
+            p[i] -= if rate > 0.0 { sum[i] } else { 0.0 };
+        }
+    }
+    let optimizer: Optimizer = "rmsprop:tensorflow=true,alpha=0.9,eps=0.001,momentum=0.8".parse().unwrap();
+    let mut graph = Graph::new();
+    let parameter = graph.parameter("p", [3], Init::Constant(0.25)).unwrap();
+    let input = graph.input("g", TensorSpec::f32([3])).unwrap();
+    let update = UpdateConfig::new(optimizer).attach(&mut graph, &HashMap::from([(parameter, input)])).unwrap();
+    for device in DEVICES {
+        let session = Session::new(&Device::open(device, DeviceOptions::default()).unwrap(), 1);
+        let [mut program] = session.prepare([&graph]).unwrap();
+        for (step, &rate) in rates.iter().enumerate() {
+            program.write(program.input("g").unwrap(), &gradient(step).map(|g| g as f32)).unwrap();
+            for (name, values) in update.inputs(step as u64, rate) {
+                program.write(program.input(name).unwrap(), &values).unwrap();
+            }
+            program.run().unwrap();
+        }
+        let found = session.get("p").unwrap();
+        let is_near = found.iter().zip(p).all(|(&found, p)| within(found, p, 1e-6 * p.abs().max(0.1)));
+        assert!(is_near, "{device}: {found:?}, not {p:?}");
     }
 }
 

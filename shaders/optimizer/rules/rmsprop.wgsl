@@ -1,9 +1,10 @@
 // s := ALPHA s + (1 - ALPHA) g^2; the direction is g / (sqrt(s) + eps), centred g / (sqrt(s - average(g)^2) + eps), and
-// with momentum their running sum.
+// with momentum their running sum. As TensorFlow has it, g / sqrt(s + eps) from s = 1 on, and the sum is of whole steps, with
+// the rate that each had.
 
 import package::constants::{ALPHA, ONE_LESS_ALPHA, EPS, MOMENTUM, LEAST_SPREAD};
 import package::lib::nan::unless_nan;
-import package::bindings::{square_avg, grad_avg, momentum};
+import package::bindings::{square_avg, grad_avg, momentum, scalars};
 
 fn direction(i: u32, p: f32, g: f32) -> f32 {
     let square = ALPHA * square_avg[i] + ONE_LESS_ALPHA * g * g;
@@ -17,8 +18,19 @@ fn direction(i: u32, p: f32, g: f32) -> f32 {
         // mutate `square - average * average` => `square` (optimizer: RMSprop that is not centred)
         spread = unless_nan(square, max(square - average * average, LEAST_SPREAD * square));
     }
-    var ahead = g / (sqrt(spread) + EPS);
-    @if(momentum) {
+    // mutate `sqrt(spread + EPS)` => `sqrt(spread)` (optimizer: TensorFlow's RMSprop without its eps)
+    @if(tensorflow) let root = sqrt(spread + EPS);
+    @if(!tensorflow) let root = sqrt(spread) + EPS;
+    var ahead = g / root;
+    @if(momentum && tensorflow) {
+        let rate = scalars[0];
+        ahead = MOMENTUM * momentum[i] + rate * ahead;
+        momentum[i] = ahead;
+        // A step at rate 0 is none.
+        // mutate `ahead / rate` => `ahead` (optimizer: TensorFlow's RMSprop with the rate twice)
+        ahead = select(0.0, ahead / rate, rate > 0.0);
+    }
+    @if(momentum && !tensorflow) {
         // mutate `ahead += MOMENTUM * momentum[i]` => `ahead += momentum[i]` (optimizer: RMSprop's momentum)
         ahead += MOMENTUM * momentum[i];
         momentum[i] = ahead;
