@@ -21,6 +21,15 @@ fn unless_nan(x: f32, y: f32) -> f32 {
     return bitcast<f32>(select(bitcast<u32>(y), bitcast<u32>(x), is_nan(x)));
 }
 
+// exp(x) and log(x), NaN for NaN: of that WGSL promises nothing, and SwiftShader's exponential of it is infinite.
+fn exponential(x: f32) -> f32 {
+    return unless_nan(x, exp(x));
+}
+
+fn logarithm(x: f32) -> f32 {
+    return unless_nan(x, log(x));
+}
+
 // max(x, 0), NaN for NaN.
 fn rectified(x: f32) -> f32 {
     let bits = bitcast<u32>(x);

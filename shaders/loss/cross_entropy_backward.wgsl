@@ -9,6 +9,7 @@ import package::constants::{WORKGROUP, CLASSES, SMOOTHING};
 @if(ignoring) import package::constants::IGNORED;
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::nan::exponential;
 import package::bindings::{logits, targets, divisor, sums, upstream, dlogits, weights, shares};
 
 @compute @workgroup_size(WORKGROUP)
@@ -24,7 +25,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     // mutate `label != IGNORED` => `true` (cross_entropy: gradient of a class that is passed over)
     @if(ignoring) { counts = counts && label != IGNORED; }
     if (counts) {
-        let p = exp((logits[i] - sums[n].x) - sums[n].y);
+        let p = exponential((logits[i] - sums[n].x) - sums[n].y);
         let hot = select(0.0, 1.0 - SMOOTHING, i % CLASSES == label);
         // mutate `+ SMOOTHING / f32(CLASSES)` => `` (cross_entropy: smoothing of the others)
         let wanted = hot + SMOOTHING / f32(CLASSES);

@@ -9,6 +9,7 @@ import package::constants::{WORKGROUP, CLASSES, SMOOTHING};
 @if(ignoring) import package::constants::IGNORED;
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::nan::logarithm;
 import package::lib::sum::{no_terms, plus, total};
 import package::loss::log_sum_exp::{largest_logit, sum_of_exponentials};
 import package::bindings::{logits, targets, losses, sums, weights, row_weights, shares};
@@ -21,7 +22,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let first = n * CLASSES;
     let largest = largest_logit(first);
-    let log_sum = log(sum_of_exponentials(id, first, largest));
+    let log_sum = logarithm(sum_of_exponentials(id, first, largest));
     sums[n] = vec2(largest, log_sum);
     let label = targets[n];
     var counts = label < CLASSES;

@@ -2,6 +2,7 @@
 // All logits are taken less the largest, m, so logits of 90 neither overflow nor cancel.
 
 import package::constants::CLASSES;
+import package::lib::nan::exponential;
 import package::lib::sum::{no_terms, plus, total};
 import package::bindings::logits;
 
@@ -16,8 +17,8 @@ fn largest_logit(first: u32) -> f32 {
 fn sum_of_exponentials(id: vec3<u32>, first: u32, largest: f32) -> f32 {
     var exponentials = no_terms(id);
     for (var c = 0u; c < CLASSES; c++) {
-        // mutate `exp(logits[first + c] - largest)` => `exp(logits[first + c])` (cross_entropy,soft_cross_entropy,focal: exponentials overflow)
-        exponentials = plus(exponentials, exp(logits[first + c] - largest));
+        // mutate `exponential(logits[first + c] - largest)` => `exponential(logits[first + c])` (cross_entropy,soft_cross_entropy,focal: exponentials overflow)
+        exponentials = plus(exponentials, exponential(logits[first + c] - largest));
     }
     return total(exponentials);
 }

@@ -17,6 +17,7 @@ import package::constants::{WORKGROUP, CLASSES};
 @if(ignoring) import package::constants::IGNORED;
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::nan::{exponential, logarithm};
 import package::lib::sum::{no_terms, plus, total};
 import package::loss::log_sum_exp::{largest_logit, sum_of_exponentials};
 import package::bindings::{logits, targets, losses, numbers, weights, row_weights};
@@ -34,11 +35,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     @if(softmax) {
         let largest = largest_logit(first);
         let sum = sum_of_exponentials(id, first, largest);
-        let log_sum = log(sum);
+        let log_sum = logarithm(sum);
         var g = 0.0;
         @if(focal) {
             let log_p = logits[first + label] - largest - log_sum;
-            let p = exp(log_p);
+            let p = exponential(log_p);
             let base = max(1.0 - p, SMALLEST_BASE);
             let modulation = pow(base, GAMMA);
             // mutate `ALPHA * modulation` => `modulation` (focal: alpha dropped)
@@ -52,7 +53,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             var squares = no_terms(id);
             var products = no_terms(id);
             for (var c = 0u; c < CLASSES; c++) {
-                let p = exp(logits[first + c] - largest) / sum;
+                let p = exponential(logits[first + c] - largest) / sum;
                 let error = p - select(0.0, 1.0, c == label);
                 squares = plus(squares, error * error);
                 products = plus(products, p * error);

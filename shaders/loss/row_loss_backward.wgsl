@@ -14,6 +14,7 @@ import package::constants::{WORKGROUP, CLASSES};
 @if(ignoring) import package::constants::IGNORED;
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::nan::exponential;
 import package::bindings::{targets, divisor, upstream, dlogits, logits, numbers, weights};
 
 @compute @workgroup_size(WORKGROUP)
@@ -38,7 +39,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         gradient = 2.0 / f32(CLASSES) * (logits[i] - hot);
     }
     @if(softmax) {
-        let p = exp(logits[i] - numbers[3u * n] - numbers[3u * n + 1u]);
+        let p = exponential(logits[i] - numbers[3u * n] - numbers[3u * n + 1u]);
         let g = numbers[3u * n + 2u];
         // mutate `(hot - p)` => `(p - hot)` (focal: wrong sign)
         @if(focal) { gradient = g * (hot - p); }

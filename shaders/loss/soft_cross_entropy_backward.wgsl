@@ -7,6 +7,7 @@
 import package::constants::{WORKGROUP, CLASSES, ROWS, SMOOTHING};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::nan::exponential;
 import package::bindings::{logits, targets, sums, shares, upstream, weights, dlogits};
 
 @compute @workgroup_size(WORKGROUP)
@@ -16,7 +17,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let n = i / CLASSES;
-    let p = exp((logits[i] - sums[n].x) - sums[n].y);
+    let p = exponential((logits[i] - sums[n].x) - sums[n].y);
     var q = (1.0 - SMOOTHING) * targets[i] + SMOOTHING / f32(CLASSES);
     // mutate `q *= weights[i % CLASSES];` => `` (soft_cross_entropy: weights of the gradient dropped)
     @if(weighted) { q *= weights[i % CLASSES]; }

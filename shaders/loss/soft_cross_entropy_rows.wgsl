@@ -7,6 +7,7 @@
 import package::constants::{WORKGROUP, CLASSES, SMOOTHING};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::nan::logarithm;
 import package::lib::sum::{no_terms, plus, total};
 import package::loss::log_sum_exp::{largest_logit, sum_of_exponentials};
 import package::bindings::{logits, targets, weights, losses, sums, shares};
@@ -19,7 +20,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let first = n * CLASSES;
     let largest = largest_logit(first);
-    let log_sum = log(sum_of_exponentials(id, first, largest));
+    let log_sum = logarithm(sum_of_exponentials(id, first, largest));
     var loss = no_terms(id);
     var share = no_terms(id);
     for (var c = 0u; c < CLASSES; c++) {

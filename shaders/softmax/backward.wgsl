@@ -6,6 +6,7 @@
 import package::constants::{WORKGROUP, SIZE, INNER};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::nan::exponential;
 import package::bindings::{y, dy, sums, dx};
 
 @compute @workgroup_size(WORKGROUP)
@@ -15,7 +16,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let sum = sums[i / (SIZE * INNER) * INNER + i % INNER];
-    // mutate `exp(y[i]) * sum` => `y[i] * sum` (log_softmax: logarithm for probability)
-    @if(log) { dx[i] = dy[i] - exp(y[i]) * sum; }
+    // mutate `exponential(y[i]) * sum` => `y[i] * sum` (log_softmax: logarithm for probability)
+    @if(log) { dx[i] = dy[i] - exponential(y[i]) * sum; }
     @else { dx[i] = y[i] * (dy[i] - sum); }
 }

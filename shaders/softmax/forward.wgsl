@@ -5,6 +5,7 @@
 import package::constants::{WORKGROUP, SIZE, INNER};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::nan::exponential;
 import package::bindings::{x, sums, y};
 
 @compute @workgroup_size(WORKGROUP)
@@ -19,5 +20,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     // mutate `let sum = sums[2u * r + 1u]` => `let sum = sums[2u * r]` (softmax: largest for sum)
     let sum = sums[2u * r + 1u];
     @if(log) { y[i] = z - sum; }
-    @else { y[i] = exp(z) / sum; }
+    @else { y[i] = exponential(z) / sum; }
 }

@@ -6,6 +6,7 @@
 import package::constants::{WORKGROUP, SIZE, INNER};
 import package::arguments::arguments;
 import package::lib::grid::linear_index;
+import package::lib::nan::{exponential, logarithm};
 import package::lib::sum::{no_terms, plus, total};
 import package::bindings::{x, sums};
 
@@ -24,10 +25,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var exponentials = no_terms(id);
     for (var i = 0u; i < SIZE; i++) {
         // mutate ` - largest));` => `));` (softmax: exponentials overflow)
-        exponentials = plus(exponentials, exp(x[first + i * INNER] - largest));
+        exponentials = plus(exponentials, exponential(x[first + i * INNER] - largest));
     }
     sums[2u * r] = largest;
     let sum = total(exponentials);
-    @if(log) { sums[2u * r + 1u] = log(sum); }
+    @if(log) { sums[2u * r + 1u] = logarithm(sum); }
     @else { sums[2u * r + 1u] = sum; }
 }
