@@ -80,7 +80,6 @@ pub mod activity;
 #[doc(hidden)]
 pub mod atomic_file;
 pub mod attribute;
-#[cfg(blocking)]
 pub mod bench;
 pub mod check;
 pub mod checkpoint;

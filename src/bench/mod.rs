@@ -2,17 +2,27 @@
 
 mod cases;
 mod peak;
+#[cfg(blocking)]
 mod profile;
+mod table;
 
 pub use cases::{Case, Group, cases, step_case};
-pub use peak::{Peak, measure_peak};
+#[cfg(blocking)]
+pub use peak::measure_peak;
+pub use peak::{Peak, measure_peak_async};
+#[cfg(blocking)]
 pub use profile::{KernelTime, Profile, profile_step};
+pub use table::{COLUMNS, Measured};
 
 use crate::gpu::Gpu;
 use crate::graph::{Cost, Graph};
 use crate::reference::random_tensors;
 use crate::session::{Program, Session, SessionError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(not(target_family = "wasm"))]
+use std::time::Instant;
+#[cfg(target_family = "wasm")]
+use web_time::Instant;
 
 /// Time of one run, in seconds, over a number of samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,33 +46,45 @@ const SHORTEST: Duration = Duration::from_millis(600);
 ///
 /// # Errors
 /// When the device cannot run the graph.
+#[cfg(blocking)]
 pub fn measure(gpu: &Gpu, graph: &Graph) -> Result<Timing, SessionError> {
-    let begin = Instant::now();
-    let mut program = prepare(gpu, graph)?;
-    program.run()?;
-    program.finish()?;
-    let first = begin.elapsed().as_secs_f64();
+    pollster::block_on(measure_async(gpu, graph))
+}
 
-    let mut seconds = |runs: u32| -> Result<f64, SessionError> {
-        let begin = Instant::now();
-        for _ in 0..runs {
-            program.run()?;
-        }
-        program.finish()?;
-        Ok(begin.elapsed().as_secs_f64() / f64::from(runs))
-    };
-    let one = seconds(1)?;
+/// As [`measure`], where nothing may wait.
+///
+/// # Errors
+/// As [`measure`].
+pub async fn measure_async(gpu: &Gpu, graph: &Graph) -> Result<Timing, SessionError> {
+    let begin = Instant::now();
+    let mut program = prepare(gpu, graph).await?;
+    seconds(&mut program, 1).await?;
+    let first = begin.elapsed().as_secs_f64();
+    let one = seconds(&mut program, 1).await?;
     let runs = (SHORTEST.as_secs_f64() / SAMPLES as f64 / one).clamp(1.0, 1000.0) as u32;
-    let mut samples: Vec<f64> = (0..SAMPLES).map(|_| seconds(runs)).collect::<Result<_, _>>()?;
+    let mut samples = Vec::with_capacity(SAMPLES);
+    for _ in 0..SAMPLES {
+        samples.push(seconds(&mut program, runs).await?);
+    }
     samples.sort_by(f64::total_cmp);
     let at = |share: f64| samples[(share * (samples.len() - 1) as f64).round() as usize];
     let peak_bytes = program.memory().map_or(0, |memory| memory.peak());
     Ok(Timing { median: at(0.5), quartiles: [at(0.25), at(0.75)], first, peak_bytes })
 }
 
+/// Seconds that one of so many runs takes.
+async fn seconds(program: &mut Program, runs: u32) -> Result<f64, SessionError> {
+    let begin = Instant::now();
+    for _ in 0..runs {
+        program.run_async().await?;
+    }
+    program.finish_async().await?;
+    Ok(begin.elapsed().as_secs_f64() / f64::from(runs))
+}
+
 /// `graph` on a device, with random values for its inputs; step numbers are small.
-fn prepare(gpu: &Gpu, graph: &Graph) -> Result<Program, SessionError> {
-    let [mut program] = Session::new(&gpu.clone().into(), 1).prepare([graph])?;
+async fn prepare(gpu: &Gpu, graph: &Graph) -> Result<Program, SessionError> {
+    let mut program = Session::new(&gpu.clone().into(), 1).prepare_async(&[graph]).await?.swap_remove(0);
     let tensors = random_tensors(graph, 1, 10);
     for name in program.inputs().iter().map(|(name, _)| name.clone()).collect::<Vec<_>>() {
         program.write(program.input(&name)?, &tensors[&name])?;

@@ -47,7 +47,7 @@ const STEPS: usize = 7;
 /// # Errors
 /// When the device cannot run the graph.
 pub fn profile_step(gpu: &Gpu, graph: &Graph) -> Result<Profile, SessionError> {
-    let mut program = prepare(gpu, graph)?;
+    let mut program = pollster::block_on(prepare(gpu, graph))?;
     program.run()?;
     program.finish()?;
     let (mut encode, mut wait) = (Vec::new(), Vec::new());

@@ -9,7 +9,7 @@ use super::{CliError, Global};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use tilewright::bench::{self, Case, Group, Peak, Timing};
+use tilewright::bench::{self, Case, Group, Measured, Peak};
 use tilewright::gpu::Gpu;
 use tilewright::kernel::DeviceClass;
 use tilewright::recipe::Precision;
@@ -80,11 +80,7 @@ impl Bench {
         let gpu = self.shaders.measured(self.precision.gpu(global, self.variants)?)?;
         let before = self.compare.as_deref().map(read_result).transpose()?;
         let peak = bench::measure_peak(&gpu)?;
-        global.say(format_args!(
-            "measured peak: {:.1} GFLOP/s multiply-add, {:.1} GB/s copy",
-            peak.flops / 1e9,
-            peak.bytes / 1e9
-        ));
+        global.say(format_args!("measured peak: {peak}"));
         let result = match (&self.what, &case) {
             (Some(What::Step(members)), Some(case)) => step(global, &gpu, case, members.step.batch())?,
             (what, _) => {
@@ -112,34 +108,23 @@ impl Bench {
             false => vec![("rule", gpu.clone(), self.precision.precision())],
             true => variants(gpu),
         };
-        let mut table = Table::new(["kernel", "variant", "ms", "spread", "GFLOP/s", "GB/s", "share of peak"]);
+        let mut table = Table::new(bench::COLUMNS);
         let mut kernels = Vec::new();
         for &group in groups {
             for Case { name, graph } in bench::cases(group, own)? {
                 let half = graph.all_in_half();
                 for (variant, gpu, precision) in &variants {
                     let graph = if *precision == Precision::F16 { &half } else { &graph };
-                    let cost = bench::cost(graph);
-                    let timing = bench::measure(gpu, graph)?;
-                    let gflops = cost.flops as f64 / timing.median / 1e9;
-                    let gbs = cost.bytes as f64 / timing.median / 1e9;
-                    let share = peak.bound(&cost) / timing.median;
-                    table.row([
-                        name.clone(),
-                        (*variant).to_owned(),
-                        format!("{:.3}", 1e3 * timing.median),
-                        spread(&timing),
-                        format!("{gflops:.1}"),
-                        format!("{gbs:.2}"),
-                        format!("{:.0} %", 100.0 * share),
-                    ]);
+                    let (cost, timing) = (bench::cost(graph), bench::measure(gpu, graph)?);
+                    let measured = Measured { name: name.clone(), variant, timing, cost };
+                    table.row(measured.cells(peak));
                     kernels.push(json!({
                         "name": name,
                         "variant": variant,
                         "ms": 1e3 * timing.median,
-                        "gflops": gflops,
-                        "gbs": gbs,
-                        "share_of_peak": share,
+                        "gflops": measured.gflops(),
+                        "gbs": measured.gbs(),
+                        "share_of_peak": measured.share(peak),
                     }));
                 }
             }
@@ -175,7 +160,7 @@ fn step(global: &Global, gpu: &Gpu, case: &Case, batch: usize) -> Result<Value, 
         case.name,
         images,
         1e3 * timing.median,
-        spread(&timing),
+        timing.spread(),
         cost.flops as f64 / timing.median / 1e9,
         1e3 * timing.first,
         timing.peak_bytes as f64 / f64::from(1 << 20)
@@ -192,11 +177,6 @@ fn step(global: &Global, gpu: &Gpu, case: &Case, batch: usize) -> Result<Value, 
 
 fn peak_json(peak: &Peak) -> Value {
     json!({ "gflops": peak.flops / 1e9, "gbs": peak.bytes / 1e9 })
-}
-
-fn spread(timing: &Timing) -> String {
-    let share = |time: f64| 100.0 * (time / timing.median - 1.0);
-    format!("{:+.0}/{:+.0} %", share(timing.quartiles[0]), share(timing.quartiles[1]))
 }
 
 /// The JSON object on the last line of a saved result.

@@ -32,6 +32,7 @@ mod members;
 mod models;
 mod output;
 mod overfit;
+mod page;
 mod place;
 mod precision;
 mod predict;

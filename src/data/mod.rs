@@ -23,7 +23,6 @@ mod held_out;
 pub mod idx;
 #[cfg(feature = "image")]
 mod in_flight;
-#[cfg(feature = "image")]
 mod jpeg;
 mod left_out;
 mod listed;
@@ -61,6 +60,7 @@ pub use error::{DataError, ImageSize};
 pub use files::Damaged;
 pub use folder::images_of;
 pub use held_out::{Fold, HeldOut};
+pub use jpeg::is_cut_off;
 pub use memory_size::MemorySize;
 pub use normalize::Normalize;
 pub use own::{Examples, register};

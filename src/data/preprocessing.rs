@@ -1,5 +1,6 @@
 //! How an image of any size becomes the one that a model takes.
 
+use super::convert::image_channels;
 use super::error::{DataError, ImageSize};
 use super::resample::resample;
 use crate::setting::{BadSetting, Setting};
@@ -116,6 +117,27 @@ impl Preprocessing {
         }
         let interpolation = interpolation.unwrap_or(self.interpolation);
         Ok(Preprocessing { resize: resize.or(of_share).or(self.resize), interpolation })
+    }
+
+    /// The bytes `[C, H, W]` that a model for `to` takes, of an image that was decoded elsewhere: bytes `[C, H, W]` of the shape
+    /// `from`. Grey becomes colour and colour grey, as image files do.
+    ///
+    /// # Errors
+    /// When one of them has channels that neither grey nor colour has, or the bytes are not those of the shape.
+    pub fn image(self, image: &[u8], from: [usize; 3], to: [usize; 3]) -> Result<Vec<u8>, DataError> {
+        let wrong = |have, want, remedy| DataError::Channels { name: "the image".to_owned(), have, want, remedy };
+        if let Some(&want) = [from[0], to[0]].iter().find(|channels| ![1, 3].contains(channels)) {
+            return Err(wrong(from[0], want, "Images are grey, of one channel, or colour, of three."));
+        }
+        if image.is_empty() || image.len() != from.iter().product::<usize>() {
+            let expected = format!("the bytes of {} channels, {} rows and {} columns", from[0], from[1], from[2]);
+            return Err(BadSetting::new("image", format!("{} bytes", image.len()), expected).into());
+        }
+        let [channels, height, width] = to;
+        let mut out = vec![0; channels * height * width];
+        let [from_size, size] = [from, to].map(|[_, height, width]| ImageSize { height, width });
+        self.apply(&image_channels(image, from[0], channels), from_size, &mut out, size);
+        Ok(out)
     }
 
     /// Writes the image that a model takes. `image` and `out` are `[channels, height, width]` of their sizes; where the

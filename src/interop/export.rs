@@ -22,7 +22,6 @@ pub(super) fn model_of(checkpoint: &Checkpoint) -> Result<(&'static Model, Model
 }
 
 /// The inference graph of a checkpoint's model.
-#[cfg(feature = "onnx")]
 pub(super) fn inference_graph(checkpoint: &Checkpoint, batch: usize) -> Result<models::Built, ModelError> {
     let (model, options) = model_of(checkpoint)?;
     model.graph(&options, batch, crate::nn::Mode::Eval)
@@ -77,7 +76,7 @@ pub fn export_safetensors(checkpoint: &Checkpoint, path: &Path, out: &Path) -> R
 
 /// Adds metadata to the header of a safetensors file, in the order of the keys: the crate that serialises it would write
 /// them in another order each time.
-fn add_metadata(file: &mut Vec<u8>, metadata: &BTreeMap<&str, String>) -> io::Result<()> {
+pub(super) fn add_metadata(file: &mut Vec<u8>, metadata: &BTreeMap<&str, String>) -> io::Result<()> {
     let length = file.first_chunk().map(|length| u64::from_le_bytes(*length)).unwrap_or_default();
     let end = 8 + usize::try_from(length).map_err(io::Error::other)?;
     let header = file.get(8..end).ok_or_else(|| io::Error::other("a header is cut off"))?;

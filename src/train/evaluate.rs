@@ -32,6 +32,12 @@ pub struct Evaluator {
     batch: Batch,
 }
 
+/// How far a pass over images has come that is made in parts.
+pub struct Testing {
+    tally: Tally,
+    next: usize,
+}
+
 /// Batches that the device works on while the host reads the logits of the one before.
 const IN_FLIGHT: usize = 2;
 
@@ -71,7 +77,8 @@ impl Evaluator {
     /// another shape.
     #[cfg(blocking)]
     pub fn of(checkpoint: &Checkpoint, path: &Path, batch: Batch, device: &Device) -> Result<Evaluator, TrainError> {
-        Evaluator::on_its_own(checkpoint, path, batch, device, Graph::fold_batch_norm)
+        let graph = measuring_graph(&checkpoint.header.config, batch)?;
+        pollster::block_on(Evaluator::on_its_own(checkpoint, path, batch, device, (&graph, graph.fold_batch_norm())))
     }
 
     /// As [`Evaluator::of`], with every layer as it was trained.
@@ -85,27 +92,39 @@ impl Evaluator {
         batch: Batch,
         device: &Device,
     ) -> Result<Evaluator, TrainError> {
-        let as_it_is = |graph: &Graph| Folded { graph: graph.clone(), folds: Vec::new() };
-        Evaluator::on_its_own(checkpoint, path, batch, device, as_it_is)
+        let graph = measuring_graph(&checkpoint.header.config, batch)?;
+        pollster::block_on(Evaluator::on_its_own(checkpoint, path, batch, device, (&graph, as_it_is(&graph))))
     }
 
-    #[cfg(blocking)]
-    fn on_its_own(
+    /// An evaluator of a model whose batch norms were folded before, as [`read_folded`](crate::interop::read_folded) gives it.
+    ///
+    /// # Errors
+    /// As [`Evaluator::of`].
+    pub async fn of_folded(
         checkpoint: &Checkpoint,
         path: &Path,
         batch: Batch,
         device: &Device,
-        fold: impl Fn(&Graph) -> Folded,
     ) -> Result<Evaluator, TrainError> {
-        let graph = measuring_graph(&checkpoint.header.config, batch)?;
-        let tensors = kept(&graph);
+        let graph = measuring_graph(&checkpoint.header.config, batch)?.fold_batch_norm().graph;
+        Evaluator::on_its_own(checkpoint, path, batch, device, (&graph, as_it_is(&graph))).await
+    }
+
+    /// Of a checkpoint that has the tensors of `graph`, which is run as `folded`.
+    async fn on_its_own(
+        checkpoint: &Checkpoint,
+        path: &Path,
+        batch: Batch,
+        device: &Device,
+        (graph, folded): (&Graph, Folded),
+    ) -> Result<Evaluator, TrainError> {
+        let tensors = kept(graph);
         // A file that does not suit its model is told before memory is taken for it.
         for (name, shape) in &tensors {
             checkpoint.shaped(path, name, shape)?;
         }
-        let folded = fold(&graph);
         let session = Session::new(device, checkpoint.header.config.seed);
-        let [program] = session.prepare([&folded.graph])?;
+        let program = session.prepare_async(&[&folded.graph]).await?.swap_remove(0);
         let evaluator = Evaluator::new(session, program, tensors, Some(folded), batch)?;
         evaluator.restore(checkpoint, path)?;
         Ok(evaluator)
@@ -169,25 +188,33 @@ impl Evaluator {
         Ok(self.program.read(self.logits)?)
     }
 
-    /// Runs the model on all of `dataset`, as it is, where nothing may wait.
+    /// A pass over images that is yet to begin.
+    pub(super) fn begin_test(&self) -> Testing {
+        Testing { tally: Tally::new(self.batch.classes), next: 0 }
+    }
+
+    /// Runs the model on the next `most` batches of `dataset`, where nothing may wait: what came of all, once they are through.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn evaluate_async(
+    pub(super) async fn test_async(
         &mut self,
+        testing: &mut Testing,
         dataset: &Dataset,
         normalization: &Normalization,
-    ) -> Result<Evaluation, TrainError> {
+        most: usize,
+    ) -> Result<Option<Evaluation>, TrainError> {
         let classes = self.batch.classes;
         let pass = Batches::new(dataset, self.batch.shape[0], normalization)?;
-        let mut tally = Tally::new(classes);
-        for index in 0..pass.count(false) {
+        let count = pass.count(false);
+        for index in testing.next..count.min(testing.next.saturating_add(most)) {
             let batch = pass.pack(index)?;
             let labels = batch.labels.clone();
             let logits = self.submit(batch).await?.arrive().await?;
-            tally.add(&log_probabilities(&logits.f32()[..labels.len() * classes], classes), &labels);
+            testing.tally.add(&log_probabilities(&logits.f32()[..labels.len() * classes], classes), &labels);
+            testing.next = index + 1;
         }
-        Ok(tally.finish())
+        Ok((testing.next >= count).then(|| testing.tally.clone().finish()))
     }
 
     /// Runs the model on all of `dataset`; probabilities of an image are the mean over `views`.
@@ -301,6 +328,10 @@ impl Evaluator {
             Ok(())
         })
     }
+}
+
+fn as_it_is(graph: &Graph) -> Folded {
+    Folded { graph: graph.clone(), folds: Vec::new() }
 }
 
 /// What a checkpoint holds of an evaluation graph.

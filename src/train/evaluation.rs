@@ -119,6 +119,7 @@ impl Evaluation {
 }
 
 /// An evaluation as it grows, batch by batch.
+#[derive(Clone)]
 pub(super) struct Tally {
     classes: usize,
     loss: f64,

@@ -86,7 +86,7 @@ pub use embedding::Embedding;
 #[cfg(blocking)]
 pub use ensemble::{Ensemble, EnsembleEvaluation, TestData};
 pub use error::TrainError;
-pub use evaluate::Evaluator;
+pub use evaluate::{Evaluator, Testing};
 pub use evaluation::{CalibrationBin, ClassScore, Evaluation, WrongImage};
 #[cfg(all(blocking, feature = "image"))]
 pub use examples::Examples;

@@ -1,6 +1,7 @@
 //! Training a few steps at a time, in memory: no clock, no file, no terminal, and nothing that waits. Whoever drives it says when
 //! the next steps run: a page in a browser, or a program with a loop of its own.
 
+use super::evaluate::Testing;
 use super::graphs::HISTORY;
 use super::runner::Runner;
 use super::start::{check, start};
@@ -183,14 +184,38 @@ impl Stepwise {
     /// # Errors
     /// When the device fails.
     pub async fn evaluate(&mut self) -> Result<Evaluation, TrainError> {
+        let mut testing = self.begin_test();
+        loop {
+            if let Some(found) = self.test(&mut testing, usize::MAX).await? {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// A pass over the images that decide, which [`Stepwise::test`] makes in parts.
+    pub fn begin_test(&self) -> Testing {
+        self.runner.evaluator.begin_test()
+    }
+
+    /// Runs the model on the next `most` batches of the images that decide: what it is worth on all of them, once they are
+    /// through. Steps in between would make it a mixture of two models.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn test(&mut self, testing: &mut Testing, most: usize) -> Result<Option<Evaluation>, TrainError> {
         let splits = Arc::clone(&self.splits);
-        let found = self.runner.evaluator.evaluate_async(splits.deciding(), &self.header.normalization).await?;
+        let evaluator = &mut self.runner.evaluator;
+        let found = evaluator.test_async(testing, splits.deciding(), &self.header.normalization, most).await?;
+        Ok(found.inspect(|found| self.note(found)))
+    }
+
+    /// Keeps what the model was worth.
+    fn note(&mut self, found: &Evaluation) {
         let (accuracy, progress) = (found.top1, &mut self.header.progress);
         (progress.test_accuracy, progress.test_loss) = (accuracy, found.loss);
         if accuracy > progress.best_accuracy {
             (progress.best_accuracy, progress.best_step) = (accuracy, progress.step);
         }
-        Ok(found)
     }
 
     /// Logits `[images, classes]` of the bytes of images `[images, C, H, W]`, no more than a batch has.

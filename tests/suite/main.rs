@@ -27,6 +27,7 @@ mod augmentations;
 mod data_sources;
 mod image_lists;
 mod interop;
+mod model_pages;
 mod onnx_activations;
 mod onnx_layers;
 mod streaming;

@@ -8,6 +8,11 @@ pub(super) use blocks::has_all_blocks;
 const START_OF_SCAN: u8 = 0xda;
 const END_OF_IMAGE: u8 = 0xd9;
 
+/// Whether the bytes are those of a JPEG file that lacks its end or part of its image, where decoders make up some colour.
+pub fn is_cut_off(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0xff, 0xd8]) && !(has_end(bytes) && has_all_blocks(bytes))
+}
+
 /// Walks the segments of a JPEG (ITU-T T.81, annex B) to the end-of-image marker; one in a thumbnail does not count.
 pub(super) fn has_end(bytes: &[u8]) -> bool {
     // After the start-of-image marker.
