@@ -77,9 +77,9 @@ web: ## build the page that trains in a browser, into target/web
 web-serve: web ## serve that page at http://127.0.0.1:8080, to this machine alone
 	python3 -m http.server --bind 127.0.0.1 --directory target/web $(PORT)
 
-web-test: ## build that page and run it in Chromium, without a window
+web-test: build ## build that page and run it in Chromium, without a window
 	sh scripts/web.sh --browser $(if $(filter 1,$(WEB_TOOLS)),--tools)
-	node web/test/run.mjs target/web target/web-tools
+	node web/test/run.mjs target/web target/web-tools --program $(tilewright) $(ARGS)
 
 adapter: ## find a graphics driver, or install one that runs on the CPU
 	sh scripts/ensure-adapter.sh

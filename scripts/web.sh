@@ -112,7 +112,7 @@ build() {
         --enable-nontrapping-float-to-int --enable-reference-types --enable-sign-ext \
         "$page/tilewright_bg.wasm" -o "$page/small.wasm"
     mv "$page/small.wasm" "$page/tilewright_bg.wasm"
-    cp web/page/* "$page"
+    cp -r web/page/. "$page"
     cp src/data/mnist_sample/*.gz "$page/digits"
     say "$page: $(du -sk "$page" | cut -f1) kB, of which the program is $(($(wc -c <"$page/tilewright_bg.wasm") / 1000)) kB"
 }

@@ -1,21 +1,21 @@
 // Curves, confusion matrix and filters.
 
-const [LEFT, RIGHT, TOP, BOTTOM, WIDTH, HEIGHT] = [72, 8, 14, 30, 600, 240];
+const [LEFT, RIGHT, TOP, BOTTOM, WIDTH, HEIGHT] = [72, 8, 14, 36, 600, 246];
 const SVG = "http://www.w3.org/2000/svg";
 // Points that a line has at most: of more steps, each point is a mean.
 const POINTS = 300;
 
 export function drawCurves({ steps, tests, run }, loss, accuracy) {
-  if (!run) return;
   const end = Math.max(1, steps.length > 0 ? steps.at(-1).step + 1 : 1);
   const losses = thinned(steps.map(({ step, loss }) => [step + 1, loss]));
   const most = Math.max(0.1, ...losses.map(([, value]) => value).filter(Number.isFinite));
-  const step = roundStep(most / 4);
-  const decimals = Math.max(0, 1 - Math.floor(Math.log10(step)));
-  draw(loss, end, [0, 4 * step], (value) => value.toFixed(decimals), [["one", losses]]);
+  const step = steps.length > 0 ? roundStep(most / 4) : 0.6;
+  const decimals = [0, 1, 2, 3, 4].find((digits) => Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) < 1e-6) ?? 4;
+  const across = { end, epoch: run?.steps_per_epoch ?? Infinity, isEmpty: steps.length === 0 };
+  draw(loss, across, [0, 4 * step], (value) => value.toFixed(decimals), [["one", losses]]);
   const right = thinned(steps.map(({ step, accuracy }) => [step + 1, accuracy]));
   const tested = tests.map(({ step, accuracy }) => [step, accuracy]);
-  draw(accuracy, end, [0, 1], (value) => `${Math.round(100 * value)} %`, [["one", right], ["two", tested]]);
+  draw(accuracy, across, [0, 1], (value) => `${Math.round(100 * value)} %`, [["one", right], ["two", tested]]);
   const last = steps.at(-1);
   loss.setAttribute("aria-label", last ? `Loss, ${last.loss.toFixed(4)} after ${end} steps` : "No step yet");
   const test = tests.at(-1);
@@ -25,7 +25,7 @@ export function drawCurves({ steps, tests, run }, loss, accuracy) {
 // The next number from `least` on that reads well on an axis.
 function roundStep(least) {
   const unit = 10 ** Math.floor(Math.log10(least));
-  return unit * [1, 1.5, 2, 2.5, 3, 4, 5, 6, 7.5, 10].find((times) => times * unit >= least);
+  return unit * [1, 1.5, 2, 2.5, 3, 4, 5, 6, 7.5, 10].find((times) => times * unit >= least * 0.999);
 }
 
 function thinned(points) {
@@ -39,17 +39,19 @@ function thinned(points) {
   return means;
 }
 
-function draw(svg, end, [low, high], told, lines) {
+// Lines over steps from 0 to `end`, with a mark at the end of each epoch.
+function draw(svg, { end, epoch, isEmpty }, [low, high], told, lines) {
   const x = (step) => LEFT + ((WIDTH - LEFT - RIGHT) * step) / end;
   const y = (value) => HEIGHT - BOTTOM - ((HEIGHT - TOP - BOTTOM) * (value - low)) / (high - low);
   const parts = [];
   for (const share of [0, 0.25, 0.5, 0.75, 1]) {
     const value = low + share * (high - low);
-    parts.push(element("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) }));
-    parts.push(text(told(value), { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }));
+    parts.push(element("line", { class: share === 0 ? "axis" : "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) }));
+    parts.push(text(told(value), { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }));
   }
-  parts.push(text("0", { x: LEFT, y: HEIGHT - 6 }));
-  parts.push(text(end === 1 ? "1 step" : `${end} steps`, { x: WIDTH - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }));
+  parts.push(text("step", { class: "unit", x: LEFT - 18, y: HEIGHT - 6, "text-anchor": "end" }));
+  if (isEmpty) parts.push(text("Press Train, and a curve grows here.", { class: "none", x: (LEFT + WIDTH) / 2, y: 92, "text-anchor": "middle" }));
+  else parts.push(...ticks(end, x), ...epochs(end, epoch, x));
   for (const [kind, points] of lines) {
     const finite = points.filter(([, value]) => Number.isFinite(value));
     const path = finite.map(([step, value]) => `${x(step).toFixed(1)},${y(Math.min(value, high)).toFixed(1)}`).join(" ");
@@ -57,6 +59,23 @@ function draw(svg, end, [low, high], told, lines) {
     if (kind === "two") parts.push(...finite.map(([step, value]) => element("circle", { class: "mark", cx: x(step), cy: y(value), r: 4 })));
   }
   svg.replaceChildren(...parts);
+}
+
+// Numbers of steps under the axis: about four, round.
+function ticks(end, x) {
+  const step = Math.max(1, Math.round(roundStep(end / 4)));
+  const places = [];
+  for (let place = 0; place <= end; place += step) places.push(place);
+  const anchor = (place) => (x(place) > WIDTH - RIGHT - 20 ? "end" : "middle");
+  return places.map((place) => text(place.toLocaleString("en"), { x: x(place), y: HEIGHT - 6, "text-anchor": anchor(place) }));
+}
+
+// A line where an epoch ends, unless they are too near to each other to be told apart.
+function epochs(end, epoch, x) {
+  const count = Math.floor(end / epoch);
+  if (!Number.isFinite(epoch) || count > 40) return [];
+  const places = Array.from({ length: count }, (_, index) => x((index + 1) * epoch));
+  return places.map((place) => element("line", { class: "epoch", x1: place, x2: place, y1: TOP, y2: HEIGHT - BOTTOM }));
 }
 
 function element(name, attributes) {

@@ -1,7 +1,9 @@
-//! What the page of `make web` asks of tilewright: a device, a run, the check, and cases of the conformance suite. Answers are
-//! JSON texts, or bytes and numbers as they are.
+//! What the page of `make web` asks of tilewright: a device, a run, the check, times of kernels, cases of the conformance
+//! suite, and a model of its own. Answers are JSON texts, or bytes and numbers as they are.
 
+mod bench;
 mod check;
+mod model;
 mod run;
 
 use serde_json::json;

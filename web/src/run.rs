@@ -6,7 +6,7 @@ use std::path::Path;
 use tilewright::checkpoint::Checkpoint;
 use tilewright::data::{Dataset, Splits};
 use tilewright::recipe::{ROWS, Row, TrainConfig};
-use tilewright::train::{Resolved, Stepwise, softmax};
+use tilewright::train::{Resolved, Stepwise, Testing, softmax};
 use wasm_bindgen::prelude::*;
 
 /// What errors call a file of the page.
@@ -141,6 +141,7 @@ fn config(model: &str, settings: &str) -> Result<TrainConfig, JsError> {
 #[wasm_bindgen]
 pub struct Run {
     run: Stepwise,
+    testing: Option<Testing>,
 }
 
 #[wasm_bindgen]
@@ -157,7 +158,7 @@ impl Run {
         let mut config = config(&model, &settings)?;
         config.data = source.parse().map_err(told)?;
         let run = Stepwise::new(images.splits.clone(), config, &opened.device).await.map_err(told)?;
-        Ok(Run { run })
+        Ok(Run { run, testing: None })
     }
 
     /// What it trains, and for how long, as JSON.
@@ -176,6 +177,8 @@ impl Run {
 
     /// Runs up to so many steps: step, rate, loss, accuracy and images of each, one after another.
     pub async fn steps(&mut self, most: u32) -> Result<Vec<f64>, JsError> {
+        // What was found of the weights before would be mixed with what is found of those after.
+        self.testing = None;
         let steps = self.run.steps(u64::from(most)).await.map_err(told)?;
         let row = |of: tilewright::train::Step| {
             [of.step as f64, of.lr, f64::from(of.loss), f64::from(of.accuracy), of.images as f64]
@@ -183,17 +186,21 @@ impl Run {
         Ok(steps.into_iter().flat_map(row).collect())
     }
 
-    /// Runs the model on the test images: what it is worth, as JSON.
-    pub async fn evaluate(&mut self) -> Result<String, JsError> {
-        let found = self.run.evaluate().await.map_err(told)?;
-        Ok(json!({
-            "step": self.run.header().progress.step,
-            "loss": found.loss,
-            "accuracy": found.top1,
-            "images": found.images,
-            "confusion": found.confusion,
-        })
-        .to_string())
+    /// Runs the model on the next `most` batches of the test images: what it is worth, as JSON, once they are through.
+    pub async fn test(&mut self, most: usize) -> Result<Option<String>, JsError> {
+        let testing = self.testing.get_or_insert_with(|| self.run.begin_test());
+        let Some(found) = self.run.test(testing, most).await.map_err(told)? else { return Ok(None) };
+        self.testing = None;
+        Ok(Some(
+            json!({
+                "step": self.run.header().progress.step,
+                "loss": found.loss,
+                "accuracy": found.top1,
+                "images": found.images,
+                "confusion": found.confusion,
+            })
+            .to_string(),
+        ))
     }
 
     /// The probability of each class, for the bytes of an image `[C, H, W]`.
@@ -216,7 +223,8 @@ impl Run {
     }
 
     /// Takes over the weights of a checkpoint of the same model.
-    pub fn take_weights(&self, bytes: &[u8]) -> Result<(), JsError> {
+    pub fn take_weights(&mut self, bytes: &[u8]) -> Result<(), JsError> {
+        self.testing = None;
         let file = Path::new(FILE);
         self.run.take_weights(&Checkpoint::from_bytes(file, bytes).map_err(told)?, file).map_err(told)
     }
