@@ -9,10 +9,12 @@
 //! What counts is the last checkpoint. Rows are on the disk before it is: those of later steps are dropped when the run
 //! goes on, and written again. The best checkpoint comes after it, and is made of it when it is missing.
 
+#[cfg(blocking)]
+use super::LayerNorm;
+use super::TrainError;
 use super::curves::panels;
 use super::rows::{keep_rows, read_rows};
 use super::run_lock::RunLock;
-use super::{LayerNorm, TrainError};
 use crate::atomic_file::{Appender, replace_file};
 use crate::recipe::{Kind, ROWS, Row, SettingValue, TrainConfig};
 use crate::report::{EventFile, HyperValue, Panel, Picture};
@@ -299,6 +301,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// When the file of events cannot be written.
+    #[cfg(blocking)]
     pub(super) fn write_norm_events(&mut self, norms: &[LayerNorm], step: u64) -> Result<(), TrainError> {
         let Some(files) = &mut self.files else { return Ok(()) };
         let tagged = |norm: &LayerNorm| {
