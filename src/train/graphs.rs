@@ -135,7 +135,9 @@ fn backward(config: &TrainConfig, batch: Batch) -> Result<WithGradients, TrainEr
         Precision::F32 => None,
         Precision::F16 => Some(loss_scale(&mut graph)?),
     };
-    let share = match is_synchronised(config) {
+    // Where there is nothing to share, a shard is what it is otherwise.
+    let has_running = graph.nodes().iter().any(|node| node.op_as::<UpdateRunningStatistics>().is_some());
+    let share = match is_synchronised(config) && has_running {
         false => None,
         true => Some(graph.input(LOSS_SHARE, graph.spec(loss).clone())?),
     };

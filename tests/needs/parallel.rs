@@ -26,6 +26,7 @@ trials! {
         a_member_that_fails_ends_the_run_with_its_rank_and_the_reason;
     Adapter:
         shards_on_adapters_end_to_the_last_bit_alike_for_lenet5_and_for_dropout_and_batch_norm,
+        a_step_of_two_devices_is_measured_with_what_they_exchange,
         the_command_line_trains_on_a_device_twice_and_goes_on_alone;
 }
 
@@ -181,6 +182,12 @@ fn shards_that_share_their_batch_norms_end_to_the_last_bit_alike_on_one_two_thre
     for members in 2..=4 {
         expect_same_bits(&run(members), &alone);
     }
+    // Without a batch norm there is nothing to share.
+    let plain = |sync_batch_norm: bool| {
+        let config = TrainConfig { sync_batch_norm, ..config("sharded_plain", 4) };
+        trained(config, 2, &folder.path().join(format!("plain-{sync_batch_norm}")))
+    };
+    expect_same_bits(&plain(true), &plain(false));
 }
 
 fn a_run_of_shards_is_resumed_on_another_number_of_devices_as_if_it_had_never_stopped() {
@@ -261,6 +268,26 @@ fn shards_on_adapters_end_to_the_last_bit_alike_for_lenet5_and_for_dropout_and_b
             expect_same_bits(&run(members), &alone);
         }
     }
+}
+
+fn a_step_of_two_devices_is_measured_with_what_they_exchange() {
+    let step = ["bench", "step", "lenet5", "--batch", "4", "--devices", "0,0"];
+    let ended = tilewright(&[&step[..], &["--json"]].concat(), 0);
+    let told: serde_json::Value = serde_json::from_str(ended.stdout.trim_end().lines().last().unwrap()).unwrap();
+    assert_eq!((&told["members"], &told["shards"]), (&2.into(), &2.into()));
+    // Half of the sums to the other, and half of them back: 61,706 parameters, with room between them.
+    let sent = told["sent_bytes"].as_u64().unwrap();
+    assert!((4 * 61_706..4 * 63_000).contains(&sent), "{sent}");
+    for share in ["exchange", "exposed_exchange"] {
+        assert!((0.0..1.0).contains(&told[share].as_f64().unwrap()), "{told}");
+    }
+    assert!(told["efficiency"].as_f64().unwrap() > 0.0, "{told}");
+    let refused = tilewright(&[&step[..], &["--shards", "3"]].concat(), 2);
+    assert!(
+        refused.stderr.contains("--shards is 3, but must be a divisor of the batch of 4 images"),
+        "{}",
+        refused.stderr
+    );
 }
 
 fn the_command_line_trains_on_a_device_twice_and_goes_on_alone() {
