@@ -90,6 +90,27 @@ impl Attached {
     }
 }
 
+impl Attached {
+    /// Lets the average be of these buffers of the `graph` too, as a node after all others leaves them; without an average it adds
+    /// nothing.
+    ///
+    /// # Errors
+    /// When a name is taken.
+    pub fn average_too(&mut self, graph: &mut Graph, held: &[Value]) -> Result<(), GraphError> {
+        let Some(share) = graph.find(SHARE).filter(|_| self.config.averaging.is_some() && !held.is_empty()) else {
+            return Ok(());
+        };
+        graph.within(Pass::Update, "optimizer", |graph| {
+            let buffers = buffers(graph, "average.", held, Init::ZEROS)?;
+            let names = held.iter().zip(&buffers).map(|(&held, &average)| [held, average]);
+            self.averages.extend(names.map(|pair| pair.map(|value| graph.tensor(value).name.clone()).into()));
+            let held = graph.pack("averaged_too", held)?;
+            let average = graph.pack("average_too", &buffers)?;
+            graph.apply(AverageWeights, &[average, held, share]).map(|_| ())
+        })
+    }
+}
+
 impl UpdateConfig {
     /// By that rule, of gradients as they are, without an average.
     pub fn new(optimizer: Optimizer) -> Self {

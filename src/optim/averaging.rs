@@ -71,8 +71,8 @@ impl Averaging {
 #[serde(try_from = "String", into = "String")]
 #[expect(missing_docs, reason = "the formula of each says what its attributes are")]
 pub enum RunAverage {
-    /// [`Averaging::Ema`].
-    Ema { decay: f64, warmup: bool },
+    /// [`Averaging::Ema`], and with `statistics` that of batch norms' running statistics as well.
+    Ema { decay: f64, warmup: bool, statistics: bool },
     /// The plain mean of the weights after each epoch from this share of the run on (Izmailov et al. 2018), as
     /// `torch.optim.swa_utils` has it.
     Swa { start: f64 },
@@ -91,9 +91,15 @@ pub enum AverageError {
     Syntax { text: String, reason: String },
 }
 
-static EMA: [Attribute; 2] = [
+static EMA: [Attribute; 3] = [
     Attribute::new("decay", Takes::Number(0.999, Range::UpToOne), "share of the average that stays in each step"),
     Attribute::new("warmup", Takes::Flag(true), "less of it stays in the first steps"),
+    Attribute::new(
+        "statistics",
+        Takes::Flag(true),
+        "running statistics of batch norms are averaged too, as in timm and torchvision's script; else they are those of the \
+         last step, as in torch_ema",
+    ),
 ];
 static SWA: [Attribute; 1] =
     [Attribute::new("start", Takes::Number(0.75, Range::BelowOne), "share of the run before the mean begins")];
@@ -133,7 +139,7 @@ impl RunAverage {
     /// The average over the steps of a run.
     pub fn resolve(&self, steps_per_epoch: u64, total_steps: u64) -> Averaging {
         match *self {
-            RunAverage::Ema { decay, warmup } => Averaging::Ema { decay, warmup },
+            RunAverage::Ema { decay, warmup, .. } => Averaging::Ema { decay, warmup },
             RunAverage::Swa { .. } => {
                 let first = self.first_epoch(total_steps / steps_per_epoch.max(1)).unwrap_or(1);
                 Averaging::Swa { start: (first * steps_per_epoch).saturating_sub(1), every: steps_per_epoch }
@@ -157,7 +163,9 @@ impl RunAverage {
 impl fmt::Display for RunAverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RunAverage::Ema { decay, warmup } => write!(f, "ema:decay={decay},warmup={warmup}"),
+            RunAverage::Ema { decay, warmup, statistics } => {
+                write!(f, "ema:decay={decay},warmup={warmup},statistics={statistics}")
+            }
             RunAverage::Swa { start } => write!(f, "swa:start={start}"),
             RunAverage::Lookahead { every, decay, power } => {
                 write!(f, "lookahead:every={every},decay={decay},power={power}")
@@ -174,7 +182,11 @@ impl FromStr for RunAverage {
         let (name, list) = text.split_once(':').unwrap_or((text, ""));
         let read = |attributes: &'static [Attribute]| Values::read(attributes, list).map_err(syntax);
         match name.trim() {
-            "ema" => read(&EMA).map(|of| RunAverage::Ema { decay: of.number("decay"), warmup: of.flag("warmup") }),
+            "ema" => read(&EMA).map(|of| RunAverage::Ema {
+                decay: of.number("decay"),
+                warmup: of.flag("warmup"),
+                statistics: of.flag("statistics"),
+            }),
             "swa" => read(&SWA).map(|of| RunAverage::Swa { start: of.number("start") }),
             "lookahead" => read(&LOOKAHEAD).map(|of| RunAverage::Lookahead {
                 every: of.count("every"),
@@ -198,8 +210,11 @@ mod tests {
             let average: RunAverage = form.text().parse().unwrap();
             assert_eq!(average.to_string(), form.text());
         }
-        assert_eq!("ema".parse(), Ok(RunAverage::Ema { decay: 0.999, warmup: true }));
-        assert_eq!("ema:warmup=false,decay=1".parse(), Ok(RunAverage::Ema { decay: 1.0, warmup: false }));
+        assert_eq!("ema".parse(), Ok(RunAverage::Ema { decay: 0.999, warmup: true, statistics: true }));
+        assert_eq!(
+            "ema:warmup=false,decay=1,statistics=false".parse(),
+            Ok(RunAverage::Ema { decay: 1.0, warmup: false, statistics: false })
+        );
         assert_eq!("swa:start=0".parse(), Ok(RunAverage::Swa { start: 0.0 }));
     }
 

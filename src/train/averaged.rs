@@ -63,7 +63,7 @@ impl Averaged {
         let evaluator = Evaluator::sharing(&session, config, tested, evaluation)?;
         let averages: BTreeMap<String, String> = attached.averages.iter().cloned().collect();
         let statistics = match average.resolve(resolved.steps_per_epoch, resolved.total_steps) {
-            // They follow the weights closely, as those of torch.optim.swa_utils.AveragedModel do.
+            // Those of an EMA are averaged as the weights are, or follow these closely.
             Averaging::Ema { .. } | Averaging::Lookahead { .. } => None,
             Averaging::Swa { start, .. } => Statistics::new(&session, config, trained, resolved, start)?,
         };

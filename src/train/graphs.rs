@@ -4,15 +4,15 @@
 use super::examples::CHANGED;
 use super::feed::{IMAGES, LABELS, MIXTURE, NORMALIZATION, OTHER_LABELS, SHARES, draws};
 use super::{TrainError, init};
-use crate::graph::{Graph, Init, Pass, Value};
+use crate::graph::{Graph, GraphError, Init, Pass, Role, Value};
 use crate::models::{self, ModelOptions};
 use crate::nn::{Mode, STEP_NUMBERS, Scope};
 use crate::ops::{
     Add, CountCorrect, Mul, NormalizeImages, RecordMetrics, Scale, UnpackImages, UpdateRunningStatistics,
 };
 use crate::optim::{
-    Attached, AverageWeights, Bucket, NotFinite, Shares, UpdateConfig, accumulate, accumulated_gradients, in_buckets,
-    loss_scale,
+    Attached, AverageWeights, Bucket, NotFinite, RunAverage, Shares, UpdateConfig, accumulate, accumulated_gradients,
+    in_buckets, loss_scale,
 };
 use crate::passes::{SyncPoint, update_running};
 use crate::recipe::{Precision, TrainConfig};
@@ -59,7 +59,11 @@ pub struct Batch {
 pub fn training_graph(config: &TrainConfig, batch: Batch) -> Result<(Graph, Attached), TrainError> {
     let (mut graph, gradients, loss) = backward(config, batch)?;
     let shares = shares(config, &graph)?;
-    let attached = update_config(config).attach_with(&mut graph, &gradients, &shares)?;
+    let mut attached = update_config(config).attach_with(&mut graph, &gradients, &shares)?;
+    if averages_statistics(config) {
+        let statistics: Vec<Value> = statistics_of(&graph).into_values().collect();
+        attached.average_too(&mut graph, &statistics)?;
+    }
     Ok((stored(config, graph, loss), attached))
 }
 
@@ -97,9 +101,27 @@ pub fn part_graphs(config: &TrainConfig, part: Batch) -> Result<PartGraphs, Trai
     }
     let mut update = Graph::new();
     let gradients = accumulated_gradients(&mut update, &graph)?;
-    let attached = update_config(config).attach_with(&mut update, &gradients, &shares)?;
+    let mut attached = update_config(config).attach_with(&mut update, &gradients, &shares)?;
     update.within(Pass::Update, "running_statistics", |update| update_running(update, &points))?;
+    if averages_statistics(config) {
+        let statistics = declared_statistics(&mut update, &graph)?;
+        attached.average_too(&mut update, &statistics)?;
+    }
     Ok(PartGraphs { part: stored(config, graph, loss), update, attached, buckets, points })
+}
+
+/// Whether the average of the weights is one of running statistics too.
+fn averages_statistics(config: &TrainConfig) -> bool {
+    matches!(config.average, Some(RunAverage::Ema { statistics: true, .. }))
+}
+
+/// The running statistics that the graph of a `part` writes, in the graph of the update.
+fn declared_statistics(update: &mut Graph, part: &Graph) -> Result<Vec<Value>, GraphError> {
+    let declared = |(name, value): (String, Value)| match (update.find(&name), &part.tensor(value).role) {
+        (None, &Role::Buffer { init, .. }) => update.buffer(&name, part.shape(value).clone(), init),
+        (found, _) => Ok(found.unwrap_or(value)),
+    };
+    statistics_of(part).into_iter().map(declared).collect()
 }
 
 /// The running statistics that a graph writes, by name.

@@ -99,6 +99,9 @@ fn each_epoch(config: &TrainConfig, device: &Device) -> Vec<Checkpoint> {
 
 const WEIGHTS: [&str; 6] = ["norm.weight", "norm.bias", "first.weight", "first.bias", "second.weight", "second.bias"];
 
+/// Running statistics, and what they begin with.
+const STATISTICS: [(&str, f32); 2] = [("norm.running_mean", 0.0), ("norm.running_var", 1.0)];
+
 fn raw(name: &str) -> String {
     format!("optimizer.raw.{name}")
 }
@@ -120,8 +123,11 @@ fn averages_on(device: &Device) {
     ];
     for (average, share) in shares {
         let averaged = each_epoch(&whole(Some(average)), device);
-        for name in WEIGHTS {
-            let mut expected: Vec<f64> = weight(start, name).into_iter().map(f64::from).collect();
+        let weights = WEIGHTS.map(|name| (name, weight(start, name)));
+        let statistics = STATISTICS.map(|(name, start)| (name, vec![start]));
+        let statistics = statistics.into_iter().filter(|_| average.starts_with("ema"));
+        for (name, start) in weights.into_iter().chain(statistics) {
+            let mut expected: Vec<f64> = start.into_iter().map(f64::from).collect();
             for (t, (plain, averaged)) in plain.iter().zip(&averaged).enumerate() {
                 let trained = weight(plain, name);
                 assert_eq!(weight(averaged, &raw(name)), trained, "{average}: training does not see the average");
@@ -179,8 +185,8 @@ fn running_statistics_of_a_mean_are_those_of_its_pass_over_the_training_images()
         assert_eq!(checkpoint.tensors[&raw(name)], plain.tensors[name], "training has its own");
         assert_ne!(checkpoint.tensors[name], plain.tensors[name]);
     }
-    // Those of an exponential average are those of training.
-    let ema = TrainConfig { average: Some("ema".parse().unwrap()), ..config };
+    // Those of an exponential average are those of training, where they are not averaged.
+    let ema = TrainConfig { average: Some("ema:statistics=false".parse().unwrap()), ..config };
     let ema = run(&ema, &Device::reference(), &folder.path().join("ema"));
     assert_eq!(ema.tensors["norm.running_var"], plain.tensors["norm.running_var"]);
 }
