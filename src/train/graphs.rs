@@ -59,9 +59,10 @@ pub struct Batch {
 pub fn training_graph(config: &TrainConfig, batch: Batch) -> Result<(Graph, Attached), TrainError> {
     let (mut graph, gradients, loss) = backward(config, batch)?;
     let shares = shares(config, &graph)?;
+    // Of what the optimizer adds, nothing is one.
+    let statistics: Vec<Value> = statistics_of(&graph).into_values().collect();
     let mut attached = update_config(config).attach_with(&mut graph, &gradients, &shares)?;
     if averages_statistics(config) {
-        let statistics: Vec<Value> = statistics_of(&graph).into_values().collect();
         attached.average_too(&mut graph, &statistics)?;
     }
     Ok((stored(config, graph, loss), attached))
