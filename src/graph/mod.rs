@@ -326,6 +326,17 @@ impl Graph {
         value
     }
 
+    /// The buffer of that name, which is made where there is none.
+    ///
+    /// # Errors
+    /// When the shape has more elements than can be counted.
+    pub(crate) fn buffer_of(&mut self, name: &str, shape: Shape, init: Init) -> Result<Value, GraphError> {
+        match self.find(name) {
+            Some(buffer) => Ok(buffer),
+            None => self.buffer(name, shape, init),
+        }
+    }
+
     /// The last node that writes the value, or one of a pack's members.
     pub(crate) fn last_writer(&self, value: Value) -> usize {
         let value = self.storage_of(value);

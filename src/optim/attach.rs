@@ -88,9 +88,7 @@ impl Attached {
         inputs.extend(back.map(|back| (TAKES_BACK, vec![f32::from(u8::from(back))])));
         inputs
     }
-}
 
-impl Attached {
     /// Lets the average be of these buffers of the `graph` too, as a node after all others leaves them; without an average it adds
     /// nothing.
     ///

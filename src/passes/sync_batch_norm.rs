@@ -116,10 +116,7 @@ pub(crate) fn update_running(graph: &mut Graph, points: &[SyncPoint]) -> Result<
             values.push(graph.input(name, TensorSpec::f32([point.channels]))?);
         }
         for (name, init) in &running.buffers {
-            values.push(match graph.find(name) {
-                Some(buffer) => buffer,
-                None => graph.buffer(name, [point.channels], *init)?,
-            });
+            values.push(graph.buffer_of(name, [point.channels].into(), *init)?);
         }
         graph.apply(UpdateRunningStatistics { momentum: running.momentum, count: None }, &values)?;
     }

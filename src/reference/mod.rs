@@ -107,13 +107,12 @@ impl Run {
         Run { live, last_use, values: HashMap::new(), outputs: vec![None; graph.outputs().len()], next: 0 }
     }
 
-    /// Whether all nodes have run.
-    pub(crate) fn is_over(&self, graph: &Graph) -> bool {
-        self.next >= graph.nodes().len()
-    }
-
     /// Runs the live nodes up to and with node `last` that have not run, as [`run`] does.
     pub(crate) fn go_on(&mut self, graph: &Graph, last: usize, inputs: &Tensors, state: &mut Tensors) {
+        let end = graph.nodes().len().min(last.saturating_add(1));
+        if self.next > 0 && self.next >= end {
+            return;
+        }
         for value in graph.values() {
             let tensor = graph.tensor(value);
             let held = match tensor.role {
@@ -125,7 +124,6 @@ impl Run {
             held.round_to(tensor.spec.element);
             self.values.insert(value, held);
         }
-        let end = graph.nodes().len().min(last.saturating_add(1));
         for index in self.next..end {
             if self.live[index] {
                 self.run_node(graph, index);
@@ -143,7 +141,7 @@ impl Run {
                 state.insert(tensor.name.clone(), held);
             }
         }
-        if self.is_over(graph) {
+        if self.next >= graph.nodes().len() {
             self.values.clear();
         }
     }

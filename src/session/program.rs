@@ -55,6 +55,7 @@ struct OnReference {
     state: Arc<Mutex<State>>,
     /// The last run, or the one under way.
     run: Option<reference::Run>,
+    is_under_way: bool,
 }
 
 /// An input of a program.
@@ -133,6 +134,7 @@ impl Program {
                     inputs: Tensors::new(),
                     state: Arc::clone(state),
                     run: None,
+                    is_under_way: false,
                 };
                 graphs.iter().map(|graph| Runs::Reference(Box::new(on_reference(graph)))).collect()
             }
@@ -252,7 +254,7 @@ impl Program {
         let Some(last) = last else { return Ok(()) };
         match &mut self.runs {
             Runs::Gpu(program) => program.run_to(last),
-            Runs::Reference(program) => program.run_to(last),
+            Runs::Reference(program) => program.run_to(last, false),
         }
         Ok(())
     }
@@ -265,7 +267,7 @@ impl Program {
         match &mut self.runs {
             Runs::Gpu(program) => Ok(program.run().await?),
             Runs::Reference(program) => {
-                program.run_to(usize::MAX);
+                program.run_to(usize::MAX, true);
                 Ok(())
             }
         }
@@ -403,13 +405,15 @@ impl Program {
 }
 
 impl OnReference {
-    fn run_to(&mut self, last: usize) {
+    /// Goes on with the run under way up to and with node `last`, or begins one; says whether it is over then.
+    fn run_to(&mut self, last: usize, is_over: bool) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let State::Reference { tensors, .. } = &mut *state {
-            let under_way = self.run.take().filter(|run| !run.is_over(&self.graph));
+            let under_way = self.run.take().filter(|_| self.is_under_way);
             let mut run = under_way.unwrap_or_else(|| reference::Run::new(&self.graph));
             run.go_on(&self.graph, last, &self.inputs, tensors);
             self.run = Some(run);
+            self.is_under_way = !is_over;
         }
     }
 }

@@ -102,10 +102,12 @@ pub fn part_graphs(config: &TrainConfig, part: Batch) -> Result<PartGraphs, Trai
     }
     let mut update = Graph::new();
     let gradients = accumulated_gradients(&mut update, &graph)?;
-    let mut attached = update_config(config).attach_with(&mut update, &gradients, &shares)?;
     update.within(Pass::Update, "running_statistics", |update| update_running(update, &points))?;
+    // Those of shards that share them are written by the update.
+    let mut statistics: Vec<Value> = statistics_of(&update).into_values().collect();
+    let mut attached = update_config(config).attach_with(&mut update, &gradients, &shares)?;
     if averages_statistics(config) {
-        let statistics = declared_statistics(&mut update, &graph)?;
+        statistics.extend(declared_statistics(&mut update, &graph)?);
         attached.average_too(&mut update, &statistics)?;
     }
     Ok(PartGraphs { part: stored(config, graph, loss), update, attached, buckets, points })
@@ -118,11 +120,11 @@ fn averages_statistics(config: &TrainConfig) -> bool {
 
 /// The running statistics that the graph of a `part` writes, in the graph of the update.
 fn declared_statistics(update: &mut Graph, part: &Graph) -> Result<Vec<Value>, GraphError> {
-    let declared = |(name, value): (String, Value)| match (update.find(&name), &part.tensor(value).role) {
-        (None, &Role::Buffer { init, .. }) => update.buffer(&name, part.shape(value).clone(), init),
-        (found, _) => Ok(found.unwrap_or(value)),
+    let declared = |(name, value): (String, Value)| match part.tensor(value).role {
+        Role::Buffer { init, .. } => Some(update.buffer_of(&name, part.shape(value).clone(), init)),
+        _ => None,
     };
-    statistics_of(part).into_iter().map(declared).collect()
+    statistics_of(part).into_iter().filter_map(declared).collect()
 }
 
 /// The running statistics that a graph writes, by name.

@@ -159,6 +159,8 @@ fn shards_that_share_their_batch_norms_give_what_a_whole_batch_gives() {
         let of = |shards: usize, sync_batch_norm: bool| {
             let config = TrainConfig {
                 class_weights: class_weights.clone(),
+                // Also of running statistics.
+                average: Some("ema:decay=0.7".parse().unwrap()),
                 sync_batch_norm,
                 ..config("sharded_normal", shards)
             };

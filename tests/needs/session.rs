@@ -6,7 +6,7 @@ use tilewright::gpu::DeviceOptions;
 use tilewright::graph::{Graph, Init};
 use tilewright::nn::{Mode, Scope};
 use tilewright::ops::CrossEntropy;
-use tilewright::optim::{Attached, Optimizer, Sgd, UpdateConfig};
+use tilewright::optim::{Attached, AverageWeights, Optimizer, Sgd, UpdateConfig};
 use tilewright::recipe::TrainConfig;
 use tilewright::session::{Device, Program, Session, SessionError};
 use tilewright::tensor::{HostTensor, TensorSpec};
@@ -23,7 +23,36 @@ trials! {
         what_is_misspelt_or_misshapen_is_an_error_that_names_it,
         an_input_that_no_node_reads_may_be_given,
         state_comes_out_and_goes_in_by_name,
-        an_output_can_be_awaited;
+        an_output_can_be_awaited,
+        a_run_that_was_begun_up_to_its_last_node_is_not_made_twice;
+}
+
+fn a_run_that_was_begun_up_to_its_last_node_is_not_made_twice() {
+    let mut graph = Graph::new();
+    let inputs = [("w", 1), ("share", 1)].map(|(name, size)| graph.input(name, TensorSpec::f32([size])).unwrap());
+    let average = graph.buffer("average", [1], Init::ZEROS).unwrap();
+    graph.apply(AverageWeights, &[average, inputs[0], inputs[1]]).unwrap();
+    graph.output("average_now", average);
+    for device in devices() {
+        let session = Session::new(&device, 1);
+        let [mut program] = session.prepare([&graph]).unwrap();
+        for (name, value) in [("w", 8.0f32), ("share", 0.5)] {
+            program.write(program.input(name).unwrap(), &[value]).unwrap();
+        }
+        let output = program.output("average_now").unwrap();
+        for expected in [4.0, 6.0] {
+            program.run_to(&[output]).unwrap();
+            program.run_to(&[output]).unwrap();
+            program.run().unwrap();
+            let read = program.read(output).unwrap().wait().unwrap();
+            assert_eq!(
+                (read.f32(), session.get("average").unwrap()[0]),
+                (&[expected][..], expected),
+                "{}",
+                device.name()
+            );
+        }
+    }
 }
 
 /// The GPU and the reference.
