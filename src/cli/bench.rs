@@ -1,7 +1,7 @@
 //! `tilewright bench`: throughput of kernels and steps.
 
 use super::bench_members::StepOfMembers;
-use super::members::{self, PATIENCE};
+use super::members::{self, Group, PATIENCE};
 use super::place::Place;
 use super::precision::{KERNELS, PrecisionOption};
 use super::shaders::ShadersOption;
@@ -9,7 +9,7 @@ use super::{CliError, Global};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use tilewright::bench::{self, Case, Group, Measured, Peak};
+use tilewright::bench::{self, Case, Measured, Peak};
 use tilewright::gpu::Gpu;
 use tilewright::kernel::DeviceClass;
 use tilewright::recipe::Precision;
@@ -60,15 +60,31 @@ impl Bench {
                 let devices = options.devices(group, global)?;
                 match group.map_or(devices.len(), |group| group.world) {
                     1 if options.shards == 1 => self.alone(global),
-                    world => {
-                        let result = options.run(global, self.precision.precision(), &devices, group, world)?;
-                        result.into_iter().for_each(|result| global.result(&result));
-                        Ok(())
-                    }
+                    world => self.together(global, options, &devices, group, world),
                 }
             }),
             _ => self.alone(global),
         }
+    }
+
+    /// A step of several members.
+    fn together(
+        &self,
+        global: &Global,
+        options: &StepOfMembers,
+        devices: &[String],
+        group: Option<&Group>,
+        world: usize,
+    ) -> Result<(), CliError> {
+        if let Some(option) = self.shaders.given().or(self.variants.then_some("--variants")) {
+            return Err(CliError::usage(format!("{option} is for a step of one device that is not cut into shards")));
+        }
+        let before = self.compare.as_deref().map(read_result).transpose()?;
+        if let Some(result) = options.run(global, self.precision.precision(), devices, group, world)? {
+            before.into_iter().for_each(|before| compare(global, &before, &result));
+            global.result(&result);
+        }
+        Ok(())
     }
 
     fn alone(&self, global: &Global) -> Result<(), CliError> {
@@ -85,12 +101,18 @@ impl Bench {
             (Some(What::Step(members)), Some(case)) => step(global, &gpu, case, members.step.batch())?,
             (what, _) => {
                 let groups = match what {
-                    Some(What::Gemm) => vec![Group::Gemm],
-                    Some(What::Conv) => vec![Group::Conv],
-                    Some(What::Pool) => vec![Group::Pool],
-                    Some(What::Norm) => vec![Group::Norm],
-                    Some(What::Optim) => vec![Group::Optim],
-                    _ => vec![Group::Gemm, Group::Conv, Group::Pool, Group::Norm, Group::Optim],
+                    Some(What::Gemm) => vec![bench::Group::Gemm],
+                    Some(What::Conv) => vec![bench::Group::Conv],
+                    Some(What::Pool) => vec![bench::Group::Pool],
+                    Some(What::Norm) => vec![bench::Group::Norm],
+                    Some(What::Optim) => vec![bench::Group::Optim],
+                    _ => vec![
+                        bench::Group::Gemm,
+                        bench::Group::Conv,
+                        bench::Group::Pool,
+                        bench::Group::Norm,
+                        bench::Group::Optim,
+                    ],
                 };
                 self.kernels(global, &gpu, &peak, &groups)?
             }
@@ -102,7 +124,7 @@ impl Bench {
         Ok(())
     }
 
-    fn kernels(&self, global: &Global, gpu: &Gpu, peak: &Peak, groups: &[Group]) -> Result<Value, CliError> {
+    fn kernels(&self, global: &Global, gpu: &Gpu, peak: &Peak, groups: &[bench::Group]) -> Result<Value, CliError> {
         let own = gpu.profile().class;
         let variants = match self.variants {
             false => vec![("rule", gpu.clone(), self.precision.precision())],

@@ -25,8 +25,14 @@ pub(super) struct StepOfMembers {
     #[arg(long, value_name = "DEVICE,...", help_heading = "Device", conflicts_with = "device")]
     devices: Option<DeviceList>,
     /// Cut the batch into so many shards, where that is more than there are devices and processes
-    #[arg(long, default_value_t = 1, value_name = "SHARDS", help_heading = "Model")]
-    pub shards: usize,
+    #[arg(
+        long,
+        default_value_t = 1,
+        value_name = "SHARDS",
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "Model"
+    )]
+    pub shards: u32,
     /// Normalise shards by the statistics of the whole batch
     #[arg(long, help_heading = "Model")]
     sync_batch_norm: bool,
@@ -48,7 +54,7 @@ impl StepOfMembers {
         world: usize,
     ) -> Result<Option<Value>, CliError> {
         let batch = self.step.batch();
-        let shards = self.shards.max(world);
+        let shards = (self.shards as usize).max(world);
         let config =
             TrainConfig { shards: Some(shards), sync_batch_norm: self.sync_batch_norm, ..self.step.config(precision) };
         let devices =

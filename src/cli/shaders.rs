@@ -17,6 +17,11 @@ pub(super) struct ShadersOption {
 }
 
 impl ShadersOption {
+    /// The option, where it is given.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        self.shaders.as_ref().map(|_| "--shaders")
+    }
+
     /// The device with these shaders, run checked.
     pub(super) fn checked(&self, gpu: Gpu) -> Result<Gpu, CliError> {
         Ok(match self.sources()? {

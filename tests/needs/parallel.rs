@@ -290,6 +290,8 @@ fn a_step_of_two_devices_is_measured_with_what_they_exchange() {
         "{}",
         refused.stderr
     );
+    tilewright(&[&step[..], &["--variants"]].concat(), 2).says("--variants is for a step of one device");
+    tilewright(&[&step[..], &["--compare", "nosuch.json"]].concat(), 1).says("`nosuch.json` cannot be read");
 }
 
 fn the_command_line_trains_on_a_device_twice_and_goes_on_alone() {

@@ -17,7 +17,8 @@ pub(super) static FORM: Form = Form {
     listing: Listing::new(
         "crop",
         &ATTRIBUTES,
-        "padded, and cut out in its old size at a random place: the image moves by at most padding",
+        "padded, and cut out in its old size at a random place: the image moves by at most padding; without padding, a part of \
+         an image that is kept larger",
     ),
     stage: Stage::Bytes,
     read: |values| Ok(Change::image(Crop::of(values))),
