@@ -1,14 +1,19 @@
 //! The one way to run graphs, on a GPU or on the CPU reference: state that lives on between runs and is shared by
 //! programs, typed handles to inputs and outputs, and results that are waited for or awaited.
 
+mod data;
 mod device;
 mod error;
+mod on_reference;
+mod pending;
 mod program;
 mod state;
 
+pub use data::Data;
 pub use device::Device;
 pub use error::SessionError;
-pub use program::{Data, Input, Output, Pending, Program};
+pub use pending::Pending;
+pub use program::{Input, Output, Program};
 
 use crate::graph::{Graph, Role};
 use crate::reference;

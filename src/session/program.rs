@@ -1,14 +1,15 @@
-//! A graph that is ready to run, handles to what goes in and comes out, and results on their way.
+//! A graph that is ready to run, and handles to what goes in and comes out.
 
+use super::data::Data;
+use super::on_reference::OnReference;
+use super::pending::{Arrival, Pending};
 use super::state::State;
 use super::{Device, SessionError};
-use crate::gpu::{self, KernelName, Readback};
+use crate::gpu::{self, KernelName};
 use crate::graph::{Graph, Role};
 use crate::plan::MemoryReport;
-use crate::reference::{self, Tensors};
-use crate::tensor::{ElementType, HostTensor, TensorSpec};
-use half::f16;
-use std::borrow::Cow;
+use crate::reference;
+use crate::tensor::{ElementType, TensorSpec};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -49,15 +50,6 @@ enum Runs {
     Reference(Box<OnReference>),
 }
 
-struct OnReference {
-    graph: Graph,
-    inputs: Tensors,
-    state: Arc<Mutex<State>>,
-    /// The last run, or the one under way.
-    run: Option<reference::Run>,
-    is_under_way: bool,
-}
-
 /// An input of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Input {
@@ -70,26 +62,6 @@ pub struct Input {
 pub struct Output {
     program: u64,
     index: usize,
-}
-
-/// Values for an input, where they lie.
-#[derive(Clone, Copy, Debug)]
-pub enum Data<'a> {
-    /// For an input of floats.
-    F32(&'a [f32]),
-    /// For an input of whole numbers, such as labels.
-    U32(&'a [u32]),
-}
-
-/// An output on its way to the host. The device goes on meanwhile.
-pub struct Pending {
-    spec: TensorSpec,
-    arrival: Arrival,
-}
-
-enum Arrival {
-    Later(Box<Readback>),
-    Now(HostTensor),
 }
 
 static PROGRAMS: AtomicU64 = AtomicU64::new(0);
@@ -129,14 +101,8 @@ impl Program {
                     reference::expect_memory(graph)?;
                     State::begin(tensors, *seed, graph);
                 }
-                let on_reference = |graph: &&Graph| OnReference {
-                    graph: Graph::clone(graph),
-                    inputs: Tensors::new(),
-                    state: Arc::clone(state),
-                    run: None,
-                    is_under_way: false,
-                };
-                graphs.iter().map(|graph| Runs::Reference(Box::new(on_reference(graph)))).collect()
+                let on_reference = |graph: &&Graph| Runs::Reference(Box::new(OnReference::new(graph, state)));
+                graphs.iter().map(on_reference).collect()
             }
             (State::Gpu(_), None) => return Err(SessionError::OtherProgram { kind: "device" }),
         };
@@ -326,18 +292,7 @@ impl Program {
                 let names = outputs.iter().map(|output| self.outputs[output.index].0.as_str());
                 Ok(Arrival::Later(Box::new(program.read(names)?)))
             }
-            Runs::Reference(program) => {
-                let run = program.run.as_ref().ok_or(SessionError::NotRun)?;
-                let given = |output: &Output| run.outputs[output.index].as_ref().ok_or(SessionError::NotRun);
-                let mut all = outputs.iter().map(given).collect::<Result<Vec<_>, _>>()?;
-                match (all.pop(), all.is_empty()) {
-                    (Some(one), true) => Ok(Arrival::Now(one.clone())),
-                    (last, _) => {
-                        let values = all.into_iter().chain(last).flat_map(|tensor| tensor.f32());
-                        Ok(Arrival::Now(HostTensor::F32(values.copied().collect())))
-                    }
-                }
-            }
+            Runs::Reference(program) => Ok(Arrival::Now(program.read(outputs.iter().map(|output| output.index))?)),
         }
     }
 
@@ -404,124 +359,10 @@ impl Program {
     }
 }
 
-impl OnReference {
-    /// Goes on with the run under way up to and with node `last`, or begins one; says whether it is over then.
-    fn run_to(&mut self, last: usize, is_over: bool) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Reference { tensors, .. } = &mut *state {
-            let under_way = self.run.take().filter(|_| self.is_under_way);
-            let mut run = under_way.unwrap_or_else(|| reference::Run::new(&self.graph));
-            run.go_on(&self.graph, last, &self.inputs, tensors);
-            self.run = Some(run);
-            self.is_under_way = !is_over;
-        }
-    }
-}
-
 fn find(named: &[(String, TensorSpec)], kind: &'static str, name: &str) -> Result<usize, SessionError> {
     named.iter().position(|(known, _)| known == name).ok_or_else(|| SessionError::Unknown {
         kind,
         name: name.to_owned(),
         known: named.iter().map(|(known, _)| known.clone()).collect(),
     })
-}
-
-impl Pending {
-    /// Waits for the values.
-    ///
-    /// # Errors
-    /// When the device fails.
-    #[cfg(blocking)]
-    pub fn wait(self) -> Result<HostTensor, SessionError> {
-        pollster::block_on(self.arrive())
-    }
-
-    /// The values, when they are there: for where nothing may wait, such as a browser. Elsewhere the thread waits for them.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub async fn arrive(self) -> Result<HostTensor, SessionError> {
-        match self.arrival {
-            Arrival::Later(readback) => Ok(HostTensor::from_bytes(&self.spec, &readback.arrive().await?)),
-            Arrival::Now(tensor) => Ok(tensor),
-        }
-    }
-}
-
-impl Data<'_> {
-    fn is_float(&self) -> bool {
-        matches!(self, Data::F32(_))
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Data::F32(values) => values.len(),
-            Data::U32(values) => values.len(),
-        }
-    }
-
-    /// As a device holds them: a multiple of four bytes.
-    fn bytes(&self, element: ElementType) -> Cow<'_, [u8]> {
-        match (self, element) {
-            (Data::F32(values), ElementType::F16) => {
-                let halves = values.iter().map(|&value| f16::from_f32(value).to_ne_bytes());
-                let end = if values.len() % 2 == 1 { &[0; 2][..] } else { &[] };
-                Cow::Owned(halves.flatten().chain(end.iter().copied()).collect())
-            }
-            (Data::F32(values), _) => Cow::Borrowed(bytemuck::cast_slice(values)),
-            (Data::U32(values), _) => Cow::Borrowed(bytemuck::cast_slice(values)),
-        }
-    }
-
-    fn to_tensor(self) -> HostTensor {
-        match self {
-            Data::F32(values) => HostTensor::F32(values.to_vec()),
-            Data::U32(values) => HostTensor::U32(values.to_vec()),
-        }
-    }
-}
-
-impl<'a> From<&'a HostTensor> for Data<'a> {
-    fn from(tensor: &'a HostTensor) -> Self {
-        match tensor {
-            HostTensor::F32(values) => Data::F32(values),
-            HostTensor::U32(values) => Data::U32(values),
-        }
-    }
-}
-
-impl<'a> From<&'a [f32]> for Data<'a> {
-    fn from(values: &'a [f32]) -> Self {
-        Data::F32(values)
-    }
-}
-
-impl<'a> From<&'a [u32]> for Data<'a> {
-    fn from(values: &'a [u32]) -> Self {
-        Data::U32(values)
-    }
-}
-
-impl<'a> From<&'a Vec<f32>> for Data<'a> {
-    fn from(values: &'a Vec<f32>) -> Self {
-        Data::F32(values)
-    }
-}
-
-impl<'a> From<&'a Vec<u32>> for Data<'a> {
-    fn from(values: &'a Vec<u32>) -> Self {
-        Data::U32(values)
-    }
-}
-
-impl<'a, const N: usize> From<&'a [f32; N]> for Data<'a> {
-    fn from(values: &'a [f32; N]) -> Self {
-        Data::F32(values)
-    }
-}
-
-impl<'a, const N: usize> From<&'a [u32; N]> for Data<'a> {
-    fn from(values: &'a [u32; N]) -> Self {
-        Data::U32(values)
-    }
 }
